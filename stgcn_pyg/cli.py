@@ -1,0 +1,58 @@
+"""The command `stgcn`. What a command needs is imported only when that command runs."""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+
+from stgcn_pyg import __version__
+from stgcn_pyg.errors import UserError, last_line
+
+COMMANDS = {
+    "synth": "render a data set of walking people, in the layout of MARS",
+    "check": "count a data set's tracklets and find its bad files",
+    "train": "train STGCN on a data set and evaluate it",
+    "evaluate": "evaluate a trained model",
+}
+
+HELP = """\
+usage: stgcn COMMAND ...
+
+Video-based person re-identification by spatial-temporal graph convolutions.
+
+commands:
+{commands}
+
+`stgcn COMMAND --help` tells the options of each. For example:
+  stgcn synth data/tiny --train_people 16 --test_people 8
+  stgcn train mars data/tiny --preset demo --output runs/tiny
+  stgcn evaluate runs/tiny
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 is success, 2 a mistake of the user's, told in one line."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP.format(commands="\n".join(f"  {n:<10} {d}" for n, d in COMMANDS.items())))
+        return 0
+    if arguments[0] == "--version":
+        print(f"stgcn-pyg {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    try:
+        if name not in COMMANDS:
+            raise UserError(f"command {name!r} is unknown: use one of {', '.join(COMMANDS)}")
+        # Said by PyTorch Geometric's own import, to nobody who could change it.
+        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+        return import_module(f"stgcn_pyg.commands.{name}").main(rest)
+    except UserError as error:
+        print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"stgcn {name}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What the commands' parsers share: errors of one line, presets, settings and JSON files."""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, Namespace
+
+from stgcn_pyg.errors import UserError
+
+PRESETS = files("stgcn_pyg") / "presets"
+
+
+class Parser(ArgumentParser):
+    """A parser that knows presets, takes `--two-words` as `--two_words`, and errs in one line."""
+
+    def parse_args(self, args: Sequence[str], **kwargs: Any) -> Namespace:  # type: ignore[override]
+        """Parses a command's arguments."""
+        return super().parse_args(_expand(args), **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raises the message as a UserError."""
+        raise UserError(" ".join(message.split()) + f" (see `{self.prog} --help`)") from ex
+
+
+def preset_names() -> list[str]:
+    """The presets in the package."""
+    return sorted(p.name.removesuffix(".yaml") for p in PRESETS.iterdir() if ".yaml" in p.name)
+
+
+def _expand(arguments: Sequence[str]) -> list[str]:
+    """Dashes to underscores; `--preset NAME` to `--config FILE` of the preset in the package."""
+    result = []
+    given = iter(arguments)
+    for argument in given:
+        option, equals, value = argument.partition("=")
+        if option == "--preset":
+            result += ["--config", _preset_path(value if equals else next(given, ""))]
+        elif option.startswith("--"):
+            result.append("--" + option[2:].replace("-", "_") + equals + value)
+        else:
+            result.append(argument)
+    return result
+
+
+def _preset_path(name: str) -> str:
+    if name not in preset_names():
+        raise UserError(f"preset {name!r} is unknown: use {', '.join(preset_names())}")
+    return str(PRESETS / f"{name}.yaml")
+
+
+def plain(namespace: Namespace) -> dict[str, Any]:
+    """Settings as nested dicts of plain values, as YAML and JSON hold them."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: convert(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [convert(v) for v in value]
+        if isinstance(value, Path):
+            return str(value)
+        # The parser's restricted numbers are subclasses that YAML does not know.
+        return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    return convert(namespace.as_dict())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file, its folder too."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,166 @@
+"""`stgcn train`: from tracklets on disk to a trained model and its CMC and mAP."""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from jsonargparse import Namespace
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from stgcn_pyg.baselines import colour_stripes
+from stgcn_pyg.commands.arguments import Parser, plain, write_json
+from stgcn_pyg.commands.run_folder import RunFolder
+from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import RankingResult, format_table
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit
+
+DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
+
+Example: stgcn train mars data/MARS --preset paper --output runs/mars"""
+
+Scores = Mapping[str, Mapping[str, RankingResult]]
+
+
+def parser() -> Parser:
+    """Every setting of a run; those of a class come from its signature and docstring."""
+    parser = Parser(prog="stgcn train", description=DESCRIPTION)
+    parser.add_argument("dataset", type=str, help="mars (or what is in its layout) or ward")
+    parser.add_argument("root", type=Path, help="the folder that holds the data set")
+    parser.add_argument("--preset", help="settings by name: paper, small or demo")
+    parser.add_argument("--config", action="config", help="settings from a YAML file")
+    parser.add_argument("--output", type=Path, default=Path("runs/stgcn"), help="the run's folder")
+    parser.add_argument("--split", type=NonNegativeInt, default=0, help="which halves, for WARD")
+    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of everything random")
+    parser.add_argument("--epochs", type=PositiveInt, default=800, help="to train for")
+    parser.add_argument(
+        "--precision", type=Literal["32-true", "bf16-mixed"], default="32-true", help="of the step"
+    )
+    parser.add_argument(
+        "--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto", help="where to train"
+    )
+    parser.add_argument(
+        "--checkpoint_every", type=PositiveInt, default=10, help="epochs between checkpoints"
+    )
+    parser.add_argument(
+        "--baselines",
+        type=bool,
+        default=False,
+        help="also score colour stripes and the untrained network",
+    )
+    parser.add_class_arguments(STGCN, "model", skip={"num_classes"})
+    parser.add_class_arguments(TrackletDataModule, "data", skip={"dataset", "num_frames", "seed"})
+    parser.add_class_arguments(STGCNTraining, "training", skip={"model", "config"})
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    options = parser().parse_args(arguments)
+    config = plain(options)
+    for key in ("config", "preset"):
+        config.pop(key, None)
+    _quieten()
+
+    L.seed_everything(options.seed, verbose=False)
+    data = build_data(options)
+    module = build_module(options, data, config)
+    folder = RunFolder(options.output, config)  # refuses another run's; nothing is written before
+    _describe(data, module.model, options)
+
+    device = "cpu" if options.accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
+    scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
+    if options.baselines:
+        scores["colour stripes"] = _colour_stripes(data)
+        scores["untrained"] = _score(module.model, data, device, "untrained")
+    fit(
+        module,
+        data,
+        options.output,
+        options.epochs,
+        options.precision,
+        options.accelerator,
+        options.checkpoint_every,
+    )
+    scores["trained"] = _score(module.model, data, device, "trained")
+    report(scores)
+    write_json(folder.metrics, scores_as_json(scores))
+    print(f"\nwritten to {options.output}: {folder.contents()}")
+    return 0
+
+
+def build_data(options: Namespace) -> TrackletDataModule:
+    """The data set and its batches."""
+    dataset = load_dataset(options.dataset, options.root, options.split)
+    return TrackletDataModule(
+        dataset, options.model.num_frames, seed=options.seed, **options.data.as_dict()
+    )
+
+
+def build_module(
+    options: Namespace, data: TrackletDataModule, config: dict[str, Any]
+) -> STGCNTraining:
+    """The network and its optimisation."""
+    try:
+        model = STGCN(data.num_classes, **options.model.as_dict())
+    except ValueError as error:
+        raise UserError(f"--model: {error}") from error
+    return STGCNTraining(model, **options.training.as_dict(), config=config)
+
+
+def report(scores: Scores) -> None:
+    """Prints a table a protocol, a row a method."""
+    protocols = next(iter(scores.values())).keys()
+    for protocol in protocols:
+        print("\n" + format_table({row: results[protocol] for row, results in scores.items()}))
+
+
+def scores_as_json(scores: Scores) -> dict[str, Any]:
+    """By protocol, by row."""
+    protocols = next(iter(scores.values())).keys()
+    return {p: {row: results[p].to_dict() for row, results in scores.items()} for p in protocols}
+
+
+def _score(
+    model: STGCN, data: TrackletDataModule, device: str, title: str
+) -> dict[str, RankingResult]:
+    tracklets = data.dataset.test()
+    embeddings = embed_tracklets(model, data, tracklets, device, f"embedding, {title}")
+    return score(data.dataset, tracklets, embeddings)
+
+
+def _colour_stripes(data: TrackletDataModule) -> dict[str, RankingResult]:
+    tracklets = data.dataset.test()
+    stripes = average_clips(
+        lambda batch: colour_stripes(batch.clips),
+        data.test_dataloader(tracklets),
+        len(tracklets),
+        "colour stripes",
+    )
+    return score(data.dataset, tracklets, stripes)
+
+
+def _describe(data: TrackletDataModule, model: STGCN, options: Namespace) -> None:
+    dataset = data.dataset
+    parameters = sum(p.numel() for p in model.parameters())
+    print(
+        f"{dataset.name} at {dataset.root}: {len(dataset.train):,} tracklets of "
+        f"{data.num_classes:,} people to train on, {len(dataset.query):,} queries, "
+        f"{len(dataset.gallery):,} in the gallery\n"
+        f"STGCN: {options.model.backbone} (weights: {options.model.weights}), "
+        f"{' + '.join(model.branches)}, {parameters / 1e6:.1f} million parameters\n"
+        f"{options.epochs:,} epochs of {len(data.sampler):,} steps, seed {options.seed}; "
+        f"checkpoint: {checkpoint_path(options.output)}"
+    )
+
+
+def _quieten() -> None:
+    """Lightning's advice is for those who write training code, not for those who run it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"lightning\..*")

@@ -1,0 +1,20 @@
+"""Tables of tracklets, how clips are drawn from them, and the loaders for training and test.
+
+load_dataset        a data set on disk -> TrackletDataset
+TrackletDataset     its tables of tracklets: train, query, gallery
+TrackletDataModule  its batches, for Lightning
+check_pictures      what is wrong with its files
+"""
+
+from stgcn_pyg.data.check import check_pictures
+from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
+from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.load import load_dataset
+
+__all__ = [
+    "ClipBatch",
+    "TrackletDataModule",
+    "TrackletDataset",
+    "check_pictures",
+    "load_dataset",
+]

@@ -1,0 +1,97 @@
+"""A data set as tables of tracklets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.errors import UserError
+
+COLUMNS = ("pid", "camid", "first_frame", "num_frames")
+
+
+@dataclass(frozen=True)
+class TrackletDataset:
+    """The tracklets of a data set: one row a tracklet, one path a frame.
+
+    The three tables have the columns ``pid`` (the person; -1 is junk), ``camid``, ``num_frames``
+    and ``first_frame`` (where the tracklet's paths begin in ``frames``). The index is the
+    tracklet's number, unique in the data set: a query that also stands in the gallery has the
+    same number there.
+
+    Args:
+        name: The name that :func:`stgcn_pyg.data.load_dataset` knows it by.
+        root: The folder that the paths start from.
+        train: Tracklets to train on.
+        query: Tracklets to search for.
+        gallery: Tracklets to search among, before any protocol leaves some out.
+        frames: The path of every frame relative to ``root``, in the order of time.
+        protocols: The evaluation protocols that the data set allows, its usual one first.
+
+    Raises:
+        UserError: A table lacks a column, is empty, or points beyond the frames.
+    """
+
+    name: str
+    root: Path
+    train: pd.DataFrame
+    query: pd.DataFrame
+    gallery: pd.DataFrame
+    frames: pd.Series
+    protocols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for split, table in self.tables().items():
+            missing = [column for column in COLUMNS if column not in table]
+            if missing:
+                raise UserError(f"{self.name}: the {split} table lacks {', '.join(missing)}")
+            if table.empty:
+                raise UserError(f"{self.name} at {self.root}: there are no {split} tracklets")
+            last = table["first_frame"] + table["num_frames"]
+            if (table["num_frames"] < 1).any() or last.max() > len(self.frames):
+                raise UserError(f"{self.name}: {split} tracklets point beyond the frames")
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables by the name of their split."""
+        return {"train": self.train, "query": self.query, "gallery": self.gallery}
+
+    def test(self) -> pd.DataFrame:
+        """All tracklets of query and gallery, each once."""
+        both = pd.concat([self.query, self.gallery])
+        return both[~both.index.duplicated()].sort_index()
+
+    def gallery_is_query(self) -> np.ndarray:
+        """Which rows of the gallery are queries as well, ``[len(gallery)]`` of bool."""
+        return self.gallery.index.isin(self.query.index)
+
+    def paths(self, tracklet: pd.Series, indices: Sequence[int] | None = None) -> list[Path]:
+        """The paths of a tracklet's frames: all of them, or those at ``indices``."""
+        if indices is None:
+            indices = range(int(tracklet["num_frames"]))
+        first = int(tracklet["first_frame"])
+        return [self.root / self.frames.iat[first + i] for i in indices]
+
+    def require_pictures(self) -> None:
+        """Looks whether every frame is on disk.
+
+        Raises:
+            UserError: Some are not; it counts them and names the first.
+        """
+        present = _files_below(self.root, {Path(frame).parent for frame in self.frames})
+        missing = self.frames[~self.frames.isin(present)]
+        if len(missing):
+            raise UserError(
+                f"{self.name}: {len(missing):,} of {len(self.frames):,} pictures are missing, "
+                f"the first is {self.root / missing.iat[0]}"
+            )
+
+
+def _files_below(root: Path, folders: set[Path]) -> set[str]:
+    return {
+        (folder / entry.name).as_posix()
+        for folder in folders
+        if (root / folder).is_dir()
+        for entry in (root / folder).iterdir()
+    }

@@ -1,0 +1,110 @@
+"""The embeddings of tracklets: that of each clip, averaged; and what they score."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
+from stgcn_pyg.evaluation import RankingResult, chance_for_protocol, evaluate_protocol, protocol
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.progress import bar_options
+
+
+def average_clips(
+    embed: Callable[[ClipBatch], Tensor], loader: DataLoader, num_tracklets: int, title: str
+) -> Tensor:
+    """Embeds clips and averages those of each tracklet.
+
+    Args:
+        embed: A batch of clips to ``[B, D]``.
+        loader: Batches whose labels are rows of tracklets.
+        num_tracklets: N.
+        title: Of the progress bar.
+
+    Returns:
+        ``[N, D]`` of float32, on the CPU.
+    """
+    total: Tensor | None = None
+    counts = torch.zeros(num_tracklets)
+    for batch in tqdm(loader, desc=title, **bar_options()):
+        embeddings = embed(batch).float().cpu()
+        if total is None:
+            total = torch.zeros(num_tracklets, embeddings.size(1))
+        total.index_add_(0, batch.labels.cpu(), embeddings)
+        counts += torch.bincount(batch.labels.cpu(), minlength=num_tracklets)
+    if total is None:
+        raise ValueError("there are no clips to embed")
+    return total / counts[:, None]
+
+
+def embed_tracklets(
+    model: STGCN,
+    data: TrackletDataModule,
+    tracklets: pd.DataFrame,
+    device: torch.device | str = "cpu",
+    title: str = "embedding",
+) -> Tensor:
+    """The embedding of each tracklet of a table, ``[N, D]`` of float32, on the CPU.
+
+    The model is in evaluation mode meanwhile, on ``device`` afterwards too.
+    """
+    was_training = model.training
+    model.to(device).eval()
+
+    def embed(batch: ClipBatch) -> Tensor:
+        clips = data.on_after_batch_transfer(ClipBatch(batch.clips.to(device), batch.labels)).clips
+        return model(clips).embedding
+
+    with torch.inference_mode():
+        embeddings = average_clips(embed, data.test_dataloader(tracklets), len(tracklets), title)
+    model.train(was_training)
+    return embeddings
+
+
+def score(
+    dataset: TrackletDataset, tracklets: pd.DataFrame, embeddings: Tensor
+) -> dict[str, RankingResult]:
+    """CMC and mAP of test tracklets' embeddings under every protocol of the data set.
+
+    Args:
+        dataset: Whose query and gallery are ranked.
+        tracklets: Its test tracklets, N rows.
+        embeddings: ``[N, D]``, a row a tracklet.
+
+    Returns:
+        A result by the name of each protocol, the data set's usual one first.
+    """
+    query, gallery = dataset.query, dataset.gallery
+    return {
+        name: evaluate_protocol(
+            protocol(name),
+            embeddings[tracklets.index.get_indexer(query.index)],
+            embeddings[tracklets.index.get_indexer(gallery.index)],
+            query["pid"].to_numpy(),
+            gallery["pid"].to_numpy(),
+            query["camid"].to_numpy(),
+            gallery["camid"].to_numpy(),
+            dataset.gallery_is_query(),
+        )
+        for name in dataset.protocols
+    }
+
+
+def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
+    """What a random ranking scores under every protocol of the data set."""
+    query, gallery = dataset.query, dataset.gallery
+    return {
+        name: chance_for_protocol(
+            protocol(name),
+            query["pid"].to_numpy(),
+            gallery["pid"].to_numpy(),
+            query["camid"].to_numpy(),
+            gallery["camid"].to_numpy(),
+            dataset.gallery_is_query(),
+        )
+        for name in dataset.protocols
+    }

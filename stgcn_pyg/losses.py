@@ -1,0 +1,96 @@
+"""Batch-hard triplet loss by branch, and softmax cross-entropy: Equations 8 and 9."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Margin = float | Literal["soft"]
+
+
+def batch_hard_triplet(features: Tensor, labels: Tensor, margin: Margin = 0.3) -> Tensor:
+    r"""The batch-hard triplet loss (Hermans, Beyer and Leibe, 2017).
+
+    .. math::
+        L = \frac 1 n \sum_a \Big[m + \max_{p:\, y_p = y_a,\, p \ne a} \lVert f_a - f_p \rVert
+            - \min_{n:\, y_n \ne y_a} \lVert f_a - f_n \rVert\Big]_+
+
+    over the anchors that have a positive and a negative in the batch. With ``margin="soft"``,
+    :math:`[m + x]_+` becomes :math:`\log(1 + e^x)`.
+
+    Args:
+        features: ``[B, D]``, compared by their Euclidean distance as they are.
+        labels: The person of each, ``[B]``.
+        margin: m, or ``"soft"``.
+
+    Returns:
+        A scalar in float32 or wider; 0 where no anchor has both.
+
+    Raises:
+        ValueError: ``features`` and ``labels`` do not fit each other.
+
+    Example:
+        >>> features = torch.tensor([[0.0], [1.0], [3.0], [3.5]])
+        >>> batch_hard_triplet(features, torch.tensor([0, 0, 1, 1]), margin=1.5)
+        tensor(0.1250)
+    """
+    if features.dim() != 2 or labels.shape != features.shape[:1]:
+        raise ValueError(
+            f"features must be [batch, width] and labels [batch], "
+            f"got {tuple(features.shape)} and {tuple(labels.shape)}"
+        )
+    if features.dtype in (torch.float16, torch.bfloat16):
+        features = features.float()
+    # Differences, not the expansion of the square: that cancels for near features.
+    distances = torch.cdist(
+        features, features, compute_mode="donot_use_mm_for_euclid_dist"
+    )  # [B, B]
+    same = labels.unsqueeze(0) == labels.unsqueeze(1)
+    positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    hardest_positive = distances.masked_fill(~positive, -torch.inf).amax(dim=1)
+    hardest_negative = distances.masked_fill(same, torch.inf).amin(dim=1)
+    valid = positive.any(dim=1) & ~same.all(dim=1)
+    gap = torch.where(valid, hardest_positive - hardest_negative, 0.0)
+    losses = F.softplus(gap) if margin == "soft" else F.relu(gap + margin)
+    return torch.where(valid, losses, 0.0).sum() / valid.sum().clamp(min=1)
+
+
+def triplet_losses(
+    features: Mapping[str, Tensor], labels: Tensor, margin: Margin = 0.3
+) -> dict[str, Tensor]:
+    """The batch-hard triplet loss of each branch's feature by itself: the terms of Eq. 8."""
+    return {name: batch_hard_triplet(f, labels, margin) for name, f in features.items()}
+
+
+def stgcn_losses(
+    features: Mapping[str, Tensor], logits: Tensor, labels: Tensor, margin: Margin = 0.3
+) -> tuple[Tensor, dict[str, Tensor]]:
+    r"""The loss of the paper (Eq. 8 and 9).
+
+    .. math::
+        L_{total} = L_{softmax} + L^{global}_{triplet} + L^{t}_{triplet} + L^{s}_{triplet}
+
+    Args:
+        features: The feature of each branch by name, ``[B, D]`` each.
+        logits: ``[B, num_classes]``.
+        labels: The class of each clip, ``[B]``, in 0 .. ``num_classes`` - 1.
+        margin: Of the triplet losses, or ``"soft"``.
+
+    Returns:
+        The total, and its terms by name: ``softmax``, ``triplet_global``, ...
+
+    Example:
+        >>> features = {"global": torch.tensor([[0.0], [1.0], [3.0], [3.5]])}
+        >>> labels = torch.tensor([0, 0, 1, 1])
+        >>> total, terms = stgcn_losses(features, torch.zeros(4, 2), labels, margin=1.5)
+        >>> {name: round(term.item(), 4) for name, term in terms.items()}
+        {'softmax': 0.6931, 'triplet_global': 0.125}
+        >>> round(total.item(), 4)
+        0.8181
+    """
+    terms = {"softmax": F.cross_entropy(logits.float(), labels)}
+    for name, loss in triplet_losses(features, labels, margin).items():
+        terms[f"triplet_{name}"] = loss
+    return torch.stack(list(terms.values())).sum(), terms

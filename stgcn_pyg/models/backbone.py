@@ -1,0 +1,120 @@
+"""A torchvision ResNet without its head, whose last stage keeps the resolution."""
+
+import pickle
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import get_model, get_model_weights
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from stgcn_pyg.errors import UserError
+
+NAMES = ("resnet18", "resnet34", "resnet50")
+
+
+class Backbone(nn.Module):
+    """ResNet-18, 34 or 50 up to its last feature map, with the last stride 1 (section 4.2).
+
+    With the last stride 1 a picture of 256 x 128 gives a map of 16 x 8, not 8 x 4.
+
+    Args:
+        name: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
+        weights: ``"imagenet"`` (downloaded by torchvision), the path of a torchvision state dict
+            (``.pth``, read with ``weights_only=True``, or ``.safetensors``), or None for random.
+
+    Attributes:
+        out_channels: The width C of the feature maps: 512, 512 or 2,048.
+
+    Shapes:
+        - Input: normalised pictures ``[F, 3, H, W]``.
+        - Output: feature maps ``[F, C, H / 16, W / 16]``.
+
+    Raises:
+        UserError: The name is unknown, or the weights cannot be had or do not fit.
+
+    Example:
+        >>> backbone = Backbone("resnet18", weights=None)
+        >>> backbone(torch.zeros(1, 3, 128, 64)).shape
+        torch.Size([1, 512, 8, 4])
+    """
+
+    def __init__(self, name: str = "resnet50", weights: str | None = "imagenet"):
+        super().__init__()
+        if name not in NAMES:
+            raise UserError(f"backbone {name!r} is unknown: pass one of {', '.join(NAMES)}")
+        resnet = get_model(name, weights=None)
+        if weights is not None:
+            _load(resnet, read_weights(name, weights), source=f"weights {weights}", name=name)
+        self.conv1, self.bn1, self.relu = resnet.conv1, resnet.bn1, resnet.relu
+        self.maxpool = resnet.maxpool
+        self.layer1, self.layer2 = resnet.layer1, resnet.layer2
+        self.layer3, self.layer4 = resnet.layer3, resnet.layer4
+        self.out_channels: int = resnet.fc.in_features
+        _set_last_stride_1(self.layer4[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last feature maps of a stack of pictures."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+
+def _set_last_stride_1(block: BasicBlock | Bottleneck) -> None:
+    strided = block.conv2 if isinstance(block, Bottleneck) else block.conv1
+    strided.stride = (1, 1)
+    block.downsample[0].stride = (1, 1)
+
+
+def read_weights(name: str, weights: str) -> dict[str, Tensor]:
+    """A torchvision state dict by name (``"imagenet"``) or by path.
+
+    Raises:
+        UserError: It cannot be downloaded, is missing, or is no file of weights.
+    """
+    if weights == "imagenet":
+        try:
+            # The first weights of each network are those of the paper's time.
+            return get_model_weights(name).IMAGENET1K_V1.get_state_dict(check_hash=True)
+        except (URLError, OSError) as error:
+            raise UserError(
+                f"ImageNet weights for {name} cannot be downloaded ({error}): pass the path of a "
+                f"torchvision state dict as weights, or null for random weights"
+            ) from error
+    path = Path(weights)
+    if not path.is_file():
+        raise UserError(f"weights {weights}: no such file; pass a path, imagenet, or null")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, SafetensorError, EOFError, OSError) as error:
+        raise UserError(
+            f"weights {weights}: no file of plain tensors; save a state dict by torch.save "
+            f"or as .safetensors"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise UserError(f"weights {weights}: no state dict (a dict of tensors by name)")
+    return state
+
+
+def _load(resnet: nn.Module, state: dict[str, Tensor], source: str, name: str) -> None:
+    expected = {k: v.shape for k, v in resnet.state_dict().items() if not k.startswith("fc.")}
+    missing = sorted(expected.keys() - state.keys())
+    misfits = [k for k in expected if k in state and state[k].shape != expected[k]]
+    foreign = sorted(k for k in state.keys() - expected.keys() if not k.startswith("fc."))
+    if missing or misfits or foreign:
+        kind, key = next(
+            (kind, keys[0])
+            for kind, keys in (
+                ("lacks", missing),
+                ("has another shape for", misfits),
+                ("has a foreign", foreign),
+            )
+            if keys
+        )
+        raise UserError(f"{source}: not the weights of {name} (it {kind} {key})")
+    resnet.load_state_dict({k: state[k] for k in expected}, strict=False)

@@ -1,0 +1,118 @@
+"""The three branches of the paper: global, temporal (TGCN) and spatial (SGCN)."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from stgcn_pyg.layers import AffinityGCN, patch_nodes, spatial_graphs, temporal_graphs
+
+Propagation = Literal["gcn", "fc"]
+
+
+class GlobalBranch(nn.Module):
+    """Averages each feature map, then the frames (section 3.5).
+
+    Args:
+        channels: The width C of the feature maps.
+
+    Shapes:
+        - Input: feature maps ``[B * T, C, h, w]``.
+        - Output: features ``[B, C]``.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.out_channels = channels
+
+    def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
+        """The appearance feature of each video."""
+        return feature_maps.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)).mean(dim=1)
+
+
+class TemporalBranch(nn.Module):
+    """TGCN: one graph a video over the patches of all frames, max over its nodes (section 3.3).
+
+    Args:
+        channels: The width C of the feature maps, and of every layer.
+        num_layers: M.
+        num_patches: P of each frame.
+        propagation: ``"gcn"``, or ``"fc"`` for TFCN (Table 4).
+
+    Shapes:
+        - Input: feature maps ``[B * T, C, h, w]``.
+        - Output: features ``[B, C]``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_layers: int = 3,
+        num_patches: int = 4,
+        propagation: Propagation = "gcn",
+    ):
+        super().__init__()
+        self.num_patches = num_patches
+        self.out_channels = channels
+        self.gcn = AffinityGCN(channels, channels, num_layers, propagation)
+
+    def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
+        """The temporal feature of each video."""
+        batch = temporal_graphs(patch_nodes(feature_maps, self.num_patches), num_frames)
+        graph_size = num_frames * self.num_patches
+        x = self.gcn(batch.x, batch.edge_index, graph_size)
+        return x.unflatten(0, (-1, graph_size)).amax(dim=1)
+
+
+class SpatialBranch(nn.Module):
+    """SGCN: one graph a frame over its patches, max over its nodes, frames side by side
+    (section 3.4).
+
+    Args:
+        channels: The width C of the feature maps.
+        num_frames: T.
+        num_layers: K.
+        num_patches: P of each frame.
+        propagation: ``"gcn"``, or ``"fc"`` for SFCN (Table 4).
+        frame_channels: The width of a frame's feature, and of every layer.
+        hidden_channels: The width of the layers before the last; ``frame_channels`` if not given.
+        weights: ``"per-frame"`` (the :math:`W_i^k` of Eq. 7) or ``"shared"`` by all frames.
+        shortcut: Whether layers from the second on add their input, as in TGCN.
+
+    Shapes:
+        - Input: feature maps ``[B * T, C, h, w]``.
+        - Output: features ``[B, T * frame_channels]``.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_frames: int,
+        num_layers: int = 2,
+        num_patches: int = 4,
+        propagation: Propagation = "gcn",
+        frame_channels: int = 256,
+        hidden_channels: int | None = None,
+        weights: Literal["per-frame", "shared"] = "per-frame",
+        shortcut: bool = True,
+    ):
+        super().__init__()
+        if weights not in ("per-frame", "shared"):
+            raise ValueError(f'weights must be "per-frame" or "shared", got {weights!r}')
+        self.num_patches = num_patches
+        self.out_channels = num_frames * frame_channels
+        self.gcn = AffinityGCN(
+            channels,
+            frame_channels if hidden_channels is None else hidden_channels,
+            num_layers,
+            propagation,
+            num_frames=num_frames if weights == "per-frame" else None,
+            out_channels=frame_channels,
+            shortcut=shortcut,
+        )
+
+    def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
+        """The structural feature of each video."""
+        batch = spatial_graphs(patch_nodes(feature_maps, self.num_patches))
+        x = self.gcn(batch.x, batch.edge_index, self.num_patches)
+        frames = x.unflatten(0, (-1, self.num_patches)).amax(dim=1)  # [B * T, frame_channels]
+        return frames.unflatten(0, (-1, num_frames)).flatten(1)
