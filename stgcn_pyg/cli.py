@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise UserError(f"command {name!r} is unknown: use one of {', '.join(COMMANDS)}")
+        warnings.formatwarning = lambda message, *_, **__: f"stgcn {name}: warning: {message}\n"
         # Said by PyTorch Geometric's own import, to nobody who could change it.
         warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
         return import_module(f"stgcn_pyg.commands.{name}").main(rest)

@@ -1,6 +1,7 @@
 """The embeddings of tracklets: that of each clip, averaged; and what they score."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import torch
@@ -9,7 +10,14 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
-from stgcn_pyg.evaluation import RankingResult, chance_for_protocol, evaluate_protocol, protocol
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import (
+    Protocol,
+    RankingResult,
+    chance_for_protocol,
+    evaluate_protocol,
+    protocol,
+)
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.progress import bar_options
 
@@ -77,34 +85,37 @@ def score(
 
     Returns:
         A result by the name of each protocol, the data set's usual one first.
+
+    Raises:
+        UserError: No query has a match, or an embedding is not finite.
     """
-    query, gallery = dataset.query, dataset.gallery
-    return {
-        name: evaluate_protocol(
-            protocol(name),
-            embeddings[tracklets.index.get_indexer(query.index)],
-            embeddings[tracklets.index.get_indexer(gallery.index)],
-            query["pid"].to_numpy(),
-            gallery["pid"].to_numpy(),
-            query["camid"].to_numpy(),
-            gallery["camid"].to_numpy(),
-            dataset.gallery_is_query(),
-        )
-        for name in dataset.protocols
-    }
+    query = embeddings[tracklets.index.get_indexer(dataset.query.index)]
+    gallery = embeddings[tracklets.index.get_indexer(dataset.gallery.index)]
+    return _by_protocol(
+        dataset, lambda rule, labels: evaluate_protocol(rule, query, gallery, **labels)
+    )
 
 
 def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
-    """What a random ranking scores under every protocol of the data set."""
-    query, gallery = dataset.query, dataset.gallery
-    return {
-        name: chance_for_protocol(
-            protocol(name),
-            query["pid"].to_numpy(),
-            gallery["pid"].to_numpy(),
-            query["camid"].to_numpy(),
-            gallery["camid"].to_numpy(),
-            dataset.gallery_is_query(),
-        )
-        for name in dataset.protocols
+    """What a random ranking scores under every protocol of the data set.
+
+    Raises:
+        UserError: No query has a match.
+    """
+    return _by_protocol(dataset, lambda rule, labels: chance_for_protocol(rule, **labels))
+
+
+def _by_protocol(
+    dataset: TrackletDataset, evaluate: Callable[[Protocol, dict[str, Any]], RankingResult]
+) -> dict[str, RankingResult]:
+    labels = {
+        "query_pids": dataset.query["pid"].to_numpy(),
+        "gallery_pids": dataset.gallery["pid"].to_numpy(),
+        "query_camids": dataset.query["camid"].to_numpy(),
+        "gallery_camids": dataset.gallery["camid"].to_numpy(),
+        "gallery_is_query": dataset.gallery_is_query(),
     }
+    try:
+        return {name: evaluate(protocol(name), labels) for name in dataset.protocols}
+    except ValueError as error:
+        raise UserError(f"{dataset.name} at {dataset.root}: {error}") from error

@@ -61,10 +61,10 @@ def _read_names(path: Path) -> np.ndarray:
 
 
 def _read_matrix(path: Path, variable: str) -> np.ndarray:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; pass the folder that holds MARS")
     try:
         content = loadmat(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; pass the folder that holds MARS") from error
     except Exception as error:  # scipy raises half a dozen types on a damaged file
         raise UserError(f"{path}: no readable .mat file ({error})") from error
     if variable not in content:

@@ -55,6 +55,8 @@ class Backbone(nn.Module):
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
         self.out_channels: int = resnet.fc.in_features
         _set_last_stride_1(self.layer4[0])
+        # The order of memory in which oneDNN and cuDNN convolve fastest.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last feature maps of a stack of pictures."""

@@ -1,0 +1,47 @@
+"""CMC and mAP, exact, on anyone's features.
+
+- ``evaluate_ranking``, ``evaluate_features``: from distances, or from features block by block.
+- ``Protocol``, ``protocol``, ``evaluate_protocol``, ``select_gallery``: by the name of a protocol.
+- ``chance``, ``chance_for_protocol``: what a random ranking scores, in closed form.
+- ``format_table``: results side by side.
+"""
+
+from stgcn_pyg.evaluation.chance import chance, chance_for_protocol
+from stgcn_pyg.evaluation.distances import pairwise_distances
+from stgcn_pyg.evaluation.protocols import (
+    AGRL,
+    CROSS_CAMERA,
+    DUKE,
+    FULL_GALLERY,
+    MARS_OFFICIAL,
+    PROTOCOLS,
+    QUERY_FREE,
+    Protocol,
+    evaluate_protocol,
+    protocol,
+    select_gallery,
+)
+from stgcn_pyg.evaluation.ranking import evaluate_features, evaluate_ranking
+from stgcn_pyg.evaluation.result import RankingResult
+from stgcn_pyg.evaluation.tables import format_table
+
+__all__ = [
+    "AGRL",
+    "CROSS_CAMERA",
+    "DUKE",
+    "FULL_GALLERY",
+    "MARS_OFFICIAL",
+    "PROTOCOLS",
+    "QUERY_FREE",
+    "Protocol",
+    "RankingResult",
+    "chance",
+    "chance_for_protocol",
+    "evaluate_features",
+    "evaluate_protocol",
+    "evaluate_ranking",
+    "format_table",
+    "pairwise_distances",
+    "protocol",
+    "select_gallery",
+]

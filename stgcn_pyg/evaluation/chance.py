@@ -1,0 +1,169 @@
+"""What a random ranking scores, in closed form."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.stats import hypergeom
+
+from stgcn_pyg.evaluation.labels import Array, Labels, check_labels
+from stgcn_pyg.evaluation.protocols import Protocol, select_gallery
+from stgcn_pyg.evaluation.result import (
+    AveragePrecision,
+    RankingResult,
+    SameCamera,
+    check_any_match,
+    check_options,
+    warn_of_unmatched,
+)
+
+
+def chance(
+    query_pids: Array,
+    gallery_pids: Array,
+    query_camids: Array,
+    gallery_camids: Array,
+    ap: AveragePrecision = "step",
+    max_rank: int = 50,
+    same_camera: SameCamera = "person",
+    depth: int | None = None,
+) -> RankingResult:
+    r"""The exact expectation of mAP and CMC under a uniformly random ranking.
+
+    For a query with m matches among n ranked items, an item at rank r is a match with probability
+    m / n, and any other item is then a match with probability :math:`a = (m - 1) / (n - 1)`, so
+
+    .. math::
+        \mathbb{E}[\text{AP}_\text{step}] &= \frac{1}{n} \sum_{r=1}^{n} \frac{1 + (r - 1) a}{r} \\
+        \mathbb{E}[\text{AP}_\text{trapezoid}] &= \frac{1}{n} \sum_{r=1}^{n} \frac{1}{2}
+            \left( \text{before}_r + \frac{1 + (r - 1) a}{r} \right),
+            \quad \text{before}_1 = 1, \ \text{before}_r = a \\
+        \mathbb{E}[\text{CMC}_k] &= 1 - \binom{n - m}{k} \Big/ \binom{n}{k}
+
+    With ``depth``, the number of ranked items among the first ``depth`` places is hypergeometric,
+    and the sums end there: the expectation is over both.
+
+    Args:
+        query_pids, gallery_pids, query_camids, gallery_camids, ap, max_rank, same_camera, depth:
+            as in :func:`evaluate_ranking`.
+
+    Returns:
+        A result whose ``average_precision`` and ``cmc`` are expectations; ``first_match_rank`` is
+        that of the uncut list, (n + 1) / (m + 1).
+
+    Raises:
+        ValueError: as :func:`evaluate_ranking`.
+
+    Warns:
+        UserWarning: some queries have no match; mAP and CMC are means over the others.
+
+    Example:
+        >>> result = chance([7], [7, 5], [1], [2, 2])  # first of two, or second: (1 + 1/2) / 2
+        >>> result.mAP, result.rank(1)
+        (0.75, 0.5)
+    """
+    labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
+    result = _expectation(labels, ap, max_rank, same_camera, depth)
+    warn_of_unmatched(result)
+    return result
+
+
+def chance_for_protocol(
+    protocol: Protocol,
+    query_pids: Array,
+    gallery_pids: Array,
+    query_camids: Array,
+    gallery_camids: Array,
+    gallery_is_query: Array | None = None,
+    max_rank: int = 50,
+) -> RankingResult:
+    """:func:`chance` under a protocol: the row to print below :func:`evaluate_protocol`'s.
+
+    Raises:
+        ValueError: as :func:`chance` and :func:`select_gallery`.
+
+    Warns:
+        UserWarning: some queries have no match; mAP and CMC are means over the others.
+
+    Example:
+        >>> from stgcn_pyg.evaluation import CROSS_CAMERA
+        >>> chance_for_protocol(CROSS_CAMERA, [7], [7, 5, 5], [1], [2, 2, 1]).mAP
+        0.75
+    """
+    labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
+    keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
+    ap, same_camera, depth = protocol.ap, protocol.same_camera, protocol.depth
+    result = _expectation(labels.keep_gallery(keep), ap, max_rank, same_camera, depth)
+    warn_of_unmatched(result)
+    return replace(result, protocol=protocol.name)
+
+
+def _expectation(
+    labels: Labels,
+    ap: AveragePrecision,
+    max_rank: int,
+    same_camera: SameCamera,
+    depth: int | None,
+) -> RankingResult:
+    check_options(ap, same_camera, max_rank, depth)
+    num_gallery = len(labels.gallery_pids)
+    # Queries with as many ranked items n and matches m expect the same: each pair once.
+    pairs, query_pair = np.unique(_counts(labels, same_camera), axis=0, return_inverse=True)
+    average_precision = np.full(len(pairs), np.nan)
+    first_match_rank = np.full(len(pairs), np.nan)
+    cmc = np.full((len(pairs), max_rank), np.nan)
+    for pair, (n, m) in enumerate(pairs.tolist()):
+        if m == 0:
+            continue
+        reach, weight = _reach(n, num_gallery, depth)
+        average_precision[pair] = weight @ _ap_within(n, m, ap)[reach]
+        cmc[pair] = weight @ _hit_within(n, m)[np.minimum.outer(reach, _ranks(n, max_rank))]
+        first_match_rank[pair] = (n + 1) / (m + 1)
+    check_any_match(average_precision[query_pair], num_gallery)
+    return RankingResult(
+        average_precision[query_pair],
+        first_match_rank[query_pair],
+        np.nanmean(cmc[query_pair], axis=0),
+        num_gallery,
+        ap,
+        same_camera,
+        depth,
+    )
+
+
+def _counts(labels: Labels, same_camera: SameCamera) -> np.ndarray:
+    """Ranked items n and matches m of every query: ``[Q, 2]``."""
+    counts = np.empty((len(labels.query_pids), 2), dtype=np.int64)
+    for query in range(len(counts)):
+        matches, left_out = labels.masks(query, same_camera)
+        counts[query] = (~left_out).sum(), matches.sum()
+    return counts
+
+
+def _reach(n: int, num_gallery: int, depth: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """How many of the n ranked items the cut may leave, and how probable each number is."""
+    if depth is None or depth >= num_gallery:
+        return np.array([n]), np.ones(1)
+    reach = np.arange(min(n, depth) + 1)
+    return reach, hypergeom.pmf(reach, num_gallery, n, depth)
+
+
+def _ranks(n: int, max_rank: int) -> np.ndarray:
+    """Ranks 1 to ``max_rank``, those beyond the end of the list moved to its end."""
+    return np.minimum(np.arange(1, max_rank + 1), n)
+
+
+def _ap_within(n: int, m: int, ap: AveragePrecision) -> np.ndarray:
+    """The expected AP when matches count within the first 0, 1, ..., n ranks only: ``[n + 1]``."""
+    rank = np.arange(1, n + 1)
+    other = (m - 1) / max(n - 1, 1)  # probability that another item is a match, too
+    term = (1 + (rank - 1) * other) / rank
+    if ap == "trapezoid":
+        term = (np.where(rank == 1, 1.0, other) + term) / 2
+    return np.concatenate(([0.0], np.cumsum(term) / n))
+
+
+def _hit_within(n: int, m: int) -> np.ndarray:
+    """The probability of a match within the first 0, 1, ..., n ranks: ``[n + 1]``."""
+    drawn = np.arange(n)
+    miss = np.maximum(n - m - drawn, 0) / (n - drawn)
+    return 1 - np.concatenate(([1.0], np.cumprod(miss)))

@@ -1,0 +1,127 @@
+"""What an evaluation gives back, and in which setting it was measured."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+AveragePrecision = Literal["step", "trapezoid"]
+SameCamera = Literal["person", "all"]
+
+REPORTED_RANKS = (1, 5, 10, 20)
+
+
+@dataclass(frozen=True, eq=False)
+class RankingResult:
+    """mAP and CMC of a set of queries, as fractions in [0, 1], with the setting they hold for.
+
+    Attributes:
+        average_precision: ``[Q]`` float64, one a query; NaN where the query has no match.
+        first_match_rank: ``[Q]`` float64, 1-based; NaN where the query has no match, ``inf`` where
+            ``depth`` cut off every match. Both compare as "not within the first k ranks".
+        cmc: ``[max_rank]`` float64; ``cmc[k - 1]`` is the share of the valid queries whose first
+            match stands within the first k ranks. It always has ``max_rank`` entries and stays
+            constant beyond the end of a small gallery.
+        num_gallery: items in the gallery as it was ranked, junk among them.
+        ap: ``"step"`` or ``"trapezoid"``.
+        same_camera: ``"person"`` or ``"all"``.
+        depth: the place at which the ranked lists were cut, or None.
+        protocol: the name of the protocol, or None where there was none.
+
+    Example:
+        >>> result = RankingResult(np.array([1.0, 0.5, np.nan]), np.array([1.0, 2.0, np.nan]),
+        ...                        np.array([0.5, 1.0]), 7, "step", "person")
+        >>> result.mAP, result.rank(1), result.num_queries, result.num_valid_queries
+        (0.75, 0.5, 3, 2)
+    """
+
+    average_precision: np.ndarray
+    first_match_rank: np.ndarray
+    cmc: np.ndarray
+    num_gallery: int
+    ap: AveragePrecision
+    same_camera: SameCamera
+    depth: int | None = None
+    protocol: str | None = None
+
+    @property
+    def mAP(self) -> float:  # noqa: N802 - the field's own spelling
+        """Mean average precision over the valid queries."""
+        return float(np.nanmean(self.average_precision))
+
+    @property
+    def num_queries(self) -> int:
+        """All queries, those without a match among them."""
+        return len(self.average_precision)
+
+    @property
+    def num_valid_queries(self) -> int:
+        """The queries that have a match: the ones that mAP and CMC are the mean of."""
+        return int(np.isfinite(self.average_precision).sum())
+
+    @property
+    def num_queries_without_match(self) -> int:
+        """The queries that mAP and CMC leave out."""
+        return self.num_queries - self.num_valid_queries
+
+    def rank(self, k: int) -> float:
+        """``cmc[k - 1]``: the share of the valid queries with a match within the first k ranks.
+
+        Raises:
+            ValueError: k is not within 1 to ``max_rank``.
+        """
+        if not 1 <= k <= len(self.cmc):
+            raise ValueError(
+                f"rank({k}): the CMC holds ranks 1 to {len(self.cmc)}; evaluate with max_rank >= k"
+            )
+        return float(self.cmc[k - 1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: mAP, rank-1/5/10/20 (up to ``max_rank``), CMC, counts, setting."""
+        ranks = {f"rank-{k}": self.rank(k) for k in REPORTED_RANKS if k <= len(self.cmc)}
+        return {
+            "protocol": self.protocol,
+            "mAP": self.mAP,
+            **ranks,
+            "num_queries": self.num_queries,
+            "num_valid_queries": self.num_valid_queries,
+            "num_queries_without_match": self.num_queries_without_match,
+            "num_gallery": self.num_gallery,
+            "ap": self.ap,
+            "same_camera": self.same_camera,
+            "depth": self.depth,
+            "cmc": self.cmc.tolist(),
+        }
+
+
+def check_options(ap: str, same_camera: str, max_rank: int, depth: int | None) -> None:
+    """Raise a ValueError for an option that no evaluation knows."""
+    if ap not in ("step", "trapezoid"):
+        raise ValueError(f"ap={ap!r} is unknown: give 'step' or 'trapezoid'")
+    if same_camera not in ("person", "all"):
+        raise ValueError(f"same_camera={same_camera!r} is unknown: give 'person' or 'all'")
+    if max_rank < 1:
+        raise ValueError(f"max_rank={max_rank}: the CMC needs one rank at least")
+    if depth is not None and depth < 1:
+        raise ValueError(f"depth={depth}: give at least 1, or None for the whole list")
+
+
+def check_any_match(average_precision: np.ndarray, num_gallery: int) -> None:
+    """Raise a ValueError where not one query has a match, so that nothing can be averaged."""
+    if not np.isfinite(average_precision).any():
+        raise ValueError(
+            f"none of the {len(average_precision)} queries has a match among the {num_gallery} "
+            "gallery items: check that people and cameras are given in the order "
+            "query_pids, gallery_pids, query_camids, gallery_camids"
+        )
+
+
+def warn_of_unmatched(result: RankingResult) -> None:
+    """Warn, in the name of the caller's caller, of queries that mAP and CMC leave out."""
+    if result.num_queries_without_match:
+        warnings.warn(
+            f"{result.num_queries_without_match} of {result.num_queries} queries have no match "
+            "in the gallery; mAP and CMC are means over the others",
+            stacklevel=3,
+        )

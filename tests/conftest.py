@@ -1,0 +1,90 @@
+"""What several test files use."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.io import savemat
+
+DATA = Path(os.environ.get("STGCN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def ward_root():
+    """WARD's pictures of real people."""
+    root = DATA / "ward"
+    if not root.is_dir():
+        pytest.skip(f"WARD is not at {root}; STGCN_DATA says where to look")
+    return root
+
+
+@pytest.fixture
+def mars_labels(tmp_path):
+    """A folder with MARS's true labels and none of its pictures."""
+    info = DATA / "mars_info"
+    if not info.is_dir():
+        pytest.skip(f"MARS's labels are not at {info}; STGCN_DATA says where to look")
+    (tmp_path / "info").symlink_to(info.resolve())
+    return tmp_path
+
+
+class MarsTree:
+    """A data set of tiny pictures in MARS's layout, one colour a person, to be written and bent."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.names = {"train": [], "test": []}
+        self.tracks = {"train": [], "test": []}
+        self.queries = [3, 4]  # 1-based, among the test tracklets below
+        for pid in (2, 4, 6, 8):
+            for camid in (1, 2):
+                self.add("train", pid, camid, frames=5)
+        self.add("test", -1, 1, frames=3)
+        self.add("test", 0, 2, frames=3)
+        for pid in (1, 3):
+            self.add("test", pid, 1, frames=6)
+        for pid in (1, 3):
+            self.add("test", pid, 2, frames=4)
+
+    def add(self, split, pid, camid, frames, tracklet=1):
+        start = len(self.names[split]) + 1
+        prefix = "00-1" if pid == -1 else f"{pid:04d}"
+        for frame in range(1, frames + 1):
+            self.names[split].append(f"{prefix}C{camid}T{tracklet:04d}F{frame:03d}.jpg")
+        self.tracks[split].append([start, start + frames - 1, pid, camid])
+
+    def write(self):
+        (self.root / "info").mkdir(parents=True, exist_ok=True)
+        for split, names in self.names.items():
+            (self.root / "info" / f"{split}_name.txt").write_bytes(
+                "".join(f"{name}\r\n" for name in names).encode()
+            )
+            variable = f"track_{split}_info"
+            tracks = np.array(self.tracks[split], dtype=np.int32)
+            savemat(self.root / "info" / f"tracks_{split}_info.mat", {variable: tracks})
+            for i, name in enumerate(names):
+                self._write_picture(self.root / f"bbox_{split}" / name[:4] / name, name, i)
+        savemat(self.root / "info" / "query_IDX.mat", {"query_IDX": np.array([self.queries])})
+        return self.root
+
+    def _write_picture(self, path, name, i):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng([ord(c) for c in name[:4]])
+        colour = rng.integers(0, 256, 3)
+        noise = np.random.default_rng(i).integers(-20, 20, (48, 24, 3))
+        pixels = np.clip(colour + noise, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(path, quality=92)
+
+
+@pytest.fixture
+def mars_tree(tmp_path):
+    """A small data set in MARS's layout, not written yet."""
+    return MarsTree(tmp_path / "mars")

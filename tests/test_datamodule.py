@@ -1,0 +1,155 @@
+"""Batches from disk."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stgcn_pyg.data import TrackletDataModule, check_pictures, load_dataset
+from stgcn_pyg.data.frames import read_clip, read_frame
+from stgcn_pyg.errors import UserError, last_line
+
+OPTIONS = {
+    "num_frames": 2,
+    "height": 64,
+    "width": 32,
+    "people_per_batch": 3,
+    "tracklets_per_person": 2,
+    "num_workers": 0,
+}
+
+
+@pytest.fixture
+def dataset(mars_tree):
+    return load_dataset("mars", mars_tree.write())
+
+
+def test_training_batches_hold_the_pictures_of_their_labels(dataset):
+    data = TrackletDataModule(dataset, **OPTIONS)
+    assert data.num_classes == 4
+    people = dict(enumerate(sorted(dataset.train["pid"].unique())))
+    colour = {
+        people[c]: read_frame(dataset.paths(row)[0], 64, 32).float().mean((1, 2))
+        for c in people
+        for _, row in dataset.train[dataset.train["pid"] == people[c]].head(1).iterrows()
+    }
+    for batch in data.train_dataloader():
+        assert batch.clips.shape == (6, 2, 3, 64, 32)
+        assert batch.clips.dtype == torch.uint8
+        for clip, label in zip(batch.clips, batch.labels, strict=True):
+            mean = clip.float().mean((0, 2, 3))
+            nearest = min(colour, key=lambda pid: (colour[pid] - mean).abs().sum())
+            assert nearest == people[int(label)]
+
+
+def test_any_number_of_workers_gives_the_same_batches(dataset):
+    epochs = []
+    for workers in (0, 2):
+        data = TrackletDataModule(dataset, **OPTIONS | {"num_workers": workers, "erase": 0.5})
+        loader = data.train_dataloader()
+        batches = []
+        for epoch in range(2):
+            data.sampler.set_epoch(epoch)
+            batches += list(loader)
+        epochs.append(batches)
+    for one, two in zip(*epochs, strict=True):
+        assert torch.equal(one.clips, two.clips)
+        assert torch.equal(one.labels, two.labels)
+        assert torch.equal(one.changes, two.changes)
+    assert not torch.equal(epochs[0][0].clips, epochs[0][2].clips)
+
+
+@pytest.mark.parametrize(("test_clips", "clips"), [("all", 3), ("consecutive", 3), ("first", 1)])
+def test_test_batches_hold_every_clip_of_every_tracklet(dataset, test_clips, clips):
+    data = TrackletDataModule(dataset, **OPTIONS, test_clips=test_clips, clips_per_test_batch=2)
+    query = dataset.query  # two tracklets of 6 frames
+    batches = list(data.test_dataloader(query))
+    labels = torch.cat([batch.labels for batch in batches]).tolist()
+    assert labels == [0] * clips + [1] * clips
+    assert [len(batch.labels) for batch in batches] == [2] * clips
+    frames = {
+        "all": [[0, 3], [1, 4], [2, 5]],
+        "consecutive": [[0, 1], [2, 3], [4, 5]],
+        "first": [[0, 3]],
+    }[test_clips]
+    expected = [read_clip(dataset.paths(query.iloc[0], clip), 64, 32) for clip in frames]
+    found = torch.cat([batch.clips for batch in batches])[:clips]
+    assert torch.equal(found, torch.stack(expected))
+
+
+def test_the_device_normalises_and_augments_in_training_alone(dataset):
+    data = TrackletDataModule(dataset, **OPTIONS | {"flip": 1.0})
+    train = next(iter(data.train_dataloader()))
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    plain = (train.clips / 255 - mean) / std
+    torch.testing.assert_close(data.on_after_batch_transfer(train).clips, plain.flip(4))
+    torch.testing.assert_close(
+        data.on_after_batch_transfer(train._replace(changes=None)).clips, plain
+    )
+
+
+def test_a_frame_is_pillows_picture_at_the_size_asked_for(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    frame = read_frame(tmp_path / "a.png", 64, 32)
+    assert np.array_equal(frame.permute(1, 2, 0).numpy(), pixels)
+    assert read_frame(tmp_path / "a.png", 16, 8).shape == (3, 16, 8)
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.jpg")
+    assert read_frame(tmp_path / "grey.jpg", 64, 32).shape == (3, 64, 32)
+
+
+def damage(path, kind):
+    if kind == "truncated":
+        path.write_bytes(path.read_bytes()[:400])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("no picture")
+    elif kind == "png":
+        Image.new("RGB", (24, 48)).save(path, format="PNG")
+    else:
+        path.unlink()
+
+
+KINDS = {
+    "truncated": "truncated or damaged",
+    "empty": "empty",
+    "text": "no picture",
+    "png": "PNG, not JPEG as its name says",
+    "missing": "missing",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bad_picture_in_training_is_named_in_one_line(dataset, kind, workers):
+    data = TrackletDataModule(dataset, **OPTIONS | {"num_workers": workers, "num_frames": 5})
+    path = dataset.paths(dataset.train.iloc[2])[3]
+    damage(path, kind)
+    with pytest.raises(UserError) as caught:
+        for epoch in range(20):
+            data.sampler.set_epoch(epoch)
+            list(data.train_dataloader())
+    line = last_line(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+
+
+def test_check_finds_every_bad_picture(dataset):
+    paths = [dataset.root / frame for frame in dataset.frames]
+    for path, kind in zip(paths[3::10], KINDS, strict=False):
+        damage(path, kind)
+    checked = list(check_pictures(dataset, workers=2))
+    assert [path for path, _ in checked] == paths
+    found = [(path, fault) for path, fault in checked if fault]
+    assert found == list(zip(paths[3::10], KINDS.values(), strict=False))
+
+
+def test_a_tracklet_of_one_frame_is_named(mars_tree):
+    mars_tree.add("train", 9, 1, frames=1)
+    dataset = load_dataset("mars", mars_tree.write())
+    with pytest.raises(UserError, match=r"0009C1T0001F001\.jpg: its train tracklet has 1 frame"):
+        TrackletDataModule(dataset, **OPTIONS)
+    data = TrackletDataModule(dataset, **OPTIONS, min_frames=1)
+    assert data.num_classes == 5
