@@ -68,7 +68,7 @@ def embed_tracklets(
         return model(clips).embedding
 
     with torch.inference_mode():
-        embeddings = average_clips(embed, data.test_dataloader(tracklets), len(tracklets), title)
+        embeddings = average_clips(embed, data.clip_dataloader(tracklets), len(tracklets), title)
     model.train(was_training)
     return embeddings
 

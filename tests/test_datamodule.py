@@ -63,7 +63,7 @@ def test_any_number_of_workers_gives_the_same_batches(dataset):
 def test_test_batches_hold_every_clip_of_every_tracklet(dataset, test_clips, clips):
     data = TrackletDataModule(dataset, **OPTIONS, test_clips=test_clips, clips_per_test_batch=2)
     query = dataset.query  # two tracklets of 6 frames
-    batches = list(data.test_dataloader(query))
+    batches = list(data.clip_dataloader(query))
     labels = torch.cat([batch.labels for batch in batches]).tolist()
     assert labels == [0] * clips + [1] * clips
     assert [len(batch.labels) for batch in batches] == [2] * clips

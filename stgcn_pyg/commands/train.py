@@ -139,7 +139,7 @@ def _colour_stripes(data: TrackletDataModule) -> dict[str, RankingResult]:
     tracklets = data.dataset.test()
     stripes = average_clips(
         lambda batch: colour_stripes(batch.clips),
-        data.test_dataloader(tracklets),
+        data.clip_dataloader(tracklets),
         len(tracklets),
         "colour stripes",
     )

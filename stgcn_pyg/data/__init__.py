@@ -1,15 +1,19 @@
 """Tables of tracklets, how clips are drawn from them, and the loaders for training and test.
 
-load_dataset        a data set on disk -> TrackletDataset
-TrackletDataset     its tables of tracklets: train, query, gallery
-TrackletDataModule  its batches, for Lightning
-check_pictures      what is wrong with its files
+    load_dataset        a data set on disk -> TrackletDataset
+    TrackletDataset     its tables of tracklets: train, query, gallery
+    TrackletDataModule  its batches, for Lightning
+    check_pictures      what is wrong with its files
 """
 
+from typing import TYPE_CHECKING
+
 from stgcn_pyg.data.check import check_pictures
-from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.load import load_dataset
+
+if TYPE_CHECKING:
+    from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
 
 __all__ = [
     "ClipBatch",
@@ -18,3 +22,12 @@ __all__ = [
     "check_pictures",
     "load_dataset",
 ]
+
+
+def __getattr__(name: str):
+    # Imported on first use: reading tables and rendering need neither torch nor Lightning.
+    if name in ("ClipBatch", "TrackletDataModule"):
+        from stgcn_pyg.data import datamodule
+
+        return getattr(datamodule, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -106,7 +106,7 @@ class TrackletDataModule(L.LightningDataModule):
         """P x K batches; the sampler decides what a batch holds, so the loader does not batch."""
         return self._loader(_TrainBatches(self), self.sampler)
 
-    def test_dataloader(self, tracklets: pd.DataFrame) -> DataLoader:
+    def clip_dataloader(self, tracklets: pd.DataFrame) -> DataLoader:
         """Every clip of some tracklets; a clip's label is its tracklet's row in the table."""
         return self._loader(_TestBatches(self, tracklets))
 

@@ -43,7 +43,7 @@ def check_weights(
     edge_weight: Tensor, edge_index: Tensor, num_nodes: int, graph_size: int | None
 ) -> None:
     """`edge_weight` is `[E]`, or `[G, N, N]` where the batch is in blocks."""
-    expected = [(edge_index.size(1),)]
+    expected: list[tuple[int, ...]] = [(edge_index.size(1),)]
     if graph_size is not None:
         expected.append((num_nodes // graph_size, graph_size, graph_size))
     if tuple(edge_weight.shape) not in expected:

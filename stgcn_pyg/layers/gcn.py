@@ -1,7 +1,7 @@
 """The whole stack of a branch: affinity, convolutions, norms and shortcuts (Eq. 2-7)."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -81,8 +81,8 @@ class AffinityGCN(torch.nn.Module):
 
     def reset_parameters(self) -> None:
         """Draws all weights anew."""
-        for module in (self.affinity, *self.convs, *self.norms):
-            if module is not None:
+        for module in self.modules():
+            if isinstance(module, SquaredAffinity | AffinityConv | torch.nn.LayerNorm):
                 module.reset_parameters()
 
     def forward(self, x: Tensor, edge_index: Tensor, graph_size: int | None = None) -> Tensor:
@@ -97,7 +97,7 @@ class AffinityGCN(torch.nn.Module):
                 edge_weight = renormalize(edge_weight)
         for m, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True), start=1):
             if edge_weight is None:
-                h = conv.transform(x, graph_size)
+                h = cast(AffinityConv, conv).transform(x, graph_size)
             else:
                 h = conv(x, edge_index, edge_weight, graph_size)
             h = F.leaky_relu(norm(h), negative_slope=0.1)

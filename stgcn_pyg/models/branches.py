@@ -116,3 +116,6 @@ class SpatialBranch(nn.Module):
         x = self.gcn(batch.x, batch.edge_index, self.num_patches)
         frames = x.unflatten(0, (-1, self.num_patches)).amax(dim=1)  # [B * T, frame_channels]
         return frames.unflatten(0, (-1, num_frames)).flatten(1)
+
+
+Branch = GlobalBranch | TemporalBranch | SpatialBranch

@@ -1,6 +1,6 @@
 """STGCN: a clip of frames goes in; features by branch, an embedding and logits come out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -8,7 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_pyg.models.backbone import Backbone
-from stgcn_pyg.models.branches import GlobalBranch, Propagation, SpatialBranch, TemporalBranch
+from stgcn_pyg.models.branches import (
+    Branch,
+    GlobalBranch,
+    Propagation,
+    SpatialBranch,
+    TemporalBranch,
+)
 
 BRANCHES = ("global", "temporal", "spatial")
 
@@ -97,28 +103,27 @@ class STGCN(nn.Module):
         self.embedding_kind = embedding
         self.backbone = Backbone(backbone, weights)
         channels = self.backbone.out_channels
-        self.branches = nn.ModuleDict()
+        built: dict[str, Callable[[], Branch]] = {
+            "global": lambda: GlobalBranch(channels),
+            "temporal": lambda: TemporalBranch(
+                channels, temporal_layers, temporal_patches, temporal_propagation
+            ),
+            "spatial": lambda: SpatialBranch(
+                channels,
+                num_frames,
+                spatial_layers,
+                spatial_patches,
+                spatial_propagation,
+                spatial_channels,
+                spatial_hidden_channels,
+                spatial_weights,
+                spatial_shortcut,
+            ),
+        }
         # Always in the paper's order, so that the same branches give the same concatenation.
-        for name in (name for name in BRANCHES if name in branches):
-            if name == "global":
-                self.branches[name] = GlobalBranch(channels)
-            elif name == "temporal":
-                self.branches[name] = TemporalBranch(
-                    channels, temporal_layers, temporal_patches, temporal_propagation
-                )
-            else:
-                self.branches[name] = SpatialBranch(
-                    channels,
-                    num_frames,
-                    spatial_layers,
-                    spatial_patches,
-                    spatial_propagation,
-                    spatial_channels,
-                    spatial_hidden_channels,
-                    spatial_weights,
-                    spatial_shortcut,
-                )
-        width = sum(branch.out_channels for branch in self.branches.values())
+        chosen = {name: build() for name, build in built.items() if name in branches}
+        self.branches = nn.ModuleDict(chosen)
+        width = sum(branch.out_channels for branch in chosen.values())
         self.classifier = nn.Linear(width, num_classes)
 
     def forward(self, clips: Tensor) -> STGCNOutput:

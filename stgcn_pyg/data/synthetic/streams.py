@@ -1,0 +1,25 @@
+"""Random generators, one for each thing that is drawn, so that no draw depends on another."""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """What a generator is for; the numbers are part of what a seed means."""
+
+    BODY = 1
+    CLOTHES = 2
+    CAMERA = 3
+    BACKGROUND = 4
+    PLAN = 5
+    STRANGER = 6
+    WALK = 7
+    BOX = 8
+    COVERS = 9
+    SENSOR = 10
+
+
+def generator(seed: int, stream: Stream, *indices: int) -> np.random.Generator:
+    """The generator of one thing: the same seed, stream and indices give the same draws."""
+    return np.random.default_rng([seed, int(stream), *indices])

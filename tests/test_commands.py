@@ -1,0 +1,220 @@
+"""The commands as a user meets them."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+from torchvision.models import get_model
+
+from stgcn_pyg.cli import main
+
+TINY = """
+epochs: 2
+baselines: true
+model: {backbone: resnet18, weights: null, num_frames: 2, spatial_channels: 16}
+data:
+  {height: 64, width: 32, people_per_batch: 4, tracklets_per_person: 2, num_workers: 0}
+"""
+
+
+@pytest.fixture
+def root(mars_tree):
+    return mars_tree.write()
+
+
+@pytest.fixture
+def train(root, tmp_path):
+    """Runs `stgcn train` on the tiny tree."""
+    config = tmp_path / "tiny.yaml"
+    config.write_text(TINY)
+
+    def run(*more, data=root, output=tmp_path / "run"):
+        return main(["train", "mars", str(data), f"--config={config}", f"--output={output}", *more])
+
+    run.output = tmp_path / "run"
+    return run
+
+
+def error_line(capsys):
+    """The one line of an error; there must be no other."""
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_help_answers_at_once():
+    command = [sys.executable, "-m", "stgcn_pyg.cli", "--help"]
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1.5
+    assert all(name in done.stdout for name in ("synth", "check", "train", "evaluate"))
+
+
+@pytest.mark.parametrize("name", ["synth", "check", "train", "evaluate"])
+def test_every_command_has_help_with_an_example(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert "Example" in shown
+    assert f"stgcn {name}" in shown
+
+
+def test_train_writes_a_run_and_evaluate_reads_it(train, tmp_path, capsys):
+    assert train() == 0
+    printed = capsys.readouterr().out
+    written = {path.name for path in train.output.iterdir()}
+    assert {"checkpoint.ckpt", "config.yaml", "metrics.json", "log", "tensorboard"} <= written
+    metrics = json.loads((train.output / "metrics.json").read_text())
+    assert list(metrics) == ["mars-official", "full-gallery", "query-free"]
+    for rows in metrics.values():
+        assert list(rows) == ["chance", "colour stripes", "untrained", "trained"]
+    for row, result in metrics["mars-official"].items():
+        assert f"{row}" in printed
+        assert f"{100 * result['mAP']:.1f}" in printed
+    assert str(train.output) in printed
+
+    assert main(["evaluate", str(train.output), f"--json={tmp_path / 'again.json'}"]) == 0
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again["mars-official"]["trained"] == metrics["mars-official"]["trained"]
+
+
+def test_the_written_config_repeats_the_run(train, tmp_path, capsys):
+    assert train("--seed=3") == 0
+    config = yaml.safe_load((train.output / "config.yaml").read_text())
+    assert config["seed"] == 3
+    assert config["model"]["temporal_layers"] == 3
+    other = tmp_path / "other"
+    config_path = train.output / "config.yaml"
+    assert main(["train", f"--config={config_path}", f"--output={other}"]) == 0
+    first, second = (
+        torch.load(run / "checkpoint.ckpt", weights_only=True)["state_dict"]
+        for run in (train.output, other)
+    )
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_same_command_again_goes_on_and_another_is_refused(train, capsys):
+    assert train() == 0
+    before = (train.output / "metrics.json").read_text()
+    assert train() == 0
+    assert (train.output / "metrics.json").read_text() == before
+    capsys.readouterr()
+    assert train("--model.temporal-layers=2") == 2
+    line = error_line(capsys)
+    assert "holds another run (model.temporal_layers is 3 there, 2 here)" in line
+    assert (train.output / "metrics.json").read_text() == before
+    config = yaml.safe_load((train.output / "config.yaml").read_text())
+    assert config["model"]["temporal_layers"] == 3
+
+
+def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
+    train.output.mkdir()
+    (train.output / "thesis.txt").write_text("precious")
+    assert train() == 2
+    assert "holds something that is no run" in error_line(capsys)
+    assert [path.name for path in train.output.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--data.people-per-batch=5"], "there are 4 people to train on, fewer than"),
+        (["--model.branches=[globe]"], "--model: branches must be one or more of"),
+        (["--model.backbone=vgg"], "backbone 'vgg' is unknown"),
+        (["--model.weights=absent.pth"], "weights absent.pth: no such file"),
+        (["--model.temporal_layers=many"], "temporal_layers"),
+        (["--modle.temporal_layers=3"], "modle"),
+        (["--preset=papper"], "preset 'papper' is unknown: use demo, paper, small"),
+        (["--config=absent.yaml"], "absent.yaml"),
+        (["--epochs=0"], "epochs"),
+        (["--data.min_frames=4"], "fewer than min_frames=4"),
+    ],
+)
+def test_a_wrong_option_is_told_in_one_line_and_nothing_is_written(train, more, words, capsys):
+    assert train(*more) == 2
+    line = error_line(capsys)
+    assert line.startswith("stgcn train: error: ")
+    assert words in line
+    assert not train.output.exists()
+
+
+def test_a_wrong_root_is_told_in_one_line_and_nothing_is_written(train, tmp_path, capsys):
+    assert train(data=tmp_path / "absent") == 2
+    assert f"{tmp_path / 'absent'}: no such folder" in error_line(capsys)
+    assert not train.output.exists()
+
+
+def test_a_truncated_picture_in_mid_training_is_named(train, root, capsys):
+    path = next((root / "bbox_train" / "0002").glob("*F003.jpg"))
+    path.write_bytes(path.read_bytes()[:300])
+    assert train("--epochs=20", "--baselines=false", "--data.num_workers=1") == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.endswith(
+        f"error: {path}: truncated or no picture; `stgcn check` finds all that are bad"
+    )
+
+
+def test_check_counts_lists_and_sets_its_status(root, tmp_path, capsys):
+    assert main(["check", "mars", str(root)]) == 0
+    assert "66 pictures, 0 bad" in capsys.readouterr().out
+    paths = sorted((root / "bbox_test").glob("*/*.jpg"))[:2]
+    paths[0].write_bytes(b"")
+    paths[1].unlink()
+    assert main(["check", "mars", str(root), f"--json={tmp_path / 'check.json'}"]) == 1
+    printed = capsys.readouterr().out
+    assert f"{paths[0]}: empty" in printed
+    assert f"{paths[1]}: missing" in printed
+    found = json.loads((tmp_path / "check.json").read_text())
+    assert found["counts"]["train"]["tracklets"] == 8
+    assert {fault["fault"] for fault in found["faults"]} == {"empty", "missing"}
+
+
+class Payload:
+    def __reduce__(self):
+        return (print, ("code from a checkpoint",))
+
+
+def test_a_checkpoint_that_is_none_is_refused(tmp_path, capsys):
+    path = tmp_path / "checkpoint.ckpt"
+    for content, words in (
+        (None, "no such checkpoint"),
+        (b"not a checkpoint", "no readable checkpoint"),
+        (b"", "no readable checkpoint"),
+        (get_model("resnet18").state_dict(), "not written by `stgcn train`"),
+        (Payload(), "no readable checkpoint of plain tensors and values"),
+    ):
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        elif content is not None:
+            torch.save(content, path)
+        assert main(["evaluate", str(path)]) == 2
+        captured = capsys.readouterr()
+        assert words in captured.err
+        assert str(path) in captured.err
+        assert len(captured.err.strip().splitlines()) == 1
+        assert "code from" not in captured.out
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(train, capsys):
+    assert train("--baselines=false") == 0
+    path = train.output / "checkpoint.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["stgcn_pyg"]["model"]["temporal_layers"] = 4
+    torch.save(content, path)
+    capsys.readouterr()
+    assert main(["evaluate", str(path)]) == 2
+    assert "holds the weights of another architecture than it says" in error_line(capsys)
+
+
+def test_unknown_commands_are_named(capsys):
+    assert main(["trian"]) == 2
+    assert "command 'trian' is unknown: use one of synth, check, train, evaluate" in error_line(
+        capsys
+    )

@@ -1,0 +1,122 @@
+"""Training learns, follows from its seed, goes on where it was cut short, and is read back."""
+
+import pytest
+import torch
+
+from stgcn_pyg import STGCN
+from stgcn_pyg.checkpoint import load_checkpoint
+from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit
+
+
+def build(root, seed=0, **options):
+    torch.manual_seed(seed)
+    data = TrackletDataModule(
+        load_dataset("mars", root),
+        num_frames=2,
+        height=64,
+        width=32,
+        people_per_batch=4,
+        tracklets_per_person=2,
+        num_workers=0,
+        seed=seed,
+    )
+    model = STGCN(data.num_classes, 2, "resnet18", weights=None, spatial_channels=16)
+    return STGCNTraining(model, config={"seed": seed}, **options), data
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+@pytest.fixture
+def root(mars_tree):
+    return mars_tree.write()
+
+
+def test_the_loss_falls_and_the_learning_rate_steps_down(root, tmp_path):
+    module, data = build(root, decay_epochs=4)
+    fit(module, data, tmp_path, epochs=6, accelerator="cpu")
+    (log,) = (tmp_path / "log").glob("*/metrics.csv")
+    header, *rows = log.read_text().splitlines()
+    column = header.split(",").index("loss")
+    losses = [float(row.split(",")[column]) for row in rows]
+    assert len(losses) == 6
+    assert losses[-1] < 0.5 * losses[0]
+    (group,) = torch.load(checkpoint_path(tmp_path), weights_only=True)["optimizer_states"][0][
+        "param_groups"
+    ]
+    assert group["lr"] == pytest.approx(3e-5)
+    assert group["weight_decay"] == 5e-4
+
+
+def test_a_run_follows_from_its_seed(root, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        module, data = build(root, seed)
+        fit(module, data, tmp_path / name, epochs=2, accelerator="cpu")
+    a, b, c = (weights(checkpoint_path(tmp_path / name)) for name in "abc")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert not all(torch.equal(a[key], c[key]) for key in a)
+
+
+def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path / "whole", epochs=4, accelerator="cpu")
+    for epochs in (2, 4):
+        module, data = build(root)
+        fit(module, data, tmp_path / "parts", epochs=epochs, accelerator="cpu")
+    whole, parts = (weights(checkpoint_path(tmp_path / name)) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_bfloat16_trains_too(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path, epochs=2, precision="bf16-mixed", accelerator="cpu")
+    assert all(value.isfinite().all() for value in weights(checkpoint_path(tmp_path)).values())
+
+
+def test_a_checkpoint_gives_the_same_embeddings_and_its_config(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path, epochs=1, accelerator="cpu")
+    tracklets = data.dataset.test()
+    expected = embed_tracklets(module.model, data, tracklets)
+    for path in (tmp_path, checkpoint_path(tmp_path)):
+        model, config = load_checkpoint(path)
+        assert config == {"seed": 0}
+        assert torch.equal(embed_tracklets(model, data, tracklets), expected)
+
+
+def test_an_embedding_is_the_mean_over_the_clips(root):
+    module, data = build(root)
+    tracklets = data.dataset.query
+    model = module.model.eval()
+    expected = []
+    for _, tracklet in tracklets.iterrows():
+        clips = torch.stack([data.read(tracklet, clip) for clip in data.clips_of(6)])
+        mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+        std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+        with torch.no_grad():
+            expected.append(model((clips / 255 - mean) / std).embedding.mean(dim=0))
+    found = embed_tracklets(model, data, tracklets)
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-3, atol=1e-4)
+
+
+def test_scores_of_perfect_embeddings_are_perfect_under_every_protocol(root):
+    _, data = build(root)
+    dataset = data.dataset
+    tracklets = dataset.test().sample(frac=1, random_state=0)  # in any order
+    perfect = torch.eye(10)[tracklets["pid"].to_numpy()]
+    results = score(dataset, tracklets, perfect)
+    assert list(results) == ["mars-official", "full-gallery", "query-free"]
+    assert [result.mAP for result in results.values()] == [1, 1, 1]
+    assert [result.num_gallery for result in results.values()] == [6, 5, 3]
+    for result in chance_scores(dataset).values():
+        assert 0.2 < result.mAP < 0.8
+
+
+def test_embeddings_that_are_not_finite_are_a_users_error(root):
+    _, data = build(root)
+    with pytest.raises(UserError, match="not finite"):
+        score(data.dataset, data.dataset.test(), torch.full((6, 4), torch.nan))
