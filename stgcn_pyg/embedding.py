@@ -17,6 +17,7 @@ from stgcn_pyg.evaluation import (
     chance_for_protocol,
     evaluate_protocol,
     protocol,
+    select_gallery,
 )
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.progress import bar_options
@@ -76,7 +77,7 @@ def embed_tracklets(
 def score(
     dataset: TrackletDataset, tracklets: pd.DataFrame, embeddings: Tensor
 ) -> dict[str, RankingResult]:
-    """CMC and mAP of test tracklets' embeddings under every protocol of the data set.
+    """CMC and mAP of test tracklets' embeddings under every protocol that the data set allows.
 
     Args:
         dataset: Whose query and gallery are ranked.
@@ -97,7 +98,7 @@ def score(
 
 
 def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
-    """What a random ranking scores under every protocol of the data set.
+    """What a random ranking scores under every protocol that the data set allows.
 
     Raises:
         UserError: No query has a match.
@@ -115,7 +116,18 @@ def _by_protocol(
         "gallery_camids": dataset.gallery["camid"].to_numpy(),
         "gallery_is_query": dataset.gallery_is_query(),
     }
+    rules = [protocol(name) for name in dataset.protocols]
+    rules = [rule for rule in rules if _has_matches(dataset, rule)]
+    if not rules:
+        raise UserError(f"{dataset.name} at {dataset.root}: no query has a match in another camera")
     try:
-        return {name: evaluate(protocol(name), labels) for name in dataset.protocols}
+        return {rule.name: evaluate(rule, labels) for rule in rules}
     except ValueError as error:
         raise UserError(f"{dataset.name} at {dataset.root}: {error}") from error
+
+
+def _has_matches(dataset: TrackletDataset, rule: Protocol) -> bool:
+    """Whether any query has a match, as none has in `query-free` if all tracklets are queries."""
+    kept = select_gallery(rule, dataset.gallery["pid"].to_numpy(), dataset.gallery_is_query())
+    pairs = dataset.query.merge(dataset.gallery[kept], on="pid")
+    return bool((pairs["camid_x"] != pairs["camid_y"]).any())

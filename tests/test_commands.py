@@ -134,6 +134,7 @@ def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
         (["--preset=papper"], "preset 'papper' is unknown: use demo, paper, small"),
         (["--config=absent.yaml"], "absent.yaml"),
         (["--epochs=0"], "epochs"),
+        (["--data.height=32"], "feature maps of 2 rows, too few for 4 patches"),
         (["--data.min_frames=4"], "fewer than min_frames=4"),
     ],
 )

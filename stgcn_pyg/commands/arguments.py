@@ -67,6 +67,20 @@ def plain(namespace: Namespace) -> dict[str, Any]:
     return convert(namespace.as_dict())
 
 
+def device_for(accelerator: str) -> str:
+    """The torch device that `auto`, `cpu` or `gpu` stands for.
+
+    Raises:
+        UserError: A GPU is asked for and there is none.
+    """
+    import torch  # most commands do not need it
+
+    available = torch.cuda.is_available()
+    if accelerator == "gpu" and not available:
+        raise UserError("--accelerator gpu: PyTorch sees no GPU here; pass cpu or auto")
+    return "cuda" if available and accelerator != "cpu" else "cpu"
+
+
 def write_json(path: Path, content: Any) -> None:
     """Writes a JSON file, its folder too."""
     try:

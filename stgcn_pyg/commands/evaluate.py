@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.checkpoint import load_checkpoint
-from stgcn_pyg.commands.arguments import Parser, write_json
-from stgcn_pyg.commands.train import report, scores_as_json
+from stgcn_pyg.commands.arguments import Parser, device_for, write_json
+from stgcn_pyg.commands.scores import print_tables, scores_as_json
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
@@ -43,14 +42,13 @@ def main(arguments: Sequence[str]) -> int:
     model, config = load_checkpoint(options.run)
     given = {k: v for k in ("dataset", "root", "split") if (v := options[k]) is not None}
     data = _build_data(config | given, options, model.num_frames)
-    device = "cpu" if options.accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
     tracklets = data.dataset.test()
-    embeddings = embed_tracklets(model, data, tracklets, device)
+    embeddings = embed_tracklets(model, data, tracklets, device_for(options.accelerator))
     scores = {
         "chance": chance_scores(data.dataset),
         "trained": score(data.dataset, tracklets, embeddings),
     }
-    report(scores)
+    print_tables(scores)
     if options.json is not None:
         write_json(options.json, scores_as_json(scores))
     return 0

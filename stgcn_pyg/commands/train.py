@@ -7,25 +7,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
-import torch
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.baselines import colour_stripes
-from stgcn_pyg.commands.arguments import Parser, plain, write_json
+from stgcn_pyg.commands.arguments import Parser, device_for, plain, write_json
 from stgcn_pyg.commands.run_folder import RunFolder
+from stgcn_pyg.commands.scores import print_tables, scores_as_json
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation import RankingResult, format_table
+from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
 
 Example: stgcn train mars data/MARS --preset paper --output runs/mars"""
-
-Scores = Mapping[str, Mapping[str, RankingResult]]
 
 
 def parser() -> Parser:
@@ -66,6 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     config = plain(options)
     for key in ("config", "preset"):
         config.pop(key, None)
+    device = device_for(options.accelerator)
     _quieten()
 
     L.seed_everything(options.seed, verbose=False)
@@ -74,7 +73,6 @@ def main(arguments: Sequence[str]) -> int:
     folder = RunFolder(options.output, config)  # refuses another run's; nothing is written before
     _describe(data, module.model, options)
 
-    device = "cpu" if options.accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
     if options.baselines:
         scores["colour stripes"] = _colour_stripes(data)
@@ -89,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
         options.checkpoint_every,
     )
     scores["trained"] = _score(module.model, data, device, "trained")
-    report(scores)
+    print_tables(scores)
     write_json(folder.metrics, scores_as_json(scores))
     print(f"\nwritten to {options.output}: {folder.contents()}")
     return 0
@@ -111,20 +109,14 @@ def build_module(
         model = STGCN(data.num_classes, **options.model.as_dict())
     except ValueError as error:
         raise UserError(f"--model: {error}") from error
+    rows = -(-data.height // 16)  # of the feature maps
+    patches = max(options.model.temporal_patches, options.model.spatial_patches)
+    if rows < patches:
+        raise UserError(
+            f"--data.height {data.height} gives feature maps of {rows} rows, too few for "
+            f"{patches} patches: pass at least {16 * patches}"
+        )
     return STGCNTraining(model, **options.training.as_dict(), config=config)
-
-
-def report(scores: Scores) -> None:
-    """Prints a table a protocol, a row a method."""
-    protocols = next(iter(scores.values())).keys()
-    for protocol in protocols:
-        print("\n" + format_table({row: results[protocol] for row, results in scores.items()}))
-
-
-def scores_as_json(scores: Scores) -> dict[str, Any]:
-    """By protocol, by row."""
-    protocols = next(iter(scores.values())).keys()
-    return {p: {row: results[p].to_dict() for row, results in scores.items()} for p in protocols}
 
 
 def _score(

@@ -1,9 +1,9 @@
 """Tables of tracklets, how clips are drawn from them, and the loaders for training and test.
 
-    load_dataset        a data set on disk -> TrackletDataset
-    TrackletDataset     its tables of tracklets: train, query, gallery
-    TrackletDataModule  its batches, for Lightning
-    check_pictures      what is wrong with its files
+load_dataset        a data set on disk -> TrackletDataset
+TrackletDataset     its tables of tracklets: train, query, gallery
+TrackletDataModule  its batches, for Lightning
+check_pictures      what is wrong with its files
 """
 
 from typing import TYPE_CHECKING

@@ -40,7 +40,7 @@ class Camera:
 def random_camera(seed: int, number: int) -> Camera:
     """The camera of this number in the benchmark of this seed."""
     rng = generator(seed, Stream.CAMERA, number)
-    gains = rng.uniform(0.86, 1.14, 3) * rng.uniform(0.8, 1.2)
+    gains = rng.uniform(0.92, 1.08, 3) * rng.uniform(0.85, 1.15)
     # Rows that sum to one keep greys; above the diagonal lies how much the channels mix.
     mix = rng.uniform(-0.04, 0.16, (3, 3))
     np.fill_diagonal(mix, 0)
@@ -52,7 +52,7 @@ def random_camera(seed: int, number: int) -> Camera:
         road=rng.uniform(0, 2 * np.pi),
         light=(rng.uniform(-0.25, 0.25), rng.uniform(-0.2, 0.0), rng.uniform(0.75, 1.1)),
         matrix=tuple(float(value) for value in matrix.ravel()),
-        gamma=rng.uniform(0.7, 1.3),
+        gamma=rng.uniform(0.8, 1.25),
         haze=rng.uniform(0, 0.12),
         resolution=rng.uniform(0.4, 0.95),
         noise=rng.uniform(2.0, 6.0),
