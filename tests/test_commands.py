@@ -114,6 +114,16 @@ def test_the_same_command_again_goes_on_and_another_is_refused(train, capsys):
     assert config["model"]["temporal_layers"] == 3
 
 
+def test_a_preset_is_overridden_wherever_it_stands(train):
+    small = ["--preset", "small", "--data.num-workers=0", "--baselines=false"]
+    assert train("--epochs=1", "--data.people_per_batch=3", *small) == 0
+    config = yaml.safe_load((train.output / "config.yaml").read_text())
+    assert config["epochs"] == 1
+    assert config["data"]["people_per_batch"] == 3
+    assert config["data"]["height"] == 64  # of the fixture's --config
+    assert config["training"]["decay_epochs"] == 45  # of the preset
+
+
 def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
     train.output.mkdir()
     (train.output / "thesis.txt").write_text("precious")

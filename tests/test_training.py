@@ -107,13 +107,26 @@ def test_scores_of_perfect_embeddings_are_perfect_under_every_protocol(root):
     _, data = build(root)
     dataset = data.dataset
     tracklets = dataset.test().sample(frac=1, random_state=0)  # in any order
-    perfect = torch.eye(10)[tracklets["pid"].to_numpy()]
+    perfect = torch.eye(10)[tracklets["pid"].tolist()]
     results = score(dataset, tracklets, perfect)
     assert list(results) == ["mars-official", "full-gallery", "query-free"]
     assert [result.mAP for result in results.values()] == [1, 1, 1]
     assert [result.num_gallery for result in results.values()] == [6, 5, 3]
     for result in chance_scores(dataset).values():
         assert 0.2 < result.mAP < 0.8
+
+
+def test_a_protocol_that_leaves_no_match_is_left_out(mars_tree):
+    mars_tree.queries = [3, 4, 5, 6]  # every tracklet of a person is a query
+    dataset = load_dataset("mars", mars_tree.write())
+    assert list(chance_scores(dataset)) == ["mars-official", "full-gallery"]
+
+
+def test_a_data_set_without_any_match_is_a_users_error(mars_tree):
+    mars_tree.add("test", 5, 1, frames=3)
+    mars_tree.queries = [7]
+    with pytest.raises(UserError, match="no query has a match in another camera"):
+        chance_scores(load_dataset("mars", mars_tree.write()))
 
 
 def test_embeddings_that_are_not_finite_are_a_users_error(root):

@@ -31,18 +31,21 @@ def preset_names() -> list[str]:
 
 
 def _expand(arguments: Sequence[str]) -> list[str]:
-    """Dashes to underscores; `--preset NAME` to `--config FILE` of the preset in the package."""
-    result = []
+    """Dashes to underscores; `--preset NAME` to `--config FILE` of the preset in the package.
+
+    Presets go first, so that whatever else is said overrides them wherever it stands.
+    """
+    presets, others = [], []
     given = iter(arguments)
     for argument in given:
         option, equals, value = argument.partition("=")
         if option == "--preset":
-            result += ["--config", _preset_path(value if equals else next(given, ""))]
+            presets += ["--config", _preset_path(value if equals else next(given, ""))]
         elif option.startswith("--"):
-            result.append("--" + option[2:].replace("-", "_") + equals + value)
+            others.append("--" + option[2:].replace("-", "_") + equals + value)
         else:
-            result.append(argument)
-    return result
+            others.append(argument)
+    return presets + others
 
 
 def _preset_path(name: str) -> str:
