@@ -46,7 +46,13 @@ def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
             f"weights go to --model.weights"
         )
     description, state = content[KEY], content.get("state_dict", {})
-    model = STGCN(**description["model"])
+    try:
+        model, config = STGCN(**description["model"]), description["config"]
+    except (TypeError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path}: written by version {description.get('version', 'unknown')}, whose model "
+            f"version {__version__} cannot build ({error})"
+        ) from error
     weights = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in weights.items()}
@@ -58,4 +64,4 @@ def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
             f"is {differing[0]}"
         )
     model.load_state_dict(weights)
-    return model.eval(), description["config"]
+    return model.eval(), config

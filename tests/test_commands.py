@@ -11,6 +11,7 @@ import yaml
 from torchvision.models import get_model
 
 from stgcn_pyg.cli import main
+from stgcn_pyg.commands.train import parser
 
 TINY = """
 epochs: 2
@@ -83,6 +84,33 @@ def test_train_writes_a_run_and_evaluate_reads_it(train, tmp_path, capsys):
     assert main(["evaluate", str(train.output), f"--json={tmp_path / 'again.json'}"]) == 0
     again = json.loads((tmp_path / "again.json").read_text())
     assert again["mars-official"]["trained"] == metrics["mars-official"]["trained"]
+
+
+def test_evaluate_takes_another_data_set(train, mars_tree, tmp_path):
+    assert train("--baselines=false") == 0
+    mars_tree.root = tmp_path / "other"
+    mars_tree.add("test", 5, 2, frames=3)
+    other = mars_tree.write()
+    json_path = tmp_path / "other.json"
+    assert main(["evaluate", str(train.output), f"--root={other}", f"--json={json_path}"]) == 0
+    result = json.loads(json_path.read_text())["mars-official"]["trained"]
+    assert result["num_gallery"] == 7
+
+
+def test_presets_are_readable_and_paper_is_section_4_2():
+    options = {
+        name: parser().parse_args(["mars", "data", "--preset", name])
+        for name in ("demo", "paper", "small")
+    }
+    paper = options["paper"]
+    assert (paper.model.backbone, paper.model.weights) == ("resnet50", "imagenet")
+    assert (paper.data.height, paper.data.width, paper.model.num_frames) == (256, 128, 8)
+    assert (paper.data.people_per_batch, paper.data.tracklets_per_person) == (16, 4)
+    assert (paper.training.learning_rate, paper.training.decay_factor) == (3e-4, 0.1)
+    assert (paper.epochs, paper.training.decay_epochs) == (800, 200)
+    assert (paper.model.temporal_layers, paper.model.spatial_layers) == (3, 2)
+    assert (paper.model.temporal_patches, paper.model.spatial_patches) == (4, 4)
+    assert (paper.data.flip, paper.data.erase, paper.data.colour) == (0.5, 0, 0)
 
 
 def test_the_written_config_repeats_the_run(train, tmp_path, capsys):

@@ -65,4 +65,7 @@ def _build_data(config: dict[str, Any], options: Any, num_frames: int) -> Trackl
         "test_clips": options.test_clips or settings.get("test_clips", "all"),
         "people_per_batch": 2,  # of training, which does not happen here
     }
-    return TrackletDataModule(dataset, num_frames, **settings)
+    try:
+        return TrackletDataModule(dataset, num_frames, **settings)
+    except TypeError as error:
+        raise UserError(f"{options.run}: written by another version ({error})") from error

@@ -145,7 +145,7 @@ def _describe(data: TrackletDataModule, model: STGCN, options: Namespace) -> Non
         f"{dataset.name} at {dataset.root}: {len(dataset.train):,} tracklets of "
         f"{data.num_classes:,} people to train on, {len(dataset.query):,} queries, "
         f"{len(dataset.gallery):,} in the gallery\n"
-        f"STGCN: {options.model.backbone} (weights: {options.model.weights}), "
+        f"STGCN: {options.model.backbone} from {options.model.weights or 'random'} weights, "
         f"{' + '.join(model.branches)}, {parameters / 1e6:.1f} million parameters\n"
         f"{options.epochs:,} epochs of {len(data.sampler):,} steps, seed {options.seed}; "
         f"checkpoint: {checkpoint_path(options.output)}"
