@@ -68,11 +68,12 @@ def test_every_command_has_help_with_an_example(name, capsys):
 
 
 def test_train_writes_a_run_and_evaluate_reads_it(train, tmp_path, capsys):
-    assert train() == 0
+    assert train(f"--json={tmp_path / 'copy.json'}") == 0
     printed = capsys.readouterr().out
     written = {path.name for path in train.output.iterdir()}
     assert {"checkpoint.ckpt", "config.yaml", "metrics.json", "log", "tensorboard"} <= written
     metrics = json.loads((train.output / "metrics.json").read_text())
+    assert metrics == json.loads((tmp_path / "copy.json").read_text())
     assert list(metrics) == ["mars-official", "full-gallery", "query-free"]
     for rows in metrics.values():
         assert list(rows) == ["chance", "colour stripes", "untrained", "trained"]

@@ -8,7 +8,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.commands.arguments import Parser, device_for, write_json
-from stgcn_pyg.commands.scores import print_tables, scores_as_json
+from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
         "chance": chance_scores(data.dataset),
         "trained": score(data.dataset, tracklets, embeddings),
     }
-    print_tables(scores)
+    for name in protocols(scores):
+        print_table(scores, name)
     if options.json is not None:
         write_json(options.json, scores_as_json(scores))
     return 0

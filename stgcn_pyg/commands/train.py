@@ -13,7 +13,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from stgcn_pyg.baselines import colour_stripes
 from stgcn_pyg.commands.arguments import Parser, device_for, plain, write_json
 from stgcn_pyg.commands.run_folder import RunFolder
-from stgcn_pyg.commands.scores import print_tables, scores_as_json
+from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
@@ -52,6 +52,9 @@ def parser() -> Parser:
         default=False,
         help="also score colour stripes and the untrained network",
     )
+    parser.add_argument(
+        "--json", type=Path | None, default=None, help="write the scores here as well"
+    )
     parser.add_class_arguments(STGCN, "model", skip={"num_classes"})
     parser.add_class_arguments(TrackletDataModule, "data", skip={"dataset", "num_frames", "seed"})
     parser.add_class_arguments(STGCNTraining, "training", skip={"model", "config"})
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
     config = plain(options)
-    for key in ("config", "preset"):
+    for key in ("config", "preset", "json"):
         config.pop(key, None)
     device = device_for(options.accelerator)
     _quieten()
@@ -87,9 +90,14 @@ def main(arguments: Sequence[str]) -> int:
         options.checkpoint_every,
     )
     scores["trained"] = _score(module.model, data, device, "trained")
-    print_tables(scores)
-    write_json(folder.metrics, scores_as_json(scores))
+    for path in (folder.metrics, options.json):
+        if path is not None:
+            write_json(path, scores_as_json(scores))
+    usual, *others = protocols(scores)
+    print_table(scores, usual)
     print(f"\nwritten to {options.output}: {folder.contents()}")
+    if others:
+        print(f"metrics.json and `stgcn evaluate {options.output}` also have {', '.join(others)}")
     return 0
 
 
