@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from stgcn_pyg import __version__
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.version import __version__
 
 KEY = "stgcn_pyg"
 PREFIX = "model."  # of the weights, inside the training module

@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-from stgcn_pyg import __version__
 from stgcn_pyg.errors import UserError, last_line
+from stgcn_pyg.version import __version__
 
 COMMANDS = {
     "synth": "render a data set of walking people, in the layout of MARS",

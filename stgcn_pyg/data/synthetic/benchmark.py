@@ -14,13 +14,13 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from stgcn_pyg import __version__
 from stgcn_pyg.data.synthetic.mars_layout import person_folder, write_lists, write_queries
 from stgcn_pyg.data.synthetic.options import check_options
 from stgcn_pyg.data.synthetic.plan import Person, Plan, TrackletPlan, make_people, make_plan
 from stgcn_pyg.data.synthetic.tracklets import PictureOptions, render_tracklet
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
+from stgcn_pyg.version import __version__
 
 
 @dataclass(frozen=True)
