@@ -31,6 +31,15 @@ def weights(path):
     return torch.load(path, weights_only=True)["state_dict"]
 
 
+def epochs_of(output):
+    """The epochs that each fit into a folder logged."""
+    logs = [path.read_text().splitlines() for path in sorted(output.glob("log/*/metrics.csv"))]
+    column = [header.split(",").index("epoch") for header, *_ in logs]
+    return [
+        [int(row.split(",")[c]) for row in log[1:]] for log, c in zip(logs, column, strict=True)
+    ]
+
+
 @pytest.fixture
 def root(mars_tree):
     return mars_tree.write()
@@ -69,6 +78,7 @@ def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(root, tmp_path):
         fit(module, data, tmp_path / "parts", epochs=epochs, accelerator="cpu")
     whole, parts = (weights(checkpoint_path(tmp_path / name)) for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    assert epochs_of(tmp_path / "parts") == [[0, 1], [2, 3]]  # none was computed again
 
 
 def test_bfloat16_trains_too(root, tmp_path):
