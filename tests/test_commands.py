@@ -150,7 +150,7 @@ def test_a_preset_is_overridden_wherever_it_stands(train):
     assert config["epochs"] == 1
     assert config["data"]["people_per_batch"] == 3
     assert config["data"]["height"] == 64  # of the fixture's --config
-    assert config["training"]["decay_epochs"] == 45  # of the preset
+    assert config["training"]["decay_epochs"] == 62  # of the preset
 
 
 def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
