@@ -43,10 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise UserError(f"command {name!r} is unknown: use one of {', '.join(COMMANDS)}")
-        warnings.formatwarning = lambda message, *_, **__: f"stgcn {name}: warning: {message}\n"
-        # Said by PyTorch Geometric's own import, to nobody who could change it.
-        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
-        return import_module(f"stgcn_pyg.commands.{name}").main(rest)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: print(
+                f"stgcn {name}: warning: {message}", file=sys.stderr
+            )
+            # Said by PyTorch Geometric's own import, to nobody who could change it.
+            warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+            return import_module(f"stgcn_pyg.commands.{name}").main(rest)
     except UserError as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return 2
