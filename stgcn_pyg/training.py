@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
 from tqdm import tqdm
 
-from stgcn_pyg.checkpoint import KEY, describe
+from stgcn_pyg.checkpoint import KEY, describe, load_checkpoint
 from stgcn_pyg.data import ClipBatch, TrackletDataModule
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.models import STGCN
@@ -91,6 +91,9 @@ def fit(
         precision: ``"32-true"``, or ``"bf16-mixed"`` for bfloat16 where it is safe.
         accelerator: ``"auto"`` takes a GPU where there is one.
         checkpoint_every: Epochs between checkpoints; one is always written at the end.
+
+    Raises:
+        UserError: The folder's checkpoint is damaged, or a picture is bad.
     """
     last = checkpoint_path(output)
     trainer = L.Trainer(
@@ -114,7 +117,10 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    resume = str(last) if last.exists() else None
+    resume = None
+    if last.exists():
+        load_checkpoint(last)  # a damaged one is refused in one line
+        resume = str(last)
     trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     trainer.save_checkpoint(last)
 

@@ -253,6 +253,17 @@ def test_a_checkpoint_of_another_architecture_is_refused(train, capsys):
     assert "holds the weights of another architecture than it says" in error_line(capsys)
 
 
+def test_a_damaged_checkpoint_is_not_trained_on(train, capsys):
+    assert train("--baselines=false") == 0
+    path = train.output / "checkpoint.ckpt"
+    damaged = path.read_bytes()[:5000]
+    path.write_bytes(damaged)
+    capsys.readouterr()
+    assert train("--baselines=false") == 2
+    assert f"{path}: no readable checkpoint" in error_line(capsys)
+    assert path.read_bytes() == damaged
+
+
 def test_unknown_commands_are_named(capsys):
     assert main(["trian"]) == 2
     assert "command 'trian' is unknown: use one of synth, check, train, evaluate" in error_line(

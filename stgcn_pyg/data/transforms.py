@@ -27,9 +27,6 @@ class ClipAugmentation:
             the area, filled with the mean colour.
     """
 
-    LENGTH = 11
-    """How many numbers describe the changes to one clip."""
-
     def __init__(
         self,
         flip: float = 0.5,
