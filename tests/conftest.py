@@ -3,11 +3,15 @@
 import os
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
+
+# Before anything imports the layers: every call in the tests is held to its annotated shapes.
+jaxtyping.install_import_hook("stgcn_pyg.layers", "beartype.beartype")
 
 DATA = Path(os.environ.get("STGCN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -15,6 +19,20 @@ DATA = Path(os.environ.get("STGCN_DATA", Path(__file__).parents[2] / "shared" / 
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def shapes_unchecked():
+    """Leaves the annotated shapes unchecked, as a user meets the layers."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def shapes_checked(shapes_unchecked):
+    """Checks them after all, within a file that does not."""
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from by_the_book import gcn_by_the_book
+from by_the_book import gcn_by_the_book, joined_by
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.layers import complete_graphs
 from stgcn_pyg.models import Backbone
 
 
@@ -73,8 +74,11 @@ def test_features_are_those_of_the_paper():
         maps = model.backbone(clips.flatten(0, 1))  # [6, 512, 4, 2]
         patches = maps.mean(dim=3).transpose(1, 2)  # one row a patch: [6, 4, 512]
         nodes = patches.reshape(-1, 512)
-        temporal = gcn_by_the_book(model.branches["temporal"].gcn, nodes, 12)
-        spatial = gcn_by_the_book(model.branches["spatial"].gcn, nodes, 4, frames=3)
+        videos = joined_by(complete_graphs(2, 12), 24)
+        temporal = gcn_by_the_book(model.branches["temporal"].gcn, nodes, videos)
+        frames = joined_by(complete_graphs(6, 4), 24)
+        position = torch.arange(3).repeat_interleave(4).repeat(2)
+        spatial = gcn_by_the_book(model.branches["spatial"].gcn, nodes, frames, position)
     expected = {
         "global": torch.stack([maps[:3].mean((0, 2, 3)), maps[3:].mean((0, 2, 3))]),
         "temporal": torch.stack([video.max(dim=0).values for video in temporal.split(12)]),
@@ -150,6 +154,13 @@ def test_every_parameter_receives_a_gradient():
     assert without == []
 
 
+def test_the_affinity_is_that_of_both_branches():
+    model = tiny(affinity="cosine")
+    kinds = {type(m).__name__ for m in model.modules() if "Affinity" in type(m).__name__}
+    assert kinds == {"CosineAffinity", "AffinityGCN", "AffinityConv"}
+    assert model.options["affinity"] == "cosine"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -160,7 +171,7 @@ def test_every_parameter_receives_a_gradient():
         ({"temporal_propagation": "cnn"}, "propagation must be"),
     ],
 )
-def test_bad_options_are_named(options, words):
+def test_bad_options_are_named(options, words, shapes_unchecked):
     with pytest.raises(ValueError, match=words):
         tiny(**options)
 

@@ -1,5 +1,6 @@
 """What can be wrong with a layer's input, found before any arithmetic."""
 
+import torch
 from torch import Tensor
 
 
@@ -30,12 +31,11 @@ def check_edges(edge_index: Tensor, num_nodes: int, graph_size: int | None) -> N
                 f"{num_nodes * graph_size} edges of complete graphs of graph_size={graph_size} "
                 f"over {num_nodes} nodes: use complete_graphs, or leave out graph_size"
             )
-    elif edge_index.device.type == "cpu" and edge_index.numel():
-        # On a GPU this would wait for the device; there the gather itself asserts.
+    elif _can_be_read(edge_index):
         low, high = int(edge_index.min()), int(edge_index.max())
         if low < 0 or high >= num_nodes:
             raise ValueError(
-                f"edge_index points at node {high if high > 0 else low}, x has only {num_nodes}"
+                f"edge_index points at node {low if low < 0 else high}, x has only {num_nodes}"
             )
 
 
@@ -43,9 +43,20 @@ def check_weights(
     edge_weight: Tensor, edge_index: Tensor, num_nodes: int, graph_size: int | None
 ) -> None:
     """`edge_weight` is `[E]`, or `[G, N, N]` where the batch is in blocks."""
-    expected: list[tuple[int, ...]] = [(edge_index.size(1),)]
-    if graph_size is not None:
-        expected.append((num_nodes // graph_size, graph_size, graph_size))
-    if tuple(edge_weight.shape) not in expected:
-        shapes = " or ".join(map(str, expected))
-        raise ValueError(f"edge_weight must be {shapes}, got {tuple(edge_weight.shape)}")
+    shape = edge_weight.shape
+    if shape == (edge_index.size(1),):
+        return
+    if graph_size is None:
+        expected = f"({edge_index.size(1)},)"
+    elif shape == (num_nodes // graph_size, graph_size, graph_size):
+        return
+    else:
+        blocks = (num_nodes // graph_size, graph_size, graph_size)
+        expected = f"({edge_index.size(1)},) or {blocks}"
+    raise ValueError(f"edge_weight must be {expected}, got {tuple(shape)}")
+
+
+def _can_be_read(index: Tensor) -> bool:
+    # Reading values would wait for a GPU, where the gather itself asserts, and break a compiled
+    # graph.
+    return index.device.type == "cpu" and index.numel() > 0 and not torch.compiler.is_compiling()

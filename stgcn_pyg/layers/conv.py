@@ -1,12 +1,17 @@
 """One graph convolution over given edge weights: Equations 5 and 7."""
 
+from typing import Optional
+
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
-from stgcn_pyg.layers.blocks import blocks_to_edges, runs_in_blocks
 from stgcn_pyg.layers.checks import check_edges, check_nodes, check_weights
+from stgcn_pyg.layers.equal_blocks import blocks_to_edges
 from stgcn_pyg.layers.frame_linear import FrameLinear
+from stgcn_pyg.layers.ragged_blocks import RaggedWeights, ragged_blocks
+from stgcn_pyg.layers.routes import graph_ptr, runs_in_blocks
 
 
 class AffinityConv(MessagePassing):
@@ -24,7 +29,8 @@ class AffinityConv(MessagePassing):
         out_channels: The width of the output.
         num_frames: Where given, each of the T frame positions has weights of its own, the
             :math:`W_i^k` of Eq. 7; the batch then holds one graph a frame, the frames of a video
-            in a row, and needs ``graph_size``. Otherwise all graphs share one W.
+            in a row, and needs ``graph_size``, ``batch`` or ``ptr``. Otherwise all graphs share
+            one W.
 
     Attributes:
         lin: The linear map W, without bias; its weight is ``[out, in]``, or ``[T, out, in]``.
@@ -33,6 +39,9 @@ class AffinityConv(MessagePassing):
         - ``x``: ``[V, in_channels]``; ``edge_index``: ``[2, E]``, row 0 holds j, row 1 holds i.
         - ``edge_weight``: ``[E]``, or ``[G, N, N]`` in blocks where ``graph_size`` is given.
         - ``graph_size``: N, the promise that the batch is G complete graphs of N nodes, in order.
+        - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes are a graph, as a PyG
+          ``Batch`` has them. Complete graphs then run in blocks, whatever their sizes. Where the
+          last frames may have no node at all, only ``ptr`` counts them.
         - Output: ``[V, out_channels]``.
 
     Raises:
@@ -65,26 +74,57 @@ class AffinityConv(MessagePassing):
         self.lin.reset_parameters()
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_weight: Tensor, graph_size: int | None = None
-    ) -> Tensor:
+        self,
+        x: Float[Tensor, "V C"],
+        edge_index: Int[Tensor, "2 E"],
+        edge_weight: Float[Tensor, " E"] | Float[Tensor, "G N N"] | RaggedWeights,
+        graph_size: int | None = None,
+        batch: Int[Tensor, " V"] | None = None,
+        ptr: Int[Tensor, " _"] | None = None,
+    ) -> Float[Tensor, "V D"]:
         """One round of messages: each node gathers its neighbours, weighted."""
         check_nodes(x, self.in_channels, graph_size)
-        check_edges(edge_index, x.size(0), graph_size)
-        check_weights(edge_weight, edge_index, x.size(0), graph_size)
-        h = self.transform(x, graph_size)
-        if graph_size is not None and edge_weight.dim() == 3:
-            if runs_in_blocks(self, graph_size):
-                return torch.bmm(edge_weight, h.unflatten(0, (-1, graph_size))).flatten(0, 1)
+        if isinstance(edge_weight, Tensor):
+            check_edges(edge_index, x.size(0), graph_size)
+            check_weights(edge_weight, edge_index, x.size(0), graph_size)
+        ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
+        h = self.transform(x, graph_size, ptr)
+        if isinstance(edge_weight, Tensor) and edge_weight.dim() == 1 and ptr is not None:
+            blocks = ragged_blocks(ptr, edge_index) if runs_in_blocks(self) else None
+            if blocks is not None:
+                edge_weight = RaggedWeights(blocks, blocks.from_edges(edge_weight))
+        if isinstance(edge_weight, RaggedWeights):
+            if runs_in_blocks(self):
+                return edge_weight.propagate(h)
+            edge_weight = edge_weight.to_edges()
+        elif graph_size is not None and edge_weight.dim() == 3:
+            if runs_in_blocks(self):
+                return torch.bmm(edge_weight, h.view(-1, graph_size, h.size(1))).flatten(0, 1)
             edge_weight = blocks_to_edges(edge_weight, edge_index)
         return self.propagate(edge_index, h=h, edge_weight=edge_weight)
 
-    def transform(self, x: Tensor, graph_size: int | None = None) -> Tensor:
+    def transform(
+        self,
+        x: Float[Tensor, "V C"],
+        graph_size: int | None = None,
+        ptr: Int[Tensor, " _"] | None = None,
+    ) -> Float[Tensor, "V D"]:
         """X W alone, without any neighbour: the fully connected layer of Table 4."""
-        return self.lin(x, graph_size) if isinstance(self.lin, FrameLinear) else self.lin(x)
+        return self.lin(x, graph_size, ptr) if isinstance(self.lin, FrameLinear) else self.lin(x)
 
     def message(self, h_j: Tensor, edge_weight: Tensor) -> Tensor:
         """What flows along an edge j -> i, `[E, out]`."""
         return edge_weight.unsqueeze(-1) * h_j
+
+    def explain_message(self, inputs: Tensor, dim_size: Optional[int]) -> Tensor:
+        """PyG's, with the edges behind those of the explained graph left as they are.
+
+        These are the identity of Eq. 4, which :func:`renormalize_edges` appends; PyG's own takes
+        it that a layer also drops the loops that are there already.
+        """
+        num_edges = inputs.size(0) if self._edge_mask is None else self._edge_mask.size(0)
+        explained = super().explain_message(inputs[:num_edges], dim_size)
+        return torch.cat([explained, inputs[num_edges:]])
 
     def __repr__(self) -> str:
         frames = "" if self.num_frames is None else f", num_frames={self.num_frames}"

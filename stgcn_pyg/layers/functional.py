@@ -2,11 +2,12 @@
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch_geometric.utils import scatter
 
 
-def squared_affinity(h: Tensor) -> Tensor:
+def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
     r"""The squared, row-normalised affinity of the nodes of complete graphs (Eq. 2 and 3).
 
     .. math::
@@ -27,11 +28,84 @@ def squared_affinity(h: Tensor) -> Tensor:
         tensor([[0.5000, 0.5000],
                 [0.2000, 0.8000]])
     """
+    h = within_range(h)
     e = h @ h.mT
     return F.normalize(e, dim=-1, eps=torch.finfo(e.dtype).tiny).square()
 
 
-def renormalize(a: Tensor) -> Tensor:
+def softmax_affinity(
+    h: Float[Tensor, "*graphs N D"], present: Bool[Tensor, "*graphs N"] | None = None
+) -> Float[Tensor, "*graphs N N"]:
+    r"""The affinity of scaled dot-product attention, to compare with the paper's.
+
+    .. math::
+        A_{ij} = \frac{\exp(h_i^\top h_j / \sqrt D)}{\sum_k \exp(h_i^\top h_k / \sqrt D)}
+
+    Args:
+        h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
+        present: Which nodes are there, ``[..., N]``; the others get no weight. All, if not given.
+
+    Returns:
+        The affinity ``[..., N, N]``: entries in [0, 1], rows that sum to 1.
+
+    Example:
+        >>> softmax_affinity(torch.tensor([[0.0], [1.0]]))
+        tensor([[0.5000, 0.5000],
+                [0.2689, 0.7311]])
+    """
+    h = divided_by_root(h)
+    e = h @ h.mT
+    if present is not None:
+        e = e.masked_fill(~present.unsqueeze(-2), torch.finfo(e.dtype).min)
+    return e.softmax(dim=-1)
+
+
+def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
+    r"""The row-normalised cosine of the nodes, to compare with the paper's affinity.
+
+    .. math::
+        A_{ij} = \frac{c_{ij}}{\sum_k c_{ik}}, \qquad
+        c_{ij} = \max\Big(0, \frac{h_i^\top h_j}{\|h_i\|\,\|h_j\|}\Big)
+
+    Opposite nodes have the affinity 0, since Eq. 4 asks for weights :math:`\ge 0`; so has a node
+    of zeros with every node.
+
+    Args:
+        h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
+
+    Returns:
+        The affinity ``[..., N, N]``: entries in [0, 1], rows that sum to 1.
+
+    Example:
+        >>> cosine_affinity(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
+    h = unit_length(h)
+    e = (h @ h.mT).relu()
+    return F.normalize(e, p=1.0, dim=-1, eps=torch.finfo(e.dtype).tiny)
+
+
+def within_range(h: Tensor) -> Tensor:
+    """Scales float16 features so that their inner products stay below its largest number, 65,504.
+
+    The squared affinity is the same for any scale.
+    """
+    return h * h.size(-1) ** -0.5 if h.dtype == torch.float16 else h
+
+
+def divided_by_root(h: Tensor) -> Tensor:
+    """Scales features so that their inner products are divided by the root of their width."""
+    return h * h.size(-1) ** -0.25
+
+
+def unit_length(h: Tensor) -> Tensor:
+    """Scales each node's feature to length 1, and leaves a node of zeros as it is."""
+    h = within_range(h)
+    return F.normalize(h, dim=-1, eps=torch.finfo(h.dtype).tiny)
+
+
+def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]:
     r"""The re-normalisation trick of Kipf and Welling on dense adjacencies (Eq. 4).
 
     .. math::
@@ -53,12 +127,21 @@ def renormalize(a: Tensor) -> Tensor:
     """
     a = a + torch.eye(a.size(-1), dtype=a.dtype, device=a.device)
     scale = a.sum(dim=-1).rsqrt()
-    return scale.unsqueeze(-1) * a * scale.unsqueeze(-2)
+    return a * (scale.unsqueeze(-1) * scale.unsqueeze(-2))
+
+
+def renormalize_shares(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]:
+    """Eq. 4 where rows sum to 1 or are all zero: the degree is constant and needs no gradient."""
+    a = a + torch.eye(a.size(-1), dtype=a.dtype, device=a.device)
+    scale = a.detach().sum(dim=-1).rsqrt()
+    return a * (scale.unsqueeze(-1) * scale.unsqueeze(-2))
 
 
 def renormalize_edges(
-    edge_index: Tensor, edge_weight: Tensor, num_nodes: int
-) -> tuple[Tensor, Tensor]:
+    edge_index: Int[Tensor, "2 E"],
+    edge_weight: Float[Tensor, " E"],
+    num_nodes: int,
+) -> tuple[Int[Tensor, "2 _"], Float[Tensor, " _"]]:
     r"""The re-normalisation trick (Eq. 4) on weighted edges.
 
     The identity is added as one more self-loop of weight 1 a node. A self-loop that is there
@@ -85,4 +168,5 @@ def renormalize_edges(
     edge_weight = torch.cat([edge_weight, edge_weight.new_ones(num_nodes)])
     source, target = edge_index
     scale = scatter(edge_weight, target, dim_size=num_nodes, reduce="sum").rsqrt()
-    return edge_index, scale[target] * edge_weight * scale[source]
+    scales = scale.index_select(0, target) * scale.index_select(0, source)
+    return edge_index, edge_weight * scales

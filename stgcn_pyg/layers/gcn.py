@@ -1,16 +1,23 @@
 """The whole stack of a branch: affinity, convolutions, norms and shortcuts (Eq. 2-7)."""
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal, cast
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from stgcn_pyg.layers.affinity import SquaredAffinity
+from stgcn_pyg.layers.affinity import Affinity, CosineAffinity, SoftmaxAffinity, SquaredAffinity
 from stgcn_pyg.layers.checks import check_nodes
 from stgcn_pyg.layers.conv import AffinityConv
-from stgcn_pyg.layers.functional import renormalize, renormalize_edges
+from stgcn_pyg.layers.functional import renormalize_edges, renormalize_shares
+from stgcn_pyg.layers.ragged_blocks import RaggedWeights, ragged_blocks
+from stgcn_pyg.layers.routes import graph_ptr
+
+AFFINITIES = {"squared": SquaredAffinity, "softmax": SoftmaxAffinity, "cosine": CosineAffinity}
+AffinityName = Literal["squared", "softmax", "cosine"]
 
 
 class AffinityGCN(torch.nn.Module):
@@ -35,11 +42,17 @@ class AffinityGCN(torch.nn.Module):
         num_frames: Where given, each of the T frame positions has its own W (Eq. 7).
         out_channels: The width of the last layer; ``hidden_channels`` if not given.
         shortcut: Whether layers from the second on add their input (Eq. 6).
+        affinity: ``"squared"`` as in the paper, or to compare with it ``"softmax"`` or
+            ``"cosine"``.
 
     Shapes:
         - ``x``: ``[V, in_channels]``; ``edge_index``: ``[2, E]``, row 0 holds j, row 1 holds i.
         - ``graph_size``: N, the promise that the batch is G complete graphs of N nodes, in order.
-        - Output: ``[V, out_channels]``.
+        - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes are a graph, as a PyG
+          ``Batch`` has them. Complete graphs then run in blocks, whatever their sizes; all other
+          graphs run edge by edge.
+        - Output: ``[V, out_channels]``; with ``return_affinity``, a pair of that and of A (Eq. 3):
+          ``[G, N, N]`` where ``graph_size`` is given, ``[E]`` in the order of the edges elsewhere.
 
     Raises:
         ValueError: A shape or an option does not fit; the message names the argument.
@@ -61,19 +74,22 @@ class AffinityGCN(torch.nn.Module):
         num_frames: int | None = None,
         out_channels: int | None = None,
         shortcut: bool = True,
+        affinity: AffinityName = "squared",
     ):
         super().__init__()
         if num_layers < 1:
             raise ValueError(f"num_layers must be at least 1, got {num_layers}")
         if propagation not in ("gcn", "fc"):
             raise ValueError(f'propagation must be "gcn" or "fc", got {propagation!r}')
+        if affinity not in AFFINITIES:
+            raise ValueError(f"affinity must be one of {tuple(AFFINITIES)}, got {affinity!r}")
         last = hidden_channels if out_channels is None else out_channels
         widths = [in_channels] + [hidden_channels] * (num_layers - 1) + [last]
         self.in_channels = in_channels
         self.out_channels = last
         self.propagation = propagation
         self.shortcut = shortcut
-        self.affinity = SquaredAffinity(in_channels) if propagation == "gcn" else None
+        self.affinity = AFFINITIES[affinity](in_channels) if propagation == "gcn" else None
         self.convs = torch.nn.ModuleList(
             AffinityConv(c_in, c_out, num_frames) for c_in, c_out in pairwise(widths)
         )
@@ -82,24 +98,40 @@ class AffinityGCN(torch.nn.Module):
     def reset_parameters(self) -> None:
         """Draws all weights anew."""
         for module in self.modules():
-            if isinstance(module, SquaredAffinity | AffinityConv | torch.nn.LayerNorm):
+            if isinstance(module, Affinity | AffinityConv | torch.nn.LayerNorm):
                 module.reset_parameters()
 
-    def forward(self, x: Tensor, edge_index: Tensor, graph_size: int | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Float[Tensor, "V C"],
+        edge_index: Int[Tensor, "2 E"],
+        graph_size: int | None = None,
+        batch: Int[Tensor, " V"] | None = None,
+        ptr: Int[Tensor, " _"] | None = None,
+        return_affinity: bool = False,
+    ) -> Float[Tensor, "V D"] | tuple[Float[Tensor, "V D"], Float[Tensor, "..."]]:
         """Runs the stack on the nodes of a batch of graphs."""
         check_nodes(x, self.in_channels, graph_size)
-        edge_weight = None
-        if self.affinity is not None:
-            edge_weight = self.affinity(x, edge_index, graph_size)
-            if graph_size is None:
-                edge_index, edge_weight = renormalize_edges(edge_index, edge_weight, x.size(0))
-            else:
-                edge_weight = renormalize(edge_weight)
+        ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
+        if self.affinity is None:
+            if return_affinity:
+                raise ValueError('return_affinity needs propagation="gcn": "fc" has no affinity')
+            return self._stack(x, lambda conv, x: conv.transform(x, graph_size, ptr))
+        a = self.affinity(x, edge_index, graph_size, ptr=ptr)
+        edges, weight = edge_index, a
+        blocks = ragged_blocks(ptr, edge_index)
+        if graph_size is not None:
+            weight = renormalize_shares(a)
+        elif blocks is not None:
+            weight = RaggedWeights(blocks, blocks.from_edges(a)).renormalized()
+        else:
+            edges, weight = renormalize_edges(edge_index, a, x.size(0))
+        out = self._stack(x, lambda conv, x: conv(x, edges, weight, graph_size, ptr=ptr))
+        return (out, a) if return_affinity else out
+
+    def _stack(self, x: Tensor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
         for m, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True), start=1):
-            if edge_weight is None:
-                h = cast(AffinityConv, conv).transform(x, graph_size)
-            else:
-                h = conv(x, edge_index, edge_weight, graph_size)
-            h = F.leaky_relu(norm(h), negative_slope=0.1)
+            # In place: LayerNorm's gradient does not look at its output.
+            h = F.leaky_relu(norm(convolve(conv, x)), negative_slope=0.1, inplace=True)
             x = h + x if self.shortcut and m >= 2 and h.shape == x.shape else h
         return x

@@ -1,12 +1,18 @@
 """From feature maps to graphs: horizontal patches as nodes, held in PyG batches."""
 
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from stgcn_pyg.layers.edges import complete_graphs, ragged_graphs
 
-def patch_nodes(feature_maps: Tensor, num_patches: int) -> Tensor:
+
+def patch_nodes(feature_maps: Float[Tensor, "F C h w"], num_patches: int) -> Float[Tensor, "F P C"]:
     """Cuts feature maps into horizontal patches and averages each (section 3.1).
 
     Args:
@@ -37,15 +43,18 @@ def patch_nodes(feature_maps: Tensor, num_patches: int) -> Tensor:
     return F.adaptive_avg_pool2d(feature_maps, (num_patches, 1)).squeeze(3).mT
 
 
-def temporal_graphs(nodes: Tensor, num_frames: int) -> Batch:
+def temporal_graphs(
+    nodes: Float[Tensor, "F P C"], num_frames: int | Sequence[int] | Int[Tensor, " B"]
+) -> Batch:
     """One complete graph a video over all patches of its frames (section 3.3).
 
     Args:
-        nodes: Patch features ``[B * T, P, C]``, the frames of a video in a row.
-        num_frames: The number T of frames a video.
+        nodes: Patch features ``[F, P, C]`` of all videos, the frames of a video in a row.
+        num_frames: The number T of frames a video, or the number of each of the B videos, where
+            they differ.
 
     Returns:
-        A batch of B graphs of T * P nodes each; ``x`` is ``[B * T * P, C]``.
+        A batch of B graphs of T * P nodes each; ``x`` is ``[F * P, C]``.
 
     Raises:
         ValueError: The frames do not divide into videos of ``num_frames``.
@@ -53,18 +62,29 @@ def temporal_graphs(nodes: Tensor, num_frames: int) -> Batch:
     Example:
         >>> temporal_graphs(torch.randn(6, 4, 512), num_frames=3)
         DataBatch(x=[24, 512], edge_index=[2, 288], batch=[24], ptr=[3])
+        >>> temporal_graphs(torch.randn(6, 4, 512), num_frames=[1, 5])
+        DataBatch(x=[24, 512], edge_index=[2, 416], batch=[24], ptr=[3])
     """
     _check_nodes(nodes)
     frames, patches, channels = nodes.shape
+    x = nodes.reshape(-1, channels)
+    if not isinstance(num_frames, int):
+        lengths = torch.as_tensor(num_frames, dtype=torch.long, device=nodes.device)
+        if int(lengths.sum()) != frames or (lengths < 0).any():
+            raise ValueError(
+                f"num_frames of the videos must be 0 or above and add up to the {frames} frames of "
+                f"nodes {tuple(nodes.shape)}, got {lengths.tolist()}"
+            )
+        return _ragged_batch(x, lengths * patches)
     if num_frames < 1 or frames % num_frames:
         raise ValueError(
             f"nodes {tuple(nodes.shape)} hold {frames} frames, "
             f"which is no multiple of num_frames={num_frames}"
         )
-    return _complete_batch(nodes.reshape(-1, channels), num_frames * patches)
+    return _equal_batch(x, num_frames * patches)
 
 
-def spatial_graphs(nodes: Tensor) -> Batch:
+def spatial_graphs(nodes: Float[Tensor, "F P C"]) -> Batch:
     """One complete graph a frame over its patches (section 3.4).
 
     Args:
@@ -78,34 +98,7 @@ def spatial_graphs(nodes: Tensor) -> Batch:
         6
     """
     _check_nodes(nodes)
-    return _complete_batch(nodes.reshape(-1, nodes.size(2)), nodes.size(1))
-
-
-def complete_graphs(
-    num_graphs: int, graph_size: int, device: torch.device | str | None = None
-) -> Tensor:
-    """The edges of complete graphs with self-loops, in the order of ``[G, N, N]`` blocks.
-
-    Entry (g, i, j) of the blocks is the edge j -> i of graph g: row i gathers from j.
-
-    Args:
-        num_graphs: The number G of graphs.
-        graph_size: The number N of nodes of each.
-        device: Where the edges are made.
-
-    Returns:
-        ``edge_index`` of shape ``[2, G * N * N]``; row 0 holds j, row 1 holds i.
-
-    Example:
-        >>> complete_graphs(num_graphs=1, graph_size=2)
-        tensor([[0, 1, 0, 1],
-                [0, 0, 1, 1]])
-    """
-    nodes = torch.arange(num_graphs * graph_size, device=device).view(num_graphs, graph_size)
-    blocks = (num_graphs, graph_size, graph_size)
-    source = nodes.unsqueeze(1).expand(blocks)
-    target = nodes.unsqueeze(2).expand(blocks)
-    return torch.stack([source.reshape(-1), target.reshape(-1)])
+    return _equal_batch(nodes.reshape(-1, nodes.size(2)), nodes.size(1))
 
 
 def _check_nodes(nodes: Tensor) -> None:
@@ -113,18 +106,36 @@ def _check_nodes(nodes: Tensor) -> None:
         raise ValueError(f"nodes must be [frames, patches, channels], got {tuple(nodes.shape)}")
 
 
-def _complete_batch(x: Tensor, graph_size: int) -> Batch:
-    """G complete graphs as `Batch.from_data_list` would collate them, without its Python loop."""
+class _Fields(NamedTuple):
+    x: Tensor
+    edge_index: Tensor
+    batch: Tensor
+    ptr: Tensor
+
+
+def _equal_batch(x: Tensor, graph_size: int) -> Batch:
     num_graphs = x.size(0) // graph_size
     ptr = torch.arange(num_graphs + 1, device=x.device) * graph_size
-    batch = Batch(
-        x=x,
-        edge_index=complete_graphs(num_graphs, graph_size, device=x.device),
-        batch=torch.arange(num_graphs, device=x.device).repeat_interleave(graph_size),
-        ptr=ptr,
-    )
+    edge_index = complete_graphs(num_graphs, graph_size, device=x.device)
+    batch = torch.arange(num_graphs, device=x.device).repeat_interleave(graph_size)
+    return _collated(x, edge_index, batch, ptr, ptr * graph_size)
+
+
+def _ragged_batch(x: Tensor, sizes: Tensor) -> Batch:
+    ptr = F.pad(sizes.cumsum(0), (1, 0))
+    batch = torch.arange(sizes.numel(), device=x.device).repeat_interleave(sizes)
+    edge_ptr = F.pad(sizes.square().cumsum(0), (1, 0))
+    return _collated(x, ragged_graphs(sizes), batch, ptr, edge_ptr)
+
+
+def _collated(x: Tensor, edge_index: Tensor, batch: Tensor, ptr: Tensor, edge_ptr: Tensor) -> Batch:
+    """The batch that `Batch.from_data_list` collates graph by graph, without its Python loop."""
+    if torch.compiler.is_compiling():
+        # The compiler cannot follow how a Batch is made; to it, the fields are all that counts.
+        return cast(Batch, _Fields(x, edge_index, batch, ptr))
+    graphs = Batch(x=x, edge_index=edge_index, batch=batch, ptr=ptr)
     # What `to_data_list` and `get_example` cut by.
-    batch._num_graphs = num_graphs
-    batch._slice_dict = {"x": ptr, "edge_index": ptr * graph_size}
-    batch._inc_dict = {"x": torch.zeros_like(ptr[:-1]), "edge_index": ptr[:-1]}
-    return batch
+    graphs._num_graphs = ptr.numel() - 1
+    graphs._slice_dict = {"x": ptr, "edge_index": edge_ptr}
+    graphs._inc_dict = {"x": torch.zeros_like(ptr[:-1]), "edge_index": ptr[:-1]}
+    return graphs

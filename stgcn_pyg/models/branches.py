@@ -4,9 +4,16 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from stgcn_pyg.layers import AffinityGCN, patch_nodes, spatial_graphs, temporal_graphs
+from stgcn_pyg.layers import (
+    AffinityGCN,
+    patch_nodes,
+    pool_graphs,
+    spatial_graphs,
+    temporal_graphs,
+)
 
 Propagation = Literal["gcn", "fc"]
+AffinityName = Literal["squared", "softmax", "cosine"]
 
 
 class GlobalBranch(nn.Module):
@@ -37,6 +44,7 @@ class TemporalBranch(nn.Module):
         num_layers: M.
         num_patches: P of each frame.
         propagation: ``"gcn"``, or ``"fc"`` for TFCN (Table 4).
+        affinity: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
 
     Shapes:
         - Input: feature maps ``[B * T, C, h, w]``.
@@ -49,18 +57,19 @@ class TemporalBranch(nn.Module):
         num_layers: int = 3,
         num_patches: int = 4,
         propagation: Propagation = "gcn",
+        affinity: AffinityName = "squared",
     ):
         super().__init__()
         self.num_patches = num_patches
         self.out_channels = channels
-        self.gcn = AffinityGCN(channels, channels, num_layers, propagation)
+        self.gcn = AffinityGCN(channels, channels, num_layers, propagation, affinity=affinity)
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The temporal feature of each video."""
         batch = temporal_graphs(patch_nodes(feature_maps, self.num_patches), num_frames)
         graph_size = num_frames * self.num_patches
         x = self.gcn(batch.x, batch.edge_index, graph_size)
-        return x.unflatten(0, (-1, graph_size)).amax(dim=1)
+        return pool_graphs(x, "max", graph_size)
 
 
 class SpatialBranch(nn.Module):
@@ -77,6 +86,7 @@ class SpatialBranch(nn.Module):
         hidden_channels: The width of the layers before the last; ``frame_channels`` if not given.
         weights: ``"per-frame"`` (the :math:`W_i^k` of Eq. 7) or ``"shared"`` by all frames.
         shortcut: Whether layers from the second on add their input, as in TGCN.
+        affinity: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
 
     Shapes:
         - Input: feature maps ``[B * T, C, h, w]``.
@@ -94,6 +104,7 @@ class SpatialBranch(nn.Module):
         hidden_channels: int | None = None,
         weights: Literal["per-frame", "shared"] = "per-frame",
         shortcut: bool = True,
+        affinity: AffinityName = "squared",
     ):
         super().__init__()
         if weights not in ("per-frame", "shared"):
@@ -108,13 +119,14 @@ class SpatialBranch(nn.Module):
             num_frames=num_frames if weights == "per-frame" else None,
             out_channels=frame_channels,
             shortcut=shortcut,
+            affinity=affinity,
         )
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The structural feature of each video."""
         batch = spatial_graphs(patch_nodes(feature_maps, self.num_patches))
         x = self.gcn(batch.x, batch.edge_index, self.num_patches)
-        frames = x.unflatten(0, (-1, self.num_patches)).amax(dim=1)  # [B * T, frame_channels]
+        frames = pool_graphs(x, "max", self.num_patches)  # [B * T, frame_channels]
         return frames.unflatten(0, (-1, num_frames)).flatten(1)
 
 

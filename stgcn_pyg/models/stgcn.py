@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from stgcn_pyg.models.backbone import Backbone
 from stgcn_pyg.models.branches import (
+    AffinityName,
     Branch,
     GlobalBranch,
     Propagation,
@@ -55,6 +56,7 @@ class STGCN(nn.Module):
             if not given.
         spatial_weights: ``"per-frame"`` (Eq. 7's :math:`W_i^k`) or ``"shared"`` by all frames.
         spatial_shortcut: Whether SGCN has the shortcut of Eq. 6.
+        affinity: Of both branches: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
         embedding: ``"normalized"``: each branch's feature is L2-normalised before they are
             concatenated; ``"raw"``: they are concatenated as they are.
 
@@ -92,6 +94,7 @@ class STGCN(nn.Module):
         spatial_hidden_channels: int | None = None,
         spatial_weights: Literal["per-frame", "shared"] = "per-frame",
         spatial_shortcut: bool = True,
+        affinity: AffinityName = "squared",
         embedding: Literal["normalized", "raw"] = "normalized",
     ):
         # Before any other name is bound: what a checkpoint needs to build this model again.
@@ -106,7 +109,7 @@ class STGCN(nn.Module):
         built: dict[str, Callable[[], Branch]] = {
             "global": lambda: GlobalBranch(channels),
             "temporal": lambda: TemporalBranch(
-                channels, temporal_layers, temporal_patches, temporal_propagation
+                channels, temporal_layers, temporal_patches, temporal_propagation, affinity
             ),
             "spatial": lambda: SpatialBranch(
                 channels,
@@ -118,6 +121,7 @@ class STGCN(nn.Module):
                 spatial_hidden_channels,
                 spatial_weights,
                 spatial_shortcut,
+                affinity,
             ),
         }
         # Always in the paper's order, so that the same branches give the same concatenation.

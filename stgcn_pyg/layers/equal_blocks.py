@@ -1,22 +1,6 @@
-"""Equal complete graphs in blocks: when a layer may leave the edge route, and the way back."""
+"""Complete graphs of one size in blocks `[G, N, N]`, and the way between blocks and edges."""
 
 from torch import Tensor
-from torch_geometric.nn import MessagePassing
-
-
-def runs_in_blocks(layer: MessagePassing, graph_size: int | None) -> bool:
-    """Whether a layer may compute `[G, N, N]` blocks instead of one message an edge.
-
-    Explainers, hooks and decomposed layers look at messages, so they get messages.
-    """
-    if graph_size is None or layer.explain or layer.decomposed_layers > 1:
-        return False
-    return not any(hooks for name, hooks in vars(layer).items() if _is_message_hooks(name))
-
-
-def _is_message_hooks(name: str) -> bool:
-    steps = ("_propagate", "_message", "_aggregate", "_edge_update")
-    return name.startswith(steps) and name.endswith("_hooks")
 
 
 def edges_to_blocks(edge_weight: Tensor, edge_index: Tensor, graph_size: int) -> Tensor:

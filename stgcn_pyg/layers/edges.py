@@ -1,0 +1,131 @@
+"""Which nodes are joined: complete graphs, neighbouring frames, the strongest neighbours."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def complete_graphs(
+    num_graphs: int, graph_size: int, device: torch.device | str | None = None
+) -> Int[Tensor, "2 E"]:
+    """The edges of equal complete graphs with self-loops, in the order of ``[G, N, N]`` blocks.
+
+    Entry (g, i, j) of the blocks is the edge j -> i of graph g: row i gathers from j.
+
+    Args:
+        num_graphs: The number G of graphs.
+        graph_size: The number N of nodes of each.
+        device: Where the edges are made.
+
+    Returns:
+        ``edge_index`` of shape ``[2, G * N * N]``; row 0 holds j, row 1 holds i.
+
+    Example:
+        >>> complete_graphs(num_graphs=1, graph_size=2)
+        tensor([[0, 1, 0, 1],
+                [0, 0, 1, 1]])
+    """
+    nodes = torch.arange(num_graphs * graph_size, device=device).view(num_graphs, graph_size)
+    blocks = (num_graphs, graph_size, graph_size)
+    source = nodes.unsqueeze(1).expand(blocks)
+    target = nodes.unsqueeze(2).expand(blocks)
+    return torch.stack([source.reshape(-1), target.reshape(-1)])
+
+
+def ragged_graphs(
+    sizes: Sequence[int] | Int[Tensor, " G"], device: torch.device | str | None = None
+) -> Int[Tensor, "2 E"]:
+    """The edges of complete graphs of different sizes, with self-loops, sorted by target.
+
+    Args:
+        sizes: The number of nodes of each graph; of a PyG ``Batch``, ``batch.ptr.diff()``.
+        device: Where the edges are made; where ``sizes`` is, if it is a tensor.
+
+    Returns:
+        ``edge_index`` of shape ``[2, E]`` with E the sum of the squared sizes.
+
+    Raises:
+        ValueError: A size is below zero.
+
+    Example:
+        >>> ragged_graphs([1, 2])
+        tensor([[0, 1, 2, 1, 2],
+                [0, 1, 1, 2, 2]])
+    """
+    sizes = torch.as_tensor(sizes, dtype=torch.long, device=device)
+    if (sizes < 0).any():
+        raise ValueError(f"sizes must be 0 or above, got {int(sizes.min())}")
+    first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)  # of each node's graph
+    degree = sizes.repeat_interleave(sizes)
+    target = torch.arange(degree.numel(), device=degree.device).repeat_interleave(degree)
+    before = degree.cumsum(0) - degree  # edges of the targets before this one
+    edges = torch.arange(target.numel(), device=target.device)
+    return torch.stack([edges + (first - before)[target], target])
+
+
+def window_graphs(
+    num_graphs: int,
+    num_frames: int,
+    num_patches: int,
+    window: int,
+    device: torch.device | str | None = None,
+) -> Int[Tensor, "2 E"]:
+    """The edges among the patches of neighbouring frames, one graph a video, with self-loops.
+
+    Args:
+        num_graphs: The number B of videos.
+        num_frames: The number T of frames of each.
+        num_patches: The number P of patches of each frame.
+        window: Frames at most this far apart are joined, all patches with all; 0 joins each frame
+            with itself alone, ``num_frames - 1`` gives complete graphs.
+        device: Where the edges are made.
+
+    Returns:
+        ``edge_index`` of shape ``[2, E]``, sorted by target.
+
+    Raises:
+        ValueError: ``window`` is below zero.
+
+    Example:
+        >>> window_graphs(num_graphs=1, num_frames=3, num_patches=1, window=1)
+        tensor([[0, 1, 0, 1, 2, 1, 2],
+                [0, 0, 1, 1, 1, 2, 2]])
+    """
+    if window < 0:
+        raise ValueError(f"window must be 0 or above, got {window}")
+    frame = torch.arange(num_frames, device=device).repeat_interleave(num_patches)
+    joined = (frame.unsqueeze(1) - frame.unsqueeze(0)).abs() <= window
+    target, source = joined.nonzero().unbind(1)
+    first = torch.arange(num_graphs, device=device).unsqueeze(1) * (num_frames * num_patches)
+    return torch.stack([(first + source).flatten(), (first + target).flatten()])
+
+
+def top_k_graphs(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
+    """The edges from each node's k strongest neighbours, itself among them if it is one.
+
+    Args:
+        a: Affinities in blocks, ``[G, N, N]``: what an affinity layer gives with ``graph_size``.
+        k: How many neighbours a node gathers from.
+
+    Returns:
+        ``edge_index`` of shape ``[2, G * N * k]``, sorted by target.
+
+    Raises:
+        ValueError: ``a`` is not in blocks, or ``k`` is not in 1..N.
+
+    Example:
+        >>> top_k_graphs(torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]), k=1)
+        tensor([[0, 0],
+                [0, 1]])
+    """
+    if a.dim() != 3 or a.size(1) != a.size(2):
+        raise ValueError(f"a must be [graphs, size, size], got {tuple(a.shape)}")
+    num_graphs, graph_size, _ = a.shape
+    if not 1 <= k <= graph_size:
+        raise ValueError(f"k must lie in 1..{graph_size}, the size of the graphs, got {k}")
+    first = torch.arange(num_graphs, device=a.device).view(-1, 1, 1) * graph_size
+    source = a.topk(k, dim=2).indices + first
+    target = torch.arange(num_graphs * graph_size, device=a.device).repeat_interleave(k)
+    return torch.stack([source.flatten(), target])

@@ -1,0 +1,103 @@
+"""Bad input is named before anything is computed."""
+
+import pytest
+import torch
+
+from stgcn_pyg.layers import (
+    AffinityConv,
+    AffinityGCN,
+    FrameLinear,
+    SquaredAffinity,
+    complete_graphs,
+    patch_nodes,
+    pool_graphs,
+    ragged_graphs,
+    renormalize,
+    spatial_graphs,
+    squared_affinity,
+    temporal_graphs,
+    top_k_graphs,
+    window_graphs,
+)
+
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
+C = 7
+X = torch.zeros(6, C)
+EDGES = complete_graphs(2, 3)
+BATCH, PTR = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 3, 6])
+affinity, gcn = SquaredAffinity(C), AffinityGCN(C, 2, 1)
+conv, framed = AffinityConv(C, 2), AffinityConv(C, 2, num_frames=4)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: affinity(X, EDGES, 4), r"x \(6, 7\) holds 6 nodes, .* graph_size=4"),
+        (lambda: affinity(X, EDGES, 0), "graph_size=0"),
+        (lambda: SquaredAffinity(3)(X, EDGES), r"x must be \[nodes, 3\], got \(6, 7\)"),
+        (lambda: affinity(X.long(), EDGES), "x must hold floating point features, got torch.int64"),
+        (lambda: affinity(X, EDGES + 1), "edge_index points at node 6, x has only 6"),
+        (lambda: affinity(X, EDGES - 1), "edge_index points at node -1, x has only 6"),
+        (lambda: affinity(X, EDGES[0]), r"edge_index must be \[2, edges\]"),
+        (lambda: affinity(X, EDGES.float()), r"of integers, got \(2, 18\) of torch.float32"),
+        (lambda: affinity(X, EDGES[:, :4], 3), "18 edges"),
+        (lambda: affinity(X, EDGES, batch=BATCH.flip(0)), "batch must be sorted .* node 3"),
+        (lambda: affinity(X, EDGES, batch=BATCH - 1), "node 0 is of graph -1"),
+        (lambda: affinity(X, EDGES, batch=BATCH[:5]), r"batch must be \[6\] .* got \(5,\)"),
+        (lambda: affinity(X, EDGES, batch=BATCH.float()), "batch must be .* torch.float32"),
+        (lambda: affinity(X, EDGES, ptr=PTR[:2]), r"the 6 nodes of x, got \[0, 3\]"),
+        (lambda: affinity(X, EDGES, ptr=PTR[1:]), r"ptr must rise from 0 .* got \[3, 6\]"),
+        (lambda: affinity(X, EDGES, ptr=torch.tensor([0, 4, 3, 6])), "ptr must rise"),
+        (lambda: affinity(X, EDGES, ptr=torch.zeros(0, dtype=torch.long)), r"ptr must be \[graphs"),
+        (lambda: affinity(X, EDGES, 3, batch=BATCH), "leave out batch and ptr"),
+        (lambda: conv(X, EDGES, torch.ones(5)), r"edge_weight must be \(18,\), got \(5,\)"),
+        (
+            lambda: conv(X, EDGES, torch.ones(3, 3, 2), 3),
+            r"edge_weight must be \(18,\) or \(2, 3, 3\), got \(3, 3, 2\)",
+        ),
+        (lambda: framed(X, EDGES, torch.ones(2, 3, 3), 3), "2 graphs, .* num_frames=4"),
+        (lambda: framed(X, EDGES, torch.ones(18), batch=BATCH), "2 graphs, .* num_frames=4"),
+        (lambda: framed(X, EDGES, torch.ones(18)), "need graph_size, batch or ptr"),
+        (lambda: FrameLinear(2, C, 2)(X), "need graph_size, batch or ptr"),
+        (lambda: AffinityGCN(C, 2, 0), "num_layers must be at least 1"),
+        (lambda: AffinityGCN(C, 2, 1, propagation="cnn"), "propagation must be"),
+        (lambda: AffinityGCN(C, 2, 1, affinity="dot"), "affinity must be one of .*'softmax'"),
+        (
+            lambda: AffinityGCN(C, 2, 1, "fc")(X, EDGES, 3, return_affinity=True),
+            'return_affinity needs propagation="gcn"',
+        ),
+        (lambda: gcn(X[:5], EDGES, 3), "graph_size=3"),
+        (lambda: gcn(X[None], EDGES), r"x must be \[nodes, 7\], got \(1, 6, 7\)"),
+        (lambda: patch_nodes(torch.zeros(2, 3, 4, 4), 5), r"num_patches must lie in 1\.\.4"),
+        (lambda: patch_nodes(torch.zeros(2, 3, 4), 2), "feature_maps must be"),
+        (lambda: temporal_graphs(torch.zeros(5, 4, 2), 2), "num_frames=2"),
+        (
+            lambda: temporal_graphs(torch.zeros(5, 4, 2), [2, 2]),
+            r"add up to the 5 frames .* got \[2, 2\]",
+        ),
+        (lambda: temporal_graphs(torch.zeros(5, 4, 2), [6, -1]), "0 or above"),
+        (lambda: spatial_graphs(torch.zeros(5, 4)), "nodes must be"),
+        (lambda: ragged_graphs([2, -1]), "sizes must be 0 or above, got -1"),
+        (lambda: window_graphs(1, 2, 3, -1), "window must be 0 or above, got -1"),
+        (lambda: top_k_graphs(torch.zeros(1, 3, 3), 4), r"k must lie in 1\.\.3"),
+        (lambda: top_k_graphs(torch.zeros(3, 3), 1), r"a must be \[graphs, size, size\]"),
+        (lambda: pool_graphs(X), "needs graph_size, batch or ptr"),
+        (lambda: pool_graphs(X, "median", 3), 'reduce must be "max", "mean" or "sum"'),
+        (lambda: pool_graphs(X, graph_size=4), "graph_size=4"),
+        (lambda: pool_graphs(X[0], graph_size=1), "x must be"),
+        (lambda: pool_graphs(X, batch=BATCH.flip(0)), "batch must be sorted"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_a_wrong_shape_is_noticed_by_the_annotations(shapes_checked):
+    with pytest.raises(TypeError, match="squared_affinity"):
+        squared_affinity(torch.zeros(3))
+    with pytest.raises(TypeError, match="renormalize"):
+        renormalize(torch.zeros(3, 4))
+    with pytest.raises(TypeError, match="forward"):
+        affinity(X, EDGES.float())

@@ -1,0 +1,139 @@
+"""torch.compile, torch.export and ONNX take the layers and the network whole."""
+
+import onnxruntime
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounter
+from torch.export import Dim, export
+
+from stgcn_pyg import STGCN
+from stgcn_pyg.layers import (
+    AffinityGCN,
+    complete_graphs,
+    patch_nodes,
+    pool_graphs,
+    ragged_graphs,
+    temporal_graphs,
+)
+
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
+C, T, P = 16, 3, 4  # sizes that no number of graphs below is equal to
+
+
+@pytest.fixture(autouse=True)
+def _fresh_compiler():
+    torch.compiler.reset()
+
+
+def calls_and_compilations(function, batches):
+    """The answers, held to those without the compiler, and how often it compiled."""
+    counter = CompileCounter()
+    compiled = torch.compile(function, fullgraph=True, dynamic=True, backend=counter)
+    for batch in batches:
+        torch.testing.assert_close(compiled(*batch), function(*batch))
+    return counter.frame_count
+
+
+def equal_batch(num_graphs, size=P):
+    return torch.randn(num_graphs * size, C), complete_graphs(num_graphs, size)
+
+
+def ragged_batch(sizes):
+    ptr = torch.tensor([0, *sizes]).cumsum(0)
+    return torch.randn(sum(sizes), C), ragged_graphs(sizes), ptr
+
+
+@pytest.mark.parametrize("affinity", ["squared", "softmax", "cosine"])
+@pytest.mark.parametrize("graph_size", [P, None])
+def test_the_stack_compiles_once_whatever_the_number_of_graphs(affinity, graph_size):
+    gcn = AffinityGCN(C, 8, num_layers=2, affinity=affinity)
+    batches = [equal_batch(graphs) for graphs in (2, 5, 7, 33)]
+    assert calls_and_compilations(lambda x, e: gcn(x, e, graph_size), batches) == 1
+
+
+@pytest.mark.parametrize("propagation", ["gcn", "fc"])
+def test_weights_by_frame_compile_once(propagation):
+    gcn = AffinityGCN(C, 8, 2, propagation, num_frames=T)
+    batches = [equal_batch(T * videos) for videos in (2, 5, 7)]
+    assert calls_and_compilations(lambda x, e: gcn(x, e, P), batches) == 1
+
+
+@pytest.mark.parametrize("num_frames", [None, T])
+def test_ragged_batches_compile_once(num_frames):
+    gcn = AffinityGCN(C, 8, 2, num_frames=num_frames)
+    batches = [
+        ragged_batch(sizes)
+        for sizes in ([2, 3, 4, 5, 1, 2], [4, 3, 1, 7, 2, 2, 2, 2, 2], [5, 2, 2, 2, 1, 1] * 2)
+    ]
+
+    def run(x, edge_index, ptr):
+        return pool_graphs(gcn(x, edge_index, ptr=ptr), ptr=ptr)
+
+    assert calls_and_compilations(run, batches) == 1
+
+
+def test_a_batch_made_inside_a_compiled_graph_is_followed():
+    gcn = AffinityGCN(C, 8, num_layers=2)
+
+    def run(feature_maps):
+        batch = temporal_graphs(patch_nodes(feature_maps, P), num_frames=T)
+        return gcn(batch.x, batch.edge_index, graph_size=T * P)
+
+    batches = [(torch.randn(videos * T, C, 8, 4),) for videos in (2, 5, 7)]
+    assert calls_and_compilations(run, batches) == 1
+
+
+def test_gradients_are_those_without_the_compiler():
+    gcn, (x, edges) = AffinityGCN(C, 8, num_layers=2), equal_batch(5)
+    compiled = torch.compile(gcn, fullgraph=True, dynamic=True, backend="aot_eager")
+    for run in (gcn, compiled):
+        gcn.zero_grad()
+        run(x, edges, P).square().sum().backward()
+        gradients = [p.grad for p in gcn.parameters()]
+        expected = gradients if run is gcn else expected
+    torch.testing.assert_close(gradients, expected)
+
+
+def network():
+    return STGCN(num_classes=11, num_frames=T, backbone="resnet18", weights=None).eval()
+
+
+def clips(batch):
+    return torch.randn(batch, T, 3, 64, 32)
+
+
+def test_the_network_compiles_once():
+    # From 16 frames on: below, torch's own convolution is compiled for a size apart.
+    model = network()
+    with torch.no_grad():
+        assert calls_and_compilations(model, [(clips(batch),) for batch in (6, 7, 11)]) == 1
+
+
+def test_the_network_exports_with_a_free_batch_size():
+    model = network()
+    program = export(model, (clips(2),), dynamic_shapes={"clips": {0: Dim("batch", min=1)}})
+    for batch in (1, 2, 5):
+        x = clips(batch)
+        torch.testing.assert_close(program.module()(x), model(x))
+
+
+def test_onnxruntime_computes_what_the_network_does(tmp_path):
+    model, path = network(), tmp_path / "stgcn.onnx"
+    torch.onnx.export(
+        model,
+        (clips(2),),
+        path,
+        dynamic_shapes={"clips": {0: Dim("batch", min=1)}},
+        input_names=["clips"],
+        output_names=[*model.branches, "embedding", "logits"],
+    )
+    session = onnxruntime.InferenceSession(path)
+    for batch in (1, 2, 5):
+        x = clips(batch)
+        with torch.no_grad():
+            output = model(x)
+        expected = [*output.features.values(), output.embedding, output.logits]
+        results = session.run(None, {"clips": x.numpy()})
+        for result, want in zip(results, expected, strict=True):
+            torch.testing.assert_close(torch.tensor(result), want, rtol=1e-4, atol=1e-4)

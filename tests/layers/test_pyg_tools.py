@@ -1,0 +1,246 @@
+"""What works on PyG's own layers works on these."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch_geometric.data import Batch, Data
+from torch_geometric.explain import Explainer, GNNExplainer
+from torch_geometric.loader import DataLoader
+from torch_geometric.nn import MessagePassing, Sequential
+
+from stgcn_pyg.layers import (
+    AffinityConv,
+    AffinityGCN,
+    CosineAffinity,
+    SoftmaxAffinity,
+    SquaredAffinity,
+    complete_graphs,
+    ragged_graphs,
+    temporal_graphs,
+)
+
+GRAPHS, NODES, CHANNELS = 3, 5, 7
+PTR = torch.arange(GRAPHS + 1) * NODES
+EDGES = complete_graphs(GRAPHS, NODES)
+ROUTES = pytest.mark.parametrize(
+    "promise", [{}, {"graph_size": NODES}, {"ptr": PTR}], ids=["edges", "equal", "ragged"]
+)
+
+
+def nodes():
+    return torch.randn(GRAPHS * NODES, CHANNELS)
+
+
+@pytest.mark.parametrize("promise", [{"graph_size": NODES}, {"ptr": PTR}], ids=["equal", "ragged"])
+def test_a_message_hook_is_called_and_changes_nothing_in_blocks(promise):
+    gcn, x = AffinityGCN(CHANNELS, 4, num_layers=2), nodes()
+    before = gcn(x, EDGES, **promise)
+    seen = []
+    handle = gcn.convs[1].register_message_forward_hook(
+        lambda module, inputs, out: seen.append(out.shape)
+    )
+    torch.testing.assert_close(gcn(x, EDGES, **promise), before)
+    assert seen == [(EDGES.size(1), 4)]
+    handle.remove()
+    gcn(x, EDGES, **promise)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("layer", [SquaredAffinity, SoftmaxAffinity, CosineAffinity])
+@pytest.mark.parametrize("promise", [{"graph_size": NODES}, {"ptr": PTR}], ids=["equal", "ragged"])
+def test_an_edge_hook_on_the_affinity_gives_the_same_weights(layer, promise):
+    affinity, x = layer(CHANNELS), nodes()
+    edges = EDGES[:, torch.randperm(EDGES.size(1))]
+    before = affinity(x, edges, **promise)
+    seen = []
+    affinity.register_edge_update_forward_hook(lambda module, inputs, out: seen.append(out))
+    torch.testing.assert_close(affinity(x, edges, **promise), before)
+    assert len(seen) == 1
+
+
+@ROUTES
+def test_a_message_hook_can_silence_an_edge(promise):
+    conv, x = AffinityConv(CHANNELS, 4), nodes()
+    weight = torch.rand(EDGES.size(1))
+    silenced = weight.clone()
+    silenced[3] = 0
+
+    def silence(module, inputs, out):
+        keep = torch.ones(len(out), 1)
+        keep[3] = 0
+        return out * keep
+
+    expected = conv(x, EDGES, silenced, **promise)
+    conv.register_message_forward_hook(silence)
+    torch.testing.assert_close(conv(x, EDGES, weight, **promise), expected)
+
+
+@ROUTES
+def test_forward_hooks_see_every_layer(promise):
+    gcn, seen = AffinityGCN(CHANNELS, 4, num_layers=2), []
+    for module in (gcn.affinity, *gcn.convs):
+        module.register_forward_hook(lambda module, inputs, out: seen.append(type(module)))
+    gcn(nodes(), EDGES, **promise)
+    assert seen == [SquaredAffinity, AffinityConv, AffinityConv]
+
+
+class NodeClassifier(torch.nn.Module):
+    def __init__(self, promise):
+        super().__init__()
+        self.gcn = AffinityGCN(CHANNELS, 4, num_layers=1)
+        self.promise = promise
+
+    def forward(self, x, edge_index):
+        return self.gcn(x, edge_index, **self.promise)
+
+
+@ROUTES
+def test_an_explainers_edge_mask_is_a_mask_of_the_edges(promise):
+    model, x = NodeClassifier(promise).eval(), nodes()
+    explainer = Explainer(
+        model,
+        GNNExplainer(epochs=3),
+        explanation_type="model",
+        edge_mask_type="object",
+        model_config={"mode": "regression", "task_level": "node", "return_type": "raw"},
+    )
+    explanation = explainer(x, EDGES, index=2)
+    mask = explanation.edge_mask
+    assert mask.shape == (EDGES.size(1),)
+    # Only the edges into node 2 can tell why node 2 got its value.
+    assert (mask[EDGES[1] == 2] > 0).all()
+    assert (mask[EDGES[1] != 2] == 0).all()
+
+
+def mask_all(conv):
+    conv.explain = True
+    conv._edge_mask = torch.zeros(EDGES.size(1))
+    conv._loop_mask = EDGES[0] != EDGES[1]
+    conv._apply_sigmoid = False
+
+
+@ROUTES
+def test_an_edge_mask_reaches_the_messages(promise):
+    conv, weight = AffinityConv(CHANNELS, 4), torch.rand(EDGES.size(1))
+    mask_all(conv)
+    assert (conv(nodes(), EDGES, weight, **promise) == 0).all()
+
+
+def test_loops_that_equation_4_appends_are_not_masked():
+    gcn, x, seen = AffinityGCN(CHANNELS, 4, num_layers=1).double(), nodes().double(), []
+    conv = gcn.convs[0]
+    mask_all(conv)
+    conv.register_forward_hook(lambda module, inputs, out: seen.append(out))
+    gcn(x, EDGES)
+    torch.testing.assert_close(seen[0], conv.transform(x) / 2)
+
+
+def test_layers_work_in_pygs_loader_and_sequential():
+    graphs = [
+        Data(x=torch.randn(size, CHANNELS), edge_index=complete_graphs(1, size), num_nodes=size)
+        for size in (3, 1, 4, 2)
+    ]
+    model = Sequential(
+        "x, edge_index, ptr",
+        [(AffinityGCN(CHANNELS, 6, num_layers=2), "x, edge_index, ptr=ptr -> x")],
+    )
+    alone = torch.cat([model(g.x, g.edge_index, None) for g in graphs])
+    together = [model(b.x, b.edge_index, b.ptr) for b in DataLoader(graphs, batch_size=3)]
+    torch.testing.assert_close(torch.cat(together), alone)
+
+
+def test_a_batch_goes_apart_and_together_again():
+    batch = temporal_graphs(torch.randn(5, 2, CHANNELS), num_frames=[2, 3])
+    again = Batch.from_data_list(batch.to_data_list())
+    gcn = AffinityGCN(CHANNELS, 6, num_layers=2)
+    torch.testing.assert_close(
+        gcn(again.x, again.edge_index, ptr=again.ptr), gcn(batch.x, batch.edge_index, ptr=batch.ptr)
+    )
+    assert batch[1].num_nodes == 6
+
+
+def test_layers_move_between_devices_and_types():
+    # The meta device is a device that every machine has.
+    gcn = AffinityGCN(CHANNELS, 6, num_layers=2).to("meta")
+    edges = torch.empty(2, GRAPHS * NODES * NODES, dtype=torch.long, device="meta")
+    out = gcn(torch.empty(GRAPHS * NODES, CHANNELS, device="meta"), edges, graph_size=NODES)
+    assert out.device.type == "meta"
+    assert out.shape == (GRAPHS * NODES, 6)
+    half = AffinityGCN(CHANNELS, 6, num_layers=2).to(torch.bfloat16)
+    for promise in ({}, {"graph_size": NODES}, {"ptr": PTR}):
+        assert half(nodes().to(torch.bfloat16), EDGES, **promise).dtype == torch.bfloat16
+
+
+@ROUTES
+def test_layers_run_under_autocast(promise):
+    gcn, x = AffinityGCN(CHANNELS, 6, num_layers=2), nodes()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = gcn(x, EDGES, **promise)
+    out.float().sum().backward()
+    torch.testing.assert_close(out.float(), gcn(x, EDGES), rtol=0.1, atol=0.1)
+
+
+def test_layers_pickle_copy_and_load_their_state():
+    gcn = AffinityGCN(CHANNELS, 6, num_layers=2, num_frames=GRAPHS)
+    x = nodes()
+    fresh = AffinityGCN(CHANNELS, 6, num_layers=2, num_frames=GRAPHS)
+    fresh.load_state_dict(gcn.state_dict())
+    for other in (copy.deepcopy(gcn), pickle.loads(pickle.dumps(gcn)), fresh):
+        assert torch.equal(other(x, EDGES, NODES), gcn(x, EDGES, NODES))
+    fresh.reset_parameters()
+    for name, parameter in fresh.named_parameters():
+        if "norm" not in name:
+            assert not torch.equal(parameter, gcn.get_parameter(name)), name
+    assert isinstance(gcn.affinity, MessagePassing)
+    assert isinstance(gcn.convs[0], MessagePassing)
+
+
+def test_layers_say_what_they_are():
+    gcn = AffinityGCN(16, 8, num_layers=1, num_frames=2, affinity="cosine")
+    text = repr(gcn)
+    assert "CosineAffinity(16, 16)" in text
+    assert "AffinityConv(16, 8, num_frames=2)" in text
+    assert repr(gcn.convs[0].lin) == "FrameLinear(2, 16, 8)"
+
+
+def loaded_after(imports):
+    """Which large libraries a fresh interpreter holds after the imports."""
+    names = ("lightning", "torchvision", "pandas", "onnx")
+    code = f"import sys, {imports}; print([m for m in {names} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+def test_importing_the_layers_imports_no_large_library_that_pyg_does_not():
+    loaded = loaded_after("stgcn_pyg.layers")
+    assert "lightning" not in loaded
+    assert "torchvision" not in loaded
+    assert loaded == loaded_after("torch_geometric.nn, torch_geometric.data")
+
+
+def test_a_broken_torch_scatter_does_not_stop_the_import(tmp_path):
+    # What a wheel that was built against another torch does.
+    (tmp_path / "torch_scatter.py").write_text("raise OSError('undefined symbol')\n")
+    code = (
+        "import torch; from stgcn_pyg.layers import pool_graphs; "
+        "print(pool_graphs(torch.tensor([[1.0], [2.0]]), ptr=torch.tensor([0, 2])).item())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    assert run.stdout.strip() == "2.0"
+    assert "torch-scatter" in run.stderr
+
+
+def test_ragged_edges_are_those_of_complete_graphs_in_order():
+    sizes = [2, 0, 3]
+    parts = [complete_graphs(1, size) + first for size, first in zip(sizes, [0, 2, 2], strict=True)]
+    assert torch.equal(ragged_graphs(sizes), torch.cat(parts, dim=1))
