@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SCATTER := $(VENV)/torch-scatter
 DEMO := runs/demo
 DEMO_DATA := runs/demo-data
 
-.PHONY: demo test install lint wheel clean
+.PHONY: demo test test-scatter install lint docs wheel clean
 
 demo: $(VENV)/.installed $(DEMO_DATA)/benchmark.json
 	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
@@ -19,12 +20,19 @@ $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
+# The layers once more with torch-scatter, which is built beside the environment, not into it.
+test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
+	PYTHONPATH=$(SCATTER) $(BIN)/python -m pytest tests/layers stgcn_pyg/layers
+
 install: $(VENV)/.installed
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 wheel: $(VENV)/.installed
 	rm -rf build dist
@@ -39,5 +47,17 @@ $(VENV)/.installed-test: $(VENV)/.installed setup.cfg
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed setup.cfg
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+$(SCATTER)/.installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet ninja
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip install --quiet --no-build-isolation \
+	    --no-cache-dir --no-deps --target $(SCATTER) "torch-scatter>=2.1.2"
+	PYTHONPATH=$(SCATTER) $(BIN)/python -W ignore -c \
+	    "from torch_geometric.typing import WITH_TORCH_SCATTER as built; assert built"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist runs *.egg-info
+	rm -rf $(VENV) build dist docs/_build runs *.egg-info

@@ -16,7 +16,7 @@ from stgcn_pyg.layers.functional import (
     unit_length,
     within_range,
 )
-from stgcn_pyg.layers.ragged_blocks import RaggedBlocks, ragged_blocks
+from stgcn_pyg.layers.ragged_blocks import RaggedBlocks, RaggedWeights, ragged_blocks
 from stgcn_pyg.layers.routes import graph_ptr, runs_in_blocks
 
 
@@ -43,21 +43,32 @@ class Affinity(MessagePassing):
         edge_index: Int[Tensor, "2 E"],
         graph_size: int | None = None,
         batch: Int[Tensor, " V"] | None = None,
-        ptr: Int[Tensor, " _"] | None = None,
-    ) -> Float[Tensor, " E"] | Float[Tensor, "G N N"]:
+        ptr: Int[Tensor, " _"] | RaggedBlocks | None = None,
+    ) -> Float[Tensor, " E"] | Float[Tensor, "G N N"] | RaggedWeights:
         """The affinity A of the nodes `x` along the edges."""
         check_nodes(x, self.in_channels, graph_size)
+        if isinstance(ptr, RaggedBlocks):  # from a stack, which has looked at its edges
+            return self._in_ragged_blocks(x, edge_index, ptr)
         check_edges(edge_index, x.size(0), graph_size)
-        ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
-        h = self.phi(x)
-        if graph_size is not None and runs_in_blocks(self):
-            return self.in_blocks(h.view(-1, graph_size, self.out_channels))
-        blocks = ragged_blocks(ptr, edge_index) if runs_in_blocks(self) else None
+        blocks = ragged_blocks(graph_ptr(x.size(0), graph_size, batch, ptr), edge_index)
         if blocks is not None:
-            return blocks.to_edges(self.in_ragged_blocks(h, blocks))
-        e = self.edge_updater(edge_index, h=self.scaled(h))
-        weight = self.by_target(e, edge_index[1], x.size(0))
-        return weight if graph_size is None else edges_to_blocks(weight, edge_index, graph_size)
+            return self._in_ragged_blocks(x, edge_index, blocks).to_edges()
+        if graph_size is None:
+            return self._by_edge(x, edge_index)
+        if runs_in_blocks(self):
+            return self.in_blocks(self.phi(x).view(-1, graph_size, self.out_channels))
+        return edges_to_blocks(self._by_edge(x, edge_index), edge_index, graph_size)
+
+    def _in_ragged_blocks(
+        self, x: Tensor, edge_index: Tensor, blocks: RaggedBlocks
+    ) -> RaggedWeights:
+        if runs_in_blocks(self):
+            return RaggedWeights(blocks, self.in_ragged_blocks(self.phi(x), blocks))
+        return RaggedWeights(blocks, blocks.from_edges(self._by_edge(x, edge_index)))
+
+    def _by_edge(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        e = self.edge_updater(edge_index, h=self.scaled(self.phi(x)))
+        return self.by_target(e, edge_index[1], x.size(0))
 
     def in_blocks(self, h: Tensor) -> Tensor:
         """The weights among the transformed nodes `[..., N, D]` of complete graphs."""

@@ -37,7 +37,8 @@ class AffinityConv(MessagePassing):
 
     Shapes:
         - ``x``: ``[V, in_channels]``; ``edge_index``: ``[2, E]``, row 0 holds j, row 1 holds i.
-        - ``edge_weight``: ``[E]``, or ``[G, N, N]`` in blocks where ``graph_size`` is given.
+        - ``edge_weight``: ``[E]``, or ``[G, N, N]`` in blocks where ``graph_size`` is given. (Of
+          graphs of different sizes, :class:`AffinityGCN` passes ``RaggedWeights``.)
         - ``graph_size``: N, the promise that the batch is G complete graphs of N nodes, in order.
         - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes are a graph, as a PyG
           ``Batch`` has them. Complete graphs then run in blocks, whatever their sizes. Where the
@@ -87,7 +88,7 @@ class AffinityConv(MessagePassing):
         if isinstance(edge_weight, Tensor):
             check_edges(edge_index, x.size(0), graph_size)
             check_weights(edge_weight, edge_index, x.size(0), graph_size)
-        ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
+            ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
         h = self.transform(x, graph_size, ptr)
         if isinstance(edge_weight, Tensor) and edge_weight.dim() == 1 and ptr is not None:
             blocks = ragged_blocks(ptr, edge_index) if runs_in_blocks(self) else None

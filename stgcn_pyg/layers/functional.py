@@ -21,7 +21,7 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
         h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
 
     Returns:
-        The affinity ``[..., N, N]``: entries in [0, 1], rows that sum to 1.
+        The affinity ``[..., N, N]``, with entries in [0, 1] and rows that sum to 1.
 
     Example:
         >>> squared_affinity(torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
@@ -46,7 +46,7 @@ def softmax_affinity(
         present: Which nodes are there, ``[..., N]``; the others get no weight. All, if not given.
 
     Returns:
-        The affinity ``[..., N, N]``: entries in [0, 1], rows that sum to 1.
+        The affinity ``[..., N, N]``, with entries in [0, 1] and rows that sum to 1.
 
     Example:
         >>> softmax_affinity(torch.tensor([[0.0], [1.0]]))
@@ -74,7 +74,7 @@ def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N
         h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
 
     Returns:
-        The affinity ``[..., N, N]``: entries in [0, 1], rows that sum to 1.
+        The affinity ``[..., N, N]``, with entries in [0, 1] and rows that sum to 1.
 
     Example:
         >>> cosine_affinity(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))

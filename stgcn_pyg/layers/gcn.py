@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from stgcn_pyg.layers.affinity import Affinity, CosineAffinity, SoftmaxAffinity, SquaredAffinity
-from stgcn_pyg.layers.checks import check_nodes
+from stgcn_pyg.layers.checks import check_edges, check_nodes
 from stgcn_pyg.layers.conv import AffinityConv
 from stgcn_pyg.layers.functional import renormalize_edges, renormalize_shares
-from stgcn_pyg.layers.ragged_blocks import RaggedWeights, ragged_blocks
+from stgcn_pyg.layers.ragged_blocks import ragged_blocks
 from stgcn_pyg.layers.routes import graph_ptr
 
 AFFINITIES = {"squared": SquaredAffinity, "softmax": SoftmaxAffinity, "cosine": CosineAffinity}
@@ -117,17 +117,20 @@ class AffinityGCN(torch.nn.Module):
             if return_affinity:
                 raise ValueError('return_affinity needs propagation="gcn": "fc" has no affinity')
             return self._stack(x, lambda conv, x: conv.transform(x, graph_size, ptr))
-        a = self.affinity(x, edge_index, graph_size, ptr=ptr)
-        edges, weight = edge_index, a
+        check_edges(edge_index, x.size(0), graph_size)
         blocks = ragged_blocks(ptr, edge_index)
-        if graph_size is not None:
+        a = self.affinity(x, edge_index, graph_size, ptr=ptr if blocks is None else blocks)
+        edges = edge_index
+        if blocks is not None:
+            weight = a.renormalized()
+        elif graph_size is not None:
             weight = renormalize_shares(a)
-        elif blocks is not None:
-            weight = RaggedWeights(blocks, blocks.from_edges(a)).renormalized()
         else:
             edges, weight = renormalize_edges(edge_index, a, x.size(0))
         out = self._stack(x, lambda conv, x: conv(x, edges, weight, graph_size, ptr=ptr))
-        return (out, a) if return_affinity else out
+        if return_affinity:
+            return out, a if blocks is None else a.to_edges()
+        return out
 
     def _stack(self, x: Tensor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
         for m, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True), start=1):

@@ -30,14 +30,26 @@ class RaggedBlocks:
         first_row, first_entry = torch.empty_like(order), torch.empty_like(order)
         first_row[order] = _starts(width[order])
         first_entry[order] = _starts(width[order].square())
-        of_graph = torch.stack([width, first_row, first_entry, _starts(sizes)])
+        of_graph = torch.stack([width, first_row, first_entry, _starts(sizes), sizes])
         of_node = of_graph.repeat_interleave(sizes, dim=1).to(edge_index.device)
-        width, first_row, first_entry, first_node = of_node
+        width, first_row, first_entry, first_node, size = of_node
         place = torch.arange(width.numel(), device=width.device) - first_node
         self._row = first_row + place  # of each node, in the stacked nodes
         source, target = edge_index
-        origin = first_entry + place * width - first_node
-        self._entry = origin.index_select(0, target) + source  # of each edge, in the blocks
+        neighbour = source - first_node.index_select(0, target)
+        self._within = (neighbour >= 0) & (neighbour < size.index_select(0, target))
+        origin = first_entry + place * width
+        self._entry = origin.index_select(0, target) + neighbour  # of each edge, in the blocks
+
+    def hold_all_edges(self) -> bool:
+        """Whether each edge stays within its graph and has an entry of its own."""
+        if not self._within.all():
+            return False
+        taken = torch.zeros(self._num_entries(), dtype=torch.bool, device=self._entry.device)
+        return int(taken.index_fill_(0, self._entry, True).sum()) == self._entry.numel()
+
+    def _num_entries(self) -> int:
+        return sum(count * size * size for count, size in self._stacks)
 
     def pad(self, x: Tensor) -> list[Tensor]:
         """Nodes `[V, C]` to stacks of `[graphs, size, C]`, with zeros where no node is."""
@@ -59,7 +71,7 @@ class RaggedBlocks:
     def from_edges(self, edge_weight: Tensor) -> list[Tensor]:
         """Weights by edge `[E]` to stacks of `[graphs, size, size]`."""
         counts = [count * size * size for count, size in self._stacks]
-        entries = to_rows(edge_weight, self._entry, sum(counts)).split(counts)
+        entries = to_rows(edge_weight, self._entry, self._num_entries()).split(counts)
         return [
             part.view(count, size, size)
             for part, (count, size) in zip(entries, self._stacks, strict=True)
@@ -94,14 +106,17 @@ class RaggedWeights:
 def ragged_blocks(ptr: Tensor | None, edge_index: Tensor) -> RaggedBlocks | None:
     """The blocks of the graphs that `ptr` tells apart, if these are complete.
 
-    They are if there are as many edges as complete graphs with self-loops have. Sizes decide about
-    shapes, so they are read on the host; a compiled graph, which cannot do that, goes by edges.
+    They are if there are as many edges as complete graphs with self-loops have, none leaves its
+    graph and none is there twice. Sizes decide about shapes, so they are read on the host; a
+    compiled graph, which cannot do that, goes by edges.
     """
     if ptr is None or torch.compiler.is_compiling() or not edge_index.numel():
         return None
     sizes = ptr.diff().cpu()
-    complete = edge_index.size(1) == int(sizes.square().sum())
-    return RaggedBlocks(sizes, edge_index) if complete else None
+    if edge_index.size(1) != int(sizes.square().sum()):
+        return None
+    blocks = RaggedBlocks(sizes, edge_index)
+    return blocks if blocks.hold_all_edges() else None
 
 
 def to_rows(x: Tensor, rows: Tensor, num_rows: int) -> Tensor:

@@ -123,6 +123,23 @@ def test_weights_by_frame_over_frames_of_different_sizes(videos, frames, propaga
     torch.testing.assert_close(gcn(x, loops, ptr=ptr), expected)
 
 
+@pytest.mark.parametrize(
+    "edges",
+    [
+        [[0, 0, 1, 1, 2, 2, 3, 3], [1, 1, 0, 0, 3, 3, 2, 2]],  # each edge twice
+        [[0, 1, 0, 1, 2, 3, 2, 0], [0, 0, 1, 1, 2, 2, 3, 3]],  # one from the other graph
+    ],
+)
+def test_as_many_edges_as_complete_graphs_have_do_not_make_them_complete(edges):
+    gcn, x, edges = (
+        AffinityGCN(CHANNELS, 5, num_layers=2),
+        torch.randn(4, CHANNELS),
+        torch.tensor(edges),
+    )
+    ptr = torch.tensor([0, 2, 4])
+    torch.testing.assert_close(gcn(x, edges, ptr=ptr), gcn(x, edges))
+
+
 @pytest.mark.parametrize("route", ["edges", "equal", "ragged"])
 def test_graphs_of_a_batch_do_not_influence_each_other(route):
     gcn = AffinityGCN(CHANNELS, 6, num_layers=3).double()

@@ -1,0 +1,1 @@
+"""How fast it is: a file a question, each `python -m benchmarks.<name>`; see README.md."""

@@ -1,0 +1,27 @@
+"""How Sphinx builds these pages."""
+
+from stgcn_pyg.version import __version__
+
+project = "stgcn-pyg"
+release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build"]
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+napoleon_custom_sections = ["Shapes"]
+napoleon_use_ivar = True
+
+add_module_names = False
+python_maximum_signature_line_length = 88
+
+html_theme = "furo"
+html_title = f"stgcn-pyg {release}"

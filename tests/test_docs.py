@@ -1,0 +1,63 @@
+"""The pages' code runs, their links lead somewhere, and Sphinx builds them without a warning."""
+
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from stgcn_pyg import layers
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+
+
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_the_code_about_the_layers_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # The graph is followed as on the page; code is not made of it, which would need a C++ compiler.
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    page = DOCS / "layers.md"
+    text, names = page.read_text(), {}
+    for block in re.finditer(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
+        # At its own lines, so that a failure points into the page.
+        lines_before = "\n" * text.count("\n", 0, block.start(1))
+        exec(compile(lines_before + block[1], page, "exec"), names)
+    assert len(names["losses"]) == 20
+    into_joints = torch.zeros(17).index_add(0, names["skeleton"][1], names["bone_weight"])
+    torch.testing.assert_close(into_joints, torch.ones(17))
+    assert names["embedding"].shape == (names["B"], names["T"] * 32)
+    assert all(1 <= number <= 16 for number in names["neighbours"].values())
+    assert names["gated"].shape == (17, 8)
+    assert names["explanation"].edge_mask.shape == names["bone_weight"].shape
+    assert (tmp_path / "stgcn.onnx").is_file()
+
+
+@PAGES
+def test_its_links_lead_somewhere(page):
+    for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+def test_every_public_name_of_the_layers_is_in_the_reference():
+    named = re.findall(
+        r"^\.\. auto(?:class|function):: (\w+)$", (DOCS / "api.md").read_text(), re.M
+    )
+    assert sorted(named) == sorted(layers.__all__)
+
+
+def test_the_pages_build_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx")
+    pytest.importorskip("myst_parser")
+    pytest.importorskip("furo")
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    result = subprocess.run(
+        [*command, "-d", tmp_path / "doctrees", DOCS, tmp_path / "html"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "html" / "layers.html").is_file()
