@@ -11,6 +11,7 @@ from stgcn_pyg.version import __version__
 COMMANDS = {
     "synth": "render a data set of walking people, in the layout of MARS",
     "check": "count a data set's tracklets and find its bad files",
+    "pack": "decode and resize a data set's frames once",
     "train": "train STGCN on a data set and evaluate it",
     "evaluate": "evaluate a trained model",
 }
@@ -52,6 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return import_module(f"stgcn_pyg.commands.{name}").main(rest)
     except UserError as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        print(
+            f"stgcn {name}: error: a process that reads pictures was killed, most likely for want "
+            f"of memory: pass fewer --num_workers or smaller batches",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print(f"stgcn {name}: interrupted", file=sys.stderr)

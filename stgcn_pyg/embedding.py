@@ -65,8 +65,8 @@ def embed_tracklets(
     model.to(device).eval()
 
     def embed(batch: ClipBatch) -> Tensor:
-        clips = data.on_after_batch_transfer(ClipBatch(batch.clips.to(device), batch.labels)).clips
-        return model(clips).embedding
+        batch = data.on_after_batch_transfer(batch._replace(clips=batch.clips.to(device)))
+        return model(batch.clips).embedding
 
     with torch.inference_mode():
         embeddings = average_clips(embed, data.clip_dataloader(tracklets), len(tracklets), title)

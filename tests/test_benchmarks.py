@@ -30,3 +30,11 @@ def test_import_time(tmp_path):
     path = tmp_path / "results.json"
     run("import_time", "--rounds", "1", "--json", str(path))
     assert set(json.loads(path.read_text())["results"]["seconds"]) == {"PyG", "layers"}
+
+
+def test_data_loading(tmp_path):
+    path = tmp_path / "results.json"
+    run("data_loading", "--smallest", "true", "--json", str(path))
+    results = json.loads(path.read_text())["results"]
+    assert set(results["frames_a_second"]) == {"files", "pack"}
+    assert set(results["step_seconds"]) == {"disk", "memory"}

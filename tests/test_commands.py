@@ -201,21 +201,6 @@ def test_a_truncated_picture_in_mid_training_is_named(train, root, capsys):
     )
 
 
-def test_check_counts_lists_and_sets_its_status(root, tmp_path, capsys):
-    assert main(["check", "mars", str(root)]) == 0
-    assert "66 pictures, 0 bad" in capsys.readouterr().out
-    paths = sorted((root / "bbox_test").glob("*/*.jpg"))[:2]
-    paths[0].write_bytes(b"")
-    paths[1].unlink()
-    assert main(["check", "mars", str(root), f"--json={tmp_path / 'check.json'}"]) == 1
-    printed = capsys.readouterr().out
-    assert f"{paths[0]}: empty" in printed
-    assert f"{paths[1]}: missing" in printed
-    found = json.loads((tmp_path / "check.json").read_text())
-    assert found["counts"]["train"]["tracklets"] == 8
-    assert {fault["fault"] for fault in found["faults"]} == {"empty", "missing"}
-
-
 class Payload:
     def __reduce__(self):
         return (print, ("code from a checkpoint",))

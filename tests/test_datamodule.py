@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from stgcn_pyg.data import TrackletDataModule, check_pictures, load_dataset
-from stgcn_pyg.data.frames import read_clip, read_frame
+from stgcn_pyg.data.frames import read_picture
 from stgcn_pyg.errors import UserError, last_line
 
 OPTIONS = {
@@ -29,7 +29,7 @@ def test_training_batches_hold_the_pictures_of_their_labels(dataset):
     assert data.num_classes == 4
     people = dict(enumerate(sorted(dataset.train["pid"].unique())))
     colour = {
-        people[c]: read_frame(dataset.paths(row)[0], 64, 32).float().mean((1, 2))
+        people[c]: torch.tensor(read_picture(dataset.paths(row)[0], 64, 32)).float().mean((0, 1))
         for c in people
         for _, row in dataset.train[dataset.train["pid"] == people[c]].head(1).iterrows()
     }
@@ -72,9 +72,12 @@ def test_test_batches_hold_every_clip_of_every_tracklet(dataset, test_clips, cli
         "consecutive": [[0, 1], [2, 3], [4, 5]],
         "first": [[0, 3]],
     }[test_clips]
-    expected = [read_clip(dataset.paths(query.iloc[0], clip), 64, 32) for clip in frames]
+    expected = [
+        torch.stack([torch.tensor(read_picture(path, 64, 32)) for path in paths])
+        for paths in (dataset.paths(query.iloc[0], clip) for clip in frames)
+    ]
     found = torch.cat([batch.clips for batch in batches])[:clips]
-    assert torch.equal(found, torch.stack(expected))
+    assert torch.equal(found, torch.stack(expected).permute(0, 1, 4, 2, 3))
 
 
 def test_the_device_normalises_and_augments_in_training_alone(dataset):
@@ -92,11 +95,10 @@ def test_the_device_normalises_and_augments_in_training_alone(dataset):
 def test_a_frame_is_pillows_picture_at_the_size_asked_for(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    frame = read_frame(tmp_path / "a.png", 64, 32)
-    assert np.array_equal(frame.permute(1, 2, 0).numpy(), pixels)
-    assert read_frame(tmp_path / "a.png", 16, 8).shape == (3, 16, 8)
+    assert np.array_equal(read_picture(tmp_path / "a.png", 64, 32), pixels)
+    assert read_picture(tmp_path / "a.png", 16, 8).shape == (16, 8, 3)
     Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.jpg")
-    assert read_frame(tmp_path / "grey.jpg", 64, 32).shape == (3, 64, 32)
+    assert read_picture(tmp_path / "grey.jpg", 64, 32).shape == (64, 32, 3)
 
 
 def damage(path, kind):

@@ -104,7 +104,8 @@ def test_an_embedding_is_the_mean_over_the_clips(root):
     model = module.model.eval()
     expected = []
     for _, tracklet in tracklets.iterrows():
-        clips = torch.stack([data.read(tracklet, clip) for clip in data.clips_of(6)])
+        clips = torch.stack([data.reader.read(tracklet, clip)[0] for clip in data.clips_of(6)])
+        clips = clips.permute(0, 1, 4, 2, 3)
         mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
         std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
         with torch.no_grad():

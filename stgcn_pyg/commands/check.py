@@ -1,65 +1,95 @@
-"""`stgcn check`: counts a data set's tracklets and finds its bad files."""
+"""`stgcn check`: counts a data set's tracklets and finds all that is wrong with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
-import pandas as pd
-from jsonargparse.typing import PositiveInt
-from tqdm import tqdm
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.commands.arguments import Parser, write_json
-from stgcn_pyg.data import TrackletDataset, check_pictures, load_dataset
-from stgcn_pyg.progress import bar_options
+from stgcn_pyg.data import write_manifest
+from stgcn_pyg.data.check import FAULTS, NOTES, CheckResult, check_dataset
+from stgcn_pyg.data.faults import Fault
+from stgcn_pyg.errors import UserError
 
-DESCRIPTION = """Counts a data set's tracklets and decodes every picture.
+DESCRIPTION = """Counts a data set's tracklets, decodes every picture, and finds all that is wrong.
 
-The exit status is 1 if any picture is bad.
+Faults must be mended before the data set is used; notes are worth knowing and occur in sound data
+sets. The exit status is 1 if there is a fault, 0 if there is none.
 
 Example: stgcn check mars data/MARS --json check.json"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    parser = Parser(prog="stgcn check", description=DESCRIPTION)
-    parser.add_argument("dataset", type=str, help="mars or ward")
-    parser.add_argument("root", type=Path, help="the folder that holds it")
-    parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
-    parser.add_argument("--json", type=Path | None, default=None, help="write the findings here")
-    options = parser.parse_args(arguments)
-
-    dataset = load_dataset(options.dataset, options.root, verify=False)
-    counts = count(dataset)
-    print(counts.to_string())
-    checked = tqdm(
-        check_pictures(dataset, options.workers),
-        total=len(dataset.frames),
-        desc="checking",
-        unit="picture",
-        **bar_options(),
+    options = parser().parse_args(arguments)
+    manifest = options.write_manifest
+    if manifest is not None and manifest.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--write-manifest {manifest}: name a file that ends in .csv or .parquet")
+    result = check_dataset(
+        options.dataset, options.root, options.split, options.min_frames, options.workers
     )
-    faults = [(path, fault) for path, fault in checked if fault is not None]
-    for path, fault in faults:
-        print(f"{path}: {fault}")
-    print(f"{len(dataset.frames):,} pictures, {len(faults):,} bad")
+    show(result, options.show)
     if options.json is not None:
-        found = [{"path": str(path), "fault": fault} for path, fault in faults]
-        write_json(options.json, {"counts": counts.to_dict("index"), "faults": found})
-    return 1 if faults else 0
+        write_json(options.json, result.to_dict())
+    if manifest is not None:
+        _write_manifest(result, manifest)
+    return 1 if result.faults else 0
 
 
-def count(dataset: TrackletDataset) -> pd.DataFrame:
-    """People, cameras, tracklets and frames of each split; junk and distractors are people too."""
-    return pd.DataFrame(
-        {
-            split: {
-                "people": table["pid"].nunique(),
-                "cameras": table["camid"].nunique(),
-                "tracklets": len(table),
-                "frames": int(table["num_frames"].sum()),
-                "shortest": int(table["num_frames"].min()),
-                "median": int(table["num_frames"].median()),
-                "longest": int(table["num_frames"].max()),
-            }
-            for split, table in dataset.tables().items()
-        }
-    ).T
+def parser() -> Parser:
+    """Its arguments."""
+    parser = Parser(prog="stgcn check", description=DESCRIPTION)
+    parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
+    parser.add_argument("root", type=Path, help="the folder that holds it")
+    parser.add_argument("--split", type=NonNegativeInt, default=0, help="which halves, for WARD")
+    parser.add_argument(
+        "--min_frames", type=PositiveInt, default=2, help="the fewest that a tracklet may have"
+    )
+    parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
+    parser.add_argument(
+        "--show", type=NonNegativeInt, default=10, help="lines to print of a kind of fault or note"
+    )
+    parser.add_argument("--json", type=Path | None, default=None, help="write all findings here")
+    parser.add_argument(
+        "--write_manifest",
+        type=Path | None,
+        default=None,
+        help="if there is no fault, write the data set as one table here, .csv or .parquet",
+    )
+    return parser
+
+
+def show(result: CheckResult, lines: int) -> None:
+    """Prints what was found, at most so many lines of a kind."""
+    print(result.counts.to_string())
+    _show_kinds("faults", result.faults, FAULTS, lines)
+    _show_kinds("notes", result.notes, NOTES, lines)
+    print(
+        f"\n{_number(result.pictures, 'picture')} read: {_number(len(result.faults), 'fault')}, "
+        f"{_number(len(result.notes), 'note')}"
+    )
+
+
+def _show_kinds(title: str, found: list[Fault], kinds: Mapping[str, str], lines: int) -> None:
+    if found:
+        print(f"\n{title}")
+    for kind, group in groupby(found, key=lambda fault: fault.kind):
+        of_kind = list(group)
+        print(f"  {kind} ({len(of_kind):,}): {kinds[kind]}")
+        for fault in of_kind[:lines]:
+            print(f"    {fault.path}" + (f": {fault.what}" if fault.what != kind else ""))
+        if len(of_kind) > lines > 0:
+            print(f"    ... and {len(of_kind) - lines:,} more (--show prints more, --json has all)")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1) if count else f"no {noun}s"
+
+
+def _write_manifest(result: CheckResult, path: Path) -> None:
+    if result.faults:
+        print(f"{path} is not written, for the faults above: mend them and check again")
+    else:
+        write_manifest(result.dataset, path)
+        print(f"{path} is written: `stgcn train manifest {path}` trains on it")

@@ -8,6 +8,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.commands.arguments import Parser, device_for, write_json
+from stgcn_pyg.commands.frames import add_frame_arguments, needs_pictures, tell_skipped
 from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--num_workers", type=NonNegativeInt, default=2, help="that read pictures")
     parser.add_argument("--clips_per_batch", type=PositiveInt, default=32, help="to embed at once")
+    add_frame_arguments(parser)
     parser.add_argument("--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto")
     parser.add_argument("--json", type=Path | None, default=None, help="write the results here")
     options = parser.parse_args(arguments)
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         "chance": chance_scores(data.dataset),
         "trained": score(data.dataset, tracklets, embeddings),
     }
+    tell_skipped(data)
     for name in protocols(scores):
         print_table(scores, name)
     if options.json is not None:
@@ -58,10 +61,13 @@ def main(arguments: Sequence[str]) -> int:
 def _build_data(config: dict[str, Any], options: Any, num_frames: int) -> TrackletDataModule:
     if "dataset" not in config or "root" not in config:
         raise UserError(f"{options.run}: does not name its data set; pass --dataset and --root")
-    dataset = load_dataset(config["dataset"], config["root"], config.get("split", 0))
+    verify = needs_pictures(options.pack, options.on_bad_frame)
+    dataset = load_dataset(config["dataset"], config["root"], config.get("split", 0), verify)
     settings = dict(config.get("data", {}))
     settings |= {
         "num_workers": options.num_workers,
+        "pack": options.pack,
+        "on_bad_frame": options.on_bad_frame,
         "clips_per_test_batch": options.clips_per_batch,
         "test_clips": options.test_clips or settings.get("test_clips", "all"),
         "people_per_batch": 2,  # of training, which does not happen here

@@ -8,7 +8,7 @@ import yaml
 from stgcn_pyg.errors import UserError
 
 # Settings that change how a run goes, not what comes out.
-FREE = {"output", "checkpoint_every", "accelerator", "data.num_workers", "baselines"}
+FREE = {"output", "checkpoint_every", "accelerator", "data.num_workers", "baselines", "pack"}
 
 
 class RunFolder:

@@ -12,6 +12,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.baselines import colour_stripes
 from stgcn_pyg.commands.arguments import Parser, device_for, plain, write_json
+from stgcn_pyg.commands.frames import add_frame_arguments, needs_pictures, tell_skipped
 from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.data import TrackletDataModule, load_dataset
@@ -46,6 +47,7 @@ def parser() -> Parser:
     parser.add_argument(
         "--checkpoint_every", type=PositiveInt, default=10, help="epochs between checkpoints"
     )
+    add_frame_arguments(parser)
     parser.add_argument(
         "--baselines",
         type=bool,
@@ -56,7 +58,8 @@ def parser() -> Parser:
         "--json", type=Path | None, default=None, help="write the scores here as well"
     )
     parser.add_class_arguments(STGCN, "model", skip={"num_classes"})
-    parser.add_class_arguments(TrackletDataModule, "data", skip={"dataset", "num_frames", "seed"})
+    elsewhere = {"dataset", "num_frames", "seed", "pack", "on_bad_frame"}
+    parser.add_class_arguments(TrackletDataModule, "data", skip=elsewhere)
     parser.add_class_arguments(STGCNTraining, "training", skip={"model", "config"})
     return parser
 
@@ -93,6 +96,7 @@ def main(arguments: Sequence[str]) -> int:
     for path in (folder.metrics, options.json):
         if path is not None:
             write_json(path, scores_as_json(scores))
+    tell_skipped(data)
     usual, *others = protocols(scores)
     print_table(scores, usual)
     print(f"\nwritten to {options.output}: {folder.contents()}")
@@ -103,9 +107,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def build_data(options: Namespace) -> TrackletDataModule:
     """The data set and its batches."""
-    dataset = load_dataset(options.dataset, options.root, options.split)
+    verify = needs_pictures(options.pack, options.on_bad_frame)
+    dataset = load_dataset(options.dataset, options.root, options.split, verify)
     return TrackletDataModule(
-        dataset, options.model.num_frames, seed=options.seed, **options.data.as_dict()
+        dataset,
+        options.model.num_frames,
+        pack=options.pack,
+        on_bad_frame=options.on_bad_frame,
+        seed=options.seed,
+        **options.data.as_dict(),
     )
 
 

@@ -1,26 +1,31 @@
 """Tables of tracklets, how clips are drawn from them, and the loaders for training and test.
 
 load_dataset        a data set on disk -> TrackletDataset
+write_manifest      TrackletDataset -> one table of its frames, CSV or Parquet
 TrackletDataset     its tables of tracklets: train, query, gallery
 TrackletDataModule  its batches, for Lightning
-check_pictures      what is wrong with its files
+check_dataset       everything that is wrong with its labels and pictures
 """
 
 from typing import TYPE_CHECKING
 
-from stgcn_pyg.data.check import check_pictures
+from stgcn_pyg.data.check import CheckResult, check_dataset, check_pictures
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.load import load_dataset
+from stgcn_pyg.data.manifest import write_manifest
 
 if TYPE_CHECKING:
     from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
 
 __all__ = [
+    "CheckResult",
     "ClipBatch",
     "TrackletDataModule",
     "TrackletDataset",
+    "check_dataset",
     "check_pictures",
     "load_dataset",
+    "write_manifest",
 ]
 
 

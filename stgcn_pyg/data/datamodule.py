@@ -1,6 +1,7 @@
 """The batches of a data set, for training and for test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import lightning as L
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from stgcn_pyg.data.clips import ClipReader, OnBadFrame
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.frames import read_clip
+from stgcn_pyg.data.frames import FrameFiles
+from stgcn_pyg.data.pack import PackedFrames
 from stgcn_pyg.data.sampling import (
     Draw,
     PKSampler,
@@ -34,6 +37,8 @@ class ClipBatch(NamedTuple):
     """``[B]``: the class of each clip in training, the row of its tracklet at test."""
     changes: Tensor | None = None
     """``[B, 11]``: the numbers of the augmentation, in training."""
+    skipped: tuple[str, ...] = ()
+    """What was wrong with frames in whose place others stand."""
 
 
 class TrackletDataModule(L.LightningDataModule):
@@ -56,8 +61,14 @@ class TrackletDataModule(L.LightningDataModule):
             T chunks. The embeddings of a tracklet's clips are averaged.
         clips_per_test_batch: How many clips a batch holds at test.
         min_frames: The fewest frames that a tracklet may have.
+        pack: The folder of the data set's pack, to read frames from instead of the pictures.
+        on_bad_frame: ``"stop"`` raises at a bad picture; ``"skip"`` takes the nearest good frame
+            of its tracklet instead and keeps what was wrong in ``skipped``.
         num_workers: Processes that read pictures; 0 reads in the main process.
         seed: Of the batches, clips and augmentation.
+
+    Attributes:
+        skipped: What was wrong with each bad frame that was met so far, under ``"skip"``.
 
     Raises:
         UserError: The data set cannot give such batches.
@@ -79,6 +90,8 @@ class TrackletDataModule(L.LightningDataModule):
         test_clips: TestClips = "all",
         clips_per_test_batch: int = 32,
         min_frames: int = 2,
+        pack: Path | None = None,
+        on_bad_frame: OnBadFrame = "stop",
         num_workers: int = 2,
         seed: int = 0,
     ):
@@ -91,6 +104,14 @@ class TrackletDataModule(L.LightningDataModule):
         self.test_clips = test_clips
         self.clips_per_test_batch = clips_per_test_batch
         self.num_workers = num_workers
+        frames = dataset.frames
+        self.reader = ClipReader(
+            FrameFiles(dataset.root, frames, height, width)
+            if pack is None
+            else PackedFrames(pack, frames, height, width),
+            on_bad_frame,
+        )
+        self.skipped: set[str] = set()
         self.augmentation = ClipAugmentation(flip, shift, zoom, colour, erase)
         self.sampler = PKSampler(
             dataset.train["pid"].to_list(), people_per_batch, tracklets_per_person, seed
@@ -122,14 +143,11 @@ class TrackletDataModule(L.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int = 0) -> ClipBatch:
         """Augments where the batch says how, and normalises; runs on the device."""
+        self.skipped.update(batch.skipped)
         clips = batch.clips.float() / 255
         if batch.changes is not None:
             clips = self.augmentation.apply(clips, batch.changes)
         return ClipBatch(normalize(clips), batch.labels)
-
-    def read(self, tracklet: pd.Series, indices: np.ndarray) -> Tensor:
-        """Some frames of a tracklet, ``[T, 3, H, W]`` of uint8."""
-        return read_clip(self.dataset.paths(tracklet, indices.tolist()), self.height, self.width)
 
     def clips_of(self, num_frames: int) -> np.ndarray:
         """The clips by which a tracklet is tested, ``[clips, T]``."""
@@ -150,17 +168,20 @@ class _TrainBatches(Dataset):
         return len(self.data.sampler)
 
     def __getitem__(self, draws: list[Draw]) -> ClipBatch:
-        clips, changes = [], []
+        clips, changes, skipped = [], [], []
         for draw in draws:
             tracklet = self.data.dataset.train.iloc[draw.row]
             rng = np.random.default_rng(draw.seed)
             frames = restricted_random(int(tracklet["num_frames"]), self.data.num_frames, rng)
             changes.append(self.data.augmentation.draw(rng))
-            clips.append(self.data.read(tracklet, frames))
+            clip, faults = self.data.reader.read(tracklet, frames)
+            clips.append(clip)
+            skipped += faults
         return ClipBatch(
-            torch.stack(clips),
+            _channels_first(clips),
             torch.from_numpy(self.classes[[draw.row for draw in draws]]),
             torch.from_numpy(np.stack(changes)),
+            tuple(skipped),
         )
 
 
@@ -185,8 +206,18 @@ class _TestBatches(Dataset):
         chosen = self.clips[index * size : (index + 1) * size]
         if not chosen:
             raise IndexError(index)
-        clips = [self.data.read(self.tracklets.iloc[row], clip) for row, clip in chosen]
-        return ClipBatch(torch.stack(clips), torch.tensor([row for row, _ in chosen]))
+        clips, skipped = [], []
+        for row, indices in chosen:
+            clip, faults = self.data.reader.read(self.tracklets.iloc[row], indices)
+            clips.append(clip)
+            skipped += faults
+        labels = torch.tensor([row for row, _ in chosen])
+        return ClipBatch(_channels_first(clips), labels, skipped=tuple(skipped))
+
+
+def _channels_first(clips: list[Tensor]) -> Tensor:
+    """Clips `[T, H, W, 3]` to `[B, T, 3, H, W]`; bytes stay where they are, for that takes long."""
+    return torch.stack(clips).permute(0, 1, 4, 2, 3)
 
 
 def _require_length(dataset: TrackletDataset, min_frames: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
@@ -11,8 +12,38 @@ from torch import Tensor
 from stgcn_pyg.errors import UserError
 
 
-def read_frame(path: Path, height: int, width: int) -> Tensor:
-    """One picture as ``[3, height, width]`` of uint8, RGB.
+class FrameFiles:
+    """The frames of a data set as pictures on disk.
+
+    Args:
+        root: The folder that the paths start from.
+        frames: The path of each frame, F of them.
+        height: Of what is read, in pixels.
+        width: Of what is read, in pixels.
+    """
+
+    def __init__(self, root: Path, frames: pd.Series, height: int, width: int):
+        self.root = root
+        self.frames = frames
+        self.height = height
+        self.width = width
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Some frames, by their rows among all: ``[T, height, width, 3]`` of uint8, RGB.
+
+        Raises:
+            UserError: One is missing, damaged, or not what its name says.
+        """
+        # A repeated frame is read once.
+        pictures = {
+            row: read_picture(self.root / self.frames.iat[row], self.height, self.width)
+            for row in dict.fromkeys(rows)
+        }
+        return torch.from_numpy(np.stack([pictures[row] for row in rows]))
+
+
+def read_picture(path: Path, height: int, width: int) -> np.ndarray:
+    """One picture as ``[height, width, 3]`` of uint8, RGB.
 
     Raises:
         UserError: It is missing, damaged, or not what its name says.
@@ -22,17 +53,13 @@ def read_frame(path: Path, height: int, width: int) -> Tensor:
             if path.suffix.lower() in (".jpg", ".jpeg") and image.format != "JPEG":
                 raise UserError(f"{path}: is {image.format}, not JPEG as its name says")
             image.draft("RGB", (width, height))  # a JPEG may decode at a half or a quarter
-            picture = image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
+            picture = image.convert("RGB")
+            if picture.size != (width, height):
+                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+            return np.asarray(picture)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such picture; `stgcn check` finds all that are bad") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(
             f"{path}: truncated or no picture; `stgcn check` finds all that are bad"
         ) from error
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-
-
-def read_clip(paths: Sequence[Path], height: int, width: int) -> Tensor:
-    """Some pictures as ``[T, 3, height, width]`` of uint8; a repeated path is read once."""
-    pictures = {path: read_frame(path, height, width) for path in dict.fromkeys(paths)}
-    return torch.stack([pictures[path] for path in paths])

@@ -8,32 +8,40 @@ info/query_IDX.mat                        which test tracklets are queries
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
 from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.errors import UserError
 
-NAME_LENGTH = len("0001C1T0001F001.jpg")
+FORM = np.frombuffer(b"0000C0T0000F000.jpg", np.uint8)  # of a name, 0 for any digit
+JUNK = np.frombuffer(b"00-1", np.uint8)  # stands for the person in a name of junk
 PROTOCOLS = ("mars-official", "full-gallery", "query-free")
 
 
-def load_mars(root: Path) -> TrackletDataset:
+def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
     """Reads the labels of MARS and holds them against the names of the files.
 
+    Args:
+        root: The folder that holds ``info``, ``bbox_train`` and ``bbox_test``.
+        report: Is called with each label that does not agree with a name or has not its form.
+            Rows that point at nothing are passed over; all others are taken as the table has them.
+
     Raises:
-        UserError: A file is missing or is not what it should be, or labels disagree.
+        UserError: A file is missing or is not what it should be, or nothing is left.
     """
     info = root / "info"
-    train_names = _read_names(info / "train_name.txt")
-    test_names = _read_names(info / "test_name.txt")
-    train = _read_tracks(info / "tracks_train_info.mat", "track_train_info", train_names)
-    test = _read_tracks(info / "tracks_test_info.mat", "track_test_info", test_names)
+    train_names = _read_names(info / "train_name.txt", report)
+    test_names = _read_names(info / "test_name.txt", report)
+    train = _read_tracks(info / "tracks_train_info.mat", "track_train_info", train_names, report)
+    test = _read_tracks(info / "tracks_test_info.mat", "track_test_info", test_names, report)
+    queries = _read_queries(info / "query_IDX.mat", test, report)
     test.index += len(train)
-    test["first_frame"] += len(train_names)
-    queries = _read_queries(info / "query_IDX.mat", len(test))
+    test["first_frame"] += len(train_names.given)
     return TrackletDataset(
         name="mars",
         root=root,
@@ -47,17 +55,45 @@ def load_mars(root: Path) -> TrackletDataset:
     )
 
 
-def _read_names(path: Path) -> np.ndarray:
-    """The names of the frames, `[F]` of bytes."""
+class _Names(NamedTuple):
+    """The names of the frames, `[F]`."""
+
+    given: pd.Series
+    formed: np.ndarray  # as bytes; empty where a name has not the right form
+
+
+def _read_names(path: Path, report: Report) -> _Names:
     try:
         lines = path.read_bytes().split()  # CRLF or LF
     except OSError as error:
         raise UserError(f"{path}: cannot be read; pass the folder that holds MARS") from error
-    bad = next((line for line in lines if len(line) != NAME_LENGTH), None)
-    if bad is not None or not lines:
-        shown = f"{bad.decode(errors='replace')!r}" if bad is not None else "nothing"
-        raise UserError(f"{path}: holds {shown} where a name like 0001C1T0001F001.jpg should be")
-    return np.array(lines)
+    should = "where a name like 0001C1T0001F001.jpg should be"
+    if not lines:
+        raise UserError(f"{path}: holds nothing {should}")
+    formed = np.array(lines, dtype=f"S{len(FORM)}")  # cuts what is longer
+    fits = _fit(formed) & (np.array([len(line) for line in lines]) == len(FORM))
+    wrong = np.flatnonzero(~fits)
+    shown = [lines[i].decode(errors="replace") for i in wrong]
+    for i, name in zip(wrong, shown, strict=True):
+        tell = report if fits.any() else stop_at
+        tell(path, f"holds {name!r} {should} (name {i + 1})")
+    formed[wrong] = b""
+    given = pd.Series(formed.astype(str))
+    given[wrong] = shown
+    return _Names(given, formed)
+
+
+def _characters(names: np.ndarray) -> np.ndarray:
+    return names.view(np.uint8).reshape(len(names), len(FORM))
+
+
+def _fit(names: np.ndarray) -> np.ndarray:
+    """Which names have the right form."""
+    characters = _characters(names)
+    digit = (characters >= ord("0")) & (characters <= ord("9"))
+    fits = np.where(np.equal(FORM, ord("0")), digit, characters == FORM)
+    fits[(characters[:, :4] == JUNK).all(axis=1), :4] = True
+    return np.all(fits, axis=1)
 
 
 def _read_matrix(path: Path, variable: str) -> np.ndarray:
@@ -73,62 +109,81 @@ def _read_matrix(path: Path, variable: str) -> np.ndarray:
     return np.asarray(content[variable])
 
 
-def _read_tracks(path: Path, variable: str, names: np.ndarray) -> pd.DataFrame:
+def _read_tracks(path: Path, variable: str, names: _Names, report: Report) -> pd.DataFrame:
+    """The tracklets; the index is the row in the file, from 0."""
     tracks = _read_matrix(path, variable)
     if tracks.ndim != 2 or tracks.shape[1] != 4 or not np.issubdtype(tracks.dtype, np.number):
         raise UserError(f"{path}: {variable} is {tracks.shape}, not a row a tracklet of 4 numbers")
     start, end, pid, camid = tracks.astype(np.int64).T  # 1-based, end included
-    if len(start) == 0 or start.min() < 1 or (end < start).any() or end.max() > len(names):
-        raise UserError(f"{path}: {variable} points outside the {len(names):,} names of frames")
+    outside = (start < 1) | (end < start) | (end > len(names.formed))
+    what = f"{variable} points outside the {len(names.formed):,} names of frames"
+    if outside.all():  # also if there are no rows
+        raise UserError(f"{path}: {what}")
+    for row in np.flatnonzero(outside):
+        report(path, f"{what} (row {row + 1})")
     table = pd.DataFrame(
         {"pid": pid, "camid": camid, "first_frame": start - 1, "num_frames": end - start + 1}
-    )
-    _check_against_names(path, table, names)
+    )[~outside]
+    _check_against_names(path, table, names.formed, report)
     return table
 
 
-def _check_against_names(path: Path, table: pd.DataFrame, names: np.ndarray) -> None:
+def _check_against_names(
+    path: Path, table: pd.DataFrame, names: np.ndarray, report: Report
+) -> None:
     """Every frame's name must tell the person, camera and order that the table tells."""
-    characters = names.view(np.uint8).reshape(len(names), NAME_LENGTH)
-    pid = _number(characters[:, 0:4])
-    pid[(characters[:, 0:4] == np.frombuffer(b"00-1", np.uint8)).all(axis=1)] = -1
-    camid, frame = _number(characters[:, 5:6]), _number(characters[:, 12:15])
+    characters = _characters(names)
+    pid, camid = _number(characters[:, 0:4]), _number(characters[:, 5:6])
+    pid[(characters[:, 0:4] == JUNK).all(axis=1)] = -1
+    number = _number(characters[:, 12:15])
     length = table["num_frames"].to_numpy()
     begins = np.cumsum(length) - length
-    inside = np.arange(length.sum()) - np.repeat(begins, length)
-    row = np.repeat(table["first_frame"].to_numpy(), length) + inside  # [frames in tracklets]
+    tracklet = np.repeat(np.arange(len(table)), length)
+    frame = table["first_frame"].to_numpy()[tracklet] + np.arange(len(tracklet)) - begins[tracklet]
+    named = names[frame] != b""  # what has not the right form is reported already
     for label, told in (("pid", pid), ("camid", camid)):
-        wrong = np.repeat(table[label].to_numpy(), length) != told[row]
-        if wrong.any():
-            first = int(wrong.argmax())
-            tracklet = int(np.searchsorted(begins, first, side="right")) - 1
-            raise UserError(
-                f"{path}: row {tracklet + 1} says {label} {table[label].iat[tracklet]}, "
-                f"but its frame is named {names[row[first]].decode(errors='replace')}"
+        wrong = np.flatnonzero((table[label].to_numpy()[tracklet] != told[frame]) & named)
+        for i in _first_of_each(tracklet, wrong):
+            row = tracklet[i]
+            report(
+                path,
+                f"row {table.index[row] + 1} says {label} {table[label].iat[row]}, "
+                f"but its frame is named {names[frame[i]].decode()}",
             )
-    backwards = (np.diff(frame[row]) <= 0) & (inside[1:] > 0)
-    if backwards.any():
-        name = names[row[int(backwards.argmax()) + 1]].decode(errors="replace")
-        raise UserError(f"{path}: the frames of a tracklet are out of order at {name}")
+    follows = (np.diff(tracklet) == 0) & named[1:] & named[:-1]
+    backwards = np.flatnonzero(follows & (np.diff(number[frame]) <= 0)) + 1
+    for i in _first_of_each(tracklet, backwards):
+        name = names[frame[i]].decode()
+        report(path, f"the frames of a tracklet are out of order at {name}")
+
+
+def _first_of_each(tracklet: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The first of the places in each tracklet."""
+    return places[np.unique(tracklet[places], return_index=True)[1]]
 
 
 def _number(digits: np.ndarray) -> np.ndarray:
-    """ASCII digits `[F, n]` to numbers `[F]`; -2, which no label is, where one is no digit."""
+    """ASCII digits `[F, n]` to numbers `[F]`."""
     value = digits.astype(np.int64) - ord("0")
-    number = value @ (10 ** np.arange(value.shape[1])[::-1])
-    number[((value < 0) | (value > 9)).any(axis=1)] = -2
-    return number
+    return value @ (10 ** np.arange(value.shape[1])[::-1])
 
 
-def _read_queries(path: Path, num_test: int) -> np.ndarray:
-    queries = _read_matrix(path, "query_IDX").ravel().astype(np.int64)
-    if len(queries) == 0 or queries.min() < 1 or queries.max() > num_test:
-        raise UserError(f"{path}: query_IDX points outside the {num_test:,} test tracklets")
-    if len(np.unique(queries)) != len(queries):
-        raise UserError(f"{path}: query_IDX names a tracklet twice")
-    return queries - 1
+def _read_queries(path: Path, test: pd.DataFrame, report: Report) -> np.ndarray:
+    """The rows of the queries in the table of test tracklets."""
+    queries = _read_matrix(path, "query_IDX").ravel().astype(np.int64)  # 1-based
+    num_test = test.index[-1] + 1
+    outside = (queries < 1) | (queries > num_test)
+    what = f"query_IDX points outside the {num_test:,} test tracklets"
+    if outside.all():  # also if there are no queries
+        raise UserError(f"{path}: {what}")
+    for i in np.flatnonzero(outside):
+        report(path, f"{what} (query {i + 1})")
+    again = pd.Series(queries).duplicated().to_numpy() & ~outside
+    for i in np.flatnonzero(again):
+        report(path, f"query_IDX names a tracklet twice (tracklet {queries[i]})")
+    rows = test.index.get_indexer(queries[~outside & ~again] - 1)
+    return rows[rows >= 0]  # without those whose tracklet is reported already
 
 
-def _paths(folder: str, names: np.ndarray) -> pd.Series:
-    name = pd.Series(names.astype(str))
-    return f"{folder}/" + name.str[:4] + "/" + name
+def _paths(folder: str, names: _Names) -> pd.Series:
+    return f"{folder}/" + names.given.str[:4] + "/" + names.given

@@ -1,0 +1,142 @@
+"""How fast frames come from disk, and what a training step loses to waiting for them.
+
+    python -m benchmarks.data_loading
+
+Renders a small data set of 256 x 128 JPEGs, then times
+
+files   frames a second and core, decoded by Pillow from JPEG
+pack    the same frames from a pack (`stgcn pack`), memory-mapped
+step    a training step of the preset `small`, its batches read by two worker processes, beside the
+        same step on batches that are in memory already
+"""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import torch
+from jsonargparse import auto_cli
+
+from benchmarks.measuring import machine, median_times, write_json
+from stgcn_pyg.commands.train import build_data, build_module, parser
+from stgcn_pyg.data import load_dataset
+from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
+from stgcn_pyg.data.frames import FrameFiles
+from stgcn_pyg.data.pack import PackedFrames, write_pack
+from stgcn_pyg.data.synthetic import write_benchmark
+from stgcn_pyg.training import STGCNTraining
+
+HEIGHT, WIDTH, FRAMES = 256, 128, 8
+
+
+def frames_a_second(root: Path, folder: Path, rounds: int) -> dict[str, float]:
+    """From pictures and from a pack, in clips of 8 at random places, on one thread."""
+    dataset = load_dataset("mars", root)
+    for _ in write_pack(dataset, folder / "pack", HEIGHT, WIDTH):
+        pass
+    sources = {
+        "files": FrameFiles(dataset.root, dataset.frames, HEIGHT, WIDTH),
+        "pack": PackedFrames(folder / "pack", dataset.frames, HEIGHT, WIDTH),
+    }
+    rng = np.random.default_rng(0)
+    clips = rng.integers(len(dataset.frames), size=(32, FRAMES)).tolist()
+
+    def reading(name: str):
+        return lambda: [sources[name].read(clip) for clip in clips]
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    times = median_times({name: reading(name) for name in sources}, rounds)
+    torch.set_num_threads(threads)
+    return {name: len(clips) * FRAMES / seconds for name, seconds in times.items()}
+
+
+def step_times(root: Path, rounds: int, steps: int, pack: Path | None = None) -> dict[str, float]:
+    """The median training step on batches from disk, and on batches from memory."""
+    arguments = ["mars", str(root), "--preset", "small", "--data.num_workers", "2"]
+    options = parser().parse_args(arguments + ([] if pack is None else ["--pack", str(pack)]))
+    data = build_data(options)
+    module = build_module(options, data, {}).train()
+    module.log_dict = module.log = lambda *_, **__: None  # there is no trainer to log to
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-4)
+    times: dict[str, list[float]] = {"disk": [], "memory": []}
+    kept = list(_endless(data, 4))
+    for _ in range(rounds):
+        for name, batches in (
+            ("disk", _endless(data, steps + 1)),
+            ("memory", _again(kept, steps + 1)),
+        ):
+            times[name] += _time_steps(module, data, optimizer, batches)[1:]
+    return {name: median(values) for name, values in times.items()}
+
+
+def _endless(data: TrackletDataModule, count: int) -> Iterator[ClipBatch]:
+    loader = data.train_dataloader()  # its workers live as long as it, as they do in training
+    for epoch in itertools.count():
+        data.sampler.set_epoch(epoch)
+        for batch in loader:
+            yield batch
+            count -= 1
+            if count == 0:
+                return
+
+
+def _again(batches: list[ClipBatch], count: int) -> Iterator[ClipBatch]:
+    for i in range(count):
+        yield batches[i % len(batches)]
+
+
+def _time_steps(
+    module: STGCNTraining,
+    data: TrackletDataModule,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[ClipBatch],
+) -> list[float]:
+    times, begin = [], perf_counter()
+    for batch in batches:
+        loss = module.training_step(data.on_after_batch_transfer(batch), 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        times.append(perf_counter() - begin)
+        begin = perf_counter()
+    return times
+
+
+def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | None = None) -> None:
+    """Times reading, and training steps that read.
+
+    Args:
+        rounds: How many interleaved rounds of reading; a third of them of training steps.
+        steps: Training steps a round.
+        smallest: One round and one step, to see that it runs.
+        json: Where to write the figures.
+    """
+    if smallest:
+        rounds, steps = 1, 1
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_benchmark(folder / "data", train_people=32, test_people=2, frames=(8, 8))
+        rates = frames_a_second(folder / "data", folder, rounds)
+        seconds = step_times(folder / "data", max(1, rounds // 3), steps)
+    print({name: round(value, 3) for name, value in (rates | seconds).items()})
+    table = pd.DataFrame(
+        [
+            ("files, frames a second and core", rates["files"], ">= 1200"),
+            ("pack / files", rates["pack"] / rates["files"], ">= 10"),
+            ("step from disk / from memory", seconds["disk"] / seconds["memory"], "<= 1.05"),
+        ],
+        columns=["", "value", "bar"],
+    )
+    print(table.round(3).to_string(index=False))
+    results = {"frames_a_second": rates, "step_seconds": seconds}
+    write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
+
+
+if __name__ == "__main__":
+    auto_cli(main)

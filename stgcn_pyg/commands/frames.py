@@ -1,0 +1,36 @@
+"""What the commands share about reading frames: from where, and what happens at a bad one."""
+
+from pathlib import Path
+from typing import Literal
+
+from stgcn_pyg.commands.arguments import Parser
+from stgcn_pyg.data import TrackletDataModule
+
+
+def add_frame_arguments(parser: Parser) -> None:
+    """Adds `--pack` and `--on_bad_frame`."""
+    parser.add_argument(
+        "--pack", type=Path | None, default=None, help="read frames from this pack (`stgcn pack`)"
+    )
+    parser.add_argument(
+        "--on_bad_frame",
+        type=Literal["stop", "skip"],
+        default="stop",
+        help="stop at a bad picture, or take another frame of its tracklet and count it",
+    )
+
+
+def needs_pictures(pack: Path | None, on_bad_frame: str) -> bool:
+    """Whether every picture must be on disk before anything begins."""
+    return pack is None and on_bad_frame == "stop"
+
+
+def tell_skipped(data: TrackletDataModule, show: int = 3) -> None:
+    """Says how many bad pictures were passed over, and names some."""
+    if data.skipped:
+        faults = sorted(data.skipped)
+        print(f"bad pictures, passed over for another frame of their tracklet: {len(faults):,}")
+        for fault in faults[:show]:
+            print(f"  {fault}")
+        if len(faults) > show:
+            print("  ... (`stgcn check` names all)")

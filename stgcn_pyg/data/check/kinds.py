@@ -1,0 +1,26 @@
+"""The kinds of faults and notes that a check finds, in the order in which they are shown."""
+
+FAULTS = {
+    "wrong name or label": "a name of the wrong form, or a label and a name that disagree",
+    "named twice": "the labels list these pictures more than once",
+    "missing": "the labels name these pictures, and they are not on disk",
+    "cannot be read": "the system does not let these files be read",
+    "empty": "files of 0 bytes",
+    "no picture": "files whose content is no picture",
+    "wrong format": "pictures of another format than their name says",
+    "truncated or damaged": "pictures that do not decode to their end",
+    "same picture": "the same bytes in two tracklets",
+    "too short": "tracklets with fewer frames than --min-frames",
+    "no match": "queries that nothing can match: their person is in no other camera of the gallery",
+    "in train and test": "people to train on who are also in the query or the gallery",
+}
+"""What must be mended before the data set is used."""
+
+NOTES = {
+    "repeated frames": "tracklets in which a picture repeats an earlier one, byte for byte",
+    "query in the gallery": "tracklets of the query with a copy in the gallery under another name",
+    "one camera": "people whom one camera alone shows, and who are not searched for",
+    "gap": "tracklets whose frames are numbered in a row, but for a few that are left out",
+    "unused": "pictures that are in no tracklet",
+}
+"""What is worth knowing and occurs in sound data sets."""

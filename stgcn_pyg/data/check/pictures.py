@@ -1,0 +1,137 @@
+"""Reading every picture once: is it sound, and which bytes does it hold."""
+
+import hashlib
+import signal
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from io import BytesIO
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image, UnidentifiedImageError
+
+from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.errors import UserError
+
+CHUNK = 64
+DIGEST_SIZE = 16
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG")  # of JPEG and PNG
+
+
+class Picture(NamedTuple):
+    """What the reading of a picture told."""
+
+    digest: bytes = b""
+    """Of its bytes; empty where the picture is not sound."""
+    kind: str = ""
+    """The kind of its fault; empty where it is sound."""
+    what: str = ""
+    """Its fault in a few words."""
+
+
+def check_pictures(dataset: TrackletDataset, workers: int = 2) -> Iterator[tuple[Path, str | None]]:
+    """Decodes every picture of a data set.
+
+    Args:
+        dataset: Its tracklets.
+        workers: Processes that decode.
+
+    Yields:
+        The path of each picture and what is wrong with it, or None.
+    """
+    pictures = read_pictures(dataset.root, dataset.frames.tolist(), workers)
+    for frame, picture in zip(dataset.frames, pictures, strict=True):
+        yield dataset.root / frame, picture.what or None
+
+
+def read_pictures(root: Path, frames: Sequence[str], workers: int = 2) -> Iterator[Picture]:
+    """Reads and decodes pictures, a few ahead of the one that is asked for.
+
+    Args:
+        root: The folder that the paths start from.
+        frames: The path of each picture.
+        workers: Processes that decode; 1 decodes in this one.
+
+    Yields:
+        What the reading of each told, in the order of the paths.
+
+    Raises:
+        UserError: A worker was killed.
+    """
+    chunks = (list(frames[i : i + CHUNK]) for i in range(0, len(frames), CHUNK))
+    read = partial(_read_chunk, root)
+    if workers == 1:
+        yield from chain.from_iterable(map(read, chunks))
+        return
+    # Fresh processes: to fork one that already runs threads is not safe. Ctrl-C is for this one.
+    pool = ProcessPoolExecutor(
+        workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    )
+    try:
+        yield from chain.from_iterable(_map_ahead(pool, read, chunks, ahead=4 * workers))
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process was killed, most likely for want of memory: pass fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _map_ahead(
+    pool: Executor,
+    read: Callable[[list[str]], list[Picture]],
+    chunks: Iterable[list[str]],
+    ahead: int,
+) -> Iterator[list[Picture]]:
+    """The pool's `map`, which would hold every chunk and every result, with a few of each."""
+    waiting: deque[Future[list[Picture]]] = deque()
+    for chunk in chunks:
+        waiting.append(pool.submit(read, chunk))
+        if len(waiting) == ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _read_chunk(root: Path, frames: Sequence[str]) -> list[Picture]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of odd metadata
+        return [read_picture(root / frame) for frame in frames]
+
+
+def read_picture(path: Path) -> Picture:
+    """Reads a picture, decodes it and takes its digest."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return _fault("missing")
+    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
+        return _fault("cannot be read", getattr(error, "strerror", None) or str(error))
+    if not content:
+        return _fault("empty")
+    try:
+        with Image.open(BytesIO(content)) as image:
+            expected = FORMATS.get(path.suffix.lower())
+            if expected not in (None, image.format):
+                what = f"{image.format}, not {expected} as its name says"
+                return Picture(kind="wrong format", what=what)
+            # At an eighth of its size a JPEG is read to its end all the same, in half the time.
+            image.draft("RGB", (1, 1))
+            image.load()
+    except UnidentifiedImageError:
+        known = content.startswith(BEGINNINGS)
+        return _fault("truncated or damaged" if known else "no picture")
+    except Exception:  # Pillow raises a dozen types on damaged files
+        return _fault("truncated or damaged")
+    return Picture(hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest())
+
+
+def _fault(kind: str, detail: str = "") -> Picture:
+    return Picture(kind=kind, what=f"{kind} ({detail})" if detail else kind)

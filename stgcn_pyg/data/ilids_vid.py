@@ -1,0 +1,72 @@
+"""iLIDS-VID (Wang et al., ECCV 2014): 300 people in 2 cameras, a tracklet in each.
+
+i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png    camera, person, frame
+train-test people splits/train_test_splits_ilidsvid.mat         its makers' ten splits
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.faults import Report, stop_at
+from stgcn_pyg.data.folders import folders_in
+from stgcn_pyg.data.two_cameras import cross_camera_dataset, half_of, holder_of, read_pairs
+from stgcn_pyg.errors import UserError
+
+PERSON = re.compile(r"person(\d{3})", re.ASCII)
+NAME = re.compile(r"cam(?P<camid>\d)_person(?P<pid>\d{3})_(?P<frame>\d+)\.png", re.ASCII)
+EXAMPLE = "cam1_person001_00317.png"
+SPLITS = Path("train-test people splits", "train_test_splits_ilidsvid.mat")
+
+
+def load_ilids_vid(root: Path, split: int = 0, report: Report = stop_at) -> TrackletDataset:
+    """Reads iLIDS-VID; half of the people are for training.
+
+    Its makers' file of splits is used where it is: beside ``i-LIDS-VID`` or in it. Row ``split``
+    of its ``ls_set`` numbers the people, from 1, in the order of their folders; the first half of
+    the row is for test and the second for training, as torchreid reads it after the makers.
+    Without the file, ``split`` is the seed by which the half for training is drawn.
+
+    At test each tracklet is a query once, against the tracklets of the other camera. Elsewhere
+    camera 1 alone is searched for, in camera 2: here both directions count.
+
+    Args:
+        root: The folder that holds ``sequences``, or the one that holds ``i-LIDS-VID``.
+        split: The row of the file of splits, from 0, or the seed.
+        report: Is called with each file and folder that is passed over.
+
+    Raises:
+        UserError: There is no such folder or split, or there are too few people.
+    """
+    holder = holder_of(root, "sequences", "i-LIDS-VID")
+    folders = {
+        (int(folder.name[-3:]), camid): folder
+        for camid in (1, 2)
+        for folder in folders_in(holder / "sequences" / f"cam{camid}", PERSON, "person001", report)
+    }
+    people = np.unique([pid for pid, _ in folders])
+    places = (holder, holder.absolute().parent)
+    file = next((place / SPLITS for place in places if (place / SPLITS).is_file()), None)
+    training = half_of(people, split) if file is None else _read_split(file, split, people)
+    tracklets = read_pairs(folders, NAME, EXAMPLE, report)
+    return cross_camera_dataset("ilids-vid", holder, tracklets, training)
+
+
+def _read_split(path: Path, split: int, people: np.ndarray) -> np.ndarray:
+    """The people for training in one of the makers' splits."""
+    try:
+        numbers = np.asarray(loadmat(path)["ls_set"]).astype(np.int64)  # [splits, people]
+    except Exception as error:  # scipy raises half a dozen types on a damaged file
+        raise UserError(f"{path}: no readable .mat file that has ls_set ({error})") from error
+    everyone = np.arange(1, len(people) + 1)
+    if any(not np.array_equal(np.sort(row), everyone) for row in numbers):
+        raise UserError(
+            f"{path}: a row of ls_set does not number the {len(people)} people that are here: "
+            "restore those that are missing, or move the file away"
+        )
+    if split >= len(numbers):
+        raise UserError(f"{path}: has no split {split}: pass one from 0 to {len(numbers) - 1}")
+    return people[numbers[split, len(people) // 2 :] - 1]

@@ -1,0 +1,247 @@
+"""A data set as one table of its frames, CSV or Parquet: for tracklets of one's own.
+
+path,pid,camid,tracklet,frame,split
+cam2/0007/0001.jpg,7,2,40,1,gallery
+
+Paths start from the manifest's folder. pid -1 is junk, which only the gallery may hold. A tracklet
+has a number of its own in the whole table; a query that also stands in the gallery has its frames
+in both splits under one number. Frames are ordered by `frame`, tracklets by their first row.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.data.dataset import COLUMNS as TABLE_COLUMNS
+from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.faults import Report, stop_at
+from stgcn_pyg.errors import UserError
+
+NUMBERS = ("pid", "camid", "tracklet", "frame")
+COLUMNS = ("path", *NUMBERS, "split")
+SPLITS = ("train", "gallery", "query")
+
+ABSOLUTE = r"^(?:[/\\]|[A-Za-z]:)"
+UPWARDS = r"(?:^|[/\\])\.\.(?:[/\\]|$)"
+UNTIDY = r"(?:^|/)\.?/"  # ./a and a//b, which are a and a/b
+
+Tell = Callable[[str], None]
+
+
+def load_manifest(path: Path, report: Report = stop_at) -> TrackletDataset:
+    """Reads a manifest.
+
+    Its protocols are MARS's if some of the gallery's tracklets are queries too, ``cross-camera``
+    if all of them are, and ``full-gallery`` if none is.
+
+    Args:
+        path: Of the manifest: ``.csv`` or ``.parquet``.
+        report: Is called with each row that is passed over. Rows count from 1, after the header.
+
+    Raises:
+        UserError: It cannot be read, lacks a column, or has no rows of a split.
+    """
+
+    def tell(what: str) -> None:
+        report(path, what)
+
+    rows = _read(path)
+    for check in (_check_numbers, _check_paths, _check_splits, _check_repeats, _check_tracklets):
+        rows = check(rows, tell)
+    absent = [split for split in SPLITS if split not in set(rows["split"])]
+    if absent:
+        raise UserError(f"{path}: no row has the split {absent[0]}: every split needs tracklets")
+    table, frames = _tabulate(rows)
+    train, gallery, query = (
+        table.loc[table["split"] == split, list(TABLE_COLUMNS)] for split in SPLITS
+    )
+    are_queries = gallery.index.isin(query.index)
+    if are_queries.all():
+        protocols: tuple[str, ...] = ("cross-camera",)
+    elif are_queries.any():
+        protocols = ("mars-official", "full-gallery", "query-free")
+    else:
+        protocols = ("full-gallery",)
+    return TrackletDataset("manifest", path.parent, train, query, gallery, frames, protocols)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file: pass the manifest itself")
+    try:
+        if path.suffix.lower() == ".csv":
+            found = list(pd.read_csv(path, nrows=0).columns)
+        elif path.suffix.lower() == ".parquet":
+            from pyarrow import parquet  # takes a while to import
+
+            found = parquet.read_schema(path).names
+        else:
+            raise UserError(f"{path}: ends in neither .csv nor .parquet: pass a manifest")
+        missing = [column for column in COLUMNS if column not in found]
+        if missing:
+            raise UserError(
+                f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): "
+                f"a manifest has {', '.join(COLUMNS)}"
+            )
+        if path.suffix.lower() == ".csv":
+            rows = pd.read_csv(
+                path,
+                usecols=COLUMNS,
+                dtype={"path": str, "split": str},
+                keep_default_na=False,  # a picture may be named NA
+                low_memory=False,  # or a column's type may change half-way
+            )
+        else:
+            rows = parquet.read_table(path, columns=list(COLUMNS)).to_pandas(ignore_metadata=True)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read as a table: write it anew ({said})") from error
+    if rows.empty:
+        raise UserError(f"{path}: has no rows: write one a frame")
+    for column in ("path", "split"):
+        rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
+    return rows
+
+
+def _pass_over(
+    rows: pd.DataFrame, bad: pd.Series, what: str, tell: Tell, once: list[str] | None = None
+) -> pd.DataFrame:
+    """The rows that are not bad; those that are bad are told, or one for each value of `once`."""
+    if not bad.any():
+        return rows
+    told = rows[bad] if once is None else rows[bad].drop_duplicates(once)
+    for row in told.itertuples():
+        tell(f"row {row.Index + 1}: {what.format(**row._asdict())}")
+    return rows[~bad]
+
+
+def _check_numbers(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+    for column in NUMBERS:
+        told = rows[column]
+        values = pd.to_numeric(told.astype(str) if told.dtype == bool else told, errors="coerce")
+        values = values.where((values % 1 == 0) & (values.abs() < 2**62))
+        what = f"{column} {{{column}!r}} is no whole number: write one"
+        rows = _pass_over(rows, values.isna(), what, tell)
+        rows = rows.assign(**{column: values[rows.index].astype(np.int64)})
+    return rows
+
+
+def _check_paths(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+    for bad, what in (
+        (r"^$", "path is empty: write the picture's"),
+        (ABSOLUTE, "path {path!r} is absolute: write it from the manifest's folder"),
+        (UPWARDS, "path {path!r} leads out of the manifest's folder: move the manifest up"),
+    ):
+        rows = _pass_over(rows, rows["path"].str.contains(bad), what, tell)
+    untidy = rows["path"].str.contains(UNTIDY)
+    if not untidy.any():
+        return rows
+    tidy = rows.loc[untidy, "path"].map(lambda path: PurePosixPath(path).as_posix())
+    return rows.assign(path=rows["path"].where(~untidy, tidy))
+
+
+def _check_splits(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+    unknown = ~rows["split"].isin(SPLITS)
+    what = "split {split!r} is unknown: write train, query or gallery"
+    rows = _pass_over(rows, unknown, what, tell)
+    junk = (rows["pid"] < -1) | ((rows["pid"] == -1) & (rows["split"] != "gallery"))
+    what = "pid {pid} in {split}: number people from 0; -1, junk, is for the gallery alone"
+    return _pass_over(rows, junk, what, tell)
+
+
+def _check_repeats(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+    elsewhere = rows.duplicated("path") & ~rows.duplicated(["path", "tracklet"])
+    what = "path {path!r} stands further up: a picture is in one tracklet, once"
+    rows = _pass_over(rows, elsewhere | rows.duplicated(["path", "split"]), what, tell)
+    what = "frame {frame} of tracklet {tracklet} stands further up: number its frames by time"
+    return _pass_over(rows, rows.duplicated(["tracklet", "split", "frame"]), what, tell)
+
+
+def _check_tracklets(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+    labels = rows[["pid", "camid"]].assign(train=rows["split"] == "train")
+    first = labels.groupby(rows["tracklet"]).transform("first")
+    what = (
+        "tracklet {tracklet} is of pid {pid}, camid {camid} in {split}, unlike further up: "
+        "number every tracklet anew"
+    )
+    differs = (labels != first).any(axis=1)
+    rows = _pass_over(rows, differs, what, tell, once=["tracklet", "pid", "camid", "split"])
+
+    number, is_query = rows["tracklet"], rows["split"] == "query"
+    twins = number.isin(number[is_query]) & number.isin(number[rows["split"] == "gallery"])
+    single = twins & ~rows.duplicated(["tracklet", "frame", "path"], keep=False)
+    what = (
+        "tracklet {tracklet} has other frames as a query than in the gallery: "
+        "list the same in both, or number it anew"
+    )
+    return _pass_over(rows, is_query & number.isin(number[single]), what, tell, once=["tracklet"])
+
+
+def _tabulate(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """A row a tracklet of each split, in the order of their first rows, and the paths."""
+    block = rows.groupby(["split", "tracklet"], sort=False).ngroup().to_numpy()
+    order = np.lexsort((rows["frame"].to_numpy(), block))
+    rows, block = rows.iloc[order], block[order]
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    length = np.diff(starts, append=len(rows))
+    table = rows.iloc[starts].set_index("tracklet").rename_axis(None)
+    again = table.index.duplicated()  # in the other of query and gallery, with the same frames
+    own = np.where(again, 0, length)
+    first = pd.Series(np.cumsum(own) - own, table.index)[~again]
+    table = table.assign(first_frame=first.reindex(table.index), num_frames=length)
+    return table, rows["path"][~np.repeat(again, length)].reset_index(drop=True).rename(None)
+
+
+def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
+    """Writes a data set as a manifest, which :func:`load_dataset` reads by the name `manifest`.
+
+    Loading gives the same tables and frames, in the same order. A tracklet in both query and
+    gallery has its rows in each.
+
+    Args:
+        dataset: Its tracklets.
+        path: Where to: ``.csv`` or ``.parquet``, in a folder that the pictures are below.
+
+    Raises:
+        UserError: The pictures are elsewhere, or the file cannot be written.
+    """
+    path = Path(path)
+    folder = Path(os.path.relpath(dataset.root, path.parent))
+    if folder.is_absolute() or ".." in folder.parts:
+        raise UserError(
+            f"{path}: the pictures at {dataset.root} are not below its folder: write it above "
+            "them, or link them into its folder and load them from there"
+        )
+    rows = _rows_of(dataset)
+    if folder.parts:
+        rows["path"] = folder.as_posix() + "/" + rows["path"]
+    try:
+        if path.suffix.lower() == ".csv":
+            rows.to_csv(path, index=False)
+        elif path.suffix.lower() == ".parquet":
+            rows.to_parquet(path, index=False)
+        else:
+            raise UserError(f"{path}: ends in neither .csv nor .parquet: name it as one of them")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _rows_of(dataset: TrackletDataset) -> pd.DataFrame:
+    """The rows, such that tracklets and frames first stand in the data set's own order."""
+    tables = [
+        # Sorted by `place`, the splits are merged by where their frames are; each keeps its order.
+        table.assign(split=split, tracklet=table.index, place=table["first_frame"].cummax())
+        for split, table in dataset.tables().items()
+    ]
+    tracklets = pd.concat(tables).sort_values("place", kind="stable")
+    length = tracklets["num_frames"].to_numpy()
+    row = np.repeat(np.arange(len(tracklets)), length)
+    frame = np.arange(len(row)) - (length.cumsum() - length)[row]  # from 0
+    rows = tracklets.iloc[row].assign(
+        frame=frame + 1,
+        path=dataset.frames.to_numpy()[tracklets["first_frame"].to_numpy()[row] + frame],
+    )
+    return rows[list(COLUMNS)]

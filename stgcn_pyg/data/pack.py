@@ -1,0 +1,196 @@
+"""A data set's frames, decoded and resized once, in one memory-mapped file.
+
+frames.npy   uint8 [F, height, width, 3], in the order of the data set's frames
+index.json   what they are: data set, size, digests, and which frames are bad
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.frames import read_picture
+from stgcn_pyg.errors import UserError
+
+FORMAT = 1
+CHUNK = 128  # frames that a worker reads at a time
+
+
+class PackedFrames:
+    """The frames of a data set from a pack.
+
+    Args:
+        folder: That :func:`write_pack` wrote.
+        frames: The path of each frame of the data set, which must be those of the pack.
+        height: Of a frame, in pixels; must be that of the pack.
+        width: The same.
+
+    Raises:
+        UserError: It is no pack, is damaged, or is one of other frames or of another size.
+    """
+
+    def __init__(self, folder: Path, frames: pd.Series, height: int, width: int):
+        self.folder = folder
+        self.frames = frames
+        self.index = _read_index(folder)
+        size = (self.index["height"], self.index["width"])
+        if size != (height, width):
+            raise UserError(
+                f"{folder}: packed at {size[0]} x {size[1]}, not at {height} x {width}: pack again"
+            )
+        if self.index["paths_sha256"] != _digest_of_paths(frames):
+            raise UserError(f"{folder}: packed from other frames than these: pack again")
+        self.bad = dict(self.index["bad"])
+        shape = (len(frames), height, width, 3)
+        try:
+            self._pixels = np.load(folder / "frames.npy", mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder / 'frames.npy'}: damaged ({error}): pack again") from error
+        if self._pixels.shape != shape or self._pixels.dtype != np.uint8:
+            raise UserError(f"{folder / 'frames.npy'}: holds {self._pixels.shape}, not {shape}")
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Some frames, by their rows among all: ``[T, height, width, 3]`` of uint8, RGB.
+
+        Raises:
+            UserError: One was bad when it was packed.
+        """
+        for row in rows:
+            if row in self.bad:
+                raise UserError(self.bad[row])
+        return torch.from_numpy(self._pixels[list(rows)])
+
+    def verify(self) -> None:
+        """Reads everything and holds it against its checksum.
+
+        Raises:
+            UserError: They disagree.
+        """
+        path = self.folder / "frames.npy"
+        if _digest_of_file(path) != self.index["sha256"]:
+            raise UserError(f"{path}: does not have its checksum, so it is damaged: pack again")
+
+
+def write_pack(
+    dataset: TrackletDataset,
+    folder: Path,
+    height: int = 256,
+    width: int = 128,
+    on_bad_frame: Literal["stop", "skip"] = "stop",
+    workers: int = 2,
+) -> Iterator[int]:
+    """Decodes and resizes every frame of a data set into a pack.
+
+    Args:
+        dataset: Whose frames are packed.
+        folder: That receives the pack; it must be new or empty.
+        height: Of a packed frame, in pixels.
+        width: The same.
+        on_bad_frame: ``"stop"`` at the first bad picture, or ``"skip"`` it: it then counts as
+            bad in training and test too.
+        workers: Processes that decode.
+
+    Yields:
+        How many frames were packed since the last time, until all are.
+
+    Raises:
+        UserError: A picture is bad, the folder holds something, or the disk is full.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: holds something already; choose a new folder")
+    return _packing(dataset, folder, height, width, on_bad_frame, workers)
+
+
+def _packing(
+    dataset: TrackletDataset, folder: Path, height: int, width: int, on_bad_frame: str, workers: int
+) -> Iterator[int]:
+    paths = [dataset.root / frame for frame in dataset.frames]
+    part = folder / "frames.part"
+    bad: list[tuple[int, str]] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shape = (len(paths), height, width, 3)
+        np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+        starts = range(0, len(paths), CHUNK)
+        chunks = [(part, i, paths[i : i + CHUNK], height, width) for i in starts]
+        with ProcessPoolExecutor(workers) as pool:
+            for chunk, faults in zip(chunks, pool.map(_pack_chunk, chunks), strict=True):
+                if faults and on_bad_frame == "stop":
+                    pool.shutdown(cancel_futures=True)
+                    raise UserError(faults[0][1])
+                bad += faults
+                yield len(chunk[2])
+        _write_index(dataset, folder, height, width, bad)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that decodes was killed, most likely for want of memory: pass fewer workers"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _pack_chunk(chunk: tuple[Path, int, list[Path], int, int]) -> list[tuple[int, str]]:
+    """Writes some frames at their rows; gives the bad ones."""
+    part, first, paths, height, width = chunk
+    pixels = np.load(part, mmap_mode="r+")
+    bad = []
+    for row, path in enumerate(paths, start=first):
+        try:
+            pixels[row] = read_picture(path, height, width)
+        except UserError as error:
+            bad.append((row, str(error)))
+    return bad
+
+
+def _write_index(
+    dataset: TrackletDataset, folder: Path, height: int, width: int, bad: list[tuple[int, str]]
+) -> None:
+    part, path = folder / "frames.part", folder / "frames.npy"
+    index = {
+        "format": FORMAT,
+        "dataset": dataset.name,
+        "frames": len(dataset.frames),
+        "height": height,
+        "width": width,
+        "paths_sha256": _digest_of_paths(dataset.frames),
+        "sha256": _digest_of_file(part),
+        "bad": bad,
+    }
+    part.rename(path)
+    # Last: without an index it is no pack.
+    (folder / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def _read_index(folder: Path) -> dict[str, Any]:
+    path = folder / "index.json"
+    try:
+        index = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder}: no pack (it has no index.json); `stgcn pack` makes one"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: pack again") from error
+    if not isinstance(index, dict) or index.get("format") != FORMAT:
+        raise UserError(f"{path}: of another version: pack again")
+    return index
+
+
+def _digest_of_paths(frames: pd.Series) -> str:
+    return hashlib.sha256("\n".join(frames).encode()).hexdigest()
+
+
+def _digest_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
