@@ -54,10 +54,10 @@ def test_help_answers_at_once():
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         times.append(time.perf_counter() - start)
     assert min(times) < 1.5
-    assert all(name in done.stdout for name in ("synth", "check", "train", "evaluate"))
+    assert all(name in done.stdout for name in ("synth", "check", "pack", "train", "evaluate"))
 
 
-@pytest.mark.parametrize("name", ["synth", "check", "train", "evaluate"])
+@pytest.mark.parametrize("name", ["synth", "check", "pack", "train", "evaluate"])
 def test_every_command_has_help_with_an_example(name, capsys):
     with pytest.raises(SystemExit) as left:
         main([name, "--help"])
@@ -251,6 +251,7 @@ def test_a_damaged_checkpoint_is_not_trained_on(train, capsys):
 
 def test_unknown_commands_are_named(capsys):
     assert main(["trian"]) == 2
-    assert "command 'trian' is unknown: use one of synth, check, train, evaluate" in error_line(
-        capsys
+    assert (
+        "command 'trian' is unknown: use one of synth, check, pack, train, evaluate"
+        in error_line(capsys)
     )

@@ -64,7 +64,7 @@ def show(result: CheckResult, lines: int) -> None:
     """Prints what was found, at most so many lines of a kind."""
     print(result.counts.to_string())
     _show_kinds("faults", result.faults, FAULTS, lines)
-    _show_kinds("notes", result.notes, NOTES, lines)
+    _show_kinds("notes (sound data sets have such too)", result.notes, NOTES, lines)
     print(
         f"\n{_number(result.pictures, 'picture')} read: {_number(len(result.faults), 'fault')}, "
         f"{_number(len(result.notes), 'note')}"
