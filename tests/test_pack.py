@@ -139,6 +139,13 @@ def test_a_bad_frame_is_replaced_by_its_nearest_good_neighbour(dataset, tmp_path
         )
 
 
+def test_of_two_neighbours_as_near_the_later_is_taken(dataset):
+    tracklet = dataset.train.iloc[0]
+    dataset.paths(tracklet)[2].unlink()
+    data = TrackletDataModule(dataset, **OPTIONS, on_bad_frame="skip", num_workers=0)
+    assert torch.equal(data.reader.read(tracklet, [2])[0], data.reader.read(tracklet, [3])[0])
+
+
 def test_a_tracklet_without_a_good_frame_stops(dataset):
     tracklet = dataset.train.iloc[0]
     for path in dataset.paths(tracklet):
