@@ -63,6 +63,22 @@ def peak_memory(step: Step, device: torch.device) -> int:
     return peak
 
 
+def peak_resident(step: Step) -> int:
+    """The most bytes by which the process grows during a step, whoever allocates them; Linux."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+    before = _resident("VmRSS")
+    step()
+    return _resident("VmHWM") - before
+
+
+def _resident(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"/proc/self/status has no {name}")
+
+
 def machine(device: torch.device) -> dict[str, object]:
     """The hardware and the versions that a figure belongs to."""
     return {

@@ -38,6 +38,7 @@ def test_all_permutations_have_this_mean(ap, same_camera, depth, pids, camids):
     mean = evaluate_ranking(orders, *queries, **options)
     expected = chance([7], pids, [1], camids, **options)
     assert expected.mAP == pytest.approx(mean.mAP, abs=1e-12)
+    assert expected.mINP == pytest.approx(mean.mINP, abs=1e-12)
     np.testing.assert_allclose(expected.cmc, mean.cmc, atol=1e-12)
     if depth is None:
         first = mean.first_match_rank.mean()
@@ -64,6 +65,8 @@ def test_many_random_rankings_have_this_mean(ap, same_camera, depth):
     expected = chance(query_pids, pids, query_camids, camids, **options)
     error = sample.average_precision.std() / np.sqrt(8 * repeats)
     assert abs(sample.mAP - expected.mAP) < 4 * error
+    error = sample.inverse_negative_penalty.std() / np.sqrt(8 * repeats)
+    assert abs(sample.mINP - expected.mINP) < 4 * error
     np.testing.assert_allclose(sample.cmc, expected.cmc, atol=4 * 0.5 / np.sqrt(8 * repeats))
 
 

@@ -140,7 +140,7 @@ def test_the_table_names_protocol_and_sizes_once():
     ours = evaluate_protocol(FULL_GALLERY, features * 2, FEATURES, *labels)
     random = chance_for_protocol(FULL_GALLERY, *labels)
     assert format_table({"ours": ours, "chance": random}).splitlines() == [
-        "full-gallery; queries 2, gallery 4, left out for want of a match 1; in per cent",
+        "full-gallery; queries 2 (1 without a match), gallery 4; in per cent",
         "         mAP rank-1 rank-5 rank-10 rank-20",
         "ours    33.3    0.0  100.0   100.0   100.0",
         "chance  61.1   33.3  100.0   100.0   100.0",
@@ -152,7 +152,7 @@ def test_a_table_of_several_protocols_says_so():
     lines = table.splitlines()
     assert lines[0] == "settings differ: do not compare rows; in per cent"
     assert lines[1].split() == ["mAP", "rank-1", "rank-60", "setting"]
-    assert lines[2].endswith("mars-official; queries 1, gallery 5")
+    assert lines[2].endswith("mars-official; queries 1 (0 without a match), gallery 5")
     assert len(lines) == 8
 
 

@@ -7,6 +7,7 @@ from scipy.stats import hypergeom
 
 from stgcn_pyg.evaluation.labels import Array, Labels, check_labels
 from stgcn_pyg.evaluation.protocols import Protocol, select_gallery
+from stgcn_pyg.evaluation.ranking import blocks
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
@@ -37,6 +38,8 @@ def chance(
         \mathbb{E}[\text{AP}_\text{trapezoid}] &= \frac{1}{n} \sum_{r=1}^{n} \frac{1}{2}
             \left( \text{before}_r + \frac{1 + (r - 1) a}{r} \right),
             \quad \text{before}_1 = 1, \ \text{before}_r = a \\
+        \mathbb{E}[\text{INP}] &= \sum_{r=m}^{n} \frac{m}{r}
+            \binom{r - 1}{m - 1} \Big/ \binom{n}{m} \\
         \mathbb{E}[\text{CMC}_k] &= 1 - \binom{n - m}{k} \Big/ \binom{n}{k}
 
     With ``depth``, the number of ranked items among the first ``depth`` places is hypergeometric,
@@ -47,8 +50,8 @@ def chance(
             as in :func:`evaluate_ranking`.
 
     Returns:
-        A result whose ``average_precision`` and ``cmc`` are expectations; ``first_match_rank`` is
-        that of the uncut list, (n + 1) / (m + 1).
+        A result whose ``average_precision``, ``inverse_negative_penalty`` and ``cmc`` are
+        expectations; ``first_match_rank`` is that of the uncut list, (n + 1) / (m + 1).
 
     Raises:
         ValueError: as :func:`evaluate_ranking`.
@@ -92,7 +95,7 @@ def chance_for_protocol(
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
     keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
     ap, same_camera, depth = protocol.ap, protocol.same_camera, protocol.depth
-    result = _expectation(labels.keep_gallery(keep), ap, max_rank, same_camera, depth)
+    result = _expectation(replace(labels, listed=keep), ap, max_rank, same_camera, depth)
     warn_of_unmatched(result)
     return replace(result, protocol=protocol.name)
 
@@ -105,23 +108,26 @@ def _expectation(
     depth: int | None,
 ) -> RankingResult:
     check_options(ap, same_camera, max_rank, depth)
-    num_gallery = len(labels.gallery_pids)
+    num_gallery = int(labels.listed.sum())
     # Queries with as many ranked items n and matches m expect the same: each pair once.
     pairs, query_pair = np.unique(_counts(labels, same_camera), axis=0, return_inverse=True)
     average_precision = np.full(len(pairs), np.nan)
     first_match_rank = np.full(len(pairs), np.nan)
+    penalty = np.full(len(pairs), np.nan)
     cmc = np.full((len(pairs), max_rank), np.nan)
     for pair, (n, m) in enumerate(pairs.tolist()):
         if m == 0:
             continue
         reach, weight = _reach(n, num_gallery, depth)
         average_precision[pair] = weight @ _ap_within(n, m, ap)[reach]
+        penalty[pair] = weight @ _penalty_within(n, m)[reach]
         cmc[pair] = weight @ _hit_within(n, m)[np.minimum.outer(reach, _ranks(n, max_rank))]
         first_match_rank[pair] = (n + 1) / (m + 1)
     check_any_match(average_precision[query_pair], num_gallery)
     return RankingResult(
         average_precision[query_pair],
         first_match_rank[query_pair],
+        penalty[query_pair],
         np.nanmean(cmc[query_pair], axis=0),
         num_gallery,
         ap,
@@ -132,11 +138,12 @@ def _expectation(
 
 def _counts(labels: Labels, same_camera: SameCamera) -> np.ndarray:
     """Ranked items n and matches m of every query: ``[Q, 2]``."""
-    counts = np.empty((len(labels.query_pids), 2), dtype=np.int64)
-    for query in range(len(counts)):
-        matches, left_out = labels.masks(query, same_camera)
-        counts[query] = (~left_out).sum(), matches.sum()
-    return counts
+    num_queries = len(labels.query_pids)
+    matches = np.bincount(labels.matches()[0], minlength=num_queries)
+    others = [
+        labels.block(rows).others(same_camera).sum(axis=1) for rows in blocks(num_queries, 64)
+    ]
+    return np.stack([matches + np.concatenate(others), matches], axis=1)
 
 
 def _reach(n: int, num_gallery: int, depth: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +167,15 @@ def _ap_within(n: int, m: int, ap: AveragePrecision) -> np.ndarray:
     if ap == "trapezoid":
         term = (np.where(rank == 1, 1.0, other) + term) / 2
     return np.concatenate(([0.0], np.cumsum(term) / n))
+
+
+def _penalty_within(n: int, m: int) -> np.ndarray:
+    """The expected INP when the last match counts within the first 0, ..., n ranks: ``[n + 1]``."""
+    rank = np.arange(1, n + 1)
+    # From the last rank down: P(last match at r - 1) / P(last match at r) = (r - m) / (r - 1).
+    ratio = np.maximum(rank[1:] - m, 0) / np.maximum(rank[1:] - 1, 1)
+    last_at = m / n * np.concatenate((np.cumprod(ratio[::-1])[::-1], [1.0]))
+    return np.concatenate(([0.0], np.cumsum(m / rank * last_at)))
 
 
 def _hit_within(n: int, m: int) -> np.ndarray:

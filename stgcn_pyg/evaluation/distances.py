@@ -13,6 +13,7 @@ Metric = Literal["euclidean", "cosine"]
 # differ in the 16th digit. Similarities are rounded to this many decimals, so that they tie.
 _DECIMALS = 12
 _TINY = torch.finfo(torch.float64).tiny  # stands in for a length of 0
+_ROWS = 1024  # that become float64 at a time
 
 
 def pairwise_distances(a: Array, b: Array, metric: Metric = "euclidean") -> torch.Tensor:
@@ -42,27 +43,52 @@ def pairwise_distances(a: Array, b: Array, metric: Metric = "euclidean") -> torc
         >>> pairwise_distances([[0.0, 0.0]], [[3.0, 4.0], [0.0, 0.0]])
         tensor([[5., 0.]])
     """
+    a = to_tensor(a)
+    b = to_tensor(b, a.device)
+    check_features(a, b, metric)
+    a, b = a.double(), b.double()
+    return distances_from_products(a @ b.T, lengths(a)[:, None], lengths(b), metric)
+
+
+def distances_from_products(
+    products: torch.Tensor, length_a: torch.Tensor, length_b: torch.Tensor, metric: Metric
+) -> torch.Tensor:
+    """Distances, float32, from inner products and lengths, float64 that broadcast.
+
+    The products are overwritten.
+    """
+    if metric == "cosine":
+        products.div_(length_a.clamp(min=_TINY)).div_(length_b.clamp(min=_TINY))
+        return (1 - products.round_(decimals=_DECIMALS)).float()
+    total = length_a.square() + length_b.square()
+    total.clamp_(min=_TINY)
+    products.mul_(2).div_(total).round_(decimals=_DECIMALS)  # at most 1
+    return (1 - products).mul_(total).sqrt_().float()
+
+
+def lengths(features: torch.Tensor) -> torch.Tensor:
+    """The length of each row, float64, without a copy of all rows in float64."""
+    parts = [torch.linalg.vector_norm(rows.double(), dim=1) for rows in features.split(_ROWS)]
+    return torch.cat(parts)
+
+
+def to_tensor(features: Array, device: torch.device | str | None = None) -> torch.Tensor:
+    """The features as a tensor of a float type, without a copy where it can be had without one."""
+    if not isinstance(features, torch.Tensor):
+        array = np.asarray(features)
+        # Integers and half floats too; what is no number fails here.
+        array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+        array = array if array.flags.writeable else array.copy()
+        features = torch.from_numpy(np.ascontiguousarray(array))
+    features = features.detach()
+    return features.to(device) if features.is_floating_point() else features.to(device).double()
+
+
+def check_features(a: torch.Tensor, b: torch.Tensor, metric: str) -> None:
+    """Raise a ValueError for an unknown metric, or for features of other shapes or widths."""
     if metric not in ("euclidean", "cosine"):
         raise ValueError(f"metric={metric!r} is unknown: give 'euclidean' or 'cosine'")
-    a = to_double(a)
-    b = to_double(b, a.device)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
             f"features must be [A, D] and [B, D], got {list(a.shape)} and {list(b.shape)}"
         )
-    length_a, length_b = torch.linalg.vector_norm(a, dim=1), torch.linalg.vector_norm(b, dim=1)
-    similarity = a @ b.T  # [A, B]
-    if metric == "cosine":
-        similarity.div_(length_a.clamp(min=_TINY)[:, None]).div_(length_b.clamp(min=_TINY))
-        return (1 - similarity.round_(decimals=_DECIMALS)).float()
-    total = length_a.square()[:, None] + length_b.square()
-    total.clamp_(min=_TINY)
-    similarity.mul_(2).div_(total).round_(decimals=_DECIMALS)  # at most 1
-    return (1 - similarity).mul_(total).sqrt_().float()
-
-
-def to_double(features: Array, device: torch.device | str | None = None) -> torch.Tensor:
-    """The features as a float64 tensor, on ``device`` where one is given."""
-    if not isinstance(features, torch.Tensor):
-        features = torch.from_numpy(np.array(features, dtype=np.float64))
-    return features.detach().to(device=device, dtype=torch.float64)

@@ -1,6 +1,7 @@
 """The people and cameras of queries and gallery, checked once, and who counts for whom."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,27 +16,58 @@ Array = npt.ArrayLike | torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Four integer arrays: ``query_*`` of length Q, ``gallery_*`` of length G."""
+    """People and cameras of Q queries and G gallery items, arrays or tensors of integers.
 
-    query_pids: np.ndarray
-    gallery_pids: np.ndarray
-    query_camids: np.ndarray
-    gallery_camids: np.ndarray
+    ``listed``, a boolean ``[G]``, is false for items that are not in the gallery at all, as where
+    a protocol takes them out: they take no place in any list.
+    """
 
-    def masks(self, query: int, same_camera: SameCamera) -> tuple[np.ndarray, np.ndarray]:
-        """The query's matches and the items left out of its ranking, two boolean ``[G]``."""
-        same_person = self.gallery_pids == self.query_pids[query]
-        left_out = self.gallery_camids == self.query_camids[query]
-        if same_camera == "person":
-            left_out &= same_person
-        left_out |= self.gallery_pids == JUNK
-        return same_person & ~left_out, left_out
+    query_pids: Any
+    gallery_pids: Any
+    query_camids: Any
+    gallery_camids: Any
+    listed: Any
 
-    def keep_gallery(self, keep: np.ndarray) -> "Labels":
-        """The same queries against the gallery items where ``keep``, a boolean ``[G]``, is true."""
+    def matches(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every query with each of its matches, by query: two integer ``[M]``.
+
+        A match shows the query's person in another camera.
+        """
+        order = np.argsort(self.gallery_pids, kind="stable")
+        sorted_pids = self.gallery_pids[order]
+        first = np.searchsorted(sorted_pids, self.query_pids, side="left")
+        count = np.searchsorted(sorted_pids, self.query_pids, side="right") - first
+        query = np.repeat(np.arange(len(count)), count)
+        item = order[np.arange(count.sum()) + np.repeat(first - np.cumsum(count) + count, count)]
+        other_camera = self.gallery_camids[item] != self.query_camids[query]
+        keep = other_camera & self.listed[item]
+        return query[keep], item[keep]
+
+    def others(self, same_camera: SameCamera, columns: slice = slice(None)) -> Any:
+        """The ranked items that are no match, a boolean ``[Q, columns]``."""
+        pids, camids = self.gallery_pids[columns], self.gallery_camids[columns]
+        mask = pids != self.query_pids[:, None]
+        mask &= self.listed[columns] & (pids != JUNK)
+        if same_camera == "all":
+            mask &= camids != self.query_camids[:, None]
+        return mask
+
+    def all_but_matches(self, columns: slice = slice(None)) -> Any:
+        """All items that are no match, those left out of a ranking too, ``[Q, columns]``."""
+        pids, camids = self.gallery_pids[columns], self.gallery_camids[columns]
+        mask = (pids != self.query_pids[:, None]) | (camids == self.query_camids[:, None])
+        return mask & self.listed[columns]
+
+    def block(self, queries: slice) -> "Labels":
+        """The same gallery with some of the queries."""
         return replace(
-            self, gallery_pids=self.gallery_pids[keep], gallery_camids=self.gallery_camids[keep]
+            self, query_pids=self.query_pids[queries], query_camids=self.query_camids[queries]
         )
+
+    def to(self, device: torch.device) -> "Labels":
+        """The same as tensors on a device."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Labels(**{name: torch.as_tensor(a, device=device) for name, a in arrays.items()})
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -68,6 +100,7 @@ def check_labels(
         _integers("gallery_pids", gallery_pids),
         _integers("query_camids", query_camids),
         _integers("gallery_camids", gallery_camids),
+        np.ones(len(to_numpy(gallery_pids)), dtype=bool),
     )
     _check_lengths("query", num_queries, labels.query_pids, labels.query_camids)
     _check_lengths("gallery", num_gallery, labels.gallery_pids, labels.gallery_camids)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from stgcn_pyg.evaluation.distances import Metric, to_double
+from stgcn_pyg.evaluation.distances import Metric, to_tensor
 from stgcn_pyg.evaluation.labels import JUNK, Array, check_labels, to_numpy
-from stgcn_pyg.evaluation.ranking import distance_rows, rank_rows
+from stgcn_pyg.evaluation.ranking import rank_features
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
@@ -149,7 +149,7 @@ def evaluate_protocol(
     gallery_is_query: Array | None = None,
     metric: Metric = "euclidean",
     max_rank: int = 50,
-    block_size: int = 256,
+    block_size: int = 512,
     device: torch.device | str | None = None,
 ) -> RankingResult:
     """CMC and mAP of features under a protocol, whose name the result carries.
@@ -178,15 +178,16 @@ def evaluate_protocol(
         >>> result.mAP, result.num_gallery, result.protocol
         (1.0, 2, 'full-gallery')
     """
-    queries = to_double(query_features, device)
-    gallery = to_double(gallery_features, queries.device)
+    queries = to_tensor(query_features, device)
+    gallery = to_tensor(gallery_features, queries.device)
     labels = check_labels(
         query_pids, gallery_pids, query_camids, gallery_camids, len(queries), len(gallery)
     )
-    keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
-    gallery = gallery[torch.from_numpy(keep).to(gallery.device)]
-    rows = distance_rows(queries, gallery, metric, block_size)
+    # The features stay where they are: a copy of those that are kept may take gigabytes.
+    labels = replace(labels, listed=select_gallery(protocol, labels.gallery_pids, gallery_is_query))
     ap, same_camera, depth = protocol.ap, protocol.same_camera, protocol.depth
-    result = rank_rows(rows, labels.keep_gallery(keep), ap, max_rank, same_camera, depth)
+    result = rank_features(
+        queries, gallery, labels, metric, ap, max_rank, same_camera, depth, block_size
+    )
     warn_of_unmatched(result)
     return replace(result, protocol=protocol.name)

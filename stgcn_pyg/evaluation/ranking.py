@@ -1,17 +1,20 @@
 """CMC and mAP, exact, from distances or from features."""
 
-from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
-from stgcn_pyg.evaluation.distances import Metric, pairwise_distances, to_double
+from stgcn_pyg.evaluation.distances import Metric, check_features, to_tensor
+from stgcn_pyg.evaluation.feature_distances import FeatureDistances, Features
+from stgcn_pyg.evaluation.given_distances import GivenDistances
 from stgcn_pyg.evaluation.labels import Array, Labels, check_labels, to_numpy
+from stgcn_pyg.evaluation.query_scores import QueryScores, score_queries, summarise
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
     SameCamera,
-    check_any_match,
+    check_finite,
     check_options,
     warn_of_unmatched,
 )
@@ -74,9 +77,17 @@ def evaluate_ranking(
     if matrix.ndim != 2:
         raise ValueError(f"distances must be [Q, G], got {list(matrix.shape)}")
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, *matrix.shape)
-    bad = [row for row, distance in enumerate(matrix) if not np.isfinite(distance).all()]
-    _check_finite("distances", bad)
-    result = rank_rows(matrix, labels, ap, max_rank, same_camera, depth)
+    matrix = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)
+    check_options(ap, same_camera, max_rank, depth)
+
+    def score(rows: slice) -> QueryScores:
+        check_finite("distances", np.isfinite(matrix[rows]).all(axis=1), rows.start)
+        some = labels.block(rows)
+        return score_queries(GivenDistances(matrix[rows], some), some, ap, same_camera, depth)
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the interpreter
+        scores = list(pool.map(score, blocks(len(matrix), 64)))
+    result = summarise(scores, labels, ap, max_rank, same_camera, depth)
     warn_of_unmatched(result)
     return result
 
@@ -93,13 +104,16 @@ def evaluate_features(
     max_rank: int = 50,
     same_camera: SameCamera = "person",
     depth: int | None = None,
-    block_size: int = 256,
+    block_size: int = 512,
     device: torch.device | str | None = None,
 ) -> RankingResult:
     """CMC and mAP of features; the same as :func:`evaluate_ranking` on their distances.
 
-    Distances are computed for ``block_size`` queries at a time and never held whole. The block
-    size changes the memory, not the result.
+    Distances are computed for ``block_size`` queries and a part of the gallery at a time, so that
+    memory does not grow with the gallery. What is compared is the float64 distance of
+    :func:`pairwise_distances`, of which only the matches' and few others are computed: a float32
+    product decides the rest within the bound of its error. The block size changes the memory and
+    the time, not the result.
 
     Args:
         query_features: ``[Q, D]``.
@@ -108,7 +122,7 @@ def evaluate_features(
         metric: ``"euclidean"`` or ``"cosine"``, as in :func:`pairwise_distances`.
         ap, max_rank, same_camera, depth: as in :func:`evaluate_ranking`.
         block_size: queries at a time.
-        device: where distances are computed, in float64; None: where ``query_features`` are.
+        device: where distances are computed; None: where ``query_features`` are.
 
     Raises:
         ValueError: as :func:`evaluate_ranking`, and for features that are not finite.
@@ -121,85 +135,46 @@ def evaluate_features(
         >>> evaluate_features(queries, gallery, [7], [7, 5], [1], [2, 2]).mAP
         1.0
     """
-    queries = to_double(query_features, device)
-    gallery = to_double(gallery_features, queries.device)
+    queries = to_tensor(query_features, device)
+    gallery = to_tensor(gallery_features, queries.device)
     labels = check_labels(
         query_pids, gallery_pids, query_camids, gallery_camids, len(queries), len(gallery)
     )
-    rows = distance_rows(queries, gallery, metric, block_size)
-    result = rank_rows(rows, labels, ap, max_rank, same_camera, depth)
+    result = rank_features(
+        queries, gallery, labels, metric, ap, max_rank, same_camera, depth, block_size
+    )
     warn_of_unmatched(result)
     return result
 
 
-def distance_rows(
-    queries: torch.Tensor, gallery: torch.Tensor, metric: Metric, block_size: int
-) -> Iterator[np.ndarray]:
-    """Each query's distances ``[G]`` in turn, computed ``block_size`` queries at a time."""
-    if block_size < 1:
-        raise ValueError(f"block_size={block_size}: give at least 1")
-    for name, features in (("query_features", queries), ("gallery_features", gallery)):
-        # The length, because it may overflow where the values do not.
-        lengths = torch.linalg.vector_norm(features, dim=-1)
-        _check_finite(name, (~lengths.isfinite()).nonzero().flatten().tolist())
-    for block in queries.split(block_size):
-        yield from to_numpy(pairwise_distances(block, gallery, metric))
-
-
-def rank_rows(
-    rows: Iterable[np.ndarray],
+def rank_features(
+    queries: torch.Tensor,
+    gallery: torch.Tensor,
     labels: Labels,
+    metric: Metric,
     ap: AveragePrecision,
     max_rank: int,
     same_camera: SameCamera,
     depth: int | None,
+    block_size: int,
 ) -> RankingResult:
-    """CMC and mAP from one row of distances ``[G]`` a query."""
+    """:func:`evaluate_features` of tensors and of labels that may take items out of the gallery."""
     check_options(ap, same_camera, max_rank, depth)
-    num_queries, num_gallery = len(labels.query_pids), len(labels.gallery_pids)
-    average_precision = np.full(num_queries, np.nan)
-    first_match_rank = np.full(num_queries, np.nan)
-    for query, distances in enumerate(rows):
-        matches, left_out = labels.masks(query, same_camera)
-        if not matches.any():
-            continue
-        ranks = match_ranks(distances, matches, ~(matches | left_out))
-        precision = precision_at(ranks, ap)
-        seen = np.ones(len(ranks), dtype=bool)
-        if depth is not None:
-            seen = match_ranks(distances, matches, ~matches) <= depth
-        average_precision[query] = precision[seen].sum() / len(ranks)
-        first_match_rank[query] = ranks[0] if seen[0] else np.inf
-    check_any_match(average_precision, num_gallery)
-    valid = first_match_rank[~np.isnan(first_match_rank)]
-    cmc = (valid[:, None] <= np.arange(1, max_rank + 1)).mean(axis=0)
-    return RankingResult(
-        average_precision, first_match_rank, cmc, num_gallery, ap, same_camera, depth
-    )
+    check_features(queries, gallery, metric)
+    if block_size < 1:
+        raise ValueError(f"block_size={block_size}: give at least 1")
+    of_queries, of_gallery = Features.of(queries), Features.of(gallery)
+    # The length, because it may overflow where the values do not.
+    check_finite("query_features", of_queries.lengths.isfinite().cpu().numpy())
+    check_finite("gallery_features", of_gallery.lengths.isfinite().cpu().numpy())
+    scores = []
+    for rows in blocks(len(queries), block_size):
+        some = labels.block(rows)
+        distances = FeatureDistances(of_queries.rows(rows), of_gallery, some, metric)
+        scores.append(score_queries(distances, some, ap, same_camera, depth))
+    return summarise(scores, labels, ap, max_rank, same_camera, depth)
 
 
-def match_ranks(distances: np.ndarray, matches: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The 1-based ranks of the matches among matches and others, ascending: ``[M]``."""
-    match_distances = np.sort(distances[matches])
-    other_distances = np.sort(distances[others])
-    # side="right": an item at the same distance as a match stands before it.
-    ahead = np.searchsorted(other_distances, match_distances, side="right")
-    return ahead + np.arange(1, len(match_distances) + 1)
-
-
-def precision_at(ranks: np.ndarray, ap: AveragePrecision) -> np.ndarray:
-    """Each match's term of the average precision, from the ranks of all M: ``[M]``."""
-    found = np.arange(1, len(ranks) + 1)
-    at = found / ranks
-    if ap == "step":
-        return at
-    before = np.where(ranks == 1, 1.0, (found - 1) / np.maximum(ranks - 1, 1))
-    return (before + at) / 2
-
-
-def _check_finite(name: str, bad: list[int]) -> None:
-    if bad:
-        raise ValueError(
-            f"{name}: {len(bad)} rows are not finite, first at {bad[:5]}; "
-            "look for NaN or overflow in the model's output"
-        )
+def blocks(num_queries: int, block_size: int) -> list[slice]:
+    """Slices of at most ``block_size`` queries that together are all."""
+    return [slice(first, first + block_size) for first in range(0, num_queries, block_size)]

@@ -20,6 +20,8 @@ class RankingResult:
         average_precision: ``[Q]`` float64, one a query; NaN where the query has no match.
         first_match_rank: ``[Q]`` float64, 1-based; NaN where the query has no match, ``inf`` where
             ``depth`` cut off every match. Both compare as "not within the first k ranks".
+        inverse_negative_penalty: ``[Q]`` float64, the number of matches over the rank of the last
+            of them (Ye et al., TPAMI 2021); 0 where ``depth`` cut that off, NaN without a match.
         cmc: ``[max_rank]`` float64; ``cmc[k - 1]`` is the share of the valid queries whose first
             match stands within the first k ranks. It always has ``max_rank`` entries and stays
             constant beyond the end of a small gallery.
@@ -31,13 +33,15 @@ class RankingResult:
 
     Example:
         >>> result = RankingResult(np.array([1.0, 0.5, np.nan]), np.array([1.0, 2.0, np.nan]),
-        ...                        np.array([0.5, 1.0]), 7, "step", "person")
+        ...                        np.array([1.0, 0.5, np.nan]), np.array([0.5, 1.0]), 7, "step",
+        ...                        "person")
         >>> result.mAP, result.rank(1), result.num_queries, result.num_valid_queries
         (0.75, 0.5, 3, 2)
     """
 
     average_precision: np.ndarray
     first_match_rank: np.ndarray
+    inverse_negative_penalty: np.ndarray
     cmc: np.ndarray
     num_gallery: int
     ap: AveragePrecision
@@ -49,6 +53,11 @@ class RankingResult:
     def mAP(self) -> float:  # noqa: N802 - the field's own spelling
         """Mean average precision over the valid queries."""
         return float(np.nanmean(self.average_precision))
+
+    @property
+    def mINP(self) -> float:  # noqa: N802
+        """Mean inverse negative penalty over the valid queries."""
+        return float(np.nanmean(self.inverse_negative_penalty))
 
     @property
     def num_queries(self) -> int:
@@ -78,11 +87,12 @@ class RankingResult:
         return float(self.cmc[k - 1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: mAP, rank-1/5/10/20 (up to ``max_rank``), CMC, counts, setting."""
+        """Plain JSON values: mAP, mINP, rank-k for k = 1, 5, 10, 20, CMC, counts, setting."""
         ranks = {f"rank-{k}": self.rank(k) for k in REPORTED_RANKS if k <= len(self.cmc)}
         return {
             "protocol": self.protocol,
             "mAP": self.mAP,
+            "mINP": self.mINP,
             **ranks,
             "num_queries": self.num_queries,
             "num_valid_queries": self.num_valid_queries,
@@ -124,4 +134,14 @@ def warn_of_unmatched(result: RankingResult) -> None:
             f"{result.num_queries_without_match} of {result.num_queries} queries have no match "
             "in the gallery; mAP and CMC are means over the others",
             stacklevel=3,
+        )
+
+
+def check_finite(name: str, finite: np.ndarray, first_row: int = 0) -> None:
+    """Raise a ValueError that counts and names the rows that are not finite."""
+    bad = np.flatnonzero(~finite) + first_row
+    if len(bad):
+        raise ValueError(
+            f"{name}: {len(bad)} rows are not finite, first at {bad[:5].tolist()}; "
+            "look for NaN or overflow in the model's output"
         )

@@ -26,7 +26,7 @@ def format_table(
         >>> from stgcn_pyg.evaluation import evaluate_ranking
         >>> result = evaluate_ranking([[0.1, 0.2, 0.3]], [7], [7, 5, 7], [1], [2, 2, 3])
         >>> print(format_table({"ours": result}, ranks=(1, 5)))
-        unnamed protocol (step AP, same camera: person); queries 1, gallery 3; in per cent
+        unnamed protocol (step AP, same camera: person); queries 1 (0 without a match), gallery 3; in per cent
                mAP rank-1 rank-5
         ours  83.3  100.0  100.0
     """
@@ -49,10 +49,10 @@ def setting(result: RankingResult) -> str:
     if name is None:
         cut = "" if result.depth is None else f", cut after {result.depth} places"
         name = f"unnamed protocol ({result.ap} AP, same camera: {result.same_camera}{cut})"
-    line = f"{name}; queries {result.num_queries:,}, gallery {result.num_gallery:,}"
-    if result.num_queries_without_match:
-        line += f", left out for want of a match {result.num_queries_without_match:,}"
-    return line
+    return (
+        f"{name}; queries {result.num_queries:,} ({result.num_queries_without_match:,} without a "
+        f"match), gallery {result.num_gallery:,}"
+    )
 
 
 def _percent(result: RankingResult, k: int) -> str:

@@ -1,0 +1,51 @@
+"""Some queries whose distances to the whole gallery are given."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from stgcn_pyg.evaluation.labels import Labels
+from stgcn_pyg.evaluation.result import SameCamera
+
+
+class GivenDistances:
+    """Answers what a ranking asks, from a matrix of distances.
+
+    Args:
+        distances: ``[Q, G]``.
+        labels: of these queries and the gallery.
+    """
+
+    def __init__(self, distances: np.ndarray, labels: Labels):
+        self.distances = distances
+        self.labels = labels
+
+    def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """The distance of each of M pairs."""
+        return self.distances[query, item]
+
+    def count_others(
+        self, query: np.ndarray, reach: np.ndarray, same_camera: SameCamera
+    ) -> np.ndarray:
+        """How many ranked items that are no match stand within ``reach`` of the query, ``[M]``.
+
+        Args:
+            query: M queries in ascending order.
+            reach: distances, one each; an item at that very distance counts.
+            same_camera: what is left out of the ranking.
+        """
+        return self._count(query, reach, self.labels.others(same_camera))
+
+    def count_all_but_matches(self, query: np.ndarray, reach: np.ndarray) -> np.ndarray:
+        """The same, counting also the items that are left out of the ranking."""
+        return self._count(query, reach, self.labels.all_but_matches())
+
+    def _count(self, query: np.ndarray, reach: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        ordered = np.where(counted, self.distances, self.distances.dtype.type(np.inf))
+        ordered.sort(axis=1)
+        edges = np.searchsorted(query, np.arange(len(ordered) + 1))
+        within = [
+            np.searchsorted(row, reach[first:last], side="right")
+            for row, (first, last) in zip(ordered, pairwise(edges), strict=True)
+        ]
+        return np.concatenate(within)

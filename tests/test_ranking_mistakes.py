@@ -1,0 +1,55 @@
+"""What no evaluation accepts is told in one line."""
+
+import numpy as np
+import pytest
+
+from stgcn_pyg.evaluation import evaluate_features, evaluate_ranking
+
+GOOD = {
+    "distances": [[0.1, 0.2]],
+    "query_pids": [7],
+    "gallery_pids": [7, 5],
+    "query_camids": [1],
+    "gallery_camids": [2, 2],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gallery_camids": [2] * 60}, "gallery: 2 rows, 2 people and 60 cameras"),
+        ({"query_camids": [1, 1]}, "query: 1 rows, 1 people and 2 cameras"),
+        ({"distances": [[0.1, 0.2, 0.3]]}, "gallery: 3 rows, 2 people and 2 cameras"),
+        ({"distances": [0.1, 0.2]}, r"\[Q, G\], got \[2\]"),
+        ({"distances": [[0.1, np.nan]]}, r"distances: 1 rows are not finite, first at \[0\]"),
+        ({"distances": [[0.1, np.inf]]}, "not finite"),
+        ({"gallery_pids": [7.0, 5.0]}, "gallery_pids must be a 1-D array of integers, got float64"),
+        ({"query_camids": [True]}, "query_camids must be a 1-D array of integers, got bool"),
+        ({"query_pids": [[7]]}, "query_pids must be a 1-D array"),
+        ({"query_pids": [-1]}, r"query_pids: 1 queries are junk \(pid -1\), first at \[0\]"),
+        ({"query_pids": [9]}, "none of the 1 queries has a match among the 2"),
+        ({"ap": "voc"}, "ap='voc' is unknown"),
+        ({"same_camera": "none"}, "same_camera='none' is unknown"),
+        ({"max_rank": 0}, "max_rank=0"),
+        ({"depth": 0}, "depth=0"),
+    ],
+)
+def test_a_mistake_is_told(change, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_ranking(**{**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    ("queries", "gallery", "options", "message"),
+    [
+        ([[np.nan]], [[0.0], [1.0]], {}, r"query_features: 1 rows are not finite, first at \[0\]"),
+        ([[0.0]], [[0.0], [np.inf]], {}, r"gallery_features: 1 rows .* first at \[1\]"),
+        ([[0.0]], [[0.0, 1.0], [1.0, 1.0]], {}, r"got \[1, 1\] and \[2, 2\]"),
+        ([[0.0]], [[0.0], [1.0]], {"metric": "dot"}, "metric='dot' is unknown"),
+        ([[0.0]], [[0.0], [1.0]], {"block_size": 0}, "block_size=0"),
+        ([[0.0]], [[0.0]], {}, "gallery: 1 rows, 2 people and 2 cameras"),
+    ],
+)
+def test_a_mistake_in_features_is_told(queries, gallery, options, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_features(queries, gallery, [7], [7, 5], [1], [2, 2], **options)
