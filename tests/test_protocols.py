@@ -17,12 +17,14 @@ from stgcn_pyg.evaluation import (
     PROTOCOLS,
     QUERY_FREE,
     Protocol,
+    Reranking,
     chance_for_protocol,
     evaluate_features,
     evaluate_protocol,
     evaluate_ranking,
     format_table,
     protocol,
+    rerank,
     select_gallery,
 )
 
@@ -72,6 +74,25 @@ def test_each_protocol_on_a_gallery_worked_by_hand(chosen, size, m_ap):
     written = result.to_dict()
     assert (written["protocol"], written["num_gallery"]) == (chosen.name, size)
     assert written["num_queries_without_match"] == 0
+
+
+def test_reranking_is_that_of_the_gallery_which_the_protocol_keeps():
+    rng = np.random.default_rng(0)
+    queries, gallery = rng.normal(size=(5, 4)), rng.normal(size=(40, 4))
+    pids, camids = rng.integers(-1, 5, 40), rng.integers(1, 4, 40)
+    keep = pids != -1
+    parameters = Reranking(k1=5, k2=3)
+    labels = (np.arange(5), pids, np.full(5, 4), camids)
+    kept = (np.arange(5), pids[keep], np.full(5, 4), camids[keep])
+    a = evaluate_protocol(FULL_GALLERY, queries, gallery, *labels, reranking=parameters)
+    distances = rerank(queries, gallery[keep], k1=5, k2=3)
+    assert a.to_dict() == evaluate_ranking(distances, *kept).to_dict() | {
+        "protocol": "full-gallery"
+    }
+    plain = evaluate_protocol(FULL_GALLERY, queries, gallery, *labels)
+    assert a.mAP != plain.mAP
+    with pytest.raises(ValueError, match="k2=6: give 1 to k1=2"):
+        evaluate_protocol(FULL_GALLERY, queries, gallery, *labels, reranking=Reranking(k1=2))
 
 
 def test_select_gallery_drops_junk_and_queries_as_told():

@@ -192,10 +192,13 @@ def test_the_order_of_the_gallery_changes_nothing():
     )
 
 
-def test_an_array_that_cannot_be_written_to_is_ranked_without_a_warning():
-    queries, gallery, labels = crowded(0.1, 8, num_gallery=100)
-    gallery.setflags(write=False)
-    evaluate_features(queries, gallery, *labels)
+@pytest.mark.filterwarnings("error")
+def test_arrays_that_cannot_be_written_to_are_ranked_without_a_warning():
+    queries, gallery, (q_pids, *others) = crowded(0.1, 8, num_gallery=900)
+    labels = (q_pids % 9, others[0] % 9, others[1] * 0 + 7, others[2])
+    for array in (queries, gallery, *labels):
+        array.setflags(write=False)
+    assert evaluate_features(queries, gallery, *labels).num_gallery == 900
 
 
 def test_memory_does_not_grow_with_the_gallery():

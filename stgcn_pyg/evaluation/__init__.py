@@ -3,10 +3,14 @@
 - ``evaluate_ranking``, ``evaluate_features``: from distances, or from features block by block.
 - ``Protocol``, ``protocol``, ``evaluate_protocol``, ``select_gallery``: by the name of a protocol.
 - ``chance``, ``chance_for_protocol``: what a random ranking scores, in closed form.
+- ``bootstrap``, ``compare``: intervals over the test people, and whether two models differ.
+- ``rerank``, ``rerank_rows``, ``Reranking``: distances re-ranked by k-reciprocal neighbours.
 - ``format_table``: results side by side.
 """
 
+from stgcn_pyg.evaluation.bootstrap import BootstrapResult, bootstrap, format_interval
 from stgcn_pyg.evaluation.chance import chance, chance_for_protocol
+from stgcn_pyg.evaluation.compare import ComparisonResult, compare
 from stgcn_pyg.evaluation.distances import pairwise_distances
 from stgcn_pyg.evaluation.protocols import (
     AGRL,
@@ -22,6 +26,7 @@ from stgcn_pyg.evaluation.protocols import (
     select_gallery,
 )
 from stgcn_pyg.evaluation.ranking import evaluate_features, evaluate_ranking
+from stgcn_pyg.evaluation.rerank import Reranking, rerank, rerank_rows
 from stgcn_pyg.evaluation.result import RankingResult
 from stgcn_pyg.evaluation.tables import format_table
 
@@ -33,15 +38,23 @@ __all__ = [
     "MARS_OFFICIAL",
     "PROTOCOLS",
     "QUERY_FREE",
+    "BootstrapResult",
+    "ComparisonResult",
     "Protocol",
     "RankingResult",
+    "Reranking",
+    "bootstrap",
     "chance",
     "chance_for_protocol",
+    "compare",
     "evaluate_features",
     "evaluate_protocol",
     "evaluate_ranking",
+    "format_interval",
     "format_table",
     "pairwise_distances",
     "protocol",
+    "rerank",
+    "rerank_rows",
     "select_gallery",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -195,7 +196,8 @@ def _products(a: Tensor, b: Tensor) -> Tensor:
 @contextmanager
 def _plain_float32(device: torch.device) -> Iterator[None]:
     """Products in float32 as it is, whatever faster formats the caller has allowed."""
-    backends = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    every: Any = torch.backends
+    backends = (every.cuda.matmul, every.mkldnn.matmul)
     allowed = [backend.fp32_precision for backend in backends]
     for backend in backends:
         backend.fp32_precision = "ieee"

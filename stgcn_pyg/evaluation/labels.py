@@ -64,6 +64,11 @@ class Labels:
             self, query_pids=self.query_pids[queries], query_camids=self.query_camids[queries]
         )
 
+    def gallery_where(self, keep: np.ndarray) -> "Labels":
+        """The same queries with the gallery items where ``keep``, a boolean ``[G]``, is true."""
+        names = ("gallery_pids", "gallery_camids", "listed")
+        return replace(self, **{name: getattr(self, name)[keep] for name in names})
+
     def to(self, device: torch.device) -> "Labels":
         """The same as tensors on a device."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -120,7 +125,7 @@ def _integers(name: str, values: Array) -> np.ndarray:
             f"{name} must be a 1-D array of integers, "
             f"got {array.dtype} of shape {list(array.shape)}"
         )
-    return array.astype(np.int64, copy=False)
+    return np.require(array, np.int64, "W")  # torch takes none that cannot be written to
 
 
 def _check_lengths(side: str, rows: int | None, pids: np.ndarray, camids: np.ndarray) -> None:

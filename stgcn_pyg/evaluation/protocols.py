@@ -14,7 +14,8 @@ import torch
 
 from stgcn_pyg.evaluation.distances import Metric, to_tensor
 from stgcn_pyg.evaluation.labels import JUNK, Array, check_labels, to_numpy
-from stgcn_pyg.evaluation.ranking import rank_features
+from stgcn_pyg.evaluation.ranking import rank_distances, rank_features
+from stgcn_pyg.evaluation.rerank import Reranking, rerank
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
@@ -151,6 +152,7 @@ def evaluate_protocol(
     max_rank: int = 50,
     block_size: int = 512,
     device: torch.device | str | None = None,
+    reranking: Reranking | None = None,
 ) -> RankingResult:
     """CMC and mAP of features under a protocol, whose name the result carries.
 
@@ -162,12 +164,14 @@ def evaluate_protocol(
             :func:`evaluate_ranking`.
         gallery_is_query: as in :func:`select_gallery`.
         metric, max_rank, block_size, device: as in :func:`evaluate_features`.
+        reranking: re-rank by the neighbours that queries and the selected gallery share, with
+            these parameters (:func:`rerank`); None: do not.
 
     Returns:
         A result whose ``num_gallery`` is the size after the selection.
 
     Raises:
-        ValueError: as :func:`evaluate_features` and :func:`select_gallery`.
+        ValueError: as :func:`evaluate_features`, :func:`select_gallery` and :func:`rerank`.
 
     Warns:
         UserWarning: some queries have no match; mAP and CMC are means over the others.
@@ -183,11 +187,18 @@ def evaluate_protocol(
     labels = check_labels(
         query_pids, gallery_pids, query_camids, gallery_camids, len(queries), len(gallery)
     )
-    # The features stay where they are: a copy of those that are kept may take gigabytes.
-    labels = replace(labels, listed=select_gallery(protocol, labels.gallery_pids, gallery_is_query))
+    keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
     ap, same_camera, depth = protocol.ap, protocol.same_camera, protocol.depth
-    result = rank_features(
-        queries, gallery, labels, metric, ap, max_rank, same_camera, depth, block_size
-    )
+    if reranking is not None:
+        kept = gallery[torch.from_numpy(keep).to(gallery.device)]
+        distances = rerank(queries, kept, *reranking, metric, device=device).numpy()
+        labels = labels.gallery_where(keep)
+        result = rank_distances(distances, labels, ap, max_rank, same_camera, depth)
+    else:
+        # The features stay where they are: a copy of those that are kept may take gigabytes.
+        labels = replace(labels, listed=keep)
+        result = rank_features(
+            queries, gallery, labels, metric, ap, max_rank, same_camera, depth, block_size
+        )
     warn_of_unmatched(result)
     return replace(result, protocol=protocol.name)

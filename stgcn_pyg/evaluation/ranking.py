@@ -78,18 +78,32 @@ def evaluate_ranking(
         raise ValueError(f"distances must be [Q, G], got {list(matrix.shape)}")
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, *matrix.shape)
     matrix = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)
+    result = rank_distances(matrix, labels, ap, max_rank, same_camera, depth)
+    warn_of_unmatched(result)
+    return result
+
+
+def rank_distances(
+    matrix: np.ndarray,
+    labels: Labels,
+    ap: AveragePrecision,
+    max_rank: int,
+    same_camera: SameCamera,
+    depth: int | None,
+) -> RankingResult:
+    """:func:`evaluate_ranking` of an array of a float type and of labels that are checked."""
     check_options(ap, same_camera, max_rank, depth)
+    parts = blocks(len(matrix), 64)
+    finite = [np.isfinite(matrix[rows]).all(axis=1) for rows in parts]
+    check_finite("distances", np.concatenate(finite))
 
     def score(rows: slice) -> QueryScores:
-        check_finite("distances", np.isfinite(matrix[rows]).all(axis=1), rows.start)
         some = labels.block(rows)
         return score_queries(GivenDistances(matrix[rows], some), some, ap, same_camera, depth)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the interpreter
-        scores = list(pool.map(score, blocks(len(matrix), 64)))
-    result = summarise(scores, labels, ap, max_rank, same_camera, depth)
-    warn_of_unmatched(result)
-    return result
+        scores = list(pool.map(score, parts))
+    return summarise(scores, labels, ap, max_rank, same_camera, depth)
 
 
 def evaluate_features(

@@ -137,9 +137,9 @@ def warn_of_unmatched(result: RankingResult) -> None:
         )
 
 
-def check_finite(name: str, finite: np.ndarray, first_row: int = 0) -> None:
+def check_finite(name: str, finite: np.ndarray) -> None:
     """Raise a ValueError that counts and names the rows that are not finite."""
-    bad = np.flatnonzero(~finite) + first_row
+    bad = np.flatnonzero(~finite)
     if len(bad):
         raise ValueError(
             f"{name}: {len(bad)} rows are not finite, first at {bad[:5].tolist()}; "
