@@ -6,6 +6,7 @@ Renders a small data set of 256 x 128 JPEGs, then times
 
 files   frames a second and core, decoded by Pillow from JPEG
 pack    the same frames from a pack (`stgcn pack`), memory-mapped
+loader  both again as training gets them: from one worker process, through shared memory
 step    a training step of the preset `small`, its batches read by two worker processes, beside the
         same step on batches that are in memory already
 """
@@ -32,28 +33,52 @@ from stgcn_pyg.data.synthetic import write_benchmark
 from stgcn_pyg.training import STGCNTraining
 
 HEIGHT, WIDTH, FRAMES = 256, 128, 8
+PEOPLE, TRACKLETS = 8, 4  # of a batch
 
 
-def frames_a_second(root: Path, folder: Path, rounds: int) -> dict[str, float]:
-    """From pictures and from a pack, in clips of 8 at random places, on one thread."""
+def frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, float]:
+    """From pictures and from a pack, in batches of clips at random places, on one thread."""
     dataset = load_dataset("mars", root)
-    for _ in write_pack(dataset, folder / "pack", HEIGHT, WIDTH):
-        pass
     sources = {
         "files": FrameFiles(dataset.root, dataset.frames, HEIGHT, WIDTH),
-        "pack": PackedFrames(folder / "pack", dataset.frames, HEIGHT, WIDTH),
+        "pack": PackedFrames(pack, dataset.frames, HEIGHT, WIDTH),
     }
     rng = np.random.default_rng(0)
-    clips = rng.integers(len(dataset.frames), size=(32, FRAMES)).tolist()
+    rows = rng.integers(len(dataset.frames), size=PEOPLE * TRACKLETS * FRAMES).tolist()
 
     def reading(name: str):
-        return lambda: [sources[name].read(clip) for clip in clips]
+        return lambda: sources[name].read(rows)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     times = median_times({name: reading(name) for name in sources}, rounds)
     torch.set_num_threads(threads)
-    return {name: len(clips) * FRAMES / seconds for name, seconds in times.items()}
+    return {name: len(rows) / seconds for name, seconds in times.items()}
+
+
+def loader_frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, float]:
+    """Whole epochs of training batches from one worker, with nothing done to them."""
+    dataset = load_dataset("mars", root)
+    loaders = {
+        name: TrackletDataModule(
+            dataset,
+            FRAMES,
+            HEIGHT,
+            WIDTH,
+            people_per_batch=PEOPLE,
+            tracklets_per_person=TRACKLETS,
+            pack=folder,
+            num_workers=1,
+        ).train_dataloader()
+        for name, folder in (("files", None), ("pack", pack))
+    }
+
+    def epoch(name: str):
+        return lambda: [None for _ in loaders[name]]
+
+    times = median_times({name: epoch(name) for name in loaders}, rounds)
+    frames = PEOPLE * TRACKLETS * FRAMES
+    return {name: len(loaders[name]) * frames / seconds for name, seconds in times.items()}
 
 
 def step_times(root: Path, rounds: int, steps: int, pack: Path | None = None) -> dict[str, float]:
@@ -122,9 +147,19 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_benchmark(folder / "data", train_people=32, test_people=2, frames=(8, 8))
-        rates = frames_a_second(folder / "data", folder, rounds)
+        pack = folder / "pack"
+        for _ in write_pack(load_dataset("mars", folder / "data"), pack, HEIGHT, WIDTH):
+            pass
+        rates = frames_a_second(folder / "data", pack, rounds)
+        loader_rates = loader_frames_a_second(folder / "data", pack, rounds)
         seconds = step_times(folder / "data", max(1, rounds // 3), steps)
-    print({name: round(value, 3) for name, value in (rates | seconds).items()})
+    results = {
+        "frames_a_second": rates,
+        "loader_frames_a_second": loader_rates,
+        "step_seconds": seconds,
+    }
+    for name, values in results.items():
+        print(name, {key: round(value, 3) for key, value in values.items()})
     table = pd.DataFrame(
         [
             ("files, frames a second and core", rates["files"], ">= 1200"),
@@ -134,7 +169,6 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
         columns=["", "value", "bar"],
     )
     print(table.round(3).to_string(index=False))
-    results = {"frames_a_second": rates, "step_seconds": seconds}
     write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
 
 

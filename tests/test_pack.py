@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.data.frames import FrameFiles
+from stgcn_pyg.data import TrackletDataModule, frames, load_dataset
+from stgcn_pyg.data.frames import FrameFiles, read_picture
 from stgcn_pyg.data.pack import PackedFrames, write_pack
 from stgcn_pyg.errors import UserError
 
@@ -137,6 +137,44 @@ def test_a_bad_frame_is_replaced_by_its_nearest_good_neighbour(dataset, tmp_path
         TrackletDataModule(dataset, **OPTIONS, pack=folder, num_workers=0).reader.read(
             tracklet, [2]
         )
+
+
+@pytest.mark.parametrize("on_bad_frame", ["stop", "skip"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_clips_of_a_table_are_those_of_its_tracklets(dataset, tmp_path, on_bad_frame, packed):
+    tracklets = dataset.train.iloc[[4, 1, 4]]
+    bad = dataset.paths(tracklets.iloc[1])[0]
+    if on_bad_frame == "skip":
+        bad.unlink()
+    if packed:
+        pack(dataset, tmp_path / "pack", on_bad_frame=on_bad_frame)
+    reader = TrackletDataModule(
+        dataset,
+        **OPTIONS,
+        on_bad_frame=on_bad_frame,
+        pack=tmp_path / "pack" if packed else None,
+    ).reader
+    indices = np.array([[0, 2, 4], [0, 1, 1], [3, 0, 3]])
+    clips, faults = reader.read(tracklets, indices)
+    assert clips.shape == (3, 3, 64, 32, 3)
+    for i, clip in enumerate(clips):
+        assert torch.equal(clip, reader.read(tracklets.iloc[i], indices[i])[0])
+    assert [str(bad) in fault for fault in faults] == [True] * (on_bad_frame == "skip")
+
+
+def test_a_frame_that_stands_in_a_batch_twice_is_decoded_once(dataset, monkeypatch):
+    read = []
+
+    def counted(path, height, width):
+        read.append(path)
+        return read_picture(path, height, width)
+
+    monkeypatch.setattr(frames, "read_picture", counted)
+    files = FrameFiles(dataset.root, dataset.frames, 64, 32)
+    pictures = files.read([7, 3, 7, 7])
+    assert read == [dataset.root / dataset.frames[row] for row in (7, 3)]
+    assert torch.equal(pictures[[0, 0]], pictures[2:])
+    assert not torch.equal(pictures[0], pictures[1])
 
 
 def test_of_two_neighbours_as_near_the_later_is_taken(dataset):

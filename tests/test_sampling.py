@@ -1,20 +1,22 @@
-"""Which frames make a clip and which tracklets make a batch."""
+"""Which frames make a clip."""
 
-from collections import Counter
-from itertools import pairwise
+from fractions import Fraction
+from itertools import combinations, pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stgcn_pyg.data.sampling import (
-    PKSampler,
+    clips_at_test,
     consecutive_clips,
+    even_frames,
+    random_frames,
     restricted_random,
     spread_clips,
+    strided_frames,
+    training_clip,
 )
-from stgcn_pyg.errors import UserError
 
 lengths = st.integers(1, 200)
 clip_lengths = st.integers(1, 16)
@@ -60,49 +62,71 @@ def test_test_clips_hold_every_frame_once_or_as_filling(num_frames, clip_length)
     assert first == starts
 
 
-def rows(batch):
-    return [draw.row for draw in batch]
+@given(lengths, clip_lengths, st.integers(1, 12), st.integers(0, 1000))
+def test_a_short_tracklet_gives_every_frame_and_repeats_its_last(num_frames, length, stride, seed):
+    for kind in ("restricted", "random", "even", "strided"):
+        frames = training_clip(kind, num_frames, length, stride, np.random.default_rng(seed))
+        assert frames.shape == (length,)
+        if num_frames <= length and kind != "strided":
+            assert frames.tolist() == [min(i, num_frames - 1) for i in range(length)]
+        else:
+            assert len(set(frames.tolist())) == min(length, num_frames)
+        assert (np.diff(frames) >= 0).all()
+        assert frames[0] >= 0
+        assert frames[-1] < num_frames
 
 
-PIDS = [pid for pid in range(10) for _ in range(1 + pid % 5)]
+def test_random_frames_draw_every_set_of_frames_as_often():
+    rng = np.random.default_rng(0)
+    drawn = [tuple(random_frames(6, 3, rng).tolist()) for _ in range(4000)]
+    counts = {frames: drawn.count(frames) for frames in combinations(range(6), 3)}
+    assert sum(counts.values()) == 4000
+    assert all(abs(count - 200) < 60 for count in counts.values()), counts  # 4.4 deviations
 
 
-def test_an_epoch_takes_in_every_person_in_batches_of_p_people_by_k_tracklets():
-    sampler = PKSampler(PIDS, people_per_batch=4, tracklets_per_person=3)
-    batches = list(sampler)
-    assert len(batches) == len(sampler) == 3
-    seen = []
-    for batch in batches:
-        people = [PIDS[row] for row in rows(batch)]
-        assert set(Counter(people).values()) == {3}
-        assert len(set(people)) == 4
-        seen += people
-    assert set(seen) == set(PIDS)
+@given(lengths, clip_lengths)
+def test_even_frames_lie_at_the_middle_of_equal_parts(num_frames, clip_length):
+    frames = even_frames(num_frames, clip_length)
+    if num_frames >= clip_length:
+        part = Fraction(num_frames, clip_length)
+        for t, frame in enumerate(frames.tolist()):
+            assert frame <= (t + Fraction(1, 2)) * part < frame + 1
+        assert np.ptp(np.diff(frames)) <= 1 if clip_length > 1 else True
 
 
-def test_a_persons_tracklets_repeat_only_where_there_are_too_few():
-    for batch in PKSampler(PIDS, people_per_batch=5, tracklets_per_person=4):
-        for pid, drawn in Counter(PIDS[row] for row in rows(batch)).items():
-            distinct = {row for row in rows(batch) if PIDS[row] == pid}
-            assert drawn == 4
-            assert len(distinct) == min(4, PIDS.count(pid))
+@given(lengths, clip_lengths, st.integers(1, 12), st.integers(0, 1000))
+def test_strided_frames_keep_their_stride_where_the_tracklet_is_long_enough(
+    num_frames, clip_length, stride, seed
+):
+    frames = strided_frames(num_frames, clip_length, stride, np.random.default_rng(seed))
+    if num_frames >= clip_length * stride:
+        assert frames.tolist() == list(range(frames[0], frames[-1] + 1, stride))
+    else:
+        rng = np.random.default_rng(seed)
+        assert frames.tolist() == random_frames(num_frames, clip_length, rng).tolist()
 
 
-def test_draws_follow_from_seed_and_epoch_alone():
-    def epoch(seed, number):
-        sampler = PKSampler(PIDS, 4, 3, seed)
-        sampler.set_epoch(number)
-        return list(sampler)
-
-    assert epoch(1, 5) == epoch(1, 5)
-    assert epoch(1, 5) != epoch(1, 6)
-    assert epoch(1, 5) != epoch(2, 5)
-    seeds = [draw.seed for number in (0, 1) for batch in epoch(0, number) for draw in batch]
-    assert len(set(seeds)) == len(seeds)
+def test_every_start_of_a_strided_clip_is_drawn():
+    rng = np.random.default_rng(0)
+    starts = {int(strided_frames(33, 4, 8, rng)[0]) for _ in range(300)}
+    assert starts == set(range(33 - 24))  # the last frame is start + 24
 
 
-def test_batches_without_triplets_are_refused():
-    with pytest.raises(UserError, match="10 people to train on, fewer than people_per_batch=16"):
-        PKSampler(PIDS)
-    with pytest.raises(UserError, match="both must be at least 2"):
-        PKSampler(PIDS, 4, 1)
+def test_kinds_of_test_clips_are_the_functions_that_they_name():
+    for num_frames in (3, 29):
+        spread = spread_clips(num_frames, 8)
+        assert np.array_equal(clips_at_test("all", num_frames, 8), spread)
+        assert np.array_equal(clips_at_test("first", num_frames, 8), spread[:1])
+        even = clips_at_test("even", num_frames, 8)
+        assert even.tolist() == [even_frames(num_frames, 8).tolist()]
+        consecutive = clips_at_test("consecutive", num_frames, 8)
+        assert np.array_equal(consecutive, consecutive_clips(num_frames, 8))
+
+
+def test_restricted_draws_are_those_of_earlier_versions():
+    for seed, frames in (
+        ((0, 0, 0), [2, 5, 8, 11, 15, 18, 21, 25]),
+        ((3, 2, 17), [0, 6, 9, 11, 16, 20, 24, 28]),
+    ):
+        rng = np.random.default_rng(seed)
+        assert training_clip("restricted", 29, 8, 8, rng).tolist() == frames

@@ -1,8 +1,9 @@
 """Clips of tracklets: read whole, or with bad frames replaced."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -16,11 +17,11 @@ class FrameSource(Protocol):
     """Where frames come from: pictures on disk, or a pack."""
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Frames by their rows, ``[T, H, W, 3]`` of uint8; raises UserError at a bad one."""
+        """Frames by their rows, ``[N, H, W, 3]`` of uint8; raises UserError at a bad one."""
 
 
 class ClipReader:
-    """Reads some frames of a tracklet.
+    """Reads some frames of tracklets.
 
     Args:
         source: Where they come from.
@@ -33,18 +34,39 @@ class ClipReader:
         self.on_bad_frame = on_bad_frame
         self._bad: dict[int, str] = {}
 
-    def read(self, tracklet: pd.Series, indices: Iterable[int]) -> tuple[Tensor, list[str]]:
-        """The clip ``[T, H, W, 3]`` of uint8, and what was wrong with frames that were replaced.
+    def read(
+        self, tracklets: pd.Series | pd.DataFrame, indices: Sequence[int] | np.ndarray
+    ) -> tuple[Tensor, list[str]]:
+        """The clip of a tracklet, or the clips of a table of tracklets.
+
+        Args:
+            tracklets: One tracklet, or B rows of them.
+            indices: Of frames in each tracklet, ``[T]`` or ``[B, T]``.
+
+        Returns:
+            ``[T, H, W, 3]`` or ``[B, T, H, W, 3]`` of uint8, and what was wrong with frames that
+            were replaced.
 
         Raises:
-            UserError: A frame is bad; under ``"skip"``, all frames of the tracklet are.
+            UserError: A frame is bad; under ``"skip"``, all frames of its tracklet are.
         """
-        first = int(tracklet["first_frame"])
+        indices = np.asarray(indices)
+        first, length = (
+            np.broadcast_to(np.asarray(tracklets[name])[..., None], indices.shape)
+            for name in ("first_frame", "num_frames")
+        )
+        faults: list[str] = []
         if self.on_bad_frame == "stop":
-            return self.source.read([first + int(i) for i in indices]), []
+            frames = self.source.read((first + indices).ravel().tolist())
+        else:
+            frames, faults = self._read_good(first, length, indices)
+        return frames.unflatten(0, indices.shape), faults
+
+    def _read_good(self, *places: np.ndarray) -> tuple[Tensor, list[str]]:
+        """Frames one by one, each by its tracklet's first row and length and its index in it."""
         frames, faults = [], []
-        for index in map(int, indices):
-            for near in _by_distance(index, int(tracklet["num_frames"])):
+        for first, length, index in zip(*(place.ravel().tolist() for place in places), strict=True):
+            for near in _by_distance(index, length):
                 frame = self._read_one(first + near)
                 if frame is not None:
                     frames.append(frame)

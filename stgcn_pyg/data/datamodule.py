@@ -1,44 +1,24 @@
 """The batches of a data set, for training and for test."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import get_args
 
 import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+import torch.distributed
 from torch.utils.data import DataLoader, Dataset
 
+from stgcn_pyg.data.batches import ClipBatch, EvaluationBatches, TrainingBatches
 from stgcn_pyg.data.clips import ClipReader, OnBadFrame
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.frames import FrameFiles
 from stgcn_pyg.data.pack import PackedFrames
-from stgcn_pyg.data.sampling import (
-    Draw,
-    PKSampler,
-    consecutive_clips,
-    restricted_random,
-    spread_clips,
-)
-from stgcn_pyg.data.transforms import ClipAugmentation, normalize
+from stgcn_pyg.data.pk_sampler import PKSampler
+from stgcn_pyg.data.sampling import TestClips, TrainFrames, clips_at_test
+from stgcn_pyg.data.transforms import Augment, ClipAugmentation, normalize
 from stgcn_pyg.errors import UserError
-
-TestClips = Literal["all", "consecutive", "first"]
-
-
-class ClipBatch(NamedTuple):
-    """A batch of clips."""
-
-    clips: Tensor
-    """``[B, T, 3, H, W]``: uint8 from disk; normalised float on the device."""
-    labels: Tensor
-    """``[B]``: the class of each clip in training, the row of its tracklet at test."""
-    changes: Tensor | None = None
-    """``[B, 11]``: the numbers of the augmentation, in training."""
-    skipped: tuple[str, ...] = ()
-    """What was wrong with frames in whose place others stand."""
 
 
 class TrackletDataModule(L.LightningDataModule):
@@ -51,14 +31,25 @@ class TrackletDataModule(L.LightningDataModule):
         width: Of a picture, in pixels.
         people_per_batch: P.
         tracklets_per_person: K.
+        train_frames: The frames of a training clip. ``"restricted"``: one from each of T chunks;
+            ``"random"``: any T, in the order of time; ``"even"``: evenly spaced, without chance;
+            ``"strided"``: at a fixed stride from a random start.
+        stride: From a frame to the next in a strided clip.
         flip: The probability that a training clip is flipped.
-        shift: The largest shift of a training clip, as a share of its height and width.
+        shift: The largest shift of a training clip, as a share of its height and width: padding
+            with its border, then a random crop.
         zoom: The largest change of size of a training clip, as a share.
         colour: The largest change of each colour's gain in a training clip, as a share.
         erase: The probability that a rectangle of a training clip is erased.
+        brightness: The largest change of a training clip's brightness, as a share.
+        contrast: The largest change of a training clip's contrast, as a share.
+        saturation: The largest change of a training clip's saturation, as a share.
+        augment: ``"clip"``: one random change for all frames of a training clip; ``"frame"``: one
+            for each frame.
         test_clips: ``"all"``: clips spread over the tracklet that together hold every frame;
             ``"consecutive"``: clips of frames in a row; ``"first"``: the first frame of each of
-            T chunks. The embeddings of a tracklet's clips are averaged.
+            T chunks; ``"even"``: T frames evenly spaced. The embeddings of a tracklet's clips are
+            averaged.
         clips_per_test_batch: How many clips a batch holds at test.
         min_frames: The fewest frames that a tracklet may have.
         pack: The folder of the data set's pack, to read frames from instead of the pictures.
@@ -82,11 +73,17 @@ class TrackletDataModule(L.LightningDataModule):
         width: int = 128,
         people_per_batch: int = 16,
         tracklets_per_person: int = 4,
+        train_frames: TrainFrames = "restricted",
+        stride: int = 8,
         flip: float = 0.5,
         shift: float = 0.0,
         zoom: float = 0.0,
         colour: float = 0.0,
         erase: float = 0.0,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        augment: Augment = "clip",
         test_clips: TestClips = "all",
         clips_per_test_batch: int = 32,
         min_frames: int = 2,
@@ -96,11 +93,20 @@ class TrackletDataModule(L.LightningDataModule):
         seed: int = 0,
     ):
         super().__init__()
+        _require_known(
+            train_frames=(train_frames, TrainFrames),
+            augment=(augment, Augment),
+            test_clips=(test_clips, TestClips),
+        )
+        if stride < 1:
+            raise UserError(f"stride={stride} leads nowhere: it must be at least 1")
         _require_length(dataset, min_frames)
         self.dataset = dataset
         self.num_frames = num_frames
         self.height = height
         self.width = width
+        self.train_frames = train_frames
+        self.stride = stride
         self.test_clips = test_clips
         self.clips_per_test_batch = clips_per_test_batch
         self.num_workers = num_workers
@@ -112,7 +118,9 @@ class TrackletDataModule(L.LightningDataModule):
             on_bad_frame,
         )
         self.skipped: set[str] = set()
-        self.augmentation = ClipAugmentation(flip, shift, zoom, colour, erase)
+        self.augmentation = ClipAugmentation(
+            flip, shift, zoom, colour, erase, brightness, contrast, saturation, augment
+        )
         self.sampler = PKSampler(
             dataset.train["pid"].to_list(), people_per_batch, tracklets_per_person, seed
         )
@@ -124,12 +132,27 @@ class TrackletDataModule(L.LightningDataModule):
         return len(self.pids)
 
     def train_dataloader(self) -> DataLoader:
-        """P x K batches; the sampler decides what a batch holds, so the loader does not batch."""
-        return self._loader(_TrainBatches(self), self.sampler)
+        """P x K batches; of each, this process's people where several processes train."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            self.sampler.share(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        batches = TrainingBatches(
+            self.dataset.train,
+            np.searchsorted(self.pids, self.dataset.train["pid"]),
+            self.reader,
+            self.augmentation,
+            self.train_frames,
+            self.num_frames,
+            self.stride,
+        )
+        # The sampler decides what a batch holds, so the loader does not batch.
+        return self._loader(batches, self.sampler)
 
     def clip_dataloader(self, tracklets: pd.DataFrame) -> DataLoader:
         """Every clip of some tracklets; a clip's label is its tracklet's row in the table."""
-        return self._loader(_TestBatches(self, tracklets))
+        clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
+        return self._loader(
+            EvaluationBatches(tracklets, clips, self.reader, self.clips_per_test_batch)
+        )
 
     def _loader(self, batches: Dataset, sampler: PKSampler | None = None) -> DataLoader:
         return DataLoader(
@@ -151,73 +174,13 @@ class TrackletDataModule(L.LightningDataModule):
 
     def clips_of(self, num_frames: int) -> np.ndarray:
         """The clips by which a tracklet is tested, ``[clips, T]``."""
-        if self.test_clips == "consecutive":
-            return consecutive_clips(num_frames, self.num_frames)
-        clips = spread_clips(num_frames, self.num_frames)
-        return clips[:1] if self.test_clips == "first" else clips
+        return clips_at_test(self.test_clips, num_frames, self.num_frames)
 
 
-class _TrainBatches(Dataset):
-    """Gives the batch that a list of draws describes."""
-
-    def __init__(self, data: TrackletDataModule):
-        self.data = data
-        self.classes = np.searchsorted(data.pids, data.dataset.train["pid"])
-
-    def __len__(self) -> int:
-        return len(self.data.sampler)
-
-    def __getitem__(self, draws: list[Draw]) -> ClipBatch:
-        clips, changes, skipped = [], [], []
-        for draw in draws:
-            tracklet = self.data.dataset.train.iloc[draw.row]
-            rng = np.random.default_rng(draw.seed)
-            frames = restricted_random(int(tracklet["num_frames"]), self.data.num_frames, rng)
-            changes.append(self.data.augmentation.draw(rng))
-            clip, faults = self.data.reader.read(tracklet, frames)
-            clips.append(clip)
-            skipped += faults
-        return ClipBatch(
-            _channels_first(clips),
-            torch.from_numpy(self.classes[[draw.row for draw in draws]]),
-            torch.from_numpy(np.stack(changes)),
-            tuple(skipped),
-        )
-
-
-class _TestBatches(Dataset):
-    """All clips of some tracklets in equal batches."""
-
-    def __init__(self, data: TrackletDataModule, tracklets: pd.DataFrame):
-        self.data = data
-        self.tracklets = tracklets
-        self.clips = list(self._clips())
-
-    def _clips(self) -> Iterator[tuple[int, np.ndarray]]:
-        for row, num_frames in enumerate(self.tracklets["num_frames"]):
-            for clip in self.data.clips_of(int(num_frames)):
-                yield row, clip
-
-    def __len__(self) -> int:
-        return -(-len(self.clips) // self.data.clips_per_test_batch)
-
-    def __getitem__(self, index: int) -> ClipBatch:
-        size = self.data.clips_per_test_batch
-        chosen = self.clips[index * size : (index + 1) * size]
-        if not chosen:
-            raise IndexError(index)
-        clips, skipped = [], []
-        for row, indices in chosen:
-            clip, faults = self.data.reader.read(self.tracklets.iloc[row], indices)
-            clips.append(clip)
-            skipped += faults
-        labels = torch.tensor([row for row, _ in chosen])
-        return ClipBatch(_channels_first(clips), labels, skipped=tuple(skipped))
-
-
-def _channels_first(clips: list[Tensor]) -> Tensor:
-    """Clips `[T, H, W, 3]` to `[B, T, 3, H, W]`; bytes stay where they are, for that takes long."""
-    return torch.stack(clips).permute(0, 1, 4, 2, 3)
+def _require_known(**choices: tuple[str, object]) -> None:
+    for name, (value, kinds) in choices.items():
+        if value not in get_args(kinds):
+            raise UserError(f"{name}={value!r} is unknown: use {', '.join(get_args(kinds))}")
 
 
 def _require_length(dataset: TrackletDataset, min_frames: int) -> None:

@@ -29,17 +29,21 @@ class FrameFiles:
         self.width = width
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Some frames, by their rows among all: ``[T, height, width, 3]`` of uint8, RGB.
+        """Some frames, by their rows among all: ``[N, height, width, 3]`` of uint8, RGB.
 
         Raises:
             UserError: One is missing, damaged, or not what its name says.
         """
-        # A repeated frame is read once.
-        pictures = {
-            row: read_picture(self.root / self.frames.iat[row], self.height, self.width)
-            for row in dict.fromkeys(rows)
-        }
-        return torch.from_numpy(np.stack([pictures[row] for row in rows]))
+        pictures = np.empty((len(rows), self.height, self.width, 3), np.uint8)
+        places: dict[int, int] = {}
+        for place, row in enumerate(rows):
+            if row in places:  # a repeated frame is read once
+                pictures[place] = pictures[places[row]]
+            else:
+                path = self.root / self.frames.iat[row]
+                pictures[place] = read_picture(path, self.height, self.width)
+                places[row] = place
+        return torch.from_numpy(pictures)
 
 
 def read_picture(path: Path, height: int, width: int) -> np.ndarray:

@@ -59,7 +59,9 @@ class PackedFrames:
             raise UserError(f"{folder / 'frames.npy'}: holds {self._pixels.shape}, not {shape}")
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Some frames, by their rows among all: ``[T, height, width, 3]`` of uint8, RGB.
+        """Some frames, by their rows among all: ``[N, height, width, 3]`` of uint8, RGB.
+
+        Those of a whole batch at a time come fastest: they are copied once, to where they stay.
 
         Raises:
             UserError: One was bad when it was packed.

@@ -1,18 +1,70 @@
-"""Which frames make a clip, and which tracklets make a batch."""
+"""Which frames of a tracklet make a clip, in training and at test.
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+A tracklet of fewer than T frames repeats its last one.
+"""
+
+from typing import Literal
 
 import numpy as np
-from torch.utils.data import Sampler
 
-from stgcn_pyg.errors import UserError
+TrainFrames = Literal["restricted", "random", "even", "strided"]
+TestClips = Literal["all", "consecutive", "first", "even"]
+
+
+def training_clip(
+    kind: TrainFrames, num_frames: int, clip_length: int, stride: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The frames of a training clip.
+
+    Args:
+        kind: ``"restricted"``, ``"random"``, ``"even"`` or ``"strided"``: the functions below.
+        num_frames: Of the tracklet.
+        clip_length: T.
+        stride: Of ``"strided"``.
+        rng: Draws the frames.
+
+    Returns:
+        Increasing indices of frames, ``[T]``.
+
+    Example:
+        >>> training_clip("even", 8, 4, 8, np.random.default_rng(0))
+        array([1, 3, 5, 7])
+    """
+    if kind == "random":
+        return random_frames(num_frames, clip_length, rng)
+    if kind == "even":
+        return even_frames(num_frames, clip_length)
+    if kind == "strided":
+        return strided_frames(num_frames, clip_length, stride, rng)
+    return restricted_random(num_frames, clip_length, rng)
+
+
+def clips_at_test(kind: TestClips, num_frames: int, clip_length: int) -> np.ndarray:
+    """The clips by which a tracklet is tested.
+
+    Args:
+        kind: ``"all"``: :func:`spread_clips`; ``"first"``: the first of them; ``"consecutive"``:
+            :func:`consecutive_clips`; ``"even"``: one clip, of :func:`even_frames`.
+        num_frames: Of the tracklet.
+        clip_length: T.
+
+    Returns:
+        Indices of frames, ``[clips, T]``.
+
+    Example:
+        >>> clips_at_test("first", 8, 3)
+        array([[0, 2, 5]])
+    """
+    if kind == "consecutive":
+        return consecutive_clips(num_frames, clip_length)
+    if kind == "even":
+        return even_frames(num_frames, clip_length)[None]
+    clips = spread_clips(num_frames, clip_length)
+    return clips[:1] if kind == "first" else clips
 
 
 def restricted_random(num_frames: int, clip_length: int, rng: np.random.Generator) -> np.ndarray:
     """Restricted random sampling (Li et al., CVPR 2018): one frame from each of T equal chunks.
-
-    A tracklet shorter than T repeats its last frame.
 
     Args:
         num_frames: Of the tracklet.
@@ -28,6 +80,67 @@ def restricted_random(num_frames: int, clip_length: int, rng: np.random.Generato
     """
     first, last = _chunks(num_frames, clip_length)
     return rng.integers(first, last)
+
+
+def random_frames(num_frames: int, clip_length: int, rng: np.random.Generator) -> np.ndarray:
+    """T frames from anywhere in the tracklet, none twice, in the order of time.
+
+    Args:
+        num_frames: Of the tracklet.
+        clip_length: T.
+        rng: Draws the frames; every choice of T is as likely.
+
+    Returns:
+        Increasing indices of frames, ``[T]``.
+
+    Example:
+        >>> random_frames(100, 4, np.random.default_rng(0))
+        array([26, 50, 62, 82])
+    """
+    if num_frames < clip_length:
+        return _whole(num_frames, clip_length)
+    return np.sort(rng.choice(num_frames, clip_length, replace=False, shuffle=False))
+
+
+def even_frames(num_frames: int, clip_length: int) -> np.ndarray:
+    """Evenly spaced frames: those at the middle of T equal parts of the tracklet.
+
+    Returns:
+        Increasing indices of frames, ``[T]``: frame ``(2 t + 1) n / (2 T)``, rounded down.
+
+    Example:
+        >>> even_frames(5, 4)
+        array([0, 1, 3, 4])
+    """
+    if num_frames < clip_length:
+        return _whole(num_frames, clip_length)
+    return (2 * np.arange(clip_length) + 1) * num_frames // (2 * clip_length)
+
+
+def strided_frames(
+    num_frames: int, clip_length: int, stride: int, rng: np.random.Generator
+) -> np.ndarray:
+    """T frames at a fixed stride from a random start, as AP3D (Gu et al., ECCV 2020) trains.
+
+    A tracklet of fewer than ``clip_length * stride`` frames gives :func:`random_frames`, as there.
+
+    Args:
+        num_frames: Of the tracklet.
+        clip_length: T.
+        stride: From a frame to the next.
+        rng: Draws the start.
+
+    Returns:
+        Increasing indices of frames, ``[T]``.
+
+    Example:
+        >>> strided_frames(40, 4, 8, np.random.default_rng(0))
+        array([13, 21, 29, 37])
+    """
+    if num_frames < clip_length * stride:
+        return random_frames(num_frames, clip_length, rng)
+    offsets = stride * np.arange(clip_length)
+    return rng.integers(num_frames - offsets[-1]) + offsets
 
 
 def spread_clips(num_frames: int, clip_length: int) -> np.ndarray:
@@ -68,84 +181,12 @@ def consecutive_clips(num_frames: int, clip_length: int) -> np.ndarray:
 def _chunks(num_frames: int, clip_length: int) -> tuple[np.ndarray, np.ndarray]:
     """The first frame of each of T chunks, and the one after its last."""
     if num_frames < clip_length:
-        first = np.minimum(np.arange(clip_length), num_frames - 1)
+        first = _whole(num_frames, clip_length)
         return first, first + 1
     edges = np.arange(clip_length + 1) * num_frames // clip_length
     return edges[:-1], edges[1:]
 
 
-class Draw(NamedTuple):
-    """One tracklet of a batch, and the seed of all that is random about its clip."""
-
-    row: int
-    seed: tuple[int, ...]
-
-
-class PKSampler(Sampler[list[Draw]]):
-    """Batches of P people x K tracklets that take in every person once an epoch.
-
-    The last batch is filled up with people from the epoch's beginning. A person with fewer than
-    K tracklets repeats some. Every draw follows from the seed, the epoch and its place in the
-    epoch, so that any number of workers and a resumed run see the same batches.
-
-    Args:
-        pids: The person of each training tracklet.
-        people_per_batch: P.
-        tracklets_per_person: K.
-        seed: Of every draw.
-
-    Raises:
-        UserError: There are fewer people than P, or P or K is below 2.
-
-    Example:
-        >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], people_per_batch=2, tracklets_per_person=2)
-        >>> [[draw.row for draw in batch] for batch in sampler]
-        [[5, 4, 0, 1], [2, 3, 5, 4]]
-    """
-
-    def __init__(
-        self,
-        pids: Sequence[int],
-        people_per_batch: int = 16,
-        tracklets_per_person: int = 4,
-        seed: int = 0,
-    ):
-        if people_per_batch < 2 or tracklets_per_person < 2:
-            raise UserError(
-                f"batches of {people_per_batch} people x {tracklets_per_person} tracklets have no "
-                f"triplets: both must be at least 2"
-            )
-        labels = np.asarray(pids)
-        self.rows_of = [np.flatnonzero(labels == pid) for pid in np.unique(labels)]
-        if len(self.rows_of) < people_per_batch:
-            raise UserError(
-                f"there are {len(self.rows_of)} people to train on, fewer than "
-                f"people_per_batch={people_per_batch}: lower it"
-            )
-        self.people_per_batch = people_per_batch
-        self.tracklets_per_person = tracklets_per_person
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Moves to another epoch; Lightning calls it."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return -(-len(self.rows_of) // self.people_per_batch)
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.rows_of))
-        people = np.resize(order, len(self) * self.people_per_batch)
-        place = 0
-        for batch in people.reshape(len(self), self.people_per_batch):
-            draws = []
-            for person in batch:
-                for row in self._tracklets(self.rows_of[person], rng):
-                    draws.append(Draw(int(row), (self.seed, self.epoch, place)))
-                    place += 1
-            yield draws
-
-    def _tracklets(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return np.resize(rng.permutation(rows), self.tracklets_per_person)
+def _whole(num_frames: int, clip_length: int) -> np.ndarray:
+    """Every frame, and the last one again up to T."""
+    return np.minimum(np.arange(clip_length), num_frames - 1)

@@ -1,30 +1,44 @@
-"""Augmentation and normalisation of whole clips, on the device, a batch at a time."""
+"""Augmentation and normalisation of whole clips, on the device, a batch at a time.
+
+Where all of a batch changes alike, torchvision does it. Its functions take one factor, rectangle or
+affine map for everything that they are given; here each clip has its own, so those changes are
+written for a batch, and the tests hold them to torchvision's, clip by clip.
+"""
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.transforms.v2 import functional as tv
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+Augment = Literal["clip", "frame"]
+
 
 class ClipAugmentation:
-    """Random changes to a clip, the same for all of its frames.
+    """Random changes, the same for all frames of a clip or other ones for each.
 
     Drawing and applying are apart: a loader's worker draws the numbers of each clip from the
     clip's own seed, and the device applies those of a whole batch at once.
 
     Args:
         flip: The probability of a horizontal flip.
-        shift: The largest shift, as a share of the height and of the width.
+        shift: The largest shift, as a share of the height and of the width: the picture is padded
+            with its border and cropped at a random place, between pixels too.
         zoom: The largest change of size, as a share.
         colour: The largest change of each colour's gain, as a share.
         erase: The probability that a rectangle is erased (Zhong et al., AAAI 2020): 2 to 40 % of
             the area, filled with the mean colour.
+        brightness: The largest change of the brightness, as a share.
+        contrast: The largest change of the contrast to the mean grey of each frame, as a share.
+        saturation: The largest change of the contrast to each pixel's grey, as a share.
+        augment: ``"clip"``: one draw for all frames of a clip; ``"frame"``: one for each.
     """
 
     def __init__(
@@ -34,27 +48,48 @@ class ClipAugmentation:
         zoom: float = 0.0,
         colour: float = 0.0,
         erase: float = 0.0,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        augment: Augment = "clip",
     ):
         self.flip = flip
         self.shift = shift
         self.zoom = zoom
         self.colour = colour
         self.erase = erase
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.augment = augment
 
     @property
     def moves(self) -> bool:
         """Whether pictures are resampled, rather than at most flipped."""
         return self.shift > 0 or self.zoom > 0
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """The numbers of one clip, ``[11]``: flip sign, zoom, shift x and y, the gains of the
-        three colours, and left, top, right, bottom of the erased rectangle as shares.
+    def draw(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
+        """The numbers of one clip of T frames, ``[1 or T, 14]``: a row for all frames or for each.
+
+        A row holds the flip's sign, the zoom, the shift in x and y, the gains of the three
+        colours, left, top, right, bottom of the erased rectangle as shares, and the factors of
+        brightness, contrast and saturation.
         """
+        rows = num_frames if self.augment == "frame" else 1
+        return np.array([self._draw_row(rng) for _ in range(rows)], np.float32)
+
+    def _draw_row(self, rng: np.random.Generator) -> list[float]:
+        # The order of the draws is part of what a seed means: new ones go to the end.
         sign = -1.0 if rng.random() < self.flip else 1.0
         zoom = 1 + rng.uniform(-self.zoom, self.zoom)
         shift = rng.uniform(-self.shift, self.shift, size=2)
         gains = 1 + rng.uniform(-self.colour, self.colour, size=3)
-        return np.array([sign, zoom, *shift, *gains, *self._draw_rectangle(rng)], np.float32)
+        rectangle = self._draw_rectangle(rng)
+        factors = (
+            rng.uniform(max(0.0, 1 - reach), 1 + reach)
+            for reach in (self.brightness, self.contrast, self.saturation)
+        )
+        return [sign, zoom, *shift, *gains, *rectangle, *factors]
 
     def _draw_rectangle(self, rng: np.random.Generator) -> Sequence[float]:
         erased, area = rng.random() < self.erase, rng.uniform(0.02, 0.4)
@@ -68,24 +103,27 @@ class ClipAugmentation:
 
         Args:
             clips: ``[B, T, 3, H, W]``, floating, in [0, 1].
-            numbers: ``[B, 11]``, one row of :meth:`draw` a clip.
+            numbers: ``[B, 1 or T, 14]``, the rows of :meth:`draw` for each clip.
 
         Returns:
             The changed clips, of the same shape.
         """
-        clips = self._move(clips, numbers[:, :4])
-        if self.colour > 0:
-            clips = (clips * numbers[:, None, 4:7, None, None]).clamp(0, 1)
+        # Frames that change each by itself are clips of one frame.
+        rows = numbers.flatten(0, 1)
+        parts = clips.reshape(len(rows), -1, *clips.shape[2:])
+        parts = self._move(parts, rows[:, :4])
+        parts = self._recolour(parts, rows[:, 4:7], rows[:, 11:14])
         if self.erase > 0:
-            inside = _rectangles(numbers[:, 7:11], clips.size(3), clips.size(4))
-            mean = clips.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
-            clips = torch.where(inside[:, None, None], mean, clips)
-        return clips
+            inside = _rectangles(rows[:, 7:11], parts.size(3), parts.size(4))
+            mean = parts.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
+            parts = torch.where(inside[:, None, None], mean, parts)
+        return parts.reshape(clips.shape)
 
     def _move(self, clips: Tensor, numbers: Tensor) -> Tensor:
         sign, zoom, shift_x, shift_y = numbers.unbind(dim=1)
         if not self.moves:
-            return torch.where((sign < 0)[:, None, None, None, None], clips.flip(4), clips)
+            flipped = (sign < 0)[:, None, None, None, None]
+            return torch.where(flipped, tv.horizontal_flip(clips), clips)
         zero = torch.zeros_like(sign)
         affine = torch.stack(
             [
@@ -99,12 +137,23 @@ class ClipAugmentation:
         moved = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
         return moved.unflatten(1, clips.shape[1:3])
 
+    def _recolour(self, clips: Tensor, gains: Tensor, factors: Tensor) -> Tensor:
+        if self.colour > 0:
+            clips = (clips * gains[:, None, :, None, None]).clamp(0, 1)
+        brightness, contrast, saturation = factors[..., None, None, None, None].unbind(dim=1)
+        if self.brightness > 0:
+            clips = (clips * brightness).clamp(0, 1)
+        if self.contrast > 0:
+            mean = tv.rgb_to_grayscale(clips).mean(dim=(2, 3, 4), keepdim=True)  # of each frame
+            clips = torch.lerp(mean, clips, contrast).clamp(0, 1)
+        if self.saturation > 0:
+            clips = torch.lerp(tv.rgb_to_grayscale(clips), clips, saturation).clamp(0, 1)
+        return clips
+
 
 def normalize(clips: Tensor) -> Tensor:
     """Clips in [0, 1] to ImageNet's mean 0 and deviation 1, by colour."""
-    mean = clips.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
-    std = clips.new_tensor(IMAGENET_STD).view(3, 1, 1)
-    return (clips - mean) / std
+    return tv.normalize(clips, list(IMAGENET_MEAN), list(IMAGENET_STD))
 
 
 def _rectangles(edges: Tensor, height: int, width: int) -> Tensor:

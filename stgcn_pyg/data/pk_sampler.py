@@ -1,0 +1,111 @@
+"""Which tracklets make a training batch: P people x K tracklets."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from stgcn_pyg.errors import UserError
+
+
+class Draw(NamedTuple):
+    """One tracklet of a batch, and the seed of all that is random about its clip."""
+
+    row: int
+    seed: tuple[int, ...]
+
+
+class PKSampler(Sampler[list[Draw]]):
+    """Batches of P people x K tracklets that take in every person once an epoch.
+
+    The last batch is filled up with people from the epoch's beginning. A person with fewer than
+    K tracklets repeats some. Every draw follows from the seed, the epoch and its place in the
+    epoch, so that any number of workers and a resumed run see the same batches. So do several
+    processes: each is given its own P / R people of the same batch, and the ranks' parts, one
+    after the other, are the batch of one process.
+
+    Args:
+        pids: The person of each training tracklet.
+        people_per_batch: P, over all processes.
+        tracklets_per_person: K.
+        seed: Of every draw.
+        rank: Of this process among those that share a batch.
+        world_size: R, how many those are.
+
+    Raises:
+        UserError: There are fewer people than P, P or K is below 2, or P cannot be shared.
+
+    Example:
+        >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], people_per_batch=2, tracklets_per_person=2)
+        >>> [[draw.row for draw in batch] for batch in sampler]
+        [[5, 4, 0, 1], [2, 3, 5, 4]]
+    """
+
+    def __init__(
+        self,
+        pids: Sequence[int],
+        people_per_batch: int = 16,
+        tracklets_per_person: int = 4,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        if people_per_batch < 2 or tracklets_per_person < 2:
+            raise UserError(
+                f"batches of {people_per_batch} people x {tracklets_per_person} tracklets have no "
+                f"triplets: both must be at least 2"
+            )
+        labels = np.asarray(pids)
+        self.rows_of = [np.flatnonzero(labels == pid) for pid in np.unique(labels)]
+        if len(self.rows_of) < people_per_batch:
+            raise UserError(
+                f"there are {len(self.rows_of)} people to train on, fewer than "
+                f"people_per_batch={people_per_batch}: lower it"
+            )
+        self.people_per_batch = people_per_batch
+        self.tracklets_per_person = tracklets_per_person
+        self.seed = seed
+        self.epoch = 0
+        self.share(rank, world_size)
+
+    def share(self, rank: int, world_size: int) -> None:
+        """Shares every batch among processes, of which this is one.
+
+        Raises:
+            UserError: P is no multiple of the processes, or leaves each a single person, who has
+                no triplets.
+        """
+        people, rest = divmod(self.people_per_batch, world_size)
+        if rest or people < 2:
+            raise UserError(
+                f"people_per_batch={self.people_per_batch} cannot be shared by {world_size} "
+                f"processes: pass a multiple of {world_size} that gives each at least 2"
+            )
+        self.rank = rank
+        self.world_size = world_size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Moves to another epoch; Lightning calls it."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.rows_of) // self.people_per_batch)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(len(self.rows_of))
+        people = np.resize(order, len(self) * self.people_per_batch)
+        share = self.people_per_batch * self.tracklets_per_person // self.world_size
+        place = 0
+        for batch in people.reshape(len(self), self.people_per_batch):
+            draws = []
+            for person in batch:
+                for row in self._tracklets(self.rows_of[person], rng):
+                    draws.append(Draw(int(row), (self.seed, self.epoch, place)))
+                    place += 1
+            # Every process draws the whole batch: what comes after depends on it.
+            yield draws[self.rank * share : (self.rank + 1) * share]
+
+    def _tracklets(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return np.resize(rng.permutation(rows), self.tracklets_per_person)
