@@ -13,7 +13,8 @@ COMMANDS = {
     "check": "count a data set's tracklets and find its bad files",
     "pack": "decode and resize a data set's frames once",
     "train": "train STGCN on a data set and evaluate it",
-    "evaluate": "evaluate a trained model",
+    "evaluate": "evaluate a trained model, an extraction, or anyone's features",
+    "extract": "write the embeddings of a data set's tracklets",
 }
 
 HELP = """\

@@ -1,7 +1,8 @@
 """The embeddings of tracklets: that of each clip, averaged; and what they score."""
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import nullcontext
+from typing import Literal
 
 import pandas as pd
 import torch
@@ -10,21 +11,20 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
-from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation import (
-    Protocol,
-    RankingResult,
-    chance_for_protocol,
-    evaluate_protocol,
-    protocol,
-    select_gallery,
-)
+from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.progress import bar_options
+from stgcn_pyg.scoring import RankingTask, score_chance, score_features, task_of_tracklets
+
+Parts = Literal["test", "train", "all"]
 
 
 def average_clips(
-    embed: Callable[[ClipBatch], Tensor], loader: DataLoader, num_tracklets: int, title: str
+    embed: Callable[[ClipBatch], Tensor],
+    loader: DataLoader,
+    num_tracklets: int,
+    title: str,
+    bar: tqdm | None = None,
 ) -> Tensor:
     """Embeds clips and averages those of each tracklet.
 
@@ -33,21 +33,29 @@ def average_clips(
         loader: Batches whose labels are rows of tracklets.
         num_tracklets: N.
         title: Of the progress bar.
+        bar: A bar that counts tracklets, to move on in place of one of its own.
 
     Returns:
         ``[N, D]`` of float32, on the CPU.
     """
     total: Tensor | None = None
     counts = torch.zeros(num_tracklets)
-    for batch in tqdm(loader, desc=title, **bar_options()):
-        embeddings = embed(batch).float().cpu()
-        if total is None:
-            total = torch.zeros(num_tracklets, embeddings.size(1))
-        total.index_add_(0, batch.labels.cpu(), embeddings)
-        counts += torch.bincount(batch.labels.cpu(), minlength=num_tracklets)
+    with _bar(num_tracklets, title) if bar is None else nullcontext(bar) as shown:
+        for batch in loader:
+            embeddings = embed(batch).float().cpu()
+            if total is None:
+                total = torch.zeros(num_tracklets, embeddings.size(1))
+            begun = counts.count_nonzero()
+            total.index_add_(0, batch.labels.cpu(), embeddings)
+            counts += torch.bincount(batch.labels.cpu(), minlength=num_tracklets)
+            shown.update(int(counts.count_nonzero() - begun))
     if total is None:
         raise ValueError("there are no clips to embed")
     return total / counts[:, None]
+
+
+def _bar(num_tracklets: int, title: str) -> tqdm:
+    return tqdm(total=num_tracklets, desc=title, unit="tracklet", **bar_options())
 
 
 def embed_tracklets(
@@ -56,10 +64,12 @@ def embed_tracklets(
     tracklets: pd.DataFrame,
     device: torch.device | str = "cpu",
     title: str = "embedding",
+    bar: tqdm | None = None,
 ) -> Tensor:
     """The embedding of each tracklet of a table, ``[N, D]`` of float32, on the CPU.
 
-    The model is in evaluation mode meanwhile, on ``device`` afterwards too.
+    Title and bar are those of :func:`average_clips`. The model is in evaluation mode meanwhile, on
+    ``device`` afterwards too.
     """
     was_training = model.training
     model.to(device).eval()
@@ -69,9 +79,43 @@ def embed_tracklets(
         return model(batch.clips).embedding
 
     with torch.inference_mode():
-        embeddings = average_clips(embed, data.clip_dataloader(tracklets), len(tracklets), title)
+        loader = data.clip_dataloader(tracklets)
+        embeddings = average_clips(embed, loader, len(tracklets), title, bar)
     model.train(was_training)
     return embeddings
+
+
+def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataFrame:
+    """Tracklets of a data set in the order of their numbers, each once, and what they are there.
+
+    Args:
+        dataset: Theirs.
+        parts: ``"test"`` for those of query and gallery, ``"train"``, or ``"all"``.
+
+    Returns:
+        The columns of the data set's tables, ``first_frame_path`` relative to its root, and
+        ``is_query``, ``is_gallery`` and ``is_train``; the index is the tracklet's number.
+    """
+    tables = {"test": [dataset.test()], "train": [dataset.train]}
+    tracklets = pd.concat(tables["train"] + tables["test"] if parts == "all" else tables[parts])
+    tracklets = tracklets.sort_index()
+    numbers = tracklets.index
+    return tracklets.assign(
+        first_frame_path=dataset.frames.to_numpy()[tracklets["first_frame"]],
+        is_query=numbers.isin(dataset.query.index),
+        is_gallery=numbers.isin(dataset.gallery.index),
+        is_train=numbers.isin(dataset.train.index),
+    )
+
+
+def ranking_task(dataset: TrackletDataset) -> RankingTask:
+    """The query and gallery of a data set, in the order of :func:`label_tracklets`.
+
+    Raises:
+        UserError: No query has a match.
+    """
+    title = f"{dataset.name} at {dataset.root}"
+    return task_of_tracklets(title, dataset.protocols, label_tracklets(dataset))
 
 
 def score(
@@ -90,11 +134,10 @@ def score(
     Raises:
         UserError: No query has a match, or an embedding is not finite.
     """
-    query = embeddings[tracklets.index.get_indexer(dataset.query.index)]
-    gallery = embeddings[tracklets.index.get_indexer(dataset.gallery.index)]
-    return _by_protocol(
-        dataset, lambda rule, labels: evaluate_protocol(rule, query, gallery, **labels)
-    )
+    labels = label_tracklets(dataset)
+    rows = tracklets.index.get_indexer(labels.index)
+    query, gallery = (embeddings[rows[labels[is_in]]] for is_in in ("is_query", "is_gallery"))
+    return score_features(ranking_task(dataset), query, gallery)
 
 
 def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
@@ -103,31 +146,4 @@ def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
     Raises:
         UserError: No query has a match.
     """
-    return _by_protocol(dataset, lambda rule, labels: chance_for_protocol(rule, **labels))
-
-
-def _by_protocol(
-    dataset: TrackletDataset, evaluate: Callable[[Protocol, dict[str, Any]], RankingResult]
-) -> dict[str, RankingResult]:
-    labels = {
-        "query_pids": dataset.query["pid"].to_numpy(),
-        "gallery_pids": dataset.gallery["pid"].to_numpy(),
-        "query_camids": dataset.query["camid"].to_numpy(),
-        "gallery_camids": dataset.gallery["camid"].to_numpy(),
-        "gallery_is_query": dataset.gallery_is_query(),
-    }
-    rules = [protocol(name) for name in dataset.protocols]
-    rules = [rule for rule in rules if _has_matches(dataset, rule)]
-    if not rules:
-        raise UserError(f"{dataset.name} at {dataset.root}: no query has a match in another camera")
-    try:
-        return {rule.name: evaluate(rule, labels) for rule in rules}
-    except ValueError as error:
-        raise UserError(f"{dataset.name} at {dataset.root}: {error}") from error
-
-
-def _has_matches(dataset: TrackletDataset, rule: Protocol) -> bool:
-    """Whether any query has a match, as none has in `query-free` if all tracklets are queries."""
-    kept = select_gallery(rule, dataset.gallery["pid"].to_numpy(), dataset.gallery_is_query())
-    pairs = dataset.query.merge(dataset.gallery[kept], on="pid")
-    return bool((pairs["camid_x"] != pairs["camid_y"]).any())
+    return score_chance(ranking_task(dataset))

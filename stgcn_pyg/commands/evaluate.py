@@ -1,78 +1,160 @@
-"""`stgcn evaluate`: CMC and mAP of a trained model under every protocol of a data set."""
+"""`stgcn evaluate`: CMC and mAP of a model, an extraction or arrays, under named protocols."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
 
-from stgcn_pyg.checkpoint import load_checkpoint
-from stgcn_pyg.commands.arguments import Parser, device_for, write_json
-from stgcn_pyg.commands.frames import add_frame_arguments, needs_pictures, tell_skipped
-from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
-from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
+from stgcn_pyg.commands.arguments import Parser, write_json
+from stgcn_pyg.commands.model_arguments import add_model_arguments, refuse_model_arguments
+from stgcn_pyg.commands.per_query import per_query, write_per_query
+from stgcn_pyg.commands.scores import Intervals, Scores, protocols, scores_as_json
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
+from stgcn_pyg.evaluation.result import REPORTED_RANKS
+from stgcn_pyg.scoring import Source, score_chance, score_features, score_intervals
 
-DESCRIPTION = """Evaluates a trained model on the data set of its run, or on another.
+MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
+
+DESCRIPTION = """Evaluates embeddings under every protocol that their data set allows.
+
+They are a trained model's, on the data set of its run or another; an extraction's; or anyone's,
+in an .npz with query_features, gallery_features, query_pids, gallery_pids, query_camids,
+gallery_camids and, optionally, gallery_is_query.
 
 Examples:
-  stgcn evaluate runs/mars --json mars.json
-  stgcn evaluate runs/mars --dataset ward --root data/WARD"""
+  stgcn evaluate runs/mars --rerank --json mars.json --per-query mars.csv
+  stgcn evaluate runs/mars --dataset ward --root data/WARD
+  stgcn evaluate embeddings/mars --protocols mars-official agrl
+  stgcn evaluate features.npz"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    parser = Parser(prog="stgcn evaluate", description=DESCRIPTION)
-    parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")
-    parser.add_argument("--dataset", type=str | None, default=None, help="another data set")
-    parser.add_argument("--root", type=Path | None, default=None, help="the folder that holds it")
-    parser.add_argument("--split", type=NonNegativeInt | None, default=None, help="for WARD")
-    parser.add_argument(
-        "--test_clips",
-        type=Literal["all", "consecutive", "first"] | None,
-        default=None,
-        help="which clips stand for a tracklet; the run's own choice if not given",
-    )
-    parser.add_argument("--num_workers", type=NonNegativeInt, default=2, help="that read pictures")
-    parser.add_argument("--clips_per_batch", type=PositiveInt, default=32, help="to embed at once")
-    add_frame_arguments(parser)
-    parser.add_argument("--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto")
-    parser.add_argument("--json", type=Path | None, default=None, help="write the results here")
-    options = parser.parse_args(arguments)
-
-    model, config = load_checkpoint(options.run)
-    given = {k: v for k in ("dataset", "root", "split") if (v := options[k]) is not None}
-    data = _build_data(config | given, options, model.num_frames)
-    tracklets = data.dataset.test()
-    embeddings = embed_tracklets(model, data, tracklets, device_for(options.accelerator))
-    scores = {
-        "chance": chance_scores(data.dataset),
-        "trained": score(data.dataset, tracklets, embeddings),
+    options = parser().parse_args(arguments)
+    max_rank = max(MAX_RANK, *options.ranks or [MAX_RANK])
+    chosen = _known(options.protocols)
+    source = open_source(options)
+    task = source.task if chosen is None else replace(source.task, protocols=chosen)
+    scores = {"chance": score_chance(task, max_rank)}
+    _require_ranks(options.ranks, scores["chance"])
+    features = source.features()
+    scores[source.method] = score_features(task, *features, max_rank)
+    if options.rerank:
+        parameters = Reranking(options.k1, options.k2, options.lambda_value)
+        scores["re-ranked"] = score_features(task, *features, max_rank, parameters)
+    intervals = {
+        row: score_intervals(task, results, options.ranks or REPORTED_RANKS, options.resamples)
+        for row, results in scores.items()
+        if row != "chance"
     }
-    tell_skipped(data)
-    for name in protocols(scores):
-        print_table(scores, name)
+    show(scores, intervals, options.ranks)
     if options.json is not None:
-        write_json(options.json, scores_as_json(scores))
+        write_json(options.json, scores_as_json(scores, intervals))
+    if options.per_query is not None:
+        write_per_query(options.per_query, per_query(task, scores[source.method]))
     return 0
 
 
-def _build_data(config: dict[str, Any], options: Any, num_frames: int) -> TrackletDataModule:
-    if "dataset" not in config or "root" not in config:
-        raise UserError(f"{options.run}: does not name its data set; pass --dataset and --root")
-    verify = needs_pictures(options.pack, options.on_bad_frame)
-    dataset = load_dataset(config["dataset"], config["root"], config.get("split", 0), verify)
-    settings = dict(config.get("data", {}))
-    settings |= {
-        "num_workers": options.num_workers,
-        "pack": options.pack,
-        "on_bad_frame": options.on_bad_frame,
-        "clips_per_test_batch": options.clips_per_batch,
-        "test_clips": options.test_clips or settings.get("test_clips", "all"),
-        "people_per_batch": 2,  # of training, which does not happen here
-    }
+def parser() -> Parser:
+    """Its arguments."""
+    parser = Parser(prog="stgcn evaluate", description=DESCRIPTION)
+    parser.add_argument(
+        "source",
+        type=Path,
+        help="a run's folder or checkpoint, an extraction's folder, or an .npz",
+    )
+    parser.add_argument(
+        "--protocols",
+        nargs="+",
+        type=str,
+        default=None,
+        help="names of protocols; those of the data set if not given",
+    )
+    parser.add_argument(
+        "--ranks", nargs="+", type=PositiveInt, default=None, help="the k of rank-k to print"
+    )
+    parser.add_argument(
+        "--resamples", type=PositiveInt, default=10_000, help="of the test people, for intervals"
+    )
+    parser.add_argument(
+        "--rerank",
+        type=bool,
+        default=False,
+        nargs="?",
+        const=True,
+        help="also re-rank by k-reciprocal neighbours",
+    )
+    parser.add_argument("--k1", type=PositiveInt, default=20, help="of re-ranking")
+    parser.add_argument("--k2", type=PositiveInt, default=6, help="of re-ranking")
+    parser.add_argument("--lambda_value", type=float, default=0.3, help="of re-ranking")
+    parser.add_argument("--json", type=Path | None, default=None, help="write the results here")
+    parser.add_argument(
+        "--per_query",
+        type=Path | None,
+        default=None,
+        help="write a row a query and protocol here, as CSV",
+    )
+    add_model_arguments(parser)
+    return parser
+
+
+def open_source(options: Namespace) -> Source:
+    """What is to be evaluated, by what lies at its path.
+
+    Raises:
+        UserError: Nothing that can be evaluated does.
+    """
+    path = options.source
+    if path.suffix == ".npz":
+        from stgcn_pyg.feature_arrays import FeatureArrays
+
+        refuse_model_arguments(options, path)
+        return FeatureArrays(path)
+    if (path / "embeddings.json").exists():
+        from stgcn_pyg.embedding_files import StoredEmbeddings
+
+        refuse_model_arguments(options, path)
+        return StoredEmbeddings(path)
+    if not (path / "checkpoint.ckpt" if path.is_dir() else path).is_file():
+        raise UserError(
+            f"{path}: no such checkpoint, extraction or .npz; pass a run's folder, its "
+            "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
+        )
+    from stgcn_pyg.commands.trained_model import TrainedModel  # the others need no model
+
+    return TrainedModel(path, options)
+
+
+def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:
+    """Prints a table a protocol, and below each what the protocol is."""
+    for name in protocols(scores):
+        rows = {row: results[name] for row, results in scores.items()}
+        ends = {row: found[name] for row, found in intervals.items() if name in found}
+        table = format_table(rows, tuple(ranks or REPORTED_RANKS), ends)
+        print(f"\n{table}\n{protocol(name).description}")
+    print(
+        "\nThe intervals cover the choice of the test people, not the seed of the training; how "
+        "they are made is in docs/protocols.md."
+    )
+
+
+def _known(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The protocols that are asked for, each once; they are looked up before anything begins."""
+    if names is None:
+        return None
     try:
-        return TrackletDataModule(dataset, num_frames, **settings)
-    except TypeError as error:
-        raise UserError(f"{options.run}: written by another version ({error})") from error
+        return tuple(dict.fromkeys(protocol(name).name for name in names))
+    except ValueError as error:
+        raise UserError(f"--protocols: {error}") from error
+
+
+def _require_ranks(ranks: Sequence[int] | None, results: dict[str, RankingResult]) -> None:
+    for name, result in results.items():
+        if ranks is not None and max(ranks) > result.num_gallery:
+            raise UserError(
+                f"--ranks {max(ranks)}: {name} has only {result.num_gallery:,} in the gallery; "
+                "pass lower ones"
+            )

@@ -1,10 +1,12 @@
 """What the commands share about reading frames: from where, and what happens at a bad one."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stgcn_pyg.commands.arguments import Parser
-from stgcn_pyg.data import TrackletDataModule
+
+if TYPE_CHECKING:
+    from stgcn_pyg.data import TrackletDataModule
 
 
 def add_frame_arguments(parser: Parser) -> None:
@@ -25,7 +27,7 @@ def needs_pictures(pack: Path | None, on_bad_frame: str) -> bool:
     return pack is None and on_bad_frame == "stop"
 
 
-def tell_skipped(data: TrackletDataModule, show: int = 3) -> None:
+def tell_skipped(data: "TrackletDataModule", show: int = 3) -> None:
     """Says how many bad pictures were passed over, and names some."""
     if data.skipped:
         faults = sorted(data.skipped)

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stgcn_pyg.evaluation import RankingResult, format_table
+from stgcn_pyg.evaluation import BootstrapResult, RankingResult, format_table
 
 Scores = Mapping[str, Mapping[str, RankingResult]]
 """By method, by protocol."""
+
+Intervals = Mapping[str, Mapping[str, BootstrapResult]]
+"""The same; not every method has them."""
 
 
 def print_table(scores: Scores, protocol: str) -> None:
@@ -14,11 +17,15 @@ def print_table(scores: Scores, protocol: str) -> None:
     print("\n" + format_table({row: results[protocol] for row, results in scores.items()}))
 
 
-def scores_as_json(scores: Scores) -> dict[str, Any]:
+def scores_as_json(scores: Scores, intervals: Intervals | None = None) -> dict[str, Any]:
     """By protocol, by row."""
-    return {
+    content = {
         p: {row: results[p].to_dict() for row, results in scores.items()} for p in protocols(scores)
     }
+    for row, by_protocol in (intervals or {}).items():
+        for p, interval in by_protocol.items():
+            content[p][row]["intervals"] = interval.to_dict()
+    return content
 
 
 def protocols(scores: Scores) -> list[str]:

@@ -1,0 +1,52 @@
+"""What each query scores under each protocol, as a table to keep."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import RankingResult
+from stgcn_pyg.scoring import RankingTask
+
+
+def per_query(task: RankingTask, results: Mapping[str, RankingResult]) -> pd.DataFrame:
+    """A row a query and protocol, in that the protocols follow each other.
+
+    Args:
+        task: What was evaluated.
+        results: By the name of the protocol.
+
+    Returns:
+        ``protocol``, ``tracklet`` (its number), ``pid``, ``camid``, ``num_matches``,
+        ``average_precision`` and ``first_match_rank``. The last two are NaN where the query has no
+        match; the rank is infinite where the protocol cut the list before the first match.
+    """
+    tables = [
+        pd.DataFrame(
+            {
+                "protocol": name,
+                "tracklet": task.query_tracklets,
+                "pid": task.query_pids,
+                "camid": task.query_camids,
+                "num_matches": task.count_matches(name),
+                "average_precision": result.average_precision,
+                "first_match_rank": result.first_match_rank,
+            }
+        )
+        for name, result in results.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def write_per_query(path: Path, table: pd.DataFrame) -> None:
+    """Writes that table as CSV, its folder too; what is NaN is left empty.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path, index=False)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,95 @@
+"""A run's model and the data set that it is to embed."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jsonargparse import Namespace
+from torch import Tensor
+
+from stgcn_pyg.checkpoint import load_checkpoint
+from stgcn_pyg.commands.arguments import device_for
+from stgcn_pyg.commands.frames import needs_pictures, tell_skipped
+from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.embedding import embed_tracklets, label_tracklets, ranking_task
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.training import checkpoint_path
+
+
+class TrainedModel:
+    """A checkpoint's model beside the data set of its run, or another.
+
+    Args:
+        run: A run's folder, or a checkpoint.
+        options: Those of ``add_model_arguments``.
+
+    Attributes:
+        model: The model.
+        data: The data set and its clips.
+        config: The run's configuration, with the data set that is taken.
+        device: Where to embed.
+
+    Raises:
+        UserError: There is no such checkpoint or data set.
+    """
+
+    method = "trained"
+
+    def __init__(self, run: Path, options: Namespace):
+        self.device = device_for(options.accelerator)
+        self.model, config = load_checkpoint(run)
+        given = {k: v for k in ("dataset", "root", "split") if (v := options[k]) is not None}
+        self.config = config | given
+        if "dataset" not in self.config or "root" not in self.config:
+            raise UserError(f"{run}: does not name its data set; pass --dataset and --root")
+        self.data = _build_data(run, self.config, options, self.model.num_frames)
+
+    @property
+    def task(self) -> RankingTask:
+        """The data set's query and gallery.
+
+        Raises:
+            UserError: No query has a match.
+        """
+        return ranking_task(self.data.dataset)
+
+    def features(self) -> tuple[Tensor, Tensor]:
+        """Embeds query and gallery, and tells of pictures that were passed over."""
+        tracklets = label_tracklets(self.data.dataset)
+        embeddings = embed_tracklets(self.model, self.data, tracklets, self.device)
+        tell_skipped(self.data)
+        query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
+        return embeddings[query], embeddings[gallery]
+
+
+def checkpoint_sha256(run: Path) -> str:
+    """The digest of a run's checkpoint.
+
+    Args:
+        run: The run's folder, or the checkpoint.
+    """
+    path = checkpoint_path(run) if run.is_dir() else run
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _build_data(
+    run: Path, config: dict[str, Any], options: Namespace, num_frames: int
+) -> TrackletDataModule:
+    verify = needs_pictures(options.pack, options.on_bad_frame)
+    dataset = load_dataset(config["dataset"], config["root"], config.get("split", 0), verify)
+    settings = dict(config.get("data", {}))
+    settings |= {
+        "num_workers": options.num_workers,
+        "pack": options.pack,
+        "on_bad_frame": options.on_bad_frame,
+        "clips_per_test_batch": options.clips_per_batch,
+        "test_clips": options.test_clips or settings.get("test_clips", "all"),
+        "people_per_batch": 2,  # of training, which does not happen here
+    }
+    try:
+        return TrackletDataModule(dataset, num_frames, **settings)
+    except TypeError as error:
+        raise UserError(f"{run}: written by another version ({error})") from error

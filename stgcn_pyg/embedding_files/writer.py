@@ -1,0 +1,83 @@
+"""Writing an extraction, from where it is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.embedding_files.description import (
+    NAME,
+    Description,
+    num_shards,
+    read_description,
+    require_same,
+    shard_rows,
+)
+from stgcn_pyg.embedding_files.shards import PART, encode_shard, paths, read_shard, write_aside
+from stgcn_pyg.errors import UserError
+
+
+class EmbeddingWriter:
+    """Makes an extraction's folder, or finds the same extraction in it.
+
+    Args:
+        folder: Where it is or will be.
+        description: What :func:`describe` gives.
+        tracklets: Those that it describes.
+
+    Raises:
+        UserError: The folder holds another extraction or something else, or cannot be made.
+    """
+
+    def __init__(self, folder: Path, description: Description, tracklets: pd.DataFrame):
+        self.folder = folder
+        self.description = description
+        self.tracklets = tracklets
+        path = folder / NAME
+        if path.is_file():
+            require_same(folder, read_description(folder), description)
+            return
+        if folder.exists() and not _is_empty(folder):
+            raise UserError(
+                f"{folder}: holds something that is no extraction; choose another folder"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be made ({error.strerror})") from error
+        write_aside(path, (json.dumps(description, indent=2) + "\n").encode())
+
+    def missing(self) -> list[int]:
+        """The shards that are not there, or not whole, or not of this extraction."""
+        return [shard for shard in range(num_shards(self.description)) if not self._is_there(shard)]
+
+    def rows(self, shard: int) -> pd.DataFrame:
+        """A shard's tracklets."""
+        return self.tracklets.iloc[shard_rows(self.description, shard)]
+
+    def write(self, shard: int, embeddings: np.ndarray) -> None:
+        """Writes a shard's embeddings ``[n, D]``, in the order of its rows, with their labels.
+
+        Raises:
+            UserError: The disk is full or the like; the shard then counts as missing.
+        """
+        contents = encode_shard(self.description, shard, self.rows(shard), embeddings)
+        for path, content in zip(paths(self.folder, shard), contents, strict=True):
+            write_aside(path, content)  # it is there when the second is
+
+    def _is_there(self, shard: int) -> bool:
+        try:
+            _, embeddings = read_shard(self.folder, self.description, shard)
+        except UserError:
+            return False
+        contents = encode_shard(self.description, shard, self.rows(shard), embeddings)
+        return all(
+            path.read_bytes() == content
+            for path, content in zip(paths(self.folder, shard), contents, strict=True)
+        )
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether there is nothing, or only what a writer left that was killed at once."""
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {NAME + PART}

@@ -1,0 +1,99 @@
+"""Anyone's features and labels in one ``.npz``."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.scoring import RankingTask
+
+ARRAYS = (
+    "query_features",
+    "gallery_features",
+    "query_pids",
+    "gallery_pids",
+    "query_camids",
+    "gallery_camids",
+)
+OPTIONAL = "gallery_is_query"
+DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class FeatureArrays:
+    """Features ``[Q, D]`` and ``[G, D]`` with their labels, from a file of NumPy's.
+
+    The labels may be scored under ``mars-official`` and ``full-gallery``, and under ``query-free``
+    where the file says which of the gallery are queries.
+
+    Args:
+        path: An ``.npz`` with ``query_features``, ``gallery_features``, ``query_pids``,
+            ``gallery_pids``, ``query_camids``, ``gallery_camids`` and, optionally,
+            ``gallery_is_query``, as for :func:`stgcn_pyg.evaluation.evaluate_protocol`.
+
+    Raises:
+        UserError: It is missing, damaged, lacks an array, or holds pickled objects, which are
+            never loaded.
+
+    Example:
+        >>> file = Path(getfixture("tmp_path")) / "features.npz"
+        >>> np.savez(file, query_features=[[0.0]], query_pids=[4], query_camids=[1],
+        ...          gallery_features=[[0.1], [0.2]], gallery_pids=[4, 0], gallery_camids=[2, 2])
+        >>> FeatureArrays(file).task.protocols
+        ('mars-official', 'full-gallery')
+    """
+
+    method = "features"
+
+    def __init__(self, path: Path):
+        self.arrays = arrays = _read(path)
+        for name in ("query_features", "gallery_features"):
+            if arrays[name].ndim != 2:
+                raise UserError(
+                    f"{path}: {name} must be [tracklets, D], got {list(arrays[name].shape)}"
+                )
+        is_query = arrays.get(OPTIONAL)
+        protocols: tuple[str, ...] = ("mars-official", "full-gallery")
+        # Without a tracklet that is no query, there is nothing to rank under query-free.
+        if is_query is not None and not is_query.all():
+            protocols = (*protocols, "query-free")
+        labels = {name: arrays[name] for name in ARRAYS[2:]}
+        rows = np.arange(len(arrays["query_features"]))
+        self.task = RankingTask(
+            str(path), protocols, **labels, gallery_is_query=is_query, query_tracklets=rows
+        )
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of queries and gallery."""
+        return self.arrays["query_features"], self.arrays["gallery_features"]
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        # Opened here: np.load leaves the file of a damaged zip open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            missing = [name for name in ARRAYS if name not in file]
+            if missing:
+                raise UserError(
+                    f"{path}: lacks the arrays {', '.join(missing)} (it has: "
+                    f"{', '.join(file.files) or 'none'})"
+                )
+            return {name: _array(path, file, name) for name in (*ARRAYS, OPTIONAL) if name in file}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file: pass one that numpy.savez wrote") from error
+    except (*DAMAGE, TypeError) as error:  # the latter of a lone array, which opens no file
+        raise UserError(f"{path}: damaged, or not written by numpy.savez") from error
+
+
+def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
+    try:
+        return file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise UserError(
+            f"{path}: {name} holds pickled objects, which could run code and are never loaded: "
+            f"save numbers"
+        ) from error

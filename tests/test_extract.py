@@ -1,0 +1,390 @@
+"""`stgcn extract`: embeddings in files, also if it is killed."""
+
+import itertools
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import MarsTree
+from pyarrow import parquet
+from safetensors.numpy import load_file
+from scipy.io import savemat
+from tiny_run import write_run
+
+from stgcn_pyg.cli import main
+from stgcn_pyg.commands.evaluate import parser
+from stgcn_pyg.commands.trained_model import TrainedModel
+from stgcn_pyg.data import load_dataset
+from stgcn_pyg.embedding import embed_tracklets
+from stgcn_pyg.models import STGCN
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """As in the processes that are forked below: the last bits may hang on it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("extract")
+    return write_run(folder / "run", MarsTree(folder / "mars").write())
+
+
+@pytest.fixture
+def root(run):
+    return run.parent / "mars"
+
+
+@pytest.fixture(scope="module")
+def extracted(run):
+    """An extraction in shards of 2, 2 and 2 tracklets; not to be altered."""
+    output = run.parent / "extracted"
+    assert main(command(run, output)) == 0
+    return output
+
+
+@pytest.fixture
+def copy(extracted, tmp_path):
+    """The same, to be bent."""
+    return Path(shutil.copytree(extracted, tmp_path / "copy"))
+
+
+def command(run, output, *more):
+    fixed = ["--num-workers=0", "--clips-per-batch=3", "--shard-size=2"]
+    return ["extract", str(run), str(output), *fixed, *more]
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def error_line(capsys):
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def last_line(capsys):
+    """Of an error that comes after a progress bar has begun."""
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def read(folder):
+    """The shards as anyone reads them."""
+    embeddings = [load_file(path)["embedding"] for path in sorted(folder.glob("*.safetensors"))]
+    tables = [pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
+    return np.concatenate(embeddings), pd.concat(tables, ignore_index=True)
+
+
+def test_the_help_has_an_example(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["extract", "--help"])
+    assert left.value.code == 0
+    assert "stgcn extract runs/mars embeddings/mars" in capsys.readouterr().out
+
+
+def embed(run, table):
+    """The embeddings of a table of the data set, all at once, by the function of evaluation."""
+    trained = TrainedModel(run, parser().parse_args([str(run), "--num-workers=0"]))
+    tracklets = getattr(trained.data.dataset, table)
+    return embed_tracklets(trained.model, trained.data, tracklets, "cpu").numpy()
+
+
+def test_the_shards_hold_the_embeddings_that_evaluation_ranks(run, extracted):
+    embeddings, table = read(extracted)
+    files = {f"0000{shard}.{end}" for shard in range(3) for end in ("safetensors", "parquet")}
+    assert set(contents(extracted)) == {"embeddings.json", *files}
+    assert embeddings.dtype == np.float32
+    expected = embed(run, "gallery")
+    np.testing.assert_allclose(embeddings, expected, rtol=0, atol=1e-6)
+    assert len(np.unique(expected.round(4), axis=0)) == len(table)  # so that an order is seen
+
+
+def test_the_tables_hold_each_tracklets_labels(root, extracted):
+    dataset = load_dataset("mars", root)
+    _, table = read(extracted)
+    assert table["tracklet"].tolist() == [8, 9, 10, 11, 12, 13]
+    for row in table.itertuples():
+        tracklet = dataset.gallery.loc[row.tracklet]
+        assert (row.pid, row.camid, row.num_frames) == tuple(
+            tracklet[["pid", "camid", "num_frames"]]
+        )
+        assert root / row.first_frame_path == dataset.paths(tracklet)[0]
+        assert (row.is_query, row.is_gallery, row.is_train) == (
+            row.tracklet in (10, 11),
+            True,
+            False,
+        )
+
+
+def test_the_description_tells_what_they_are(run, root, extracted):
+    told = json.loads((extracted / "embeddings.json").read_text())
+    assert told["dataset"] == "mars"
+    assert told["root"] == str(root)
+    assert told["protocols"] == ["mars-official", "full-gallery", "query-free"]
+    assert (told["parts"], told["test_clips"], told["split"]) == ("test", "all", 0)
+    assert (told["num_tracklets"], told["width"], told["shard_size"]) == (6, 512 + 32, 2)
+    assert len(told["checkpoint_sha256"]) == len(told["key"]) == 64
+
+
+def test_parts_choose_the_tracklets(run, tmp_path):
+    for parts, numbers in (("train", range(8)), ("all", range(14))):
+        output = tmp_path / parts
+        assert main(command(run, output, f"--parts={parts}", "--shard-size=5")) == 0
+        embeddings, table = read(output)
+        assert table["tracklet"].tolist() == list(numbers)
+        assert table["is_train"].tolist() == [number < 8 for number in numbers]
+        assert len(embeddings) == len(table)
+    train, _ = read(tmp_path / "train")
+    np.testing.assert_allclose(embeddings[:8], train, rtol=0, atol=1e-6)
+
+
+def killed(run_command, call):
+    """Whether the command, in a process of its own, was killed at its n-th step.
+
+    A step is a batch through the network, or a file's way to the disk and to its name.
+    """
+    process = os.fork()
+    if process == 0:
+        torch.set_num_threads(1)
+        steps = itertools.count(1)
+
+        def deadly(step):
+            def at_last(*arguments):
+                if next(steps) == call:
+                    if step is fsync and os.path.isfile(f"/proc/self/fd/{arguments[0]}"):
+                        os.ftruncate(arguments[0], os.fstat(arguments[0]).st_size // 2)
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return step(*arguments)
+
+            return at_last
+
+        fsync = os.fsync
+        os.fsync = deadly(os.fsync)
+        Path.replace = deadly(Path.replace)
+        STGCN.forward = deadly(STGCN.forward)
+        os._exit(main(run_command))
+    _, status = os.waitpid(process, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bytes(run, extracted, tmp_path):
+    output, shards = tmp_path / "killed", []
+    # Steps: 3 for embeddings.json; then, for each shard, 2 batches and 3 for each of its files.
+    for call in (1, 5, 3, 6, 8, 2, 14):
+        assert killed(command(run, output), call)
+        shards.append(len(list(output.glob("*.parquet"))))
+    assert shards == [0, 0, 0, 0, 1, 1, 2]
+    assert not killed(command(run, output), None)
+    assert contents(output) == contents(extracted)
+
+
+def test_what_is_there_is_not_embedded_again(run, extracted, copy, capsys, monkeypatch):
+    (copy / "00001.parquet").unlink()
+    assert main(command(run, copy)) == 0
+    captured = capsys.readouterr()
+    assert f"{copy}: 4 of 6 tracklets are there already" in captured.out
+    assert "| 4/6 [" in captured.err  # the bar begins there, and ends
+    assert "| 6/6 [" in captured.err
+    assert contents(copy) == contents(extracted)
+    monkeypatch.setattr(STGCN, "forward", None)
+    assert main(command(run, copy)) == 0
+    assert contents(copy) == contents(extracted)
+
+
+@pytest.mark.parametrize("end", ["safetensors", "parquet"])
+def test_a_shard_that_is_not_whole_or_not_its_own_is_written_anew(run, extracted, copy, end):
+    half, flipped, exchanged = (copy / f"0000{shard}.{end}" for shard in range(3))
+    exchanged.write_bytes(flipped.read_bytes())
+    half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    assert main(command(run, copy)) == 0
+    assert contents(copy) == contents(extracted)
+
+
+def test_a_shard_of_another_extraction_is_written_anew(run, extracted, copy):
+    key = json.loads((copy / "embeddings.json").read_text())["key"].encode()
+    for path in (copy / "00000.safetensors", copy / "00001.parquet"):
+        path.write_bytes(path.read_bytes().replace(key, key[::-1]))
+    assert main(command(run, copy)) == 0
+    assert contents(copy) == contents(extracted)
+
+
+def test_shards_that_have_changed_places_are_found_at_evaluation(copy, capsys):
+    for end in ("safetensors", "parquet"):
+        first, second = copy / f"00000.{end}", copy / f"00001.{end}"
+        first.rename(copy / "third")
+        second.rename(first)
+        (copy / "third").rename(second)
+    assert main(["evaluate", str(copy)]) == 2
+    assert error_line(capsys) == (
+        f"stgcn evaluate: error: {copy / '00000.parquet'}: is shard 1, not 0: run the same "
+        "`stgcn extract` again, which writes it anew"
+    )
+
+
+def test_labels_that_were_changed_are_found_at_evaluation(copy, capsys):
+    path = copy / "00001.parquet"
+    table = parquet.read_table(path)
+    pids = table.column_names.index("pid")
+    parquet.write_table(table.set_column(pids, "pid", [[1, 1]]), path)
+    assert main(["evaluate", str(copy)]) == 2
+    assert error_line(capsys) == (
+        f"stgcn evaluate: error: {copy}: its tracklets are not those that embeddings.json tells: "
+        "run the same `stgcn extract` again, which writes them anew"
+    )
+
+
+def test_another_extraction_is_refused_with_the_difference(run, root, copy, tmp_path, capsys):
+    before = contents(copy)
+    other = write_run(tmp_path / "other", root, seed=1)
+    for another, words in (
+        (command(run, copy, "--test-clips=first"), "test_clips is all there, first here"),
+        (command(run, copy, "--shard-size=3"), "shard_size is 2 there, 3 here"),
+        (command(run, copy, "--parts=all"), "parts is test there, all here"),
+        (command(other, copy), "checkpoint_sha256 is "),
+    ):
+        assert main(another) == 2
+        line = error_line(capsys)
+        assert line.startswith(f"stgcn extract: error: {copy}: holds another extraction ({words}")
+        assert line.endswith(" here); choose another folder")
+    assert contents(copy) == before
+
+
+def test_the_same_data_set_with_other_queries_is_another(run, root, copy, capsys):
+    queries = root / "info" / "query_IDX.mat"
+    before = queries.read_bytes()
+    savemat(queries, {"query_IDX": np.array([[3, 5]])})
+    try:
+        assert main(command(run, copy)) == 2
+    finally:
+        queries.write_bytes(before)
+    assert "holds another extraction (tracklets_sha256 is " in error_line(capsys)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(run, tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("precious")
+    for output in (tmp_path, tmp_path / "thesis.txt"):
+        assert main(command(run, output)) == 2
+        assert error_line(capsys) == (
+            f"stgcn extract: error: {output}: holds something that is no extraction; choose "
+            "another folder"
+        )
+    assert contents(tmp_path) == {"thesis.txt": b"precious"}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "damaged"),
+        ('{"format": 0}', "of another version than 1"),
+        (None, "altered since it was written"),
+    ],
+)
+def test_a_damaged_description_is_told(run, copy, content, words, capsys):
+    path = copy / "embeddings.json"
+    path.write_text(content or path.read_text().replace('"width": 544', '"width": 545'))
+    assert main(["evaluate", str(copy)]) == 2
+    line = f"error: {path}: {words}: extract into a new folder"
+    assert error_line(capsys) == f"stgcn evaluate: {line}"
+    if words == "damaged":
+        assert main(command(run, copy)) == 2
+        assert error_line(capsys) == f"stgcn extract: {line}"
+
+
+@contextmanager
+def largest_file(size):
+    """No file may grow beyond so many bytes; as on a full disk, the write itself fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("size", "written"), [(100, set()), (2000, {"embeddings.json"})])
+def test_a_full_disk_is_told_in_one_line_and_nothing_half_written_stays(
+    run, extracted, tmp_path, size, written, capsys
+):
+    output = tmp_path / "full"
+    with largest_file(size):
+        assert main(command(run, output)) == 2
+    name = "00000.safetensors" if written else "embeddings.json"
+    assert last_line(capsys) == (
+        f"stgcn extract: error: {output / name}: cannot be written (File too large): mend that and "
+        "run the same command again, which goes on here"
+    )
+    assert set(contents(output)) == written
+    if written:
+        assert main(command(run, output)) == 0
+        assert contents(output) == contents(extracted)
+
+
+def test_a_bad_picture_stops_it_and_what_was_written_before_stays(
+    run, extracted, root, tmp_path, capsys
+):
+    (bad,) = root.rglob("0003C1T0001F002.jpg")
+    content = bad.read_bytes()
+    bad.write_bytes(content[:300])
+    try:
+        assert main(command(run, tmp_path / "output")) == 2
+    finally:
+        bad.write_bytes(content)
+    assert last_line(capsys) == (
+        f"stgcn extract: error: {bad}: truncated or no picture; `stgcn check` finds all that are "
+        "bad"
+    )
+    written = contents(tmp_path / "output")
+    assert set(written) == {"embeddings.json", "00000.safetensors", "00000.parquet"}
+    assert written.items() <= contents(extracted).items()
+
+
+def test_a_missing_model_is_told_and_nothing_is_written(tmp_path, capsys):
+    assert main(command(tmp_path / "absent", tmp_path / "output")) == 2
+    assert error_line(capsys) == (
+        f"stgcn extract: error: {tmp_path / 'absent'}: no such checkpoint; pass a run's folder or "
+        "its checkpoint.ckpt"
+    )
+    assert not (tmp_path / "output").exists()
+
+
+def test_the_page_about_embeddings_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "embeddings.md").read_text()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "tiny").symlink_to(run)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for language, block in re.findall(r"^```(sh|python)\n(.*?)^```", page, re.DOTALL | re.M):
+        if language == "python":
+            exec(block, names)
+            continue
+        for line in block.splitlines():
+            assert main(line.removeprefix("stgcn ").split()) == 0
+    scores = json.loads(Path("scores.json").read_text())
+    assert list(scores) == ["mars-official", "agrl"]
+    assert Path("queries.csv").read_text().count("\n") == 1 + 2 * 2
+    assert set(names["tracklets"].columns) == set(re.findall(r"`(\w+)`", columns_of(page)))
+    told = json.loads(Path("embeddings/tiny/embeddings.json").read_text())
+    assert all(f"`{name}`" in page for name in told)
+
+
+def columns_of(page):
+    """The first column of the table of columns."""
+    table = page.split("| column | type | what |")[1].split("\n\n")[0]
+    return "".join(row.split("|")[1] for row in table.splitlines()[2:])

@@ -1,0 +1,26 @@
+"""A run's folder with a small network of random weights, as training leaves it, in no time."""
+
+import torch
+
+from stgcn_pyg.checkpoint import KEY, describe
+from stgcn_pyg.models import STGCN
+
+
+def write_run(folder, root, seed=0):
+    """Writes the checkpoint of a run on the data set in MARS's layout at `root`."""
+    torch.manual_seed(seed)
+    model = STGCN(
+        4,
+        num_frames=2,
+        backbone="resnet18",
+        weights=None,
+        branches=("global", "spatial"),
+        spatial_channels=16,
+        spatial_patches=2,
+    )
+    data = {"height": 32, "width": 16, "tracklets_per_person": 2}
+    config = {"dataset": "mars", "root": str(root), "split": 0, "data": data}
+    weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    folder.mkdir(parents=True)
+    torch.save({KEY: describe(model, config), "state_dict": weights}, folder / "checkpoint.ckpt")
+    return folder
