@@ -4,8 +4,9 @@ from colorsys import hsv_to_rgb
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
 
+from stgcn_pyg.data.synthetic.cameras import Camera, recorded_image
+from stgcn_pyg.data.synthetic.clothes import Colour
 from stgcn_pyg.data.synthetic.streams import Stream, generator
 
 HEIGHT, WIDTH = 320, 960
@@ -14,74 +15,112 @@ GROUND = 270
 """The row that people stand on."""
 
 
-def _colour(rng: np.random.Generator, contrast: float) -> tuple[int, int, int]:
-    """A colour that strays from mid grey by at most `contrast`."""
-    value = 0.55 + contrast * rng.uniform(-0.45, 0.45)
-    rgb = hsv_to_rgb(rng.uniform(0, 1), 0.8 * contrast * rng.beta(1.0, 2.5), value)
-    red, green, blue = (round(255 * channel) for channel in rgb)
-    return red, green, blue
-
-
 @lru_cache(maxsize=16)
-def random_background(seed: int, camera: int, clutter: float) -> np.ndarray:
-    """The scene behind one camera.
+def random_background(seed: int, camera: Camera, clutter: float) -> np.ndarray:
+    """The scene behind one camera, in the colours that it records.
+
+    Wall and floor change along the way, as they do in a street: which camera it is shows in them
+    no more than where in front of it somebody walks.
 
     Args:
         seed: The benchmark's seed.
-        camera: The camera's number.
+        camera: The camera.
         clutter: 0 for a plain wall and floor, 1 for a crowded street.
 
     Returns:
-        (3, 320, 960) float32 in [0, 1]; its left and right ends meet.
+        (3, 320, 960) float32 about [0, 1]; its left and right ends meet.
     """
-    rng = generator(seed, Stream.BACKGROUND, camera)
-    picture = Image.new("RGB", (WIDTH, HEIGHT), _colour(rng, 0.45))
-    draw = ImageDraw.Draw(picture)
-    horizon = int(rng.uniform(0.5, 0.78) * GROUND)
-    draw.rectangle((0, horizon, WIDTH, HEIGHT), fill=_colour(rng, 0.4))
+    rng = generator(seed, Stream.BACKGROUND, camera.number)
+    image = np.empty((3, HEIGHT, WIDTH), np.float32)
+    horizon = round(rng.uniform(0.5, 0.78) * GROUND)
     contrast = 0.3 + 0.7 * clutter
+    sections = 1 + round(14 * clutter)
+    _draw_sections(image, rng, (0, horizon), sections, 0.8 * contrast)
+    _draw_sections(image, rng, (horizon, HEIGHT), sections, 0.6 * contrast)
     for _ in range(round(70 * clutter)):
-        _draw_thing(draw, rng, horizon, contrast)
+        _draw_thing(image, rng, horizon, contrast)
     tiles = round(14 * clutter)
     for number in range(tiles):
-        row = horizon + (HEIGHT - horizon) * (number / tiles) ** 1.6
-        draw.line((0, row, WIDTH, row), fill=_colour(rng, 0.4), width=1)
-    picture = picture.filter(ImageFilter.GaussianBlur(1.2))
-    image = np.asarray(picture, np.float32).transpose(2, 0, 1) / 255
-    coarse = rng.standard_normal((HEIGHT // 8, WIDTH // 8)).astype(np.float32)
-    blotches = np.asarray(Image.fromarray(coarse).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+        row = round(horizon + (HEIGHT - horizon) * (number / tiles) ** 1.6)
+        _fill(image, 0, row, WIDTH, 1, _colour(rng, 0.4))
     light = np.linspace(1.08, 0.9, HEIGHT, dtype=np.float32)[:, None]
-    return np.clip(image * light * (1 + (0.02 + 0.05 * clutter) * blotches), 0, 1)
+    image = _blurred(image) * light * (1 + np.float32(0.02 + 0.05 * clutter) * _blotches(rng))
+    return recorded_image(camera, np.clip(image, 0, 1))
+
+
+def _colour(rng: np.random.RandomState, contrast: float) -> Colour:
+    """A colour that strays from mid grey by at most `contrast`."""
+    value = 0.5 + contrast * rng.uniform(-0.4, 0.4)
+    red, green, blue = hsv_to_rgb(rng.uniform(0, 1), 0.6 * contrast * rng.beta(1.0, 3.0), value)
+    return round(red, 4), round(green, 4), round(blue, 4)
+
+
+def _fill(image: np.ndarray, x: float, y: float, wide: float, high: float, colour: Colour) -> None:
+    """Paint a rectangle, around the ends of the scene where it reaches beyond them."""
+    left, top = round(x), max(round(y), 0)
+    columns = np.arange(left, left + max(round(wide), 1)) % WIDTH
+    image[:, top : max(round(y + high), 0), columns] = np.array(colour, np.float32)[:, None, None]
+
+
+def _draw_sections(
+    image: np.ndarray, rng: np.random.RandomState, rows: tuple[int, int], count: int, strays: float
+) -> None:
+    """A wall or a floor that changes its colour at random places."""
+    ends = sorted(int(place) for place in rng.randint(WIDTH, size=count))
+    for start, end in zip(ends, [*ends[1:], ends[0] + WIDTH], strict=True):
+        _fill(image, start, rows[0], end - start, rows[1] - rows[0], _colour(rng, strays))
 
 
 def _draw_thing(
-    draw: ImageDraw.ImageDraw, rng: np.random.Generator, horizon: int, contrast: float
+    image: np.ndarray, rng: np.random.RandomState, horizon: int, contrast: float
 ) -> None:
     """A window, a post, a box on the floor or someone far away."""
     x = rng.uniform(0, WIDTH)
-    fill = _colour(rng, contrast)
-    kind = rng.integers(4)
+    fill, detail = _colour(rng, contrast), _colour(rng, contrast)
+    kind = rng.randint(4)
     if kind == 0:
         wide, high = rng.uniform(15, 90), rng.uniform(15, 90)
         y = rng.uniform(-30, horizon)
-        draw.rectangle((x, y, x + wide, y + high), fill=fill, outline=_colour(rng, contrast))
-        draw.line((x + wide / 2, y, x + wide / 2, y + high), fill=_colour(rng, contrast), width=2)
+        _fill(image, x - 1, y - 1, wide + 2, high + 2, detail)
+        _fill(image, x, y, wide, high, fill)
+        _fill(image, x + wide / 2, y, 2, high, detail)
     elif kind == 1:
-        draw.rectangle((x, 0, x + rng.uniform(3, 12), rng.uniform(horizon, GROUND)), fill=fill)
+        _fill(image, x, 0, rng.uniform(3, 12), rng.uniform(horizon, GROUND), fill)
     elif kind == 2:
         wide, high = rng.uniform(20, 110), rng.uniform(15, 70)
         y = rng.uniform(horizon, GROUND - 10)
-        draw.rectangle((x, y - high, x + wide, y), fill=fill)
-        draw.rectangle((x, y - high, x + wide, y - 0.7 * high), fill=_colour(rng, contrast))
+        _fill(image, x, y - high, wide, high, fill)
+        _fill(image, x, y - high, wide, 0.3 * high, detail)
     else:
         high = rng.uniform(60, 150)
-        y = horizon + 0.3 * high
-        wide = 0.2 * high
-        draw.rectangle((x, y - 0.5 * high, x + 0.8 * wide, y), fill=fill)
-        torso = (x - 0.1 * wide, y - 0.86 * high, x + 0.9 * wide, y - 0.45 * high)
-        draw.rectangle(torso, fill=_colour(rng, contrast))
-        head = (x + 0.1 * wide, y - high, x + 0.7 * wide, y - 0.85 * high)
-        draw.ellipse(head, fill=(170, 130, 110))
+        y, wide = horizon + 0.3 * high, 0.2 * high
+        _fill(image, x, y - 0.5 * high, 0.8 * wide, 0.5 * high, fill)
+        _fill(image, x - 0.1 * wide, y - 0.86 * high, wide, 0.41 * high, detail)
+        _fill(image, x + 0.15 * wide, y - high, 0.5 * wide, 0.14 * high, (0.6, 0.46, 0.4))
+
+
+def _blurred(image: np.ndarray) -> np.ndarray:
+    """Softened by 1, 4, 6, 4, 1 sixteenths along both axes."""
+    padded = np.pad(image, ((0, 0), (2, 2), (0, 0)), mode="edge")
+    padded = np.pad(padded, ((0, 0), (0, 0), (2, 2)), mode="wrap")
+    for axis, size in ((1, HEIGHT), (2, WIDTH)):
+        terms = [
+            np.float32(weight / 16) * np.take(padded, np.arange(size) + shift, axis)
+            for shift, weight in enumerate((1, 4, 6, 4, 1))
+        ]
+        padded = terms[0] + terms[1] + terms[2] + terms[3] + terms[4]
+    return padded
+
+
+def _blotches(rng: np.random.RandomState) -> np.ndarray:
+    """(320, 960) float32 dirt and light, eight pixels wide, of about unit variance."""
+    coarse = np.round(1.5 * rng.standard_normal((HEIGHT // 8, WIDTH // 8)), 3).astype(np.float32)
+    for axis in (0, 1):
+        # From one value to the next in eight steps.
+        following = np.roll(coarse, -1, axis)
+        steps = [coarse + (following - coarse) * np.float32(step / 8) for step in range(8)]
+        coarse = np.stack(steps, axis + 1).reshape(-1, WIDTH // 8 if axis == 0 else WIDTH)
+    return coarse
 
 
 def window(
@@ -101,8 +140,8 @@ def window(
         (3, height, width) float32, a copy.
     """
     step = PIXELS_PER_METRE / scale
-    rows = GROUND + (np.arange(height) - ground_y) * step
-    columns = x * PIXELS_PER_METRE + np.arange(width) * step
-    inside = np.clip(rows, 0, HEIGHT - 1).astype(np.intp)
+    rows = np.round(GROUND + (np.arange(height) - ground_y) * step, 3)
+    columns = np.round(x * PIXELS_PER_METRE + np.arange(width) * step, 3)
+    inside = np.clip(rows, 0, HEIGHT - 1).astype(np.intp) * WIDTH
     around = np.floor(columns).astype(np.intp) % WIDTH
-    return background[:, inside][:, :, around]
+    return background.reshape(3, -1).take(inside[:, None] + around, axis=1)

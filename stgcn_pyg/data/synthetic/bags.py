@@ -1,10 +1,9 @@
 """Bags."""
 
-from math import cos, hypot, sin
-
 import numpy as np
 
 from stgcn_pyg.data.synthetic.drawing import Canvas, Point, lay, tube
+from stgcn_pyg.data.synthetic.exact import cosine, length, sine
 from stgcn_pyg.data.synthetic.parts import Figure, Part
 from stgcn_pyg.data.synthetic.walking import Joint
 
@@ -13,8 +12,8 @@ def bag_depth(figure: Figure) -> float:
     """Metres towards the camera of the bag, from the trunk."""
     heading = figure.view.heading
     if figure.body.bag == "backpack":
-        return -cos(heading)
-    return sin(heading)  # carried on the right
+        return -cosine(heading)
+    return sine(heading)  # carried on the right
 
 
 def draw_bag(canvas: Canvas, figure: Figure) -> None:
@@ -30,20 +29,20 @@ def draw_bag(canvas: Canvas, figure: Figure) -> None:
         start, end, radii = _hand_bag(figure)
     surface = tube(canvas, start, end, radii, flat_ends=True, roundness=0.7)
     if surface is not None:
-        lay(canvas, surface, np.array(figure.clothes.bag, np.float32), Part.BAG)
+        lay(canvas, surface, np.array(figure.clothes.bag_colour, np.float32), Part.BAG)
 
 
 def _half_width(figure: Figure, across: float, lengthways: float) -> float:
     """Half the pixels that a box of these metres is wide as its bearer is turned."""
     heading, size = figure.view.heading, figure.body.bag_size * figure.view.scale
-    return 0.5 * size * hypot(across * cos(heading), lengthways * sin(heading))
+    return 0.5 * size * length(across * cosine(heading), lengthways * sine(heading))
 
 
 def _backpack(figure: Figure) -> tuple[Point, Point, tuple[float, ...]]:
     body, view = figure.body, figure.view
     neck, pelvis = figure.points[Joint.NECK], figure.points[Joint.PELVIS]
     wide = _half_width(figure, 0.3, 0.17)
-    shift = -sin(view.heading) * view.scale * 0.5 * (body.depth + 0.12)
+    shift = -sine(view.heading) * view.scale * 0.5 * (body.depth + 0.12)
     top = neck[1] + 0.1 * view.scale
     start = (neck[0] + shift, top)
     end = (0.25 * neck[0] + 0.75 * pelvis[0] + shift, top + 0.42 * body.bag_size * view.scale)
@@ -54,7 +53,7 @@ def _shoulder_bag(figure: Figure) -> tuple[Point, Point, tuple[float, ...]]:
     body, view = figure.body, figure.view
     pelvis = figure.points[Joint.PELVIS]
     wide = _half_width(figure, 0.12, 0.32)
-    x = pelvis[0] - cos(view.heading) * view.scale * 0.5 * (body.hip_width + 0.1)
+    x = pelvis[0] - cosine(view.heading) * view.scale * 0.5 * (body.hip_width + 0.1)
     top = pelvis[1] - 0.14 * view.scale
     return (x, top), (x, top + 0.26 * body.bag_size * view.scale), (0.9 * wide, wide)
 
@@ -74,4 +73,4 @@ def _draw_strap(canvas: Canvas, figure: Figure, bag: Point) -> None:
     wide = 0.018 * figure.view.scale
     surface = tube(canvas, bag, end, (wide, wide), roundness=0.5)
     if surface is not None:
-        lay(canvas, surface, np.array(figure.clothes.bag, np.float32), Part.BAG)
+        lay(canvas, surface, np.array(figure.clothes.bag_colour, np.float32), Part.BAG)

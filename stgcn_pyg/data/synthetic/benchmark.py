@@ -1,26 +1,28 @@
 """A rendered person re-identification benchmark on disk."""
 
-import json
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
-from stgcn_pyg.data.synthetic.mars_layout import person_folder, write_lists, write_queries
+from stgcn_pyg.data.synthetic.mars_layout import person_folder
 from stgcn_pyg.data.synthetic.options import check_options
-from stgcn_pyg.data.synthetic.plan import Person, Plan, TrackletPlan, make_people, make_plan
+from stgcn_pyg.data.synthetic.pinning import library_versions, manifest_sha256
+from stgcn_pyg.data.synthetic.plan import Plan, TrackletPlan, make_people, make_plan
+from stgcn_pyg.data.synthetic.tables import write_about, write_info, write_truth
 from stgcn_pyg.data.synthetic.tracklets import PictureOptions, render_tracklet
+from stgcn_pyg.data.synthetic.versions import PINNED_WITH, Version, version
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.version import __version__
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Benchmark:
         queries: How many of them are queries.
         frames: Pictures in all.
         occlusion: Mean share of the body hidden, measured over all frames but junk.
+        manifest_sha256: The hash of all that it holds.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class Benchmark:
     queries: int
     frames: int
     occlusion: float
+    manifest_sha256: str
 
 
 def write_benchmark(
@@ -67,9 +71,10 @@ def write_benchmark(
     """Draw walking people and write them to disk in the layout of the MARS data set.
 
     Beside the layout of MARS the folder holds `ground_truth.parquet` (a row a frame: pose, heading,
-    box error, and what share of each body part is hidden), `people.parquet` (a row a person: true
-    body, gait and clothes) and `benchmark.json` (the options and a SHA-256 of all pictures). The
-    same options and seed give the same bytes, whatever the number of workers.
+    joints, box error, and what share of each body part is hidden), `people.parquet` (a row a
+    person: true body, gait and clothes), `strangers.parquet` (the same of who walks in each
+    tracklet of distractors and junk) and `benchmark.json` (the options and a SHA-256 of all it
+    holds). The same options and seed give the same bytes, whatever the number of workers.
 
     Args:
         root: Folder to write; it must be new or empty.
@@ -110,30 +115,78 @@ def write_benchmark(
     options = dict(locals())
     for name in ("root", "workers", "progress"):  # these do not change what is drawn
         del options[name]
-    check_options(workers=workers, **options)
-    root = Path(root)
-    _check_folder(root)
-    people = make_people(seed, train_people, test_people, look_alikes)
-    plan = make_plan(
-        seed,
-        people,
-        cameras,
-        cameras_per_person,
-        tracklets_per_camera,
-        frames,
-        occlusion,
-        distractors,
-        junk,
-    )
-    pictures = PictureOptions(seed, height, width, clutter, quality)
+    return _write(Path(root), options, workers, progress)
 
+
+def write_version(
+    root: str | Path, name: str, workers: int = 1, progress: bool = True
+) -> Benchmark:
+    """Draw a named version of the benchmark and hold it against its pinned SHA-256.
+
+    Args:
+        root: Folder to write; it must be new or empty.
+        name: `stgcn-synth-v1`, `stgcn-synth-small` or `stgcn-synth-tiny`.
+        workers: Number of processes that draw.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        The folder and the counts of what it holds.
+
+    Raises:
+        UserError: If no version has that name, or the folder is not empty.
+
+    Warns:
+        UserWarning: The result is not what the name stands for; `benchmark.json` says so as well.
+    """
+    pinned = version(name)
+    benchmark = _write(Path(root), pinned.options, workers, progress, pinned)
+    if benchmark.manifest_sha256 != pinned.manifest_sha256:
+        libraries = ", ".join(f"{name} {of}" for name, of in library_versions().items())
+        warnings.warn(
+            f"{benchmark.path} is not {name}: its SHA-256 is {benchmark.manifest_sha256[:16]}..., "
+            f"that of {name} {pinned.manifest_sha256[:16]}... Do not compare results on it with "
+            f"others'. It was drawn with {libraries}; the pinned one with {PINNED_WITH}",
+            stacklevel=2,
+        )
+    return benchmark
+
+
+def make_whole_plan(options: dict[str, Any]) -> Plan:
+    """The people and tracklets of a benchmark with these options, before anything is drawn."""
+    of_plan = ("cameras", "cameras_per_person", "tracklets_per_camera", "frames", "occlusion")
+    people = make_people(
+        *(options[name] for name in ("seed", "train_people", "test_people", "look_alikes"))
+    )
+    some = {name: options[name] for name in (*of_plan, "distractors", "junk")}
+    return make_plan(options["seed"], people, **some)
+
+
+def picture_options(options: dict[str, Any]) -> PictureOptions:
+    """Those of the options that all pictures have in common."""
+    names = ("seed", "height", "width", "clutter", "quality")
+    return PictureOptions(**{name: options[name] for name in names})
+
+
+def _write(
+    root: Path,
+    options: dict[str, Any],
+    workers: int,
+    progress: bool,
+    pinned: Version | None = None,
+) -> Benchmark:
+    check_options(workers=workers, **options)
+    _check_folder(root)
+    plan = make_whole_plan(options)
     root.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
-        rows = list(_render(unfinished, pictures, plan, workers, progress))
-        truth = pd.DataFrame([row for tracklet in rows for row in tracklet])
-        _write_info(unfinished, plan, truth)
-        _write_truth(unfinished, people, truth, options)
+        rendered = _render(unfinished, picture_options(options), plan, workers, progress)
+        rows = [row for tracklet in rendered for row in tracklet]
+        truth = pd.DataFrame(rows)
+        write_info(unfinished, plan, truth)
+        write_truth(unfinished, plan, truth)
+        manifest = manifest_sha256(unfinished, plan, rows)
+        write_about(unfinished, options, len(rows), manifest, pinned)
         unfinished.chmod(0o755)
         if root.exists():
             root.rmdir()
@@ -148,6 +201,7 @@ def write_benchmark(
         queries=len(plan.queries),
         frames=len(truth),
         occlusion=float(truth.loc[truth.pid >= 0, "hidden"].mean()),
+        manifest_sha256=manifest,
     )
 
 
@@ -185,32 +239,3 @@ def _counted(results: Iterator[list[dict]], bar: tqdm) -> Iterator[list[dict]]:
     for rows in results:
         bar.update(len(rows))
         yield rows
-
-
-def _write_info(root: Path, plan: Plan, truth: pd.DataFrame) -> None:
-    for split, tracklets in (("train", plan.train), ("test", plan.test)):
-        paths = truth.loc[truth.split == split, "path"]
-        names = [path.rsplit("/", 1)[1] for path in paths]
-        tracks = [(one.frames, one.person.pid, one.camera) for one in tracklets]
-        write_lists(root, split, names, tracks)
-    write_queries(root, plan.queries)
-
-
-def _write_truth(root: Path, people: list[Person], truth: pd.DataFrame, options: dict) -> None:
-    truth.drop(columns="sha256").to_parquet(root / "ground_truth.parquet", index=False)
-    persons = [
-        {"pid": one.pid, "split": one.split, "group": one.group}
-        | asdict(one.body)
-        | asdict(one.clothes)
-        for one in people
-    ]
-    pd.DataFrame(persons).to_parquet(root / "people.parquet", index=False)
-    pictures = truth[["path", "sha256"]].sort_values("path")
-    manifest = "".join(f"{path} {digest}\n" for path, digest in pictures.itertuples(index=False))
-    about = {
-        "options": options,
-        "stgcn_pyg_version": __version__,
-        "pictures": len(truth),
-        "manifest_sha256": sha256(manifest.encode()).hexdigest(),
-    }
-    (root / "benchmark.json").write_text(json.dumps(about, indent=2) + "\n")

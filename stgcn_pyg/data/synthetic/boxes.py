@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BOX_HEIGHT = 2.15
-"""Metres that a faultless box is high; the person stands on its foot margin."""
+from stgcn_pyg.data.synthetic.exact import rounded
+
+BOX_HEIGHT = 1.22
+"""A faultless box is so many times as high as the person, who stands on its foot margin."""
 
 FOOT_MARGIN = 0.04
 """Share of a faultless box below the ground under the person."""
@@ -26,13 +28,16 @@ class BoxError:
     scale: np.ndarray
 
 
-def smooth_noise(rng: np.random.Generator, frames: int, reach: int = 8) -> np.ndarray:
+def smooth_noise(rng: np.random.RandomState, frames: int, reach: int = 8) -> np.ndarray:
     """(T,) noise of unit variance that changes over about `reach` frames."""
     white = rng.standard_normal(frames + reach - 1)
-    return np.convolve(white, np.ones(reach), mode="valid") / np.sqrt(reach)
+    windows = [white[start : start + frames] for start in range(reach)]
+    return np.sum(windows, axis=0) / np.sqrt(reach)
 
 
-def random_box_error(rng: np.random.Generator, frames: int, amount: float, fault: str) -> BoxError:
+def random_box_error(
+    rng: np.random.RandomState, frames: int, amount: float, fault: str
+) -> BoxError:
     """Errors that drift smoothly and tremble.
 
     Args:
@@ -56,4 +61,4 @@ def random_box_error(rng: np.random.Generator, frames: int, amount: float, fault
             dy = dy + rng.choice([-1, 1]) * rng.uniform(0.4, 0.6)
     elif fault == "size":
         scale = scale * (rng.uniform(0.35, 0.5) if rng.uniform() < 0.5 else rng.uniform(1.8, 2.4))
-    return BoxError(dx, dy, scale)
+    return BoxError(rounded(dx), rounded(dy), rounded(scale))

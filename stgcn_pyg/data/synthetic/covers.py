@@ -1,5 +1,6 @@
 """Things that pass in front of a person."""
 
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from stgcn_pyg.data.synthetic.bodies import Body, random_body
 from stgcn_pyg.data.synthetic.clothes import Clothes, Colour, random_clothes
 from stgcn_pyg.data.synthetic.drawing import Canvas, lay, tube
+from stgcn_pyg.data.synthetic.exact import DECIMALS, rounded, rounded_fields
 from stgcn_pyg.data.synthetic.figures import draw_figure
 from stgcn_pyg.data.synthetic.parts import Part, place_figure
 from stgcn_pyg.data.synthetic.views import View
@@ -21,6 +23,9 @@ SIZES = {
     "car": ((1.7, 2.3), (1.2, 1.5), (0.0, 0.0)),
     "person": ((0.40, 0.40), (1.5, 1.98), (0.0, 0.0)),
 }
+
+
+KINDS = tuple(SIZES)
 
 
 @dataclass(frozen=True)
@@ -53,35 +58,40 @@ class Passerby:
     body: Body
     clothes: Clothes
     folds: np.ndarray
-    phase: np.ndarray
+    poses: np.ndarray  # (T, 18, 3)
 
 
-def random_cover(rng: np.random.Generator, frames: int) -> Cover:
+def random_cover(rng: np.random.RandomState, frames: int) -> Cover:
     """A thing that passes in front of the person at some time of the tracklet."""
-    kind = str(rng.choice(list(SIZES)))
+    kind = KINDS[rng.randint(len(KINDS))]
     (least_wide, most_wide), (least_high, most_high), (lowest, highest) = SIZES[kind]
     # Even in a short tracklet a thing moves on, so that it hides other parts in other frames.
-    speed = max(rng.uniform(0.03, 0.10), 0.7 / frames) * rng.choice([-1, 1])
+    speed = max(rng.uniform(0.03, 0.10), 0.7 / frames) * (2 * rng.randint(2) - 1)
     time = np.arange(frames) - rng.uniform(0, frames)
-    clothes = random_clothes(rng)
-    return Cover(
-        kind=kind,
-        width=rng.uniform(least_wide, most_wide),
-        height=rng.uniform(least_high, most_high),
-        bottom=rng.uniform(lowest, highest) - rng.uniform(0.02, 0.2),
-        x=speed * time,
-        colour=clothes.shirt,
-        second_colour=clothes.second_shirt,
+    return rounded_fields(
+        Cover(
+            kind=kind,
+            width=rng.uniform(least_wide, most_wide),
+            height=rng.uniform(least_high, most_high),
+            bottom=rng.uniform(lowest, highest) - rng.uniform(0.02, 0.2),
+            x=rounded(speed * time),
+            colour=_paint(rng),
+            second_colour=_paint(rng),
+        )
     )
 
 
-def random_passerby(rng: np.random.Generator, frames: int) -> Passerby:
+def _paint(rng: np.random.RandomState) -> Colour:
+    """The colour of things in a street: many greys, few bright ones."""
+    return hsv_to_rgb(rng.uniform(0, 1), 0.8 * rng.beta(1.0, 2.5), rng.uniform(0.15, 0.8))
+
+
+def random_passerby(rng: np.random.RandomState, frames: int) -> Passerby:
     """A stranger to the benchmark."""
     body = random_body(rng)
-    phase = rng.uniform(0, 2 * np.pi) + 2 * np.pi * body.cadence / FRAMES_PER_SECOND * np.arange(
-        frames
-    )
-    return Passerby(body, random_clothes(rng), np.ones((64, 64), np.float32), phase)
+    step = 2 * np.pi * body.cadence / FRAMES_PER_SECOND
+    phase = rng.uniform(0, 2 * np.pi) + step * np.arange(frames)
+    return Passerby(body, random_clothes(rng), np.ones((64, 64), np.float32), walk(body, phase))
 
 
 def hidden_cells(cover: Cover, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -107,7 +117,7 @@ def hidden_cells(cover: Cover, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def choose_covers(
-    rng: np.random.Generator, body: np.ndarray, x: np.ndarray, y: np.ndarray, share: float
+    rng: np.random.RandomState, body: np.ndarray, x: np.ndarray, y: np.ndarray, share: float
 ) -> list[Cover]:
     """Things that together hide about the asked share of a person over a tracklet.
 
@@ -130,7 +140,7 @@ def choose_covers(
             break
         offers = [random_cover(rng, len(body)) for _ in range(10)]
         after = [hidden | hidden_cells(offer, x, y) for offer in offers]
-        misses = [abs(share - float(weight[cells].sum())) for cells in after]
+        misses = [round(abs(share - float(weight[cells].sum())), DECIMALS) for cells in after]
         best = int(np.argmin(misses))
         if misses[best] < missing:
             chosen.append(offers[best])
@@ -169,7 +179,8 @@ def draw_cover(
     if surface is None:
         return
     if cover.kind != "pole":
-        bands = np.sin(surface.along * cover.height * 18) > 0.93
+        height = surface.along * (3 * cover.height)
+        bands = height - np.floor(height) > 0.88
         joints = 0.5 * (colour + detail)
         colour = np.where(bands, joints[:, None, None], colour[:, None, None])
     lay(canvas, surface, colour, Part.COVER)
@@ -182,7 +193,7 @@ def _draw_passerby(
     foot = view.ground_y - view.scale * cover.bottom
     size = cover.height / passerby.body.height
     own_view = View(sideways, view.pitch, view.scale * size, x, foot)
-    pose = walk(passerby.body, passerby.phase[frame : frame + 1])[0]
+    pose = passerby.poses[frame]
     figure = place_figure(passerby.body, passerby.clothes, passerby.folds, own_view, pose)
     before = canvas.parts.copy()
     canvas.parts[:] = 0

@@ -1,12 +1,19 @@
 """Shaded tubes, the one shape that everything is drawn with, and the canvas they are laid on."""
 
 from dataclasses import dataclass
-from math import hypot
+from functools import lru_cache
+from math import sqrt
 
 import numpy as np
 
 Point = tuple[float, float]
 """Pixels from the left and from the top."""
+
+CENTRES = np.arange(8192, dtype=np.float32) + np.float32(0.5)
+"""Where the pixels of a row or column have their centres."""
+
+_STEPS = 64
+"""Radii are looked up at so many steps along a tube."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +21,7 @@ class Canvas:
     """A picture in the making.
 
     Attributes:
-        image: (3, H, W) float32 in [0, 1].
+        image: (3, H, W) float32, about [0, 1].
         parts: (H, W) uint8, what is seen at each pixel; 0 is the background.
         light: Direction of the light: right, down and towards the viewer.
     """
@@ -34,7 +41,9 @@ class Surface:
         cover: (h, w) share of each pixel that the tube fills.
         along: (h, w) position along the axis, 0 at the start and 1 at the end.
         across: (h, w) position across, -1 at the left rim and 1 at the right one where the axis
-            points down.
+            points down: the sine of the angle about the axis.
+        bulge: (h, w) how far the surface comes forward, 1 on the axis and 0 at the rims: the
+            cosine of that angle.
         shade: (h, w) light that reaches the surface.
     """
 
@@ -43,6 +52,7 @@ class Surface:
     cover: np.ndarray
     along: np.ndarray
     across: np.ndarray
+    bulge: np.ndarray
     shade: np.ndarray
 
 
@@ -67,41 +77,77 @@ def tube(
     Returns:
         The surface, or None when it lies outside the canvas.
     """
+    # On a grid of 1/1024 pixel the last bits of what came before are gone.
+    (x0, y0, x1, y1), radii = _to_grid(*start, *end), _to_grid(*radii)
     height, width = canvas.parts.shape
-    (x0, y0), (x1, y1) = start, end
     reach = max(radii) + 1.0
     left, right = max(int(min(x0, x1) - reach), 0), min(int(max(x0, x1) + reach) + 1, width)
     top, bottom = max(int(min(y0, y1) - reach), 0), min(int(max(y0, y1) + reach) + 1, height)
     if left >= right or top >= bottom:
         return None
-    length = hypot(x1 - x0, y1 - y0)
+    length = sqrt((x1 - x0) * (x1 - x0) + (y1 - y0) * (y1 - y0))
     if length > 1e-3:
         ux, uy = (x1 - x0) / length, (y1 - y0) / length
     else:
         length, ux, uy = 1e-3, 0.0, 1.0  # a ball
-    px = np.arange(left, right, dtype=np.float32) + np.float32(0.5 - x0)
-    py = (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - y0))[:, None]
+    px = CENTRES[left:right] - x0
+    py = (CENTRES[top:bottom] - y0)[:, None]
     pixels_along = px * ux + py * uy
     offset = px * uy - py * ux
-    along = np.minimum(np.maximum(pixels_along * (1 / length), 0), 1)
-    if len(radii) == 2:
-        radius = radii[0] + (radii[1] - radii[0]) * along
-    else:
-        steps = np.linspace(0, 1, len(radii))
-        radius = np.interp(along, steps, radii).astype(np.float32)
+    along = pixels_along * (1 / length)
+    _clip(along, 0, 1)
+    radius = _radius(radii, along)
     if flat_ends:
-        beyond = np.abs(pixels_along - length / 2) - length / 2
-        inside = np.minimum(radius - np.abs(offset), -beyond)
+        beyond = pixels_along - 0.5 * length
+        np.abs(beyond, out=beyond)
+        inside = np.minimum(radius - np.abs(offset), 0.5 * length - beyond)
     else:
         beyond = pixels_along - along * length
-        inside = radius - np.sqrt(offset * offset + beyond * beyond)
-    across = np.minimum(np.maximum(offset / radius, -1), 1)
+        beyond *= beyond
+        beyond += offset * offset
+        inside = radius - np.sqrt(beyond, out=beyond)
+    inside += 0.5
+    across = offset
+    across /= radius
+    _clip(across, -1, 1)
+    bulge = 1 - across * across
+    np.sqrt(bulge, out=bulge)
     right_light, down_light, front_light = canvas.light
-    sideways = roundness * (right_light * uy - down_light * ux)
-    bulge = np.sqrt(1 - across * across)
-    shade = (1 - 0.45 * roundness) + sideways * across + (0.45 * roundness * front_light) * bulge
-    cover = np.minimum(np.maximum(inside + 0.5, 0), 1)
-    return Surface(slice(top, bottom), slice(left, right), cover, along, across, shade)
+    shade = across * (roundness * (right_light * uy - down_light * ux))
+    shade += bulge * (0.45 * roundness * front_light)
+    shade += 1 - 0.45 * roundness
+    cover = _clip(inside, 0, 1)
+    rows, columns = slice(top, bottom), slice(left, right)
+    return Surface(rows, columns, cover, along, across, bulge, shade)
+
+
+def _to_grid(*values: float) -> tuple[float, ...]:
+    return tuple([round(value * 1024) / 1024 for value in values])
+
+
+def _clip(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Clips in place."""
+    np.maximum(values, low, out=values)
+    return np.minimum(values, high, out=values)
+
+
+def _radius(radii: tuple[float, ...], along: np.ndarray) -> np.ndarray | float:
+    """The radius at each position along the axis, (h, w)."""
+    if len(radii) == 2:
+        first, last = radii
+        return first if first == last else along * (last - first) + first
+    before, share = _between(len(radii))
+    knots = np.array(radii, np.float32)
+    table = knots[before] + (knots[before + 1] - knots[before]) * share
+    return table[(along * _STEPS).astype(np.intp)]
+
+
+@lru_cache
+def _between(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each step along the axis the radius before it, and how far it is from there."""
+    places = np.arange(_STEPS + 1) * (count - 1)
+    before = np.minimum(places // _STEPS, count - 2)
+    return before, ((places - before * _STEPS) / _STEPS).astype(np.float32)
 
 
 def lay(canvas: Canvas, surface: Surface, colour: np.ndarray, part: int) -> None:

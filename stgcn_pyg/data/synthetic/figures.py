@@ -1,9 +1,8 @@
 """A person on the canvas, part by part from far to near."""
 
-from math import cos
-
 from stgcn_pyg.data.synthetic.bags import bag_depth, draw_bag
 from stgcn_pyg.data.synthetic.drawing import Canvas, tube
+from stgcn_pyg.data.synthetic.exact import cosine
 from stgcn_pyg.data.synthetic.heads import draw_head, draw_long_hair
 from stgcn_pyg.data.synthetic.limbs import draw_arm, draw_leg
 from stgcn_pyg.data.synthetic.parts import Figure
@@ -26,7 +25,7 @@ def draw_figure(canvas: Canvas, figure: Figure) -> None:
     depth_of_bag = bag_depth(figure)
     if depth_of_bag < 0:
         draw_bag(canvas, figure)
-    facing = cos(figure.view.heading)
+    facing = cosine(figure.view.heading)
     if facing >= 0:
         draw_long_hair(canvas, figure)
     draw_trunk(canvas, figure)

@@ -1,11 +1,10 @@
 """Head, face and hair."""
 
-from math import hypot, sin
-
 import numpy as np
 
 from stgcn_pyg.data.synthetic.clothes import Clothes
 from stgcn_pyg.data.synthetic.drawing import Canvas, lay, tube
+from stgcn_pyg.data.synthetic.exact import cosine, length, sine
 from stgcn_pyg.data.synthetic.parts import Figure, Part
 from stgcn_pyg.data.synthetic.walking import Joint
 
@@ -14,11 +13,11 @@ def draw_head(canvas: Canvas, figure: Figure) -> None:
     """Draw the head with what of the face and the hair is seen from here."""
     body, clothes, view = figure.body, figure.clothes, figure.view
     chin, crown = figure.points[Joint.CHIN], figure.points[Joint.CROWN]
-    lengthways = abs(sin(view.heading))
+    lengthways = abs(sine(view.heading))
     radius = 0.5 * view.scale * body.head_width * (1 + 0.16 * lengthways)
     # The axis stops one radius short of the crown and of the chin, where the round ends take over.
-    length = max(hypot(crown[0] - chin[0], crown[1] - chin[1]), 1e-3)
-    inset = min(radius / length, 0.5)
+    long = max(length(crown[0] - chin[0], crown[1] - chin[1]), 1e-3)
+    inset = min(radius / long, 0.5)
     top = (crown[0] + inset * (chin[0] - crown[0]), crown[1] + inset * (chin[1] - crown[1]))
     jaw = (
         chin[0] + 0.8 * inset * (crown[0] - chin[0]),
@@ -29,7 +28,8 @@ def draw_head(canvas: Canvas, figure: Figure) -> None:
         return
     rows = np.arange(surface.rows.start, surface.rows.stop, dtype=np.float32)[:, None] + 0.5
     down = (rows - crown[1]) / max(chin[1] - crown[1], 1.0)
-    to_face = np.cos(np.arcsin(surface.across) - np.float32(view.heading))
+    # The cosine of a difference of angles: of a point's from the axis and of the heading.
+    to_face = surface.bulge * cosine(view.heading) + surface.across * sine(view.heading)
     hair = _hair(clothes, down, to_face)
     skin = np.array(clothes.skin, np.float32)[:, None, None]
     eyes = (np.abs(down - 0.5) < 0.05) & (np.abs(to_face - 0.9) < 0.08)
@@ -55,7 +55,7 @@ def draw_long_hair(canvas: Canvas, figure: Figure) -> None:
         return
     body, view = figure.body, figure.view
     chin, crown, neck = (figure.points[j] for j in (Joint.CHIN, Joint.CROWN, Joint.NECK))
-    behind = -0.05 * view.scale * sin(view.heading)
+    behind = -0.05 * view.scale * sine(view.heading)
     middle = (0.4 * chin[0] + 0.6 * crown[0] + behind, 0.4 * chin[1] + 0.6 * crown[1])
     tip = (neck[0] + 1.3 * behind, neck[1] + 0.05 * view.scale)
     radius = 0.5 * body.head_width * view.scale

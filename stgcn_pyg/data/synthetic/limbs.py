@@ -38,7 +38,7 @@ def draw_leg(canvas: Canvas, figure: Figure, is_left: bool, shade: float) -> Non
 
 
 def draw_arm(canvas: Canvas, figure: Figure, is_left: bool, shade: float) -> None:
-    """Draw one arm: hand, forearm and upper arm; `shade` darkens the far one."""
+    """Draw one arm: forearm, hand and upper arm; `shade` darkens the far one."""
     body, clothes, scale = figure.body, figure.clothes, figure.view.scale
     part = Part.LEFT_ARM if is_left else Part.RIGHT_ARM
     first = Joint.LEFT_SHOULDER if is_left else Joint.RIGHT_SHOULDER
@@ -46,17 +46,17 @@ def draw_arm(canvas: Canvas, figure: Figure, is_left: bool, shade: float) -> Non
     radius = body.arm_radius * scale
     skin = np.array(clothes.skin, np.float32) * shade
     sleeve = np.array(clothes.shirt, np.float32) * shade
-    palm = tube(canvas, hand, hand, (0.046 * scale, 0.046 * scale))
-    if palm is not None:
-        lay(canvas, palm, skin, part)
     forearm = tube(canvas, elbow, hand, (0.9 * radius, 0.66 * radius))
     if forearm is not None:
         lay(canvas, forearm, sleeve if clothes.sleeves == "long" else skin, part)
+    palm = tube(canvas, hand, hand, (0.046 * scale, 0.046 * scale))
+    if palm is not None:
+        lay(canvas, palm, skin, part)
     upper = tube(canvas, shoulder, elbow, (1.2 * radius, 0.92 * radius))
     if upper is not None:
         colour = np.broadcast_to(sleeve[:, None, None], (3, *upper.cover.shape))
         if clothes.pattern in ("hoops", "checks"):
-            second = second_colour_share(clothes, upper.along * 0.28, upper.across)
+            second = second_colour_share(clothes, upper.along * 0.28, upper.across, upper.bulge)
             other = np.array(clothes.second_shirt, np.float32) * shade
             colour = np.where(second, other[:, None, None], colour)
         lay(canvas, upper, colour, part)

@@ -6,6 +6,7 @@ import numpy as np
 
 from stgcn_pyg.data.synthetic.bodies import Body, random_body
 from stgcn_pyg.data.synthetic.clothes import Clothes, random_clothes
+from stgcn_pyg.data.synthetic.exact import DECIMALS
 from stgcn_pyg.data.synthetic.streams import Stream, generator
 
 JUNK, DISTRACTOR = -1, 0
@@ -79,7 +80,7 @@ def make_strangers(seed: int, pid: int, count: int, people: list[Person]) -> lis
         rng = generator(seed, Stream.STRANGER, pid + 1, number)
         body, clothes = random_body(rng), random_clothes(rng)
         if number % 2 == 1:
-            clothes = test[int(rng.integers(len(test)))].clothes
+            clothes = test[int(rng.randint(len(test)))].clothes
         strangers.append(Person(pid, "test", -1, body, clothes))
     return strangers
 
@@ -102,10 +103,10 @@ def make_plan(
         where = rng.choice(cameras, size=min(cameras_per_person, cameras), replace=False) + 1
         seen += [(person, int(c), "none") for c in where for _ in range(tracklets_per_camera)]
     for person in make_strangers(seed, DISTRACTOR, distractors, people):
-        seen.append((person, int(rng.integers(cameras)) + 1, "none"))
+        seen.append((person, int(rng.randint(cameras)) + 1, "none"))
     for person in make_strangers(seed, JUNK, junk, people):
         fault = str(rng.choice(["half", "size", "empty"]))
-        seen.append((person, int(rng.integers(cameras)) + 1, fault))
+        seen.append((person, int(rng.randint(cameras)) + 1, fault))
     seen.sort(key=lambda entry: (entry[0].split == "test", entry[0].pid, entry[1]))
 
     tracklets: list[TrackletPlan] = []
@@ -114,15 +115,15 @@ def make_plan(
         number = 1
         if tracklets and tracklets[-1].person.pid == person.pid and tracklets[-1].camera == camera:
             number = tracklets[-1].number + 1
-        length = int(rng.integers(frames[0], frames[1] + 1))
-        share = occlusion + spread * rng.uniform(-1, 1)
+        length = int(rng.randint(frames[0], frames[1] + 1))
+        share = round(occlusion + spread * rng.uniform(-1, 1), DECIMALS)
         tracklets.append(TrackletPlan(person, camera, number, length, share, fault, index))
     train = [tracklet for tracklet in tracklets if tracklet.person.split == "train"]
     test = tracklets[len(train) :]
     return Plan(people, train, test, choose_queries(rng, test))
 
 
-def choose_queries(rng: np.random.Generator, test: list[TrackletPlan]) -> list[int]:
+def choose_queries(rng: np.random.RandomState, test: list[TrackletPlan]) -> list[int]:
     """One tracklet of each test person in each camera, as 1-based indices in rising order."""
     choices: dict[tuple[int, int], list[int]] = {}
     for index, tracklet in enumerate(test, start=1):

@@ -20,6 +20,10 @@ class Stream(IntEnum):
     SENSOR = 10
 
 
-def generator(seed: int, stream: Stream, *indices: int) -> np.random.Generator:
-    """The generator of one thing: the same seed, stream and indices give the same draws."""
-    return np.random.default_rng([seed, int(stream), *indices])
+def generator(seed: int, stream: Stream, *indices: int) -> np.random.RandomState:
+    """The generator of one thing: the same seed, stream and indices give the same draws.
+
+    It is a `RandomState` because NumPy has frozen what that draws from a seed; what its newer
+    `Generator` draws may change with any release.
+    """
+    return np.random.RandomState(np.random.MT19937([seed, int(stream), *indices]))

@@ -1,11 +1,11 @@
 """The trunk and the skirt below it."""
 
-from math import cos, hypot, sin
-
 import numpy as np
 
 from stgcn_pyg.data.synthetic.clothes import second_colour_share
 from stgcn_pyg.data.synthetic.drawing import Canvas, Point, lay, tube
+from stgcn_pyg.data.synthetic.exact import cosine, sine
+from stgcn_pyg.data.synthetic.exact import length as measure
 from stgcn_pyg.data.synthetic.parts import Figure, Part, folded
 from stgcn_pyg.data.synthetic.walking import Joint
 
@@ -16,11 +16,12 @@ def draw_trunk(canvas: Canvas, figure: Figure) -> None:
     neck, pelvis = figure.points[Joint.NECK], figure.points[Joint.PELVIS]
     crotch = (pelvis[0], pelvis[1] + 0.07 * view.scale)
     radii = _trunk_radii(figure)
-    length = hypot(crotch[0] - neck[0], crotch[1] - neck[1]) / view.scale
+    length = measure(crotch[0] - neck[0], crotch[1] - neck[1]) / view.scale
     surface = tube(canvas, neck, crotch, radii, flat_ends=True)
     if surface is not None:
-        around = np.arcsin(surface.across) - np.float32(view.heading)
-        second = second_colour_share(clothes, surface.along * length, around)
+        facing = surface.bulge * cosine(view.heading) + surface.across * sine(view.heading)
+        down = surface.along * length
+        second = second_colour_share(clothes, down, surface.across, facing, view.heading)
         trousers = surface.along > clothes.hem
         shirt, other, lower = (
             np.array(colour, np.float32)[:, None, None]
@@ -38,10 +39,10 @@ def draw_trunk(canvas: Canvas, figure: Figure) -> None:
 def _trunk_radii(figure: Figure) -> tuple[float, ...]:
     """Half widths in pixels from the neck to the crotch, as wide as the heading shows them."""
     body, scale = figure.body, figure.view.scale
-    across, lengthways = abs(cos(figure.view.heading)), abs(sin(figure.view.heading))
+    across, lengthways = abs(cosine(figure.view.heading)), abs(sine(figure.view.heading))
 
     def half(width: float, depth: float) -> float:
-        return 0.5 * scale * hypot(width * across, depth * lengthways)
+        return 0.5 * scale * measure(width * across, depth * lengthways)
 
     # The arms' own tubes round off the shoulders, so the trunk stops short of them.
     chest_width = body.shoulder_width - body.arm_radius
@@ -77,7 +78,7 @@ def _draw_skirt(canvas: Canvas, figure: Figure, crotch: Point, hips: float) -> N
         return
     colour = folded(figure, surface, np.array(figure.clothes.trousers, np.float32), 0.45)
     # The skirt hides the thighs; each half counts as the leg under it.
-    left_is_right = cos(figure.view.heading) > 0
+    left_is_right = cosine(figure.view.heading) > 0
     lay(canvas, surface, colour, Part.RIGHT_LEG if left_is_right else Part.LEFT_LEG)
     half = canvas.parts[surface.rows, surface.columns]
     half[(surface.cover > 0.5) & (surface.across > 0)] = (

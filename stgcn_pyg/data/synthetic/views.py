@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stgcn_pyg.data.synthetic.exact import cosine, sine
+
 VIEWPOINTS = (
     "front",
     "front right",
@@ -51,8 +53,8 @@ def project(view: View, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         (J, 2) pixels from the left and the top, and (J,) metres towards the camera.
     """
     forward, left, up = points.T
-    right = forward * np.sin(view.heading) + left * np.cos(view.heading)
-    near = forward * np.cos(view.heading) - left * np.sin(view.heading)
-    high = up * np.cos(view.pitch) - near * np.sin(view.pitch)
+    right = forward * sine(view.heading) + left * cosine(view.heading)
+    near = forward * cosine(view.heading) - left * sine(view.heading)
+    high = up * cosine(view.pitch) - near * sine(view.pitch)
     pixels = np.stack([view.ground_x + view.scale * right, view.ground_y - view.scale * high], 1)
     return pixels, near

@@ -5,6 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 from stgcn_pyg.data.synthetic.bodies import Body
+from stgcn_pyg.data.synthetic.exact import rounded
 
 FRAMES_PER_SECOND = 25
 
@@ -108,4 +109,4 @@ def walk(body: Body, phase: np.ndarray) -> np.ndarray:
     feet = [Joint.LEFT_ANKLE, Joint.LEFT_TOE, Joint.RIGHT_ANKLE, Joint.RIGHT_TOE]
     sole = np.array([0.075, 0.035, 0.075, 0.035])
     pose[..., 2] -= (pose[:, feet, 2] - sole).min(axis=1, keepdims=True)
-    return pose
+    return rounded(pose)

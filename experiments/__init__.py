@@ -1,0 +1,1 @@
+"""What the paper's tables and figures say, and what this project claims, each by one command."""
