@@ -139,14 +139,15 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
     Args:
         rounds: How many interleaved rounds of reading; a third of them of training steps.
         steps: Training steps a round.
-        smallest: One round and one step, to see that it runs.
+        smallest: A quarter of the people, one round and one step, to see that it runs.
         json: Where to write the figures.
     """
     if smallest:
         rounds, steps = 1, 1
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_benchmark(folder / "data", train_people=32, test_people=2, frames=(8, 8))
+        people = 8 if smallest else 32
+        write_benchmark(folder / "data", train_people=people, test_people=2, frames=(8, 8))
         pack = folder / "pack"
         for _ in write_pack(load_dataset("mars", folder / "data"), pack, HEIGHT, WIDTH):
             pass

@@ -73,15 +73,17 @@ def lengths(features: torch.Tensor) -> torch.Tensor:
 
 
 def to_tensor(features: Array, device: torch.device | str | None = None) -> torch.Tensor:
-    """The features as a tensor of a float type, without a copy where it can be had without one."""
+    """The features as float32 or float64, without a copy where it can be had without one."""
     if not isinstance(features, torch.Tensor):
         array = np.asarray(features)
         # Integers and half floats too; what is no number fails here.
         array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
         array = array if array.flags.writeable else array.copy()
         features = torch.from_numpy(np.ascontiguousarray(array))
-    features = features.detach()
-    return features.to(device) if features.is_floating_point() else features.to(device).double()
+    features = features.detach().to(device)
+    if features.dtype in (torch.float32, torch.float64):
+        return features
+    return features.float() if features.is_floating_point() else features.double()
 
 
 def check_features(a: torch.Tensor, b: torch.Tensor, metric: str) -> None:

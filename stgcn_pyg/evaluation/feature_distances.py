@@ -8,7 +8,6 @@ computed in float64. So the answer is that of float64, at little more than a flo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,14 @@ from stgcn_pyg.evaluation.distances import (
     pairwise_distances,
 )
 from stgcn_pyg.evaluation.labels import Labels
+from stgcn_pyg.evaluation.pair_products import pair_products
 from stgcn_pyg.evaluation.result import SameCamera
 from stgcn_pyg.evaluation.sorted_keys import column, first_key, last_key, sorted_keys
 
 _ITEMS = 2048  # of the gallery at a time
 _WIDTH = 384  # channels that a product adds up in float32 before it joins the others
 _DOUBT = 1 / 16  # the share of a tile's pairs from which on all of it is computed in float64
+_WAITING = 2**20  # doubts at a time
 _UNIT = 2.0**-24  # the relative error of a float32 operation
 _LEAST, _MOST = 2.0**-110, 2.0**60  # lengths beyond which float32 underflows or overflows
 
@@ -67,14 +68,9 @@ class FeatureDistances:
 
     def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
         """The distance of each of M pairs by a float64 product; the queries are in order."""
-        device = self.gallery.values.device
-        queries, items = (torch.as_tensor(index, device=device) for index in (query, item))
-        products = torch.empty(len(query), dtype=torch.float64, device=device)
-        edges = np.flatnonzero(np.diff(query, prepend=-1, append=-1))
-        for first, last in pairwise(edges.tolist()):
-            row = self.queries.values[query[first]].double()
-            products[first:last] = self.gallery.values[items[first:last]].double() @ row
-        of_queries, of_items = self.queries.lengths[queries], self.gallery.lengths[items]
+        products = pair_products(self.queries.values, self.gallery.values, query, item)
+        of_queries = self.queries.lengths[torch.as_tensor(query, device=products.device)]
+        of_items = self.gallery.lengths[torch.as_tensor(item, device=products.device)]
         return distances_from_products(products, of_queries, of_items, self.metric).cpu().numpy()
 
     def count_others(
@@ -99,6 +95,7 @@ class FeatureDistances:
         reaches = _Reaches(query, reach, self.queries)
         total = np.zeros(len(query), dtype=np.int64)
         overflows = max(self.queries.lengths.max(), self.gallery.lengths.max()) > _MOST
+        doubts: list[tuple[np.ndarray, np.ndarray]] = []
         for first in range(0, len(self.gallery.values), _ITEMS):
             tile = slice(first, first + _ITEMS)
             mask = counted(tile)
@@ -110,9 +107,25 @@ class FeatureDistances:
                 total += self._count_exactly(reaches, tile, mask)
                 continue
             total += sure
+            doubts.append((doubtful, item))
+            if sum(len(items) for _, items in doubts) > _WAITING:
+                self._settle(query, reach, doubts, total)
+        self._settle(query, reach, doubts, total)
+        return total
+
+    def _settle(
+        self,
+        query: np.ndarray,
+        reach: np.ndarray,
+        doubts: list[tuple[np.ndarray, np.ndarray]],
+        total: np.ndarray,
+    ) -> None:
+        """Adds to the total what of the doubts, which are then forgotten, is within reach."""
+        if doubts:
+            doubtful, item = (np.concatenate(parts) for parts in zip(*doubts, strict=True))
             within = self._each_once(query[doubtful], item) <= reach[doubtful]
             np.add.at(total, doubtful[within], 1)
-        return total
+            doubts.clear()
 
     def _count_roughly(
         self, reaches: "_Reaches", tile: slice, mask: Tensor
