@@ -76,17 +76,11 @@ class FeatureDistances:
     def count_others(
         self, query: np.ndarray, reach: np.ndarray, same_camera: SameCamera
     ) -> np.ndarray:
-        """How many ranked items that are no match stand within ``reach`` of the query, ``[M]``.
-
-        Args:
-            query: M queries in ascending order.
-            reach: distances, one each; an item at that very distance counts.
-            same_camera: what is left out of the ranking.
-        """
+        """As :meth:`Distances.count_others` says."""
         return self._count(query, reach, lambda tile: self.labels.others(same_camera, tile))
 
     def count_all_but_matches(self, query: np.ndarray, reach: np.ndarray) -> np.ndarray:
-        """The same, counting also the items that are left out of the ranking."""
+        """As :meth:`Distances.count_all_but_matches` says."""
         return self._count(query, reach, self.labels.all_but_matches)
 
     def _count(

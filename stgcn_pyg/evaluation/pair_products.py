@@ -26,12 +26,12 @@ def pair_products(a: Tensor, b: Tensor, row: np.ndarray, column: np.ndarray) -> 
         return products
 
     # NumPy is quicker than torch at such small products, and lets the threads run side by side.
-    rows, columns, found = a.numpy(), b.numpy(), np.empty(len(row))
+    left, right, found = a.numpy(), b.numpy(), np.empty(len(row))
 
     def multiply(some: list[tuple[int, int]]) -> None:
         for first, last in some:
-            left = rows[row[first]].astype(np.float64)
-            found[first:last] = columns[column[first:last]].astype(np.float64) @ left
+            one = left[row[first]].astype(np.float64)
+            found[first:last] = right[column[first:last]].astype(np.float64) @ one
 
     threads, each = torch.get_num_threads(), list(pairwise(edges))
     with ThreadPoolExecutor(threads) as pool:
