@@ -3,11 +3,13 @@
 from typing import Literal
 
 from torch import Tensor, nn
+from torch_geometric.data import Batch
 
 from stgcn_pyg.layers import (
     AffinityGCN,
     patch_nodes,
     pool_graphs,
+    renormalize,
     spatial_graphs,
     temporal_graphs,
 )
@@ -71,6 +73,11 @@ class TemporalBranch(nn.Module):
         x = self.gcn(batch.x, batch.edge_index, graph_size)
         return pool_graphs(x, "max", graph_size)
 
+    def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
+        r""":math:`\hat A` of each video (Eq. 4), ``[B, T * P, T * P]``: row i gathers from j."""
+        batch = temporal_graphs(patch_nodes(feature_maps, self.num_patches), num_frames)
+        return _edge_weights(self.gcn, batch, num_frames * self.num_patches)
+
 
 class SpatialBranch(nn.Module):
     """SGCN: one graph a frame over its patches, max over its nodes, frames side by side
@@ -128,6 +135,17 @@ class SpatialBranch(nn.Module):
         x = self.gcn(batch.x, batch.edge_index, self.num_patches)
         frames = pool_graphs(x, "max", self.num_patches)  # [B * T, frame_channels]
         return frames.unflatten(0, (-1, num_frames)).flatten(1)
+
+    def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
+        r""":math:`\hat A` of each frame (Eq. 4), ``[B * T, P, P]``: row i gathers from j."""
+        batch = spatial_graphs(patch_nodes(feature_maps, self.num_patches))
+        return _edge_weights(self.gcn, batch, self.num_patches)
+
+
+def _edge_weights(gcn: AffinityGCN, graphs: Batch, graph_size: int) -> Tensor:
+    if gcn.affinity is None:
+        raise ValueError('edge weights need propagation="gcn": "fc" has no affinity')
+    return renormalize(gcn.affinity(graphs.x, graphs.edge_index, graph_size))
 
 
 Branch = GlobalBranch | TemporalBranch | SpatialBranch

@@ -137,7 +137,10 @@ class STGCN(nn.Module):
                 f"clips must be [batch, {self.num_frames} frames, 3, height, width], "
                 f"got {tuple(clips.shape)}"
             )
-        feature_maps = self.backbone(clips.flatten(0, 1))
+        return self.from_feature_maps(self.backbone(clips.flatten(0, 1)))
+
+    def from_feature_maps(self, feature_maps: Tensor) -> STGCNOutput:
+        """What follows the backbone: its maps ``[B * T, C, h, w]`` to the output."""
         features = {
             name: branch(feature_maps, self.num_frames) for name, branch in self.branches.items()
         }

@@ -1,0 +1,65 @@
+"""Why a model ranks as it does: activation maps, the learned graph, ranked lists, the embedding.
+
+Numbers, as arrays and tables:
+
+- ``feature_maps_of``, ``activation_maps``, ``towards_people``, ``towards_tracklets``: Grad-CAM.
+- ``learned_graphs``, ``weight_by_time``, ``weight_by_stripe``, ``strongest_edges``,
+  ``share_from_uncovered``: who gathers how much from whom.
+- ``explain_tracklets``: maps and graphs of many tracklets, a batch at a time.
+- ``RenderedTruth``, ``mass_on_person``, ``weight_from_uncovered``: both held against the ground
+  truth of the rendered benchmark.
+- ``ranked_list``, ``choose_queries``: who comes first, and for which queries to look.
+- ``tsne``, ``distance_histogram``, ``scores_by_camera_pair``, ``scores_by_quartile``: the whole
+  embedding.
+
+``stgcn_pyg.explain.figures`` draws them; ``stgcn_pyg.explain.output`` writes both for a test set.
+"""
+
+from stgcn_pyg.explain.activation_maps import (
+    activation_maps,
+    feature_maps_of,
+    towards_people,
+    towards_tracklets,
+)
+from stgcn_pyg.explain.embedding_space import (
+    distance_histogram,
+    scores_by_camera_pair,
+    scores_by_quartile,
+    tsne,
+)
+from stgcn_pyg.explain.graphs import (
+    learned_graphs,
+    share_from_uncovered,
+    strongest_edges,
+    weight_by_stripe,
+    weight_by_time,
+)
+from stgcn_pyg.explain.ranked_lists import choose_queries, ranked_list
+from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth
+from stgcn_pyg.explain.summary import mass_on_person, mean_hidden, weight_from_uncovered
+from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
+
+__all__ = [
+    "ExplainedTracklets",
+    "RenderedTruth",
+    "activation_maps",
+    "choose_queries",
+    "distance_histogram",
+    "explain_tracklets",
+    "feature_maps_of",
+    "has_truth",
+    "learned_graphs",
+    "mass_on_person",
+    "mean_hidden",
+    "ranked_list",
+    "scores_by_camera_pair",
+    "scores_by_quartile",
+    "share_from_uncovered",
+    "strongest_edges",
+    "towards_people",
+    "towards_tracklets",
+    "tsne",
+    "weight_by_stripe",
+    "weight_by_time",
+    "weight_from_uncovered",
+]

@@ -1,0 +1,117 @@
+"""Where the person is in the frames of the rendered benchmark, and what of it is hidden."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.data.synthetic.measures import MASK_COLUMNS, MASK_ROWS
+from stgcn_pyg.errors import UserError
+
+FILE = "ground_truth.parquet"
+
+
+class RenderedTruth:
+    """The ground truth of a rendered data set, by the path of a frame.
+
+    Args:
+        root: The data set's folder.
+
+    Raises:
+        UserError: It has no ground truth.
+    """
+
+    def __init__(self, root: Path):
+        columns = ["path", "hidden", "body_mask", "seen_mask"]
+        try:
+            self._table = pd.read_parquet(root / FILE, columns=columns).set_index("path")
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"{root / FILE}: cannot be read; only a data set of `stgcn synth` has the ground "
+                "truth that this needs"
+            ) from error
+
+    def masks(self, frames: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The cells that show the body with nothing in front, and as seen: ``[F, 16, 8]`` of bool.
+
+        Args:
+            frames: Paths relative to the root.
+        """
+        rows = self._table.loc[list(frames)]
+        body, seen = (_unpacked(rows[name]) for name in ("body_mask", "seen_mask"))
+        return body, seen & body
+
+    def hidden(self, frames: Sequence[str]) -> np.ndarray:
+        """The share of the body that is hidden in each frame, ``[F]``; NaN without a body."""
+        return self._table["hidden"].loc[list(frames)].to_numpy()
+
+
+def has_truth(root: Path) -> bool:
+    """Whether a data set is a rendered one."""
+    return (root / FILE).is_file()
+
+
+def on_grid(masks: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Masks on another grid: the share of each of its cells that they fill.
+
+    Args:
+        masks: ``[F, m, n]``.
+        rows: Of the grid.
+        columns: Of the grid.
+
+    Returns:
+        ``[F, rows, columns]``, in [0, 1].
+
+    Example:
+        >>> on_grid(np.array([[[True, False]]]), rows=1, columns=1)
+        array([[[0.5]]])
+    """
+    down, across = overlaps(masks.shape[1], rows), overlaps(masks.shape[2], columns)
+    return np.einsum("rm,fmn,cn->frc", down, masks.astype(np.float64), across)
+
+
+def overlaps(cells: int, bins: int) -> np.ndarray:
+    """The share of each of `bins` equal parts of a line that each of `cells` takes.
+
+    Example:
+        >>> overlaps(cells=3, bins=2).round(3)
+        array([[0.667, 0.333, 0.   ],
+               [0.   , 0.333, 0.667]])
+    """
+    cell_edges, bin_edges = np.arange(cells + 1) / cells, np.arange(bins + 1) / bins
+    ends = np.minimum(bin_edges[1:, None], cell_edges[1:])
+    begins = np.maximum(bin_edges[:-1, None], cell_edges[:-1])
+    return np.maximum(ends - begins, 0) * bins
+
+
+def covered_patches(
+    body: np.ndarray, seen: np.ndarray, num_patches: int, threshold: float = 0.5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which horizontal patches are covered, and which are not.
+
+    Args:
+        body: Cells that show the body with nothing in front, ``[F, m, n]`` of bool.
+        seen: Those that show it as seen.
+        num_patches: P.
+        threshold: A patch is covered if at least this share of its body is hidden.
+
+    Returns:
+        Two ``[F, P]`` of bool. A patch without any body is neither.
+
+    Example:
+        >>> body = np.array([[[True], [True], [False]]])
+        >>> covered_patches(body, body & [[[False], [True], [True]]], num_patches=3)
+        (array([[ True, False, False]]), array([[False,  True, False]]))
+    """
+    whole = on_grid(body, num_patches, 1)[..., 0]
+    left = on_grid(seen, num_patches, 1)[..., 0]
+    there = whole > 0
+    hidden = 1 - np.divide(left, whole, out=np.ones_like(whole), where=there)
+    covered = there & (hidden >= threshold - 1e-9)
+    return covered, there & ~covered
+
+
+def _unpacked(masks: pd.Series) -> np.ndarray:
+    flat = np.frombuffer(b"".join(masks), np.uint8)
+    return np.unpackbits(flat).reshape(-1, MASK_ROWS, MASK_COLUMNS).astype(bool)

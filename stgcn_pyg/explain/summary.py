@@ -1,0 +1,106 @@
+"""What maps and graphs do over a whole data set, beside what chance gives, in tables."""
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.explain.graphs import share_from_uncovered
+from stgcn_pyg.explain.person_mass import elsewhere, grouped_mean, person_mass
+from stgcn_pyg.explain.rendered_truth import RenderedTruth, covered_patches, on_grid
+from stgcn_pyg.explain.tracklets import ExplainedTracklets
+
+COLUMNS = ["value", "standard_error", "num_values", "people"]
+
+
+def mass_on_person(
+    explained: ExplainedTracklets, truth: RenderedTruth, paths: pd.Series, pids: np.ndarray
+) -> pd.DataFrame:
+    """The share of the activation maps' mass that lies on what is seen of the person.
+
+    Only frames in which something of the person is seen count. A map of zeros has no mass.
+
+    Args:
+        explained: N tracklets of two people at least.
+        truth: Of their data set.
+        paths: Of all frames of the data set.
+        pids: The person of each tracklet, ``[N]``.
+
+    Returns:
+        A row a map and measure, the index: ``mass``, the map's share; ``elsewhere``, its share
+        where other people stand on average; ``uniform``, the share of a map that is the same
+        everywhere; ``most``, that of a map in the best cell alone; ``gain``, ``mass`` less
+        ``elsewhere``. The columns are the mean over the frames, its standard error, the number of
+        frames, and of people, by whom the frames are grouped.
+    """
+    frames = paths.iloc[explained.frames.ravel()]
+    _, seen = truth.masks(frames)
+    some = seen.any(axis=(1, 2))
+    groups = np.repeat(pids, explained.frames.shape[1])[some]
+    rows = {}
+    for name, maps in explained.maps.items():
+        height, width = maps.shape[2:]
+        maps = maps.reshape(-1, height, width)[some]
+        person = on_grid(seen[some], height, width)
+        others = elsewhere(person, groups)
+        mass, mass_elsewhere = person_mass(maps, person), person_mass(maps, others)
+        lit = ~np.isnan(mass)
+        measures = {
+            "mass": mass,
+            "elsewhere": mass_elsewhere,
+            "uniform": person.mean(axis=(1, 2)),
+            "most": person.max(axis=(1, 2)),
+            "gain": mass - mass_elsewhere,
+        }
+        for measure, values in measures.items():
+            rows[name, measure] = grouped_mean(values[lit], groups[lit])
+    return _table(rows, ["map", "measure"])
+
+
+def weight_from_uncovered(
+    explained: ExplainedTracklets, truth: RenderedTruth, paths: pd.Series, pids: np.ndarray
+) -> pd.DataFrame:
+    """Of what patches gather from others, the share that comes from uncovered ones.
+
+    Args:
+        explained: N tracklets.
+        truth: Of their data set.
+        paths: Of all frames of the data set.
+        pids: The person of each tracklet, ``[N]``.
+
+    Returns:
+        A row a graph, kind of patch (``covered``, ``uncovered``) and measure, the index:
+        ``share``, ``chance``, the share if all weights were equal, and ``gain``, their difference.
+        The columns are as in :func:`mass_on_person`, of patches. No row where there is no such
+        patch.
+    """
+    frames = paths.iloc[explained.frames.ravel()]
+    body, seen = truth.masks(frames)
+    rows = {}
+    for graph, weights in explained.graphs.items():
+        num_nodes = weights.shape[-1]
+        weights = weights.reshape(-1, num_nodes, num_nodes)
+        patches = num_nodes * len(weights) // len(frames)  # of each frame, in either graph
+        covered, uncovered = (
+            patch.reshape(-1, num_nodes) for patch in covered_patches(body, seen, patches)
+        )
+        table = share_from_uncovered(weights, covered, uncovered)
+        table["gain"] = table["share"] - table["chance"]
+        table["pid"] = np.repeat(pids, len(weights) // len(pids))[table["graph"]]
+        for kind, some in (("covered", table["covered"]), ("uncovered", ~table["covered"])):
+            for measure in ("share", "chance", "gain"):
+                values = table.loc[some, measure].to_numpy()
+                if len(values):
+                    rows[graph, kind, measure] = grouped_mean(
+                        values, table.loc[some, "pid"].to_numpy()
+                    )
+    return _table(rows, ["graph", "patches", "measure"])
+
+
+def _table(rows: dict, names: list[str]) -> pd.DataFrame:
+    index = pd.MultiIndex.from_tuples(list(rows), names=names)
+    return pd.DataFrame(list(rows.values()), index=index).set_axis(COLUMNS, axis=1)
+
+
+def mean_hidden(truth: RenderedTruth, tracklets: pd.DataFrame, paths: pd.Series) -> np.ndarray:
+    """The mean share of the body that is hidden over all frames of each tracklet, ``[N]``."""
+    spans = zip(tracklets["first_frame"], tracklets["num_frames"], strict=True)
+    return np.array([np.nanmean(truth.hidden(paths.iloc[f : f + n])) for f, n in spans])

@@ -1,0 +1,80 @@
+"""Activation maps and learned graphs of many tracklets, a batch at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data.batches import EvaluationBatches
+from stgcn_pyg.explain.activation_maps import Towards, activation_maps, feature_maps_of
+from stgcn_pyg.explain.graphs import learned_graphs
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.progress import bar_options
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedTracklets:
+    """What was found of the first clip of each of N tracklets.
+
+    Attributes:
+        frames: The rows of its frames among those of the data set, ``[N, T]``.
+        maps: Activation maps ``[N, T, h, w]`` of float32 by name, as :func:`.activation_maps`
+            names them.
+        graphs: Weights ``[N, T * P, T * P]`` and ``[N, T, P, P]`` of float32 by name, as
+            :func:`.learned_graphs` names them.
+    """
+
+    frames: np.ndarray
+    maps: dict[str, np.ndarray]
+    graphs: dict[str, np.ndarray]
+
+
+def explain_tracklets(
+    model: STGCN,
+    data: TrackletDataModule,
+    tracklets: pd.DataFrame,
+    towards: Callable[[Tensor], Towards],
+    device: torch.device | str = "cpu",
+    title: str = "explaining",
+) -> ExplainedTracklets:
+    """Activation maps and learned graphs of the first clip of each tracklet.
+
+    Args:
+        model: It is in evaluation mode meanwhile, and on ``device`` afterwards too.
+        data: Reads the clips.
+        tracklets: N rows.
+        towards: From rows of tracklets to what their maps are drawn towards, such as
+            ``lambda rows: towards_tracklets(model, embeddings[rows])``.
+        device: Where to compute.
+        title: Of the progress bar.
+
+    Raises:
+        UserError: A picture is bad.
+    """
+    clips = [data.clips_of(int(num_frames))[:1] for num_frames in tracklets["num_frames"]]
+    batches = EvaluationBatches(tracklets, clips, data.reader, data.clips_per_test_batch)
+    loader = DataLoader(batches, batch_size=None, num_workers=data.num_workers)
+    was_training = model.training
+    model.to(device).eval()
+    maps: list[dict[str, Tensor]] = []
+    graphs: list[dict[str, Tensor]] = []
+    with tqdm(total=len(tracklets), desc=title, unit="tracklet", **bar_options()) as bar:
+        for batch in loader:
+            batch = data.on_after_batch_transfer(batch._replace(clips=batch.clips.to(device)))
+            feature_maps = feature_maps_of(model, batch.clips)
+            maps.append(activation_maps(model, feature_maps, towards(batch.labels.cpu())))
+            graphs.append(learned_graphs(model, feature_maps))
+            bar.update(len(batch.labels))
+    model.train(was_training)
+    first = tracklets["first_frame"].to_numpy()[:, None]
+    return ExplainedTracklets(first + np.concatenate(clips), _joined(maps), _joined(graphs))
+
+
+def _joined(parts: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:
+    return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
