@@ -18,7 +18,7 @@ $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed
 	    --distractors 24 --junk 12
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The layers once more with torch-scatter, which is built beside the environment, not into it.
 test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-from stgcn_pyg.errors import UserError, last_line
+from stgcn_pyg.errors import RunError, SignalledError, UserError, last_line
 from stgcn_pyg.version import __version__
 
 COMMANDS = {
@@ -15,6 +15,7 @@ COMMANDS = {
     "train": "train STGCN on a data set and evaluate it",
     "evaluate": "evaluate a trained model, an extraction, or anyone's features",
     "extract": "write the embeddings of a data set's tracklets",
+    "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
 }
 
 HELP = """\
@@ -33,7 +34,11 @@ commands:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 is success, 2 a mistake of the user's, told in one line."""
+    """Runs a command and gives its exit status.
+
+    0 is success, 2 a mistake of the user's, 1 a run that could not go on, 130 Ctrl-C and 143
+    SIGTERM; all but the first are told in one line.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(HELP.format(commands="\n".join(f"  {n:<10} {d}" for n, d in COMMANDS.items())))
@@ -55,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return 2
+    except RunError as error:
+        print(f"stgcn {name}: error: {error}", file=sys.stderr)
+        return 1
+    except SignalledError as error:
+        print(f"stgcn {name}: {error}", file=sys.stderr)
+        return error.status
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -1,4 +1,4 @@
-"""The one exception that means: its reader can mend this."""
+"""The exceptions that are told in one line."""
 
 
 class UserError(Exception):
@@ -6,6 +6,33 @@ class UserError(Exception):
 
     The command line prints the message without a traceback and exits with status 2.
     """
+
+
+class RunError(Exception):
+    """A run that cannot go on through no mistake in its input, told in one line as well.
+
+    The command line prints the message without a traceback and exits with status 1.
+    """
+
+
+class SignalledError(Exception):
+    """A run that ended because a signal asked it to.
+
+    The command line exits with ``status``: 130 after Ctrl-C, 143 after SIGTERM.
+
+    Args:
+        number: Of the signal.
+        message: One line: what is saved, and how to go on.
+
+    Example:
+        >>> import signal
+        >>> SignalledError(signal.SIGTERM, "saved").status
+        143
+    """
+
+    def __init__(self, number: int, message: str):
+        super().__init__(message)
+        self.status = 128 + number
 
 
 def last_line(error: BaseException) -> str:

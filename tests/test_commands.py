@@ -10,6 +10,7 @@ import torch
 import yaml
 from torchvision.models import get_model
 
+from stgcn_pyg.checkpoint_files import write_checkpoint
 from stgcn_pyg.cli import main
 from stgcn_pyg.commands.train import parser
 
@@ -84,7 +85,9 @@ def test_train_writes_a_run_and_evaluate_reads_it(train, tmp_path, capsys):
 
     assert main(["evaluate", str(train.output), f"--json={tmp_path / 'again.json'}"]) == 0
     again = json.loads((tmp_path / "again.json").read_text())
-    assert again["mars-official"]["trained"] == metrics["mars-official"]["trained"]
+    trained = again["mars-official"]["trained"]
+    assert trained.pop("intervals")["num_queries"] == trained["num_queries"]
+    assert trained == metrics["mars-official"]["trained"]
 
 
 def test_evaluate_takes_another_data_set(train, mars_tree, tmp_path):
@@ -232,7 +235,7 @@ def test_a_checkpoint_of_another_architecture_is_refused(train, capsys):
     path = train.output / "checkpoint.ckpt"
     content = torch.load(path, weights_only=True)
     content["stgcn_pyg"]["model"]["temporal_layers"] = 4
-    torch.save(content, path)
+    write_checkpoint(path, content)
     capsys.readouterr()
     assert main(["evaluate", str(path)]) == 2
     assert "holds the weights of another architecture than it says" in error_line(capsys)
@@ -244,9 +247,55 @@ def test_a_damaged_checkpoint_is_not_trained_on(train, capsys):
     damaged = path.read_bytes()[:5000]
     path.write_bytes(damaged)
     capsys.readouterr()
+    (train.output / "checkpoint.previous.ckpt").unlink()
     assert train("--baselines=false") == 2
-    assert f"{path}: no readable checkpoint" in error_line(capsys)
+    line = error_line(capsys)
+    assert f"{path}: no readable checkpoint of plain tensors and values, and there is none" in line
     assert path.read_bytes() == damaged
+
+
+def test_a_checkpoint_with_code_in_it_is_not_trained_on(train, capsys):
+    assert train("--baselines=false", "--epochs=1") == 0
+    torch.save({"state_dict": Payload()}, train.output / "checkpoint.ckpt")
+    capsys.readouterr()
+    assert train("--baselines=false", "--epochs=1") == 2
+    captured = capsys.readouterr()
+    assert "no readable checkpoint of plain tensors and values" in captured.err
+    assert "code from" not in captured.out
+
+
+def test_a_run_of_an_older_version_goes_on_if_its_new_options_are_at_their_defaults(train, capsys):
+    assert train("--baselines=false", "--epochs=1") == 0
+    path = train.output / "config.yaml"
+    whole = yaml.safe_load(path.read_text())
+    older = {key: value for key, value in whole.items() if key != "validation_share"}
+    older["data"] = {key: value for key, value in whole["data"].items() if key != "contrast"}
+    path.write_text(yaml.safe_dump(older))
+    capsys.readouterr()
+    assert train("--baselines=false", "--epochs=1", "--data.contrast=0.1") == 2
+    assert "holds another run (data.contrast is 0.0 there, 0.1 here)" in error_line(capsys)
+    assert train("--baselines=false", "--epochs=1") == 0
+    assert yaml.safe_load(path.read_text()) == whole
+
+
+@pytest.mark.parametrize("content", ["seed: [3", "", "\0\1"])
+def test_damaged_settings_are_told_in_one_line(train, content, capsys):
+    train.output.mkdir()
+    path = train.output / "config.yaml"
+    path.write_text(content)
+    assert train() == 2
+    assert error_line(capsys) == (
+        f"stgcn train: error: {path}: damaged (no YAML of settings): put back a copy, or choose "
+        "another --output"
+    )
+    assert path.read_text() == content
+
+
+def test_a_folder_with_settings_that_were_cut_short_is_begun_anew(train):
+    train.output.mkdir()
+    (train.output / "config.yaml.part").write_text("dataset: ma")
+    assert train("--baselines=false", "--epochs=1") == 0
+    assert not (train.output / "config.yaml.part").exists()
 
 
 def test_unknown_commands_are_named(capsys):

@@ -1,5 +1,8 @@
 """Training learns, follows from its seed, goes on where it was cut short, and is read back."""
 
+import lightning as L
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -8,7 +11,7 @@ from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit
+from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, train
 
 
 def build(root, seed=0, **options):
@@ -31,13 +34,9 @@ def weights(path):
     return torch.load(path, weights_only=True)["state_dict"]
 
 
-def epochs_of(output):
-    """The epochs that each fit into a folder logged."""
-    logs = [path.read_text().splitlines() for path in sorted(output.glob("log/*/metrics.csv"))]
-    column = [header.split(",").index("epoch") for header, *_ in logs]
-    return [
-        [int(row.split(",")[c]) for row in log[1:]] for log, c in zip(logs, column, strict=True)
-    ]
+def log_of(output):
+    """The log as a table, a row an epoch."""
+    return pd.read_csv(output / "log" / "metrics.csv")
 
 
 @pytest.fixture
@@ -47,13 +46,12 @@ def root(mars_tree):
 
 def test_the_loss_falls_and_the_learning_rate_steps_down(root, tmp_path):
     module, data = build(root, decay_epochs=4)
-    fit(module, data, tmp_path, epochs=6, accelerator="cpu")
-    (log,) = (tmp_path / "log").glob("*/metrics.csv")
-    header, *rows = log.read_text().splitlines()
-    column = header.split(",").index("loss")
-    losses = [float(row.split(",")[column]) for row in rows]
-    assert len(losses) == 6
-    assert losses[-1] < 0.5 * losses[0]
+    fit(module, data, tmp_path, epochs=6, accelerator="cpu", checkpoint_every=10)
+    log = log_of(tmp_path)
+    assert log["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert log["loss"].iat[-1] < 0.5 * log["loss"].iat[0]
+    terms = log.filter(regex="^(softmax|triplet_)")
+    np.testing.assert_allclose(terms.sum(axis=1), log["loss"], rtol=1e-5)
     (group,) = torch.load(checkpoint_path(tmp_path), weights_only=True)["optimizer_states"][0][
         "param_groups"
     ]
@@ -64,21 +62,75 @@ def test_the_loss_falls_and_the_learning_rate_steps_down(root, tmp_path):
 def test_a_run_follows_from_its_seed(root, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         module, data = build(root, seed)
-        fit(module, data, tmp_path / name, epochs=2, accelerator="cpu")
+        fit(module, data, tmp_path / name, epochs=2, accelerator="cpu", checkpoint_every=10)
     a, b, c = (weights(checkpoint_path(tmp_path / name)) for name in "abc")
     assert all(torch.equal(a[key], b[key]) for key in a)
     assert not all(torch.equal(a[key], c[key]) for key in a)
 
 
-def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(root, tmp_path):
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_run_that_was_cut_short_ends_as_if_it_had_not_been(root, tmp_path, num_workers):
     module, data = build(root)
-    fit(module, data, tmp_path / "whole", epochs=4, accelerator="cpu")
+    fit(module, data, tmp_path / "whole", epochs=4, accelerator="cpu", checkpoint_every=10)
     for epochs in (2, 4):
         module, data = build(root)
-        fit(module, data, tmp_path / "parts", epochs=epochs, accelerator="cpu")
+        data.num_workers = num_workers  # they fetch ahead
+        fit(module, data, tmp_path / "parts", epochs=epochs, accelerator="cpu", checkpoint_every=10)
     whole, parts = (weights(checkpoint_path(tmp_path / name)) for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
-    assert epochs_of(tmp_path / "parts") == [[0, 1], [2, 3]]  # none was computed again
+    assert log_of(tmp_path / "parts").equals(log_of(tmp_path / "whole"))
+
+
+def test_what_older_versions_saved_is_gone_on_from(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path / "whole", epochs=4, accelerator="cpu", checkpoint_every=10)
+    module, data = build(root)
+    fit(module, data, tmp_path / "parts", epochs=2, accelerator="cpu")
+    path = checkpoint_path(tmp_path / "parts")
+    old = torch.load(path, weights_only=True)
+    old["callbacks"] = {"ModelCheckpoint": {"best_model_path": ""}}
+    del old["stgcn_pyg"]["people"], old["has_checksum"]
+    torch.save(old, path)  # without a checksum
+    module, data = build(root)
+    fit(module, data, tmp_path / "parts", epochs=4, accelerator="cpu")
+    whole, parts = (weights(checkpoint_path(tmp_path / name)) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+    assert log_of(tmp_path / "parts")["epoch"].tolist() == [3, 4]
+
+
+def test_another_model_or_fewer_epochs_are_refused_with_the_difference(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path, epochs=2, accelerator="cpu")
+    with pytest.raises(UserError, match="trained for 2 epochs already, more than 1"):
+        fit(module, data, tmp_path, epochs=1, accelerator="cpu")
+    module.model = STGCN(data.num_classes, 2, "resnet18", weights=None, spatial_channels=32)
+    with pytest.raises(UserError, match="spatial_channels is 16 there, 32 here"):
+        fit(module, data, tmp_path, epochs=3, accelerator="cpu")
+
+
+def test_train_gives_back_a_plain_module(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path / "fit", epochs=2, accelerator="cpu")
+    other, data = build(root)
+    model = train(other.model, data, tmp_path / "train", epochs=2, accelerator="cpu")
+    assert model is other.model
+    assert type(model) is STGCN and not model.training
+    expected = module.model.state_dict()
+    assert all(torch.equal(expected[key], value) for key, value in model.state_dict().items())
+
+
+def test_the_module_trains_in_anyones_trainer(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path, epochs=2, accelerator="cpu")
+    other, data = build(root)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = L.Trainer(max_epochs=2, accelerator="cpu", enable_checkpointing=False, **quiet)
+    trainer.fit(other, data)
+    expected = module.model.state_dict()
+    assert all(torch.equal(expected[key], value) for key, value in other.model.state_dict().items())
+    assert float(trainer.callback_metrics["loss"]) == pytest.approx(
+        log_of(tmp_path)["loss"].iat[-1]
+    )
 
 
 def test_bfloat16_trains_too(root, tmp_path):

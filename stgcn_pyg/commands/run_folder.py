@@ -1,11 +1,13 @@
 """The folder of a run: one run each, which goes on there if it was cut short."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.written_aside import PART, written_aside
 
 # Settings that change how a run goes, not what comes out.
 FREE = {"output", "checkpoint_every", "accelerator", "data.num_workers", "baselines", "pack"}
@@ -17,32 +19,67 @@ class RunFolder:
     Args:
         path: The folder.
         config: Every setting of the run, as plain values.
+        defaults: Of the same settings, for those that an older version's run did not know.
 
     Raises:
         UserError: The folder holds another run, or something that is no run.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any]):
+    def __init__(self, path: Path, config: dict[str, Any], defaults: dict[str, Any]):
         self.path = path
         self.metrics = path / "metrics.json"
         stored = path / "config.yaml"
         if stored.is_file():
-            _require_same(path, yaml.safe_load(stored.read_text()), config)
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            _require_same(path, _flat(defaults) | _flat(_read(stored)), _flat(config))
+        elif path.exists() and not _is_empty(path):
             raise UserError(f"{path}: holds something that is no run; choose another --output")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            stored.write_text(yaml.safe_dump(config, sort_keys=False))
+            with written_aside(stored) as file:
+                file.write(yaml.safe_dump(config, sort_keys=False).encode())
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def write_metrics(self, content: Any) -> None:
+        """Writes ``metrics.json``.
+
+        Raises:
+            RunError: It cannot be written; what was there stays.
+        """
+        try:
+            with written_aside(self.metrics) as file:
+                file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+        except OSError as error:
+            raise RunError(
+                f"{self.metrics}: cannot be written ({error.strerror}): mend that and run the same "
+                "command again; what was trained is kept"
+            ) from error
 
     def contents(self) -> str:
         """The names of what is there."""
         return ", ".join(sorted(p.name + "/" * p.is_dir() for p in self.path.iterdir()))
 
 
-def _require_same(path: Path, there: Any, here: dict[str, Any]) -> None:
-    old, new = _flat(there if isinstance(there, dict) else {}), _flat(here)
+def _is_empty(path: Path) -> bool:
+    """Whether there is nothing, or only what a run left that was killed at once."""
+    return path.is_dir() and {file.name for file in path.iterdir()} <= {"config.yaml" + PART}
+
+
+def _read(stored: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(stored.read_text())
+    except OSError as error:
+        raise UserError(f"{stored}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise UserError(
+            f"{stored}: damaged (no YAML of settings): put back a copy, or choose another --output"
+        )
+    return settings
+
+
+def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     for key in sorted(old | new):
         if key not in FREE and old.get(key) != new.get(key):
             raise UserError(

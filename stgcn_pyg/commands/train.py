@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
+import pandas as pd
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
@@ -15,12 +16,12 @@ from stgcn_pyg.commands.arguments import Parser, device_for, plain, write_json
 from stgcn_pyg.commands.frames import add_frame_arguments, needs_pictures, tell_skipped
 from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
-from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit
+from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, hold_out
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
 
@@ -45,7 +46,16 @@ def parser() -> Parser:
         "--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto", help="where to train"
     )
     parser.add_argument(
-        "--checkpoint_every", type=PositiveInt, default=10, help="epochs between checkpoints"
+        "--checkpoint_every", type=PositiveInt, default=1, help="epochs between checkpoints"
+    )
+    parser.add_argument(
+        "--validation_share",
+        type=float,
+        default=0.0,
+        help="of the training people, held out to choose the best epoch on; 0: the last counts",
+    )
+    parser.add_argument(
+        "--validation_every", type=PositiveInt, default=10, help="epochs between looks at them"
     )
     add_frame_arguments(parser)
     parser.add_argument(
@@ -67,23 +77,23 @@ def parser() -> Parser:
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
-    config = plain(options)
-    for key in ("config", "preset", "json"):
-        config.pop(key, None)
+    config, defaults = settings(options), settings(parser().get_defaults())
     device = device_for(options.accelerator)
     _quieten()
 
     L.seed_everything(options.seed, verbose=False)
-    data = build_data(options)
+    dataset, held_out = load(options)
+    data = build_data(options, dataset)
     module = build_module(options, data, config)
-    folder = RunFolder(options.output, config)  # refuses another run's; nothing is written before
+    # Refuses another run's folder; nothing is written before.
+    folder = RunFolder(options.output, config, defaults)
     _describe(data, module.model, options)
 
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
     if options.baselines:
         scores["colour stripes"] = _colour_stripes(data)
         scores["untrained"] = _score(module.model, data, device, "untrained")
-    fit(
+    validation = fit(
         module,
         data,
         options.output,
@@ -91,12 +101,16 @@ def main(arguments: Sequence[str]) -> int:
         options.precision,
         options.accelerator,
         options.checkpoint_every,
+        held_out,
+        options.validation_every,
     )
     scores["trained"] = _score(module.model, data, device, "trained")
-    for path in (folder.metrics, options.json):
-        if path is not None:
-            write_json(path, scores_as_json(scores))
+    folder.write_metrics(scores_as_json(scores))
+    if options.json is not None:
+        write_json(options.json, scores_as_json(scores))
     tell_skipped(data)
+    if validation is not None:
+        print(f"the best of {options.epochs:,} epochs by the people held out: {validation.best}")
     usual, *others = protocols(scores)
     print_table(scores, usual)
     print(f"\nwritten to {options.output}: {folder.contents()}")
@@ -105,12 +119,24 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def build_data(options: Namespace) -> TrackletDataModule:
-    """The data set and its batches."""
+def settings(options: Namespace) -> dict[str, Any]:
+    """Everything that a run's outcome may depend on, as plain values."""
+    return {k: v for k, v in plain(options).items() if k not in ("config", "preset", "json")}
+
+
+def load(options: Namespace) -> tuple[TrackletDataset, pd.DataFrame | None]:
+    """The data set, and the tracklets that are held out of its training."""
     verify = needs_pictures(options.pack, options.on_bad_frame)
     dataset = load_dataset(options.dataset, options.root, options.split, verify)
+    if not options.validation_share:
+        return dataset, None
+    return hold_out(dataset, options.validation_share, options.seed)
+
+
+def build_data(options: Namespace, dataset: TrackletDataset | None = None) -> TrackletDataModule:
+    """The batches of a data set, which is loaded if it is not given."""
     return TrackletDataModule(
-        dataset,
+        load(options)[0] if dataset is None else dataset,
         options.model.num_frames,
         pack=options.pack,
         on_bad_frame=options.on_bad_frame,

@@ -1,7 +1,6 @@
 """A shard: some tracklets' embeddings and labels, in two files that hold together."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from safetensors.numpy import save
 
 from stgcn_pyg.embedding_files.description import Description, shard_rows
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.written_aside import written_aside
 
 ANEW = "run the same `stgcn extract` again, which writes it anew"
 SCHEMA = pa.schema(
@@ -27,7 +27,6 @@ SCHEMA = pa.schema(
         "is_train": pa.bool_(),
     }
 )
-PART = ".part"  # ends the name of a file that is still being written
 
 
 def encode_shard(
@@ -97,20 +96,10 @@ def write_aside(path: Path, content: bytes) -> None:
     Raises:
         UserError: It cannot be written; nothing half-written is left.
     """
-    part = path.with_name(path.name + PART)
     try:
-        with part.open("wb") as file:
+        with written_aside(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name, too
-        finally:
-            os.close(folder)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise UserError(
             f"{path}: cannot be written ({error.strerror}): mend that and run the same command "
             "again, which goes on here"

@@ -14,8 +14,9 @@ from stgcn_pyg.embedding_files.description import (
     require_same,
     shard_rows,
 )
-from stgcn_pyg.embedding_files.shards import PART, encode_shard, paths, read_shard, write_aside
+from stgcn_pyg.embedding_files.shards import encode_shard, paths, read_shard, write_aside
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.written_aside import PART
 
 
 class EmbeddingWriter:

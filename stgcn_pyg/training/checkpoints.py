@@ -1,0 +1,121 @@
+"""When a run saves, and where it goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.fabric.plugins.io import CheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+
+from stgcn_pyg.checkpoint_files import previous_path, read_last_good, write_checkpoint
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.errors import RunError, SignalledError, UserError
+from stgcn_pyg.training.finite import require_finite_weights
+from stgcn_pyg.training.resumed_sampler import ResumedSampler
+from stgcn_pyg.training.signals import NotedSignals
+
+
+class CheckpointFiles(CheckpointIO):
+    """Lightning's way to the files: :mod:`stgcn_pyg.checkpoint_files`."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Writes one aside and keeps the one before."""
+        write_checkpoint(Path(path), checkpoint, keep=previous_path(Path(path)))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Reads the last good one; nothing in it is run as code."""
+        return read_last_good(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Removes one."""
+        Path(path).unlink(missing_ok=True)
+
+
+class Checkpoints(Checkpoint):
+    """Saves at the end of an epoch and where a signal came, then leaves; sets resumed runs right.
+
+    Args:
+        path: Of the checkpoint.
+        every: Epochs between two; one is always saved at the end.
+        data: The batches, whose sampler is set to the place where a resumed run goes on.
+        signals: Those that came.
+
+    Raises:
+        RunError: It cannot be written, or a weight is not finite; the last good one stays.
+        SignalledError: A signal came; what was done until then is saved.
+    """
+
+    def __init__(self, path: Path, every: int, data: TrackletDataModule, signals: NotedSignals):
+        self.path = path
+        self.every = every
+        self.data = data
+        self.signals = signals
+
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Goes on with the batch after the last one that is in the checkpoint."""
+        epoch, batches = position(checkpoint)
+        if epoch > (trainer.max_epochs or 0):
+            raise UserError(
+                f"{self.path}: has been trained for {epoch:,} epochs already, more than "
+                f"{trainer.max_epochs:,}: ask for more, or choose another folder"
+            )
+        resumed = ResumedSampler(self.data.sampler, epoch, batches)
+        self.data.sampler = resumed  # type: ignore[assignment]  # it stands in for the other
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Saves in the middle of an epoch if a signal came; after its last batch it ends first."""
+        if self.signals.number is not None and batch_idx + 1 < trainer.num_training_batches:
+            self._save(trainer)
+            self._leave(trainer, f"step {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Saves an epoch."""
+        done = trainer.current_epoch + 1
+        if done % self.every == 0 or done == trainer.max_epochs or self.signals.number is not None:
+            self._save(trainer)
+        if self.signals.number is not None:
+            self._leave(trainer, f"epoch {done}")
+
+    def _save(self, trainer: L.Trainer) -> None:
+        require_finite_weights(trainer, self.path)
+        try:
+            trainer.save_checkpoint(self.path)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written ({error.strerror}); the last good checkpoint "
+                "stays: mend that and run the same command again, which goes on from there"
+            ) from error
+
+    def _leave(self, trainer: L.Trainer, done: str) -> None:
+        assert self.signals.number is not None
+        raise SignalledError(
+            self.signals.number,
+            f"interrupted; all up to {done} is saved in {self.path}: the same command goes on "
+            "there",
+        )
+
+
+def position(checkpoint: dict[str, Any]) -> tuple[int, int]:
+    """How many epochs a checkpoint has behind it, and how many batches of the next.
+
+    Args:
+        checkpoint: As Lightning writes it; its loops count what they have done.
+    """
+    loops = checkpoint["loops"]["fit_loop"]
+    epochs = loops["epoch_progress"]["current"]
+    if epochs["started"] > epochs["processed"]:
+        return epochs["processed"], loops["epoch_loop.batch_progress"]["current"]["processed"]
+    return epochs["processed"], 0

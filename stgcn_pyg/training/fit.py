@@ -1,0 +1,165 @@
+"""Training into a folder, and on from where it was cut short."""
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import lightning as L
+import pandas as pd
+import torch
+
+from stgcn_pyg.checkpoint_files import checkpoint_path, previous_path, state_path
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.errors import RunError, SignalledError, UserError
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.training.bar import TrainingBar
+from stgcn_pyg.training.checkpoints import CheckpointFiles, Checkpoints
+from stgcn_pyg.training.epoch_log import EpochLog
+from stgcn_pyg.training.finite import FiniteSteps
+from stgcn_pyg.training.module import STGCNTraining
+from stgcn_pyg.training.signals import NotedSignals
+from stgcn_pyg.training.validation import Validation
+
+
+def train(
+    model: STGCN,
+    data: TrackletDataModule,
+    output: str | Path,
+    epochs: int = 800,
+    margin: float | Literal["soft"] = 0.3,
+    learning_rate: float = 3e-4,
+    weight_decay: float = 5e-4,
+    decay_epochs: int = 200,
+    decay_factor: float = 0.1,
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    checkpoint_every: int = 1,
+    validation: pd.DataFrame | None = None,
+    validation_every: int = 10,
+) -> STGCN:
+    """Trains a network from Python: :class:`STGCNTraining` by :func:`fit`.
+
+    Args:
+        model: The network; it is trained in place.
+        data: The batches.
+        output: The folder of the run.
+        epochs: To train for in all.
+        margin, learning_rate, weight_decay, decay_epochs, decay_factor: Of
+            :class:`STGCNTraining`.
+        precision, accelerator, checkpoint_every, validation, validation_every: Of :func:`fit`.
+
+    Returns:
+        The same network, in evaluation mode.
+
+    Raises:
+        UserError, RunError, SignalledError: As :func:`fit`.
+    """
+    module = STGCNTraining(model, margin, learning_rate, weight_decay, decay_epochs, decay_factor)
+    fit(
+        module,
+        data,
+        Path(output),
+        epochs,
+        precision,
+        accelerator,
+        checkpoint_every,
+        validation,
+        validation_every,
+    )
+    return model.eval()
+
+
+def fit(
+    module: STGCNTraining,
+    data: TrackletDataModule,
+    output: Path,
+    epochs: int,
+    precision: Literal["32-true", "bf16-mixed"] = "32-true",
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    checkpoint_every: int = 1,
+    validation: pd.DataFrame | None = None,
+    validation_every: int = 10,
+) -> Validation | None:
+    """Trains, or goes on where the folder's checkpoint ends.
+
+    On the CPU a run that was cut short, in whatever way, ends with the same weights to the last
+    bit as one that was not. At Ctrl-C and SIGTERM it finishes the step, saves and leaves; a second
+    signal ends it at once. In a kernel or a service that is no main thread, signals are left alone.
+
+    Args:
+        module: The model and its optimisation.
+        data: Its batches.
+        output: The folder that receives ``checkpoint.ckpt``, ``checkpoint.previous.ckpt``,
+            ``log/`` and ``tensorboard/``.
+        epochs: To train for in all.
+        precision: ``"32-true"``, or ``"bf16-mixed"`` for bfloat16 where it is safe.
+        accelerator: ``"auto"`` takes a GPU where there is one.
+        checkpoint_every: Epochs between checkpoints; one is always written at the end.
+        validation: Tracklets of people who are held out of ``data`` (:func:`hold_out`). The epoch
+            that ranks them best is the one that counts: ``checkpoint.ckpt`` and the module have its
+            weights in the end, and ``training.ckpt`` is what the run goes on from. Without, the
+            last epoch counts.
+        validation_every: Epochs between two looks at them.
+
+    Returns:
+        The scores of the held-out people, if there are any.
+
+    Raises:
+        UserError: No checkpoint in the folder can be read or gone on from, or a picture is bad.
+        RunError: A loss, gradient or weight is not finite, the disk is full, or the GPU's memory.
+        SignalledError: Ctrl-C or SIGTERM ended it.
+    """
+    last = state_path(output, validation is not None)
+    chosen = None
+    if validation is not None:
+        chosen = Validation(data, validation, validation_every, checkpoint_path(output))
+    sampler = data.sampler
+    with NotedSignals() as signals, warnings.catch_warnings():
+        # Said of a loader that begins in mid-epoch; ours does so at the right place.
+        warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended")
+        trainer = L.Trainer(
+            max_epochs=epochs,
+            accelerator=accelerator,
+            devices=1,
+            precision=precision,
+            default_root_dir=output,
+            logger=False,
+            callbacks=[
+                TrainingBar(),
+                FiniteSteps(sampler, data.dataset.train, last),
+                *([] if chosen is None else [chosen]),
+                EpochLog(output, chosen),
+                Checkpoints(last, checkpoint_every, data, signals),
+            ],
+            plugins=[CheckpointFiles()],
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        there = last.exists() or previous_path(last).exists()
+        try:
+            trainer.fit(module, data, ckpt_path=str(last) if there else None, weights_only=True)
+        except torch.OutOfMemoryError as error:
+            raise RunError(_out_of_memory(last)) from error
+        except (UserError, RunError, SignalledError):
+            raise
+        except BaseException as error:
+            if signals.number is None:
+                raise
+            # A second signal, or one that ended the processes that read pictures as well.
+            raise SignalledError(
+                signals.number,
+                f"interrupted at once; the same command goes on from the checkpoint in {output}",
+            ) from error
+        finally:
+            data.sampler = sampler
+    if chosen is not None:
+        chosen.take_best(module)
+    return chosen
+
+
+def _out_of_memory(checkpoint: Path) -> str:
+    return (
+        "the GPU has too little memory for this batch: lower --data.people_per_batch or "
+        "--data.tracklets_per_person, --data.height and --data.width, or --model.num_frames, or "
+        f"pass --precision bf16-mixed; the last good checkpoint is {checkpoint}"
+    )

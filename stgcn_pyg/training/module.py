@@ -1,0 +1,77 @@
+"""The LightningModule: the losses of a batch, and how the weights follow from them."""
+
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from stgcn_pyg.checkpoint import KEY, describe, require_same_run
+from stgcn_pyg.data import ClipBatch
+from stgcn_pyg.losses import stgcn_losses
+from stgcn_pyg.models import STGCN
+
+
+class STGCNTraining(L.LightningModule):
+    """Trains STGCN by the losses of Eq. 8 and 9 with Adam and a step decay (section 4.2).
+
+    Args:
+        model: What is trained.
+        margin: Of the triplet losses, or ``"soft"``.
+        learning_rate: Of Adam, at the beginning.
+        weight_decay: Of Adam.
+        decay_epochs: After so many epochs, each time, the learning rate is multiplied by
+            ``decay_factor``.
+        decay_factor: See ``decay_epochs``.
+        config: Plain values to carry in the checkpoint, such as the command's configuration.
+    """
+
+    def __init__(
+        self,
+        model: STGCN,
+        margin: float | Literal["soft"] = 0.3,
+        learning_rate: float = 3e-4,
+        weight_decay: float = 5e-4,
+        decay_epochs: int = 200,
+        decay_factor: float = 0.1,
+        config: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.model = model
+        self.margin = margin
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.decay_epochs = decay_epochs
+        self.decay_factor = decay_factor
+        self.config = config or {}
+
+    def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
+        """The loss of one P x K batch and its terms, which are logged as means over the epoch."""
+        output = self.model(batch.clips)
+        loss, terms = stgcn_losses(output.features, output.logits, batch.labels, self.margin)
+        accuracy = (output.logits.argmax(dim=1) == batch.labels).float().mean()
+        told = {"accuracy": accuracy} | {name: term.detach() for name, term in terms.items()}
+        logged = {"loss": loss} | told
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        return logged
+
+    def configure_optimizers(self) -> Any:
+        """Adam, divided every ``decay_epochs``."""
+        optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+        decay = torch.optim.lr_scheduler.StepLR(optimizer, self.decay_epochs, self.decay_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "epoch"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what is needed to build the model again, and who its classes are."""
+        checkpoint[KEY] = describe(self.model, self.config, self._people())
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses to go on with another model or other people."""
+        path = self.trainer.ckpt_path or "checkpoint"
+        require_same_run(path, checkpoint, self.model, self._people())
+
+    def _people(self) -> list[int]:
+        """The person of each class, where the data module tells."""
+        return [int(pid) for pid in getattr(getattr(self.trainer, "datamodule", None), "pids", ())]

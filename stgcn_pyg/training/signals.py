@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM, noted to be answered between two steps."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class NotedSignals:
+    """While it is entered, the first of the signals is noted; a second acts as it did before.
+
+    In a thread other than the main one nothing is noted, for Python handles no signals there.
+
+    Attributes:
+        number: Of the signal, or None as long as none came.
+
+    Example:
+        >>> with NotedSignals() as signals:
+        ...     signal.raise_signal(signal.SIGTERM)
+        ...     print(signals.number)
+        15
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "NotedSignals":
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._restore()  # once more: Lightning puts back what it found
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,133 @@
+"""The best epoch, chosen on people who are held out of training."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.checkpoint import KEY, PREFIX, describe, load_checkpoint
+from stgcn_pyg.checkpoint_files import write_checkpoint
+from stgcn_pyg.data import TrackletDataModule, TrackletDataset
+from stgcn_pyg.embedding import embed_tracklets
+from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.scoring import score_features, task_of_tracklets
+from stgcn_pyg.training.module import STGCNTraining
+
+PROTOCOL = "full-gallery"
+
+
+def hold_out(
+    dataset: TrackletDataset, share: float, seed: int
+) -> tuple[TrackletDataset, pd.DataFrame]:
+    """Takes people out of a data set's training tracklets.
+
+    Args:
+        dataset: Theirs; query and gallery stay as they are.
+        share: Of the training people, in (0, 1); at least two are taken.
+        seed: Of the choice. A person who was seen by one camera can be found in no other, so only
+            the others are taken.
+
+    Returns:
+        The data set without their training tracklets, and these tracklets.
+
+    Raises:
+        UserError: The share is beyond 0 to 1, fewer than two people were seen by two cameras, or
+            none are left to train on.
+    """
+    if not 0 < share < 1:
+        raise UserError(f"--validation_share {share}: pass one from 0 to below 1")
+    table = dataset.train
+    cameras = table[table["pid"] >= 0].groupby("pid")["camid"].nunique()
+    people = cameras.index[cameras > 1].to_numpy()
+    count = max(2, round(share * table["pid"].nunique()))
+    if len(people) < count or table["pid"].nunique() == count:
+        raise UserError(
+            f"--validation_share {share}: {count} people cannot be held out, for "
+            f"{table['pid'].nunique()} are there to train on and {len(people)} of them were seen "
+            "by two cameras: lower it"
+        )
+    chosen = np.random.default_rng([seed, len(people)]).choice(people, count, replace=False)
+    held_out = table["pid"].isin(chosen)
+    return replace(dataset, train=table[~held_out]), table[held_out]
+
+
+class Validation(L.Callback):
+    """Scores the held-out people after an epoch and keeps the weights of the best one.
+
+    Every held-out tracklet is searched for among all of them; what counts is mAP. Of equal epochs
+    the first is kept.
+
+    Args:
+        data: Whose settings embed the tracklets.
+        tracklets: Those that :func:`hold_out` took.
+        every: Epochs between two scores; the last epoch is always scored.
+        path: The checkpoint of the best epoch: weights, without the state of the training.
+
+    Attributes:
+        scores: The mAP by epoch, from 1.
+    """
+
+    def __init__(self, data: TrackletDataModule, tracklets: pd.DataFrame, every: int, path: Path):
+        table = tracklets.assign(is_query=True, is_gallery=True)
+        title = f"the people held out of {data.dataset.name}"
+        self.task = task_of_tracklets(title, (PROTOCOL,), table)
+        self.data = data
+        self.tracklets = tracklets
+        self.every = every
+        self.path = path
+        self.scores: dict[int, float] = {}
+
+    @property
+    def best_epoch(self) -> int:
+        """The one with the highest mAP."""
+        return max(self.scores, key=lambda epoch: (self.scores[epoch], -epoch))
+
+    @property
+    def best(self) -> str:
+        """The same in words, with its mAP."""
+        return f"{self.best_epoch:,}, mAP {100 * self.scores[self.best_epoch]:.1f} among them"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for the checkpoint."""
+        return {"scores": self.scores}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes them back."""
+        self.scores = state_dict["scores"]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Scores the epoch, if it is its turn."""
+        assert isinstance(pl_module, STGCNTraining)
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every and epoch != trainer.max_epochs:
+            return
+        features = embed_tracklets(
+            pl_module.model, self.data, self.tracklets, pl_module.device, "validation"
+        )
+        self.scores[epoch] = score_features(self.task, features, features)[PROTOCOL].mAP
+        if self.best_epoch == epoch:
+            self._keep(pl_module, epoch)
+
+    def take_best(self, module: STGCNTraining) -> None:
+        """Gives the module the weights of the best epoch.
+
+        Raises:
+            UserError: Its checkpoint is missing or damaged.
+        """
+        model, _ = load_checkpoint(self.path)
+        module.model.load_state_dict(model.state_dict())
+
+    def _keep(self, module: STGCNTraining, epoch: int) -> None:
+        weights = {PREFIX + name: value for name, value in module.model.state_dict().items()}
+        description = describe(module.model, module.config, self.data.pids.tolist())
+        content = {KEY: description, "state_dict": weights, "epoch": epoch}
+        try:
+            write_checkpoint(self.path, content)
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written ({error.strerror}); that of the best epoch before "
+                "stays: mend that and run the same command again, which goes on"
+            ) from error

@@ -1,0 +1,52 @@
+"""Files that are whole wherever they are seen."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+PART = ".part"  # ends the name of a file that is still being written
+
+
+@contextmanager
+def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
+    """Opens a file to write, which takes its name only once it is on the disk.
+
+    At any moment, also after a kill or a loss of power, there is the file as it was before or the
+    whole new one.
+
+    Args:
+        path: Of the file.
+        keep: The name that the file there before takes. Between the two changes of names, ``path``
+            is missing for an instant.
+
+    Raises:
+        OSError: It cannot be written; nothing half-written is left, and what was there stays.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "greeting"
+        >>> for words in (b"good day", b"good night"):
+        ...     with written_aside(path, keep=path.with_suffix(".before")) as file:
+        ...         _ = file.write(words)
+        >>> {file.name: file.read_text() for file in sorted(path.parent.iterdir())}
+        {'greeting': 'good night', 'greeting.before': 'good day'}
+    """
+    part = path.with_name(path.name + PART)
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
+        part.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the new name, too
+        finally:
+            os.close(folder)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

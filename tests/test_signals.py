@@ -1,0 +1,42 @@
+"""The first signal is noted, the second one acts."""
+
+import signal
+import threading
+
+import pytest
+
+from stgcn_pyg.training.signals import NotedSignals
+
+
+def test_a_second_signal_acts_as_it_did_before():
+    with NotedSignals() as signals:
+        signal.raise_signal(signal.SIGINT)
+        assert signals.number == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_the_handlers_are_put_back_also_if_another_changed_them_meanwhile():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with NotedSignals() as signals:
+        noting = signal.getsignal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, noting)  # as Lightning does when it is done
+    assert signals.number == signal.SIGTERM
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_in_another_thread_signals_are_left_alone():
+    failures = []
+
+    def enter():
+        try:
+            with NotedSignals():
+                pass
+        except ValueError as error:  # which Python raises there
+            failures.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert not failures
