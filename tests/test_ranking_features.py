@@ -118,6 +118,13 @@ def test_only_pairs_in_doubt_are_computed_in_float64_and_all_where_most_are(metr
     assert len(tiles) == 2  # of 2,048 items
 
 
+def test_doubts_are_counted_once_also_where_they_are_settled_in_parts(monkeypatch):
+    queries, gallery, labels = crowded(1.0, 100)
+    whole = evaluate_features(queries, gallery, *labels)
+    monkeypatch.setattr("stgcn_pyg.evaluation.feature_distances._WAITING", 10)
+    assert_equal_results(evaluate_features(queries, gallery, *labels), whole)
+
+
 @METRICS
 @pytest.mark.parametrize("width", [5, 384, 385, 3000])
 @pytest.mark.parametrize("signs", ["both", "positive"])
@@ -155,6 +162,18 @@ def test_their_scale_changes_nothing(metric, exponent):
     assert_equal_results(
         evaluate_features(*scaled, *labels, metric, **OPTIONS),
         evaluate_features(queries, gallery, *labels, metric, **OPTIONS),
+    )
+
+
+def test_what_overflows_in_float32_is_told_apart_from_what_is_left_out():
+    crowd = crowded(0.1, 40, num_gallery=2500, num_queries=400)
+    queries, gallery, (q_pids, pids, _, camids) = crowd
+    q_pids[1:] = 99  # one query with matches: too few doubts to compute all in float64
+    pids[::2] = -1
+    labels = (q_pids, pids, np.full(len(q_pids), 9), camids)
+    scaled = [np.float32(2.0**70) * features for features in (queries, gallery)]
+    assert_equal_results(
+        evaluate_features(*scaled, *labels), evaluate_features(queries, gallery, *labels)
     )
 
 
