@@ -1,5 +1,6 @@
 """The pages' code runs, their links lead somewhere, and Sphinx builds them without a warning."""
 
+import json
 import re
 import subprocess
 import sys
@@ -49,9 +50,19 @@ def test_every_public_name_of_the_layers_is_in_the_reference():
     assert sorted(named) == sorted(layers.__all__)
 
 
+def test_what_the_tour_shows_was_given_without_a_warning_or_an_error():
+    cells = json.loads((DOCS / "tour.ipynb").read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell["outputs"]]
+    assert outputs
+    for output in outputs:
+        assert output["output_type"] != "error" and output.get("name") != "stderr", output
+
+
 def test_the_pages_build_without_a_warning(tmp_path):
     pytest.importorskip("sphinx")
-    pytest.importorskip("myst_parser")
+    pytest.importorskip("myst_nb")
     pytest.importorskip("furo")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     result = subprocess.run(
