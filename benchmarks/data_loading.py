@@ -13,7 +13,7 @@ step    a training step of the preset `small`, its batches read by two worker pr
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -34,6 +34,7 @@ from stgcn_pyg.training import STGCNTraining
 
 HEIGHT, WIDTH, FRAMES = 256, 128, 8
 PEOPLE, TRACKLETS = 8, 4  # of a batch
+SMALLEST = ["--data.height=64", "--data.width=32", "--data.tracklets_per_person=2"]
 
 
 def frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, float]:
@@ -81,10 +82,12 @@ def loader_frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, flo
     return {name: len(loaders[name]) * frames / seconds for name, seconds in times.items()}
 
 
-def step_times(root: Path, rounds: int, steps: int, pack: Path | None = None) -> dict[str, float]:
+def step_times(
+    root: Path, rounds: int, steps: int, changes: Sequence[str] = ()
+) -> dict[str, float]:
     """The median training step on batches from disk, and on batches from memory."""
-    arguments = ["mars", str(root), "--preset", "small", "--data.num_workers", "2"]
-    options = parser().parse_args(arguments + ([] if pack is None else ["--pack", str(pack)]))
+    arguments = ["mars", str(root), "--preset", "small", "--data.num_workers", "2", *changes]
+    options = parser().parse_args(arguments)
     data = build_data(options)
     module = build_module(options, data, {}).train()
     module.log_dict = module.log = lambda *_, **__: None  # there is no trainer to log to
@@ -139,7 +142,8 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
     Args:
         rounds: How many interleaved rounds of reading; a third of them of training steps.
         steps: Training steps a round.
-        smallest: A quarter of the people, one round and one step, to see that it runs.
+        smallest: A quarter of the people, smaller pictures, one round and one step, to see that it
+            runs.
         json: Where to write the figures.
     """
     if smallest:
@@ -153,7 +157,8 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
             pass
         rates = frames_a_second(folder / "data", pack, rounds)
         loader_rates = loader_frames_a_second(folder / "data", pack, rounds)
-        seconds = step_times(folder / "data", max(1, rounds // 3), steps)
+        changes = SMALLEST if smallest else []
+        seconds = step_times(folder / "data", max(1, rounds // 3), steps, changes)
     results = {
         "frames_a_second": rates,
         "loader_frames_a_second": loader_rates,

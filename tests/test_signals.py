@@ -9,11 +9,14 @@ from stgcn_pyg.training.signals import NotedSignals
 
 
 def test_a_second_signal_acts_as_it_did_before():
+    # Where a shell began the tests in the background, Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with NotedSignals() as signals:
         signal.raise_signal(signal.SIGINT)
         assert signals.number == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 def test_the_handlers_are_put_back_also_if_another_changed_them_meanwhile():
