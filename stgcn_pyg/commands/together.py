@@ -1,6 +1,7 @@
 """A command that several processes run together prints once, and tells an error once."""
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
@@ -27,6 +28,8 @@ def together() -> Iterator[Ranks]:
                 warnings.simplefilter("ignore")
             yield ranks
     except (UserError, RunError, SignalledError) as error:
-        if ranks.speaks_first():
-            raise
-        raise ToldError(error) from error
+        if not ranks.speaks_first():
+            raise ToldError(error) from error
+        if not ranks.is_first:
+            print(file=sys.stderr)  # a bar of the first one's may stand there, without an end
+        raise
