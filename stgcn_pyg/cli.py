@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-from stgcn_pyg.errors import RunError, SignalledError, UserError, last_line
+from stgcn_pyg.errors import RunError, SignalledError, ToldError, UserError, last_line
 from stgcn_pyg.version import __version__
 
 COMMANDS = {
@@ -59,12 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return import_module(f"stgcn_pyg.commands.{name}").main(rest)
     except UserError as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
-        return 2
+        return error.status
     except RunError as error:
         print(f"stgcn {name}: error: {error}", file=sys.stderr)
-        return 1
+        return error.status
     except SignalledError as error:
         print(f"stgcn {name}: {error}", file=sys.stderr)
+        return error.status
+    except ToldError as error:
         return error.status
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):

@@ -1,8 +1,9 @@
 """The embeddings of tracklets: that of each clip, averaged; and what they score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Literal
+from itertools import islice
+from typing import Literal, TypeVar
 
 import pandas as pd
 import torch
@@ -14,9 +15,11 @@ from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.progress import bar_options
+from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import RankingTask, score_chance, score_features, task_of_tracklets
 
 Parts = Literal["test", "train", "all"]
+T = TypeVar("T")
 
 
 def average_clips(
@@ -25,6 +28,7 @@ def average_clips(
     num_tracklets: int,
     title: str,
     bar: tqdm | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Embeds clips and averages those of each tracklet.
 
@@ -34,24 +38,32 @@ def average_clips(
         num_tracklets: N.
         title: Of the progress bar.
         bar: A bar that counts tracklets, to move on in place of one of its own.
+        ranks: The processes that share the batches, in turns; ``loader`` gives this one's.
 
     Returns:
-        ``[N, D]`` of float32, on the CPU.
+        ``[N, D]`` of float32, on the CPU; the same on every process, to the last bit.
     """
     total: Tensor | None = None
     counts = torch.zeros(num_tracklets)
     with _bar(num_tracklets, title) if bar is None else nullcontext(bar) as shown:
-        for batch in loader:
-            embeddings = embed(batch).float().cpu()
+        embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in loader)
+        # Added up in the order of one process, for the last bits hang on it.
+        for embeddings, rows in _in_turns(embedded, ranks):
             if total is None:
                 total = torch.zeros(num_tracklets, embeddings.size(1))
             begun = counts.count_nonzero()
-            total.index_add_(0, batch.labels.cpu(), embeddings)
-            counts += torch.bincount(batch.labels.cpu(), minlength=num_tracklets)
+            total.index_add_(0, rows, embeddings)
+            counts += torch.bincount(rows, minlength=num_tracklets)
             shown.update(int(counts.count_nonzero() - begun))
     if total is None:
         raise ValueError("there are no clips to embed")
     return total / counts[:, None]
+
+
+def _in_turns(own: Iterator[T], ranks: Ranks) -> Iterator[T]:
+    """What every process has, one of each in turns, until none has any more."""
+    while any(gathered := [found for found in ranks.gather([*islice(own, 1)]) if found]):
+        yield from (one for (one,) in gathered)
 
 
 def _bar(num_tracklets: int, title: str) -> tqdm:
@@ -65,11 +77,12 @@ def embed_tracklets(
     device: torch.device | str = "cpu",
     title: str = "embedding",
     bar: tqdm | None = None,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """The embedding of each tracklet of a table, ``[N, D]`` of float32, on the CPU.
 
-    Title and bar are those of :func:`average_clips`. The model is in evaluation mode meanwhile, on
-    ``device`` afterwards too.
+    Title, bar and ranks are those of :func:`average_clips`. The model is in evaluation mode
+    meanwhile, on ``device`` afterwards too.
     """
     was_training = model.training
     model.to(device).eval()
@@ -79,8 +92,8 @@ def embed_tracklets(
         return model(batch.clips).embedding
 
     with torch.inference_mode():
-        loader = data.clip_dataloader(tracklets)
-        embeddings = average_clips(embed, loader, len(tracklets), title, bar)
+        loader = data.clip_dataloader(tracklets, ranks.rank, ranks.world_size)
+        embeddings = average_clips(embed, loader, len(tracklets), title, bar, ranks)
     model.train(was_training)
     return embeddings
 

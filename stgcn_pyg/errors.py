@@ -7,12 +7,16 @@ class UserError(Exception):
     The command line prints the message without a traceback and exits with status 2.
     """
 
+    status = 2
+
 
 class RunError(Exception):
     """A run that cannot go on through no mistake in its input, told in one line as well.
 
     The command line prints the message without a traceback and exits with status 1.
     """
+
+    status = 1
 
 
 class SignalledError(Exception):
@@ -33,6 +37,20 @@ class SignalledError(Exception):
     def __init__(self, number: int, message: str):
         super().__init__(message)
         self.status = 128 + number
+
+
+class ToldError(Exception):
+    """What ends this process after another one of its job has told why.
+
+    The command line prints nothing and exits with the status of ``error``.
+
+    Args:
+        error: What this process would have told.
+    """
+
+    def __init__(self, error: UserError | RunError | SignalledError):
+        super().__init__(str(error))
+        self.status = error.status
 
 
 def last_line(error: BaseException) -> str:

@@ -4,11 +4,14 @@ import json
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
 from stgcn_pyg.errors import UserError
+
+if TYPE_CHECKING:
+    from stgcn_pyg.ranks import Ranks
 
 PRESETS = files("stgcn_pyg") / "presets"
 
@@ -70,18 +73,22 @@ def plain(namespace: Namespace) -> dict[str, Any]:
     return convert(namespace.as_dict())
 
 
-def device_for(accelerator: str) -> str:
-    """The torch device that `auto`, `cpu` or `gpu` stands for.
+def device_for(accelerator: str, ranks: "Ranks | None" = None) -> str:
+    """The torch device that `auto`, `cpu` or `gpu` stands for; `cuda` is this process's own GPU.
 
     Raises:
-        UserError: A GPU is asked for and there is none.
+        UserError: A GPU is asked for and there is none, or fewer than processes.
     """
     import torch  # most commands do not need it
 
     available = torch.cuda.is_available()
     if accelerator == "gpu" and not available:
         raise UserError("--accelerator gpu: PyTorch sees no GPU here; pass cpu or auto")
-    return "cuda" if available and accelerator != "cpu" else "cpu"
+    if not available or accelerator == "cpu":
+        return "cpu"
+    if ranks is not None:
+        ranks.require_gpus()
+    return "cuda"
 
 
 def write_json(path: Path, content: Any) -> None:

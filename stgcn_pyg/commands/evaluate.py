@@ -11,9 +11,11 @@ from stgcn_pyg.commands.arguments import Parser, write_json
 from stgcn_pyg.commands.model_arguments import add_model_arguments, refuse_model_arguments
 from stgcn_pyg.commands.per_query import per_query, write_per_query
 from stgcn_pyg.commands.scores import Intervals, Scores, protocols, scores_as_json
+from stgcn_pyg.commands.together import together
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
+from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import Source, score_chance, score_features, score_intervals
 
 MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
@@ -33,14 +35,20 @@ Examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    options = parser().parse_args(arguments)
+    with together() as ranks:
+        return _evaluate(parser().parse_args(arguments), ranks)
+
+
+def _evaluate(options: Namespace, ranks: Ranks) -> int:
     max_rank = max(MAX_RANK, *options.ranks or [MAX_RANK])
     chosen = _known(options.protocols)
-    source = open_source(options)
+    source = open_source(options, ranks)
     task = source.task if chosen is None else replace(source.task, protocols=chosen)
     scores = {"chance": score_chance(task, max_rank)}
     _require_ranks(options.ranks, scores["chance"])
     features = source.features()
+    if not ranks.is_first:
+        return 0
     scores[source.method] = score_features(task, *features, max_rank)
     if options.rerank:
         parameters = Reranking(options.k1, options.k2, options.lambda_value)
@@ -101,8 +109,8 @@ def parser() -> Parser:
     return parser
 
 
-def open_source(options: Namespace) -> Source:
-    """What is to be evaluated, by what lies at its path.
+def open_source(options: Namespace, ranks: Ranks = ALONE) -> Source:
+    """What is to be evaluated, by what lies at its path; a model's work is shared by processes.
 
     Raises:
         UserError: Nothing that can be evaluated does.
@@ -125,7 +133,7 @@ def open_source(options: Namespace) -> Source:
         )
     from stgcn_pyg.commands.trained_model import TrainedModel  # the others need no model
 
-    return TrainedModel(path, options)
+    return TrainedModel(path, options, ranks)
 
 
 def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:

@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from stgcn_pyg.commands.arguments import Parser
 from stgcn_pyg.commands.frames import tell_skipped
 from stgcn_pyg.commands.model_arguments import add_model_arguments
+from stgcn_pyg.commands.together import together
 from stgcn_pyg.commands.trained_model import TrainedModel, checkpoint_sha256
-from stgcn_pyg.embedding import embed_tracklets, label_tracklets
-from stgcn_pyg.embedding_files import EmbeddingWriter, describe
+from stgcn_pyg.embedding import label_tracklets
+from stgcn_pyg.embedding_files import Description, EmbeddingWriter, describe, shard_rows
 from stgcn_pyg.progress import bar_options
+from stgcn_pyg.ranks import Ranks
 
 DESCRIPTION = """Writes the embeddings of a data set's tracklets and their labels, in shards.
 
@@ -27,6 +31,11 @@ Examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
+    with together() as ranks:
+        return _extract(_parser().parse_args(arguments), ranks)
+
+
+def _parser() -> Parser:
     parser = Parser(prog="stgcn extract", description=DESCRIPTION)
     parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")
     parser.add_argument("output", type=Path, help="the folder that receives the embeddings")
@@ -38,50 +47,47 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--shard_size", type=PositiveInt, default=1024, help="tracklets a shard")
     add_model_arguments(parser)
-    options = parser.parse_args(arguments)
+    return parser
 
-    trained = TrainedModel(options.run, options)
-    writer = _open(trained, options.run, options.output, options.parts, options.shard_size)
-    missing = writer.missing()
-    total = len(writer.tracklets)
-    there = total - sum(len(writer.rows(shard)) for shard in missing)
+
+def _extract(options: Namespace, ranks: Ranks) -> int:
+    trained = TrainedModel(options.run, options, ranks)
+    tracklets = label_tracklets(trained.data.dataset, options.parts)
+    description = _describe(trained, tracklets, options)
+    # The first process writes; the others share its work.
+    writer = EmbeddingWriter(options.output, description, tracklets) if ranks.is_first else None
+    missing = ranks.from_first(writer.missing() if writer is not None else [])
+    total = len(tracklets)
+    rows = {shard: tracklets.iloc[shard_rows(description, shard)] for shard in missing}
+    there = total - sum(map(len, rows.values()))
     if there:
         print(f"{options.output}: {there:,} of {total:,} tracklets are there already")
     with tqdm(
         total=total, initial=there, desc="embedding", unit="tracklet", **bar_options()
     ) as bar:
         for shard in missing:
-            embeddings = embed_tracklets(
-                trained.model, trained.data, writer.rows(shard), trained.device, bar=bar
-            )
-            writer.write(shard, embeddings.numpy())
-    tell_skipped(trained.data)
+            embeddings = trained.embed(rows[shard], bar)
+            if writer is not None:
+                writer.write(shard, embeddings.numpy())
+    tell_skipped(trained.data, ranks)
     print(
-        f"{options.output}: {total:,} embeddings of width {writer.description['width']:,}; "
+        f"{options.output}: {total:,} embeddings of width {description['width']:,}; "
         f"docs/embeddings.md tells how to read them"
     )
     return 0
 
 
-def _open(
-    trained: TrainedModel,
-    run: Path,
-    output: Path,
-    parts: Literal["test", "train", "all"],
-    size: int,
-) -> EmbeddingWriter:
+def _describe(trained: TrainedModel, tracklets: pd.DataFrame, options: Namespace) -> Description:
     dataset = trained.data.dataset
-    tracklets = label_tracklets(dataset, parts)
-    description = describe(
+    return describe(
         tracklets,
         dataset=dataset.name,
         root=str(dataset.root.resolve()),
         split=trained.config.get("split", 0),
         protocols=dataset.protocols,
-        parts=parts,
+        parts=options.parts,
         test_clips=trained.data.test_clips,
-        checkpoint_sha256=checkpoint_sha256(run),
+        checkpoint_sha256=checkpoint_sha256(options.run),
         width=trained.model.classifier.in_features,
-        shard_size=size,
+        shard_size=options.shard_size,
     )
-    return EmbeddingWriter(output, description, tracklets)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stgcn_pyg.commands.arguments import Parser
+from stgcn_pyg.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from stgcn_pyg.data import TrackletDataModule
@@ -27,10 +28,10 @@ def needs_pictures(pack: Path | None, on_bad_frame: str) -> bool:
     return pack is None and on_bad_frame == "stop"
 
 
-def tell_skipped(data: "TrackletDataModule", show: int = 3) -> None:
-    """Says how many bad pictures were passed over, and names some."""
-    if data.skipped:
-        faults = sorted(data.skipped)
+def tell_skipped(data: "TrackletDataModule", ranks: Ranks = ALONE, show: int = 3) -> None:
+    """Says how many bad pictures the processes have passed over, and names some."""
+    faults = sorted(set().union(*ranks.gather(data.skipped)))
+    if faults:
         print(f"bad pictures, passed over for another frame of their tracklet: {len(faults):,}")
         for fault in faults[:show]:
             print(f"  {fault}")

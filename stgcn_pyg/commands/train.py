@@ -16,11 +16,13 @@ from stgcn_pyg.commands.arguments import Parser, device_for, plain, write_json
 from stgcn_pyg.commands.frames import add_frame_arguments, needs_pictures, tell_skipped
 from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
+from stgcn_pyg.commands.together import together
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, hold_out
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
@@ -57,6 +59,12 @@ def parser() -> Parser:
     parser.add_argument(
         "--validation_every", type=PositiveInt, default=10, help="epochs between looks at them"
     )
+    parser.add_argument(
+        "--sync_batch_norm",
+        type=bool,
+        default=True,
+        help="with several processes: over the batch of all, as one process would",
+    )
     add_frame_arguments(parser)
     parser.add_argument(
         "--baselines",
@@ -76,23 +84,28 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    options = parser().parse_args(arguments)
+    with together() as ranks:
+        return _train(parser().parse_args(arguments), ranks)
+
+
+def _train(options: Namespace, ranks: Ranks) -> int:
     config, defaults = settings(options), settings(parser().get_defaults())
-    device = device_for(options.accelerator)
+    device = device_for(options.accelerator, ranks)
     _quieten()
 
     L.seed_everything(options.seed, verbose=False)
     dataset, held_out = load(options)
     data = build_data(options, dataset)
+    data.sampler.share(ranks.rank, ranks.world_size)
     module = build_module(options, data, config)
-    # Refuses another run's folder; nothing is written before.
-    folder = RunFolder(options.output, config, defaults)
+    # Refuses another run's folder; nothing is written before. The first process writes.
+    folder = RunFolder(options.output, config, defaults) if ranks.is_first else None
     _describe(data, module.model, options)
 
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
     if options.baselines:
-        scores["colour stripes"] = _colour_stripes(data)
-        scores["untrained"] = _score(module.model, data, device, "untrained")
+        scores["colour stripes"] = _colour_stripes(data, ranks)
+        scores["untrained"] = _score(module.model, data, device, "untrained", ranks)
     validation = fit(
         module,
         data,
@@ -103,12 +116,15 @@ def main(arguments: Sequence[str]) -> int:
         options.checkpoint_every,
         held_out,
         options.validation_every,
+        options.sync_batch_norm,
     )
-    scores["trained"] = _score(module.model, data, device, "trained")
+    scores["trained"] = _score(module.model, data, device, "trained", ranks)
+    tell_skipped(data, ranks)
+    if folder is None:
+        return 0
     folder.write_metrics(scores_as_json(scores))
     if options.json is not None:
         write_json(options.json, scores_as_json(scores))
-    tell_skipped(data)
     if validation is not None:
         print(f"the best of {options.epochs:,} epochs by the people held out: {validation.best}")
     usual, *others = protocols(scores)
@@ -164,20 +180,22 @@ def build_module(
 
 
 def _score(
-    model: STGCN, data: TrackletDataModule, device: str, title: str
+    model: STGCN, data: TrackletDataModule, device: str, title: str, ranks: Ranks
 ) -> dict[str, RankingResult]:
     tracklets = data.dataset.test()
-    embeddings = embed_tracklets(model, data, tracklets, device, f"embedding, {title}")
+    title = f"embedding, {title}"
+    embeddings = embed_tracklets(model, data, tracklets, device, title, ranks=ranks)
     return score(data.dataset, tracklets, embeddings)
 
 
-def _colour_stripes(data: TrackletDataModule) -> dict[str, RankingResult]:
+def _colour_stripes(data: TrackletDataModule, ranks: Ranks) -> dict[str, RankingResult]:
     tracklets = data.dataset.test()
     stripes = average_clips(
         lambda batch: colour_stripes(batch.clips),
-        data.clip_dataloader(tracklets),
+        data.clip_dataloader(tracklets, ranks.rank, ranks.world_size),
         len(tracklets),
         "colour stripes",
+        ranks=ranks,
     )
     return score(data.dataset, tracklets, stripes)
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jsonargparse import Namespace
 from torch import Tensor
+from tqdm import tqdm
 
 from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.commands.arguments import device_for
@@ -14,6 +16,7 @@ from stgcn_pyg.commands.frames import needs_pictures, tell_skipped
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import embed_tracklets, label_tracklets, ranking_task
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import RankingTask
 from stgcn_pyg.training import checkpoint_path
 
@@ -24,6 +27,7 @@ class TrainedModel:
     Args:
         run: A run's folder, or a checkpoint.
         options: Those of ``add_model_arguments``.
+        ranks: The processes that share the work.
 
     Attributes:
         model: The model.
@@ -37,8 +41,9 @@ class TrainedModel:
 
     method = "trained"
 
-    def __init__(self, run: Path, options: Namespace):
-        self.device = device_for(options.accelerator)
+    def __init__(self, run: Path, options: Namespace, ranks: Ranks = ALONE):
+        self.ranks = ranks
+        self.device = device_for(options.accelerator, ranks)
         self.model, config = load_checkpoint(run)
         given = {k: v for k in ("dataset", "root", "split") if (v := options[k]) is not None}
         self.config = config | given
@@ -58,10 +63,21 @@ class TrainedModel:
     def features(self) -> tuple[Tensor, Tensor]:
         """Embeds query and gallery, and tells of pictures that were passed over."""
         tracklets = label_tracklets(self.data.dataset)
-        embeddings = embed_tracklets(self.model, self.data, tracklets, self.device)
-        tell_skipped(self.data)
+        embeddings = self.embed(tracklets)
+        tell_skipped(self.data, self.ranks)
         query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
         return embeddings[query], embeddings[gallery]
+
+    def embed(self, tracklets: pd.DataFrame, bar: tqdm | None = None) -> Tensor:
+        """Embeddings of tracklets, ``[N, D]``, the same on every process.
+
+        Args:
+            tracklets: N rows of the data set's.
+            bar: One that counts tracklets, to move on.
+        """
+        return embed_tracklets(
+            self.model, self.data, tracklets, self.device, bar=bar, ranks=self.ranks
+        )
 
 
 def checkpoint_sha256(run: Path) -> str:

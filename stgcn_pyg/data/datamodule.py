@@ -1,5 +1,6 @@
 """The batches of a data set, for training and for test."""
 
+import signal
 from pathlib import Path
 from typing import get_args
 
@@ -147,20 +148,25 @@ class TrackletDataModule(L.LightningDataModule):
         # The sampler decides what a batch holds, so the loader does not batch.
         return self._loader(batches, self.sampler)
 
-    def clip_dataloader(self, tracklets: pd.DataFrame) -> DataLoader:
-        """Every clip of some tracklets; a clip's label is its tracklet's row in the table."""
-        clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
-        return self._loader(
-            EvaluationBatches(tracklets, clips, self.reader, self.clips_per_test_batch)
-        )
+    def clip_dataloader(
+        self, tracklets: pd.DataFrame, rank: int = 0, world_size: int = 1
+    ) -> DataLoader:
+        """Every clip of some tracklets; a clip's label is its tracklet's row in the table.
 
-    def _loader(self, batches: Dataset, sampler: PKSampler | None = None) -> DataLoader:
+        Of R processes, the one of this rank gets the batches rank, rank + R, rank + 2 R, ...
+        """
+        clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
+        batches = EvaluationBatches(tracklets, clips, self.reader, self.clips_per_test_batch)
+        return self._loader(batches, range(rank, len(batches), world_size))
+
+    def _loader(self, batches: Dataset, sampler: PKSampler | range) -> DataLoader:
         return DataLoader(
             batches,
             batch_size=None,
             sampler=sampler,
             num_workers=self.num_workers,
-            persistent_workers=sampler is not None and self.num_workers > 0,
+            worker_init_fn=_leave_signals_to_the_parent,
+            persistent_workers=sampler is self.sampler and self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
@@ -175,6 +181,12 @@ class TrackletDataModule(L.LightningDataModule):
     def clips_of(self, num_frames: int) -> np.ndarray:
         """The clips by which a tracklet is tested, ``[clips, T]``."""
         return clips_at_test(self.test_clips, num_frames, self.num_frames)
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    # They often come to the whole group; the parent then still needs what is read.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _require_known(**choices: tuple[str, object]) -> None:

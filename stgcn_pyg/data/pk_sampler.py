@@ -73,14 +73,12 @@ class PKSampler(Sampler[list[Draw]]):
         """Shares every batch among processes, of which this is one.
 
         Raises:
-            UserError: P is no multiple of the processes, or leaves each a single person, who has
-                no triplets.
+            UserError: P is no multiple of the processes.
         """
-        people, rest = divmod(self.people_per_batch, world_size)
-        if rest or people < 2:
+        if self.people_per_batch % world_size:
             raise UserError(
                 f"people_per_batch={self.people_per_batch} cannot be shared by {world_size} "
-                f"processes: pass a multiple of {world_size} that gives each at least 2"
+                f"processes: pass a multiple of {world_size}"
             )
         self.rank = rank
         self.world_size = world_size
@@ -93,10 +91,16 @@ class PKSampler(Sampler[list[Draw]]):
         return -(-len(self.rows_of) // self.people_per_batch)
 
     def __iter__(self) -> Iterator[list[Draw]]:
+        share = self.people_per_batch * self.tracklets_per_person // self.world_size
+        # Every process draws the whole batch: what comes after depends on it.
+        for draws in self.whole_batches():
+            yield draws[self.rank * share : (self.rank + 1) * share]
+
+    def whole_batches(self) -> Iterator[list[Draw]]:
+        """The epoch's batches of which each process is given its part."""
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.rows_of))
         people = np.resize(order, len(self) * self.people_per_batch)
-        share = self.people_per_batch * self.tracklets_per_person // self.world_size
         place = 0
         for batch in people.reshape(len(self), self.people_per_batch):
             draws = []
@@ -104,8 +108,7 @@ class PKSampler(Sampler[list[Draw]]):
                 for row in self._tracklets(self.rows_of[person], rng):
                     draws.append(Draw(int(row), (self.seed, self.epoch, place)))
                     place += 1
-            # Every process draws the whole batch: what comes after depends on it.
-            yield draws[self.rank * share : (self.rank + 1) * share]
+            yield draws
 
     def _tracklets(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.resize(rng.permutation(rows), self.tracklets_per_person)

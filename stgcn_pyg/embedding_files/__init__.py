@@ -4,13 +4,14 @@ embeddings.json     what they are: data set, checkpoint, sizes
 00000.safetensors   their tensor ``embedding``, float32 ``[n, D]``
 00000.parquet       a row a tracklet: its number, labels and first frame
 
-describe           the content of embeddings.json
+describe           the content of embeddings.json, a Description
+shard_rows         which of the tracklets a shard holds
 EmbeddingWriter    writes the shards that are not there yet
 StoredEmbeddings   reads them all
 """
 
-from stgcn_pyg.embedding_files.description import describe
+from stgcn_pyg.embedding_files.description import Description, describe, shard_rows
 from stgcn_pyg.embedding_files.reader import StoredEmbeddings
 from stgcn_pyg.embedding_files.writer import EmbeddingWriter
 
-__all__ = ["EmbeddingWriter", "StoredEmbeddings", "describe"]
+__all__ = ["Description", "EmbeddingWriter", "StoredEmbeddings", "describe", "shard_rows"]

@@ -16,6 +16,7 @@ from stgcn_pyg.models.branches import (
     SpatialBranch,
     TemporalBranch,
 )
+from stgcn_pyg.models.hub import HubModel
 
 BRANCHES = ("global", "temporal", "spatial")
 
@@ -31,7 +32,7 @@ class STGCNOutput(NamedTuple):
     """``[B, num_classes]``, from the raw concatenation of the features."""
 
 
-class STGCN(nn.Module):
+class STGCN(nn.Module, HubModel):
     r"""The spatial-temporal graph convolutional network of Yang et al. (CVPR 2020).
 
     A ResNet gives a feature map a frame. The global branch averages them; the temporal branch
@@ -102,6 +103,7 @@ class STGCN(nn.Module):
         super().__init__()
         _check_options(branches, embedding)
         self.options = options | {"branches": list(branches), "weights": None}
+        self._hub_mixin_config = self.options  # what `save_pretrained` writes
         self.num_frames = num_frames
         self.embedding_kind = embedding
         self.backbone = Backbone(backbone, weights)

@@ -16,6 +16,9 @@ class TrainingBar(ProgressBar):
         super().__init__()
         self.bar: tqdm | None = None
 
+    def disable(self) -> None:
+        """Lightning asks for it on all processes but the first; their bars show nothing anyway."""
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Opens the bar where a resumed run stands."""
         steps = int(trainer.num_training_batches)

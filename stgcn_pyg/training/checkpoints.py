@@ -10,13 +10,21 @@ from lightning.pytorch.callbacks import Checkpoint
 from stgcn_pyg.checkpoint_files import previous_path, read_last_good, write_checkpoint
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, SignalledError, UserError
+from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.training.finite import require_finite_weights
 from stgcn_pyg.training.resumed_sampler import ResumedSampler
 from stgcn_pyg.training.signals import NotedSignals
 
 
 class CheckpointFiles(CheckpointIO):
-    """Lightning's way to the files: :mod:`stgcn_pyg.checkpoint_files`."""
+    """Lightning's way to the files: :mod:`stgcn_pyg.checkpoint_files`.
+
+    Args:
+        ranks: The processes that train.
+    """
+
+    def __init__(self, ranks: Ranks):
+        self.ranks = ranks
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -28,7 +36,10 @@ class CheckpointFiles(CheckpointIO):
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
         """Reads the last good one; nothing in it is run as code."""
-        return read_last_good(Path(path))
+        # The first process alone at first, for a damaged one is given another name.
+        content = read_last_good(Path(path)) if self.ranks.is_first else None
+        self.ranks.gather("read")
+        return read_last_good(Path(path)) if content is None else content
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Removes one."""
@@ -42,18 +53,27 @@ class Checkpoints(Checkpoint):
         path: Of the checkpoint.
         every: Epochs between two; one is always saved at the end.
         data: The batches, whose sampler is set to the place where a resumed run goes on.
-        signals: Those that came.
+        signals: Those that came to this process; one to any of them ends all after the same step.
+        ranks: The processes that train.
 
     Raises:
         RunError: It cannot be written, or a weight is not finite; the last good one stays.
         SignalledError: A signal came; what was done until then is saved.
     """
 
-    def __init__(self, path: Path, every: int, data: TrackletDataModule, signals: NotedSignals):
+    def __init__(
+        self,
+        path: Path,
+        every: int,
+        data: TrackletDataModule,
+        signals: NotedSignals,
+        ranks: Ranks,
+    ):
         self.path = path
         self.every = every
         self.data = data
         self.signals = signals
+        self.ranks = ranks
 
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -68,6 +88,10 @@ class Checkpoints(Checkpoint):
         resumed = ResumedSampler(self.data.sampler, epoch, batches)
         self.data.sampler = resumed  # type: ignore[assignment]  # it stands in for the other
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Takes the signals back from Lightning, whose answer has every process wait for others."""
+        self.signals.note_again()
+
     def on_train_batch_end(
         self,
         trainer: L.Trainer,
@@ -77,17 +101,21 @@ class Checkpoints(Checkpoint):
         batch_idx: int,
     ) -> None:
         """Saves in the middle of an epoch if a signal came; after its last batch it ends first."""
-        if self.signals.number is not None and batch_idx + 1 < trainer.num_training_batches:
+        if batch_idx + 1 < trainer.num_training_batches and (number := self._signal()):
             self._save(trainer)
-            self._leave(trainer, f"step {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
+            self._leave(number, f"step {batch_idx + 1} of epoch {trainer.current_epoch + 1}")
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves an epoch."""
-        done = trainer.current_epoch + 1
-        if done % self.every == 0 or done == trainer.max_epochs or self.signals.number is not None:
+        done, number = trainer.current_epoch + 1, self._signal()
+        if done % self.every == 0 or done == trainer.max_epochs or number:
             self._save(trainer)
-        if self.signals.number is not None:
-            self._leave(trainer, f"epoch {done}")
+        if number:
+            self._leave(number, f"epoch {done}")
+
+    def _signal(self) -> int:
+        """That which came to any process, or 0."""
+        return self.ranks.largest(self.signals.number or 0)
 
     def _save(self, trainer: L.Trainer) -> None:
         require_finite_weights(trainer, self.path)
@@ -99,10 +127,9 @@ class Checkpoints(Checkpoint):
                 "stays: mend that and run the same command again, which goes on from there"
             ) from error
 
-    def _leave(self, trainer: L.Trainer, done: str) -> None:
-        assert self.signals.number is not None
+    def _leave(self, number: int, done: str) -> None:
         raise SignalledError(
-            self.signals.number,
+            number,
             f"interrupted; all up to {done} is saved in {self.path}: the same command goes on "
             "there",
         )

@@ -49,6 +49,8 @@ class EpochLog(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes what a resumed run has logged."""
+        if not trainer.is_global_zero:
+            return
         try:
             self._write_rows()
             for written in self.curves.glob("events.out.tfevents.*"):
@@ -80,6 +82,8 @@ class EpochLog(L.Callback):
         self.rows.append(row | {"learning_rate": self.rate})
         self.sums.clear()
         self.steps = 0
+        if self.writer is None:  # another process writes the same
+            return
         try:
             self._write_rows()
             self._add_points(self.rows[-1])

@@ -70,7 +70,7 @@ class FiniteSteps(L.Callback):
         require_finite_weights(trainer, self.checkpoint)
 
     def _stop(self, trainer: L.Trainer, what: str) -> None:
-        draws = next(islice(iter(self.sampler), self.batch, None))
+        draws = next(islice(self.sampler.whole_batches(), self.batch, None))
         numbers = ", ".join(str(self.tracklets.index[draw.row]) for draw in draws)
         raise RunError(
             f"step {trainer.global_step + 1:,} (batch {self.batch + 1} of epoch "

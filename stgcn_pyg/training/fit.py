@@ -12,11 +12,13 @@ from stgcn_pyg.checkpoint_files import checkpoint_path, previous_path, state_pat
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.ranks import is_lost, joined
 from stgcn_pyg.training.bar import TrainingBar
 from stgcn_pyg.training.checkpoints import CheckpointFiles, Checkpoints
 from stgcn_pyg.training.epoch_log import EpochLog
 from stgcn_pyg.training.finite import FiniteSteps
 from stgcn_pyg.training.module import STGCNTraining
+from stgcn_pyg.training.processes import process_options
 from stgcn_pyg.training.signals import NotedSignals
 from stgcn_pyg.training.validation import Validation
 
@@ -36,6 +38,7 @@ def train(
     checkpoint_every: int = 1,
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
+    sync_batch_norm: bool = True,
 ) -> STGCN:
     """Trains a network from Python: :class:`STGCNTraining` by :func:`fit`.
 
@@ -46,7 +49,8 @@ def train(
         epochs: To train for in all.
         margin, learning_rate, weight_decay, decay_epochs, decay_factor: Of
             :class:`STGCNTraining`.
-        precision, accelerator, checkpoint_every, validation, validation_every: Of :func:`fit`.
+        precision, accelerator, checkpoint_every, validation, validation_every, sync_batch_norm: Of
+            :func:`fit`.
 
     Returns:
         The same network, in evaluation mode.
@@ -65,6 +69,7 @@ def train(
         checkpoint_every,
         validation,
         validation_every,
+        sync_batch_norm,
     )
     return model.eval()
 
@@ -79,12 +84,16 @@ def fit(
     checkpoint_every: int = 1,
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
+    sync_batch_norm: bool = True,
 ) -> Validation | None:
     """Trains, or goes on where the folder's checkpoint ends.
 
     On the CPU a run that was cut short, in whatever way, ends with the same weights to the last
     bit as one that was not. At Ctrl-C and SIGTERM it finishes the step, saves and leaves; a second
     signal ends it at once. In a kernel or a service that is no main thread, signals are left alone.
+
+    Processes that torchrun or srun began share each batch and end with the same weights as one
+    process, to rounding. The first of them writes; all must see the folder.
 
     Args:
         module: The model and its optimisation.
@@ -100,27 +109,31 @@ def fit(
             weights in the end, and ``training.ckpt`` is what the run goes on from. Without, the
             last epoch counts.
         validation_every: Epochs between two looks at them.
+        sync_batch_norm: Whether batch normalisation sees the batch of all processes, as one process
+            would, or each its own part, which is faster.
 
     Returns:
         The scores of the held-out people, if there are any.
 
     Raises:
         UserError: No checkpoint in the folder can be read or gone on from, or a picture is bad.
-        RunError: A loss, gradient or weight is not finite, the disk is full, or the GPU's memory.
+        RunError: A loss, gradient or weight is not finite, the disk is full, or the GPU's memory,
+            or another process is lost.
         SignalledError: Ctrl-C or SIGTERM ended it.
     """
     last = state_path(output, validation is not None)
     chosen = None
-    if validation is not None:
-        chosen = Validation(data, validation, validation_every, checkpoint_path(output))
     sampler = data.sampler
-    with NotedSignals() as signals, warnings.catch_warnings():
+    with joined() as ranks, NotedSignals() as signals, warnings.catch_warnings():
         # Said of a loader that begins in mid-epoch; ours does so at the right place.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended")
+        if validation is not None:
+            best = checkpoint_path(output)
+            chosen = Validation(data, validation, validation_every, best, ranks)
+        options = process_options(ranks, accelerator, sync_batch_norm)
         trainer = L.Trainer(
             max_epochs=epochs,
             accelerator=accelerator,
-            devices=1,
             precision=precision,
             default_root_dir=output,
             logger=False,
@@ -129,13 +142,13 @@ def fit(
                 FiniteSteps(sampler, data.dataset.train, last),
                 *([] if chosen is None else [chosen]),
                 EpochLog(output, chosen),
-                Checkpoints(last, checkpoint_every, data, signals),
+                Checkpoints(last, checkpoint_every, data, signals, ranks),
             ],
-            plugins=[CheckpointFiles()],
             enable_model_summary=False,
             use_distributed_sampler=False,
+            **options | {"plugins": [CheckpointFiles(ranks), *options["plugins"]]},
         )
-        there = last.exists() or previous_path(last).exists()
+        there = ranks.from_first(last.exists() or previous_path(last).exists())
         try:
             trainer.fit(module, data, ckpt_path=str(last) if there else None, weights_only=True)
         except torch.OutOfMemoryError as error:
@@ -143,7 +156,7 @@ def fit(
         except (UserError, RunError, SignalledError):
             raise
         except BaseException as error:
-            if signals.number is None:
+            if signals.number is None or is_lost(error):
                 raise
             # A second signal, or one that ended the processes that read pictures as well.
             raise SignalledError(
@@ -152,8 +165,8 @@ def fit(
             ) from error
         finally:
             data.sampler = sampler
-    if chosen is not None:
-        chosen.take_best(module)
+        if chosen is not None:
+            chosen.take_best(module)
     return chosen
 
 

@@ -10,6 +10,7 @@ from stgcn_pyg.checkpoint import KEY, describe, require_same_run
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.training.gathered import gather_batch
 
 
 class STGCNTraining(L.LightningModule):
@@ -46,13 +47,17 @@ class STGCNTraining(L.LightningModule):
         self.config = config or {}
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss of one P x K batch and its terms, which are logged as means over the epoch."""
+        """The loss of one P x K batch and its terms, which are logged as means over the epoch.
+
+        Where several processes share the batch, they are those of the whole, on each of them.
+        """
         output = self.model(batch.clips)
-        loss, terms = stgcn_losses(output.features, output.logits, batch.labels, self.margin)
-        accuracy = (output.logits.argmax(dim=1) == batch.labels).float().mean()
+        features, logits, labels = gather_batch(output.features, output.logits, batch.labels)
+        loss, terms = stgcn_losses(features, logits, labels, self.margin)
+        accuracy = (logits.argmax(dim=1) == labels).float().mean()
         told = {"accuracy": accuracy} | {name: term.detach() for name, term in terms.items()}
         logged = {"loss": loss} | told
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(batch.labels))
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(labels))
         return logged
 
     def configure_optimizers(self) -> Any:

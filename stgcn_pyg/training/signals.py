@@ -32,6 +32,12 @@ class NotedSignals:
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
+    def note_again(self) -> None:
+        """Puts another's handlers, set meanwhile, out of force, if no signal has come."""
+        if self.number is None:
+            for number in self._before:
+                signal.signal(number, self._note)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -13,6 +13,7 @@ from stgcn_pyg.checkpoint_files import write_checkpoint
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.embedding import embed_tracklets
 from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.scoring import score_features, task_of_tracklets
 from stgcn_pyg.training.module import STGCNTraining
 
@@ -65,12 +66,20 @@ class Validation(L.Callback):
         tracklets: Those that :func:`hold_out` took.
         every: Epochs between two scores; the last epoch is always scored.
         path: The checkpoint of the best epoch: weights, without the state of the training.
+        ranks: The processes that train; they share the tracklets.
 
     Attributes:
         scores: The mAP by epoch, from 1.
     """
 
-    def __init__(self, data: TrackletDataModule, tracklets: pd.DataFrame, every: int, path: Path):
+    def __init__(
+        self,
+        data: TrackletDataModule,
+        tracklets: pd.DataFrame,
+        every: int,
+        path: Path,
+        ranks: Ranks,
+    ):
         table = tracklets.assign(is_query=True, is_gallery=True)
         title = f"the people held out of {data.dataset.name}"
         self.task = task_of_tracklets(title, (PROTOCOL,), table)
@@ -78,6 +87,7 @@ class Validation(L.Callback):
         self.tracklets = tracklets
         self.every = every
         self.path = path
+        self.ranks = ranks
         self.scores: dict[int, float] = {}
 
     @property
@@ -105,10 +115,15 @@ class Validation(L.Callback):
         if epoch % self.every and epoch != trainer.max_epochs:
             return
         features = embed_tracklets(
-            pl_module.model, self.data, self.tracklets, pl_module.device, "validation"
+            pl_module.model,
+            self.data,
+            self.tracklets,
+            pl_module.device,
+            "validation",
+            ranks=self.ranks,
         )
         self.scores[epoch] = score_features(self.task, features, features)[PROTOCOL].mAP
-        if self.best_epoch == epoch:
+        if self.best_epoch == epoch and self.ranks.is_first:
             self._keep(pl_module, epoch)
 
     def take_best(self, module: STGCNTraining) -> None:

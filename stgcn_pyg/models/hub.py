@@ -1,0 +1,105 @@
+"""Models in folders and repositories of the Hugging Face Hub (extra ``hub``)."""
+
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError
+
+from stgcn_pyg.errors import UserError
+
+try:
+    from huggingface_hub import PyTorchModelHubMixin
+except ImportError:
+
+    class PyTorchModelHubMixin:  # type: ignore[no-redef]
+        """Stands in for that of ``huggingface_hub``, and says that it is missing."""
+
+        def __init_subclass__(cls, **card: Any):
+            super().__init_subclass__()
+
+        @classmethod
+        def from_pretrained(cls, *args: Any, **options: Any) -> Any:
+            raise UserError(MISSING)
+
+        def save_pretrained(self, *args: Any, **options: Any) -> Any:
+            raise UserError(MISSING)
+
+        def push_to_hub(self, *args: Any, **options: Any) -> Any:
+            raise UserError(MISSING)
+
+
+MISSING = "huggingface_hub is not installed: pip install 'stgcn-pyg[hub]'"
+
+CARD = """
+---
+{{ card_data }}
+---
+
+# STGCN for video-based person re-identification
+
+The network of Yang et al., *Spatial-Temporal Graph Convolutional Network for Video-based Person
+Re-identification* (CVPR 2020), trained with stgcn-pyg. `config.json` holds the options that build
+it, `model.safetensors` its weights.
+
+```python
+from stgcn_pyg import STGCN
+
+model = STGCN.from_pretrained("this folder, or the name of its repository")
+```
+
+It takes clips `[B, T, 3, H, W]`, RGB in [0, 1] less ImageNet's mean and over its deviation, and
+gives features by branch, an embedding and logits.
+
+Whoever published it has not said here on which data set it was trained, nor what it scores on which
+and under which protocol. Without those no figure about it means anything.
+
+Use it on footage that you hold lawfully and on people who know, and never let its ranked list
+decide about a person by itself: a benchmark says little about other cameras and other people.
+"""
+
+T = TypeVar("T", bound="HubModel")
+
+
+class HubModel(
+    PyTorchModelHubMixin,
+    library_name="stgcn-pyg",
+    tags=["person-re-identification", "video", "graph-neural-networks"],
+    model_card_template=CARD,
+):
+    """A module that is saved as safetensors beside its ``options``, and built from them again."""
+
+    options: dict[str, Any]
+
+    @classmethod
+    def from_pretrained(
+        cls: type[T], pretrained_model_name_or_path: str | Path, **options: Any
+    ) -> T:
+        """A model from a folder or a repository, in evaluation mode.
+
+        Args:
+            pretrained_model_name_or_path: The folder, or the repository's name.
+            **options: Of ``huggingface_hub.PyTorchModelHubMixin.from_pretrained``, such as
+                ``revision`` or ``token``.
+
+        Raises:
+            UserError: ``huggingface_hub`` is not installed, the files cannot be had, or they hold
+                another model.
+        """
+        where = str(pretrained_model_name_or_path)
+        if os.path.isdir(where):
+            for name in ("config.json", "model.safetensors"):
+                if not os.path.isfile(os.path.join(where, name)):
+                    raise UserError(f"{where}: no {name}; pass a folder that save_pretrained wrote")
+        # The backbone's own weights would be fetched only to be replaced.
+        options = {"weights": None} | options
+        try:
+            return super().from_pretrained(where, **options)
+        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+            told = " ".join(str(error).split())
+            raise UserError(f"{where}: no model of this kind can be had there ({told})") from error
+
+    @classmethod
+    def _from_pretrained(cls, *, strict: bool = True, **options: Any) -> Any:
+        # The mixin's own default passes over weights that are missing.
+        return super()._from_pretrained(strict=strict, **options)

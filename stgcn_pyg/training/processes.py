@@ -1,0 +1,35 @@
+"""How Lightning trains in several processes."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+
+from stgcn_pyg.ranks import Ranks, environment_of
+from stgcn_pyg.training.batch_norm import BatchNormSync
+
+
+def process_options(ranks: Ranks, accelerator: str, sync_batch_norm: bool) -> dict[str, Any]:
+    """Arguments of Lightning's ``Trainer``, its ``plugins`` among them.
+
+    Args:
+        ranks: The processes.
+        accelerator: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+        sync_batch_norm: Whether batch normalisation sees the batch of all processes.
+
+    Raises:
+        UserError: A machine has fewer GPUs than processes, or neither torchrun nor srun began them.
+    """
+    if ranks.world_size == 1:
+        return {"devices": 1, "plugins": []}
+    device = "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
+    if device == "cuda":
+        ranks.require_gpus()
+    synced = [BatchNormSync(device)] if sync_batch_norm else []
+    return {
+        "devices": ranks.local_world_size,
+        "num_nodes": ranks.num_nodes,
+        # Synchronised statistics are the same everywhere; else the first process's go to all.
+        "strategy": DDPStrategy(broadcast_buffers=not sync_batch_norm),
+        "plugins": [environment_of(ranks), *synced],
+    }

@@ -1,0 +1,133 @@
+"""Models in the format of the Hugging Face Hub, without the Hub."""
+
+import json
+import re
+import subprocess
+import sys
+
+import huggingface_hub
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from stgcn_pyg import STGCN
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.models import backbone
+
+OPTIONS = {"spatial_channels": 16, "branches": ["spatial", "global"], "temporal_layers": 1}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """With weights of its own and statistics that are not those of the beginning."""
+    torch.manual_seed(0)
+    model = STGCN(5, 2, "resnet18", weights=None, **OPTIONS)
+    model(torch.randn(4, 2, 3, 64, 32))
+    return model.eval()
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@torch.no_grad()
+def test_a_saved_model_comes_back_with_the_same_bits_ready_to_embed(model, folder):
+    clips = torch.randn(2, 2, 3, 64, 32)
+    back = STGCN.from_pretrained(folder)
+    assert type(back) is STGCN and not back.training
+    assert back.options == model.options
+    assert torch.equal(back(clips).embedding, model(clips).embedding)
+    assert torch.equal(back(clips).logits, model(clips).logits)
+
+
+def test_the_weights_that_it_began_with_are_neither_named_nor_fetched_again(
+    folder, tmp_path, monkeypatch
+):
+    config = json.loads((folder / "config.json").read_text())
+    assert config["weights"] is None
+    assert (config["num_classes"], config["backbone"]) == (5, "resnet18")
+    assert config["branches"] == ["spatial", "global"]
+    (folder / "config.json").write_text(json.dumps(config | {"weights": "imagenet"}))
+    monkeypatch.setattr(backbone, "read_weights", None)
+    STGCN.from_pretrained(folder)
+
+
+def test_what_is_pushed_is_safetensors_a_config_and_an_honest_card(model, monkeypatch):
+    pushed = {}
+
+    def upload(api, *, repo_id, folder_path, **options):
+        pushed.update({path.name: path.read_bytes() for path in folder_path.iterdir()})
+        return repo_id
+
+    created = type("Created", (), {"repo_id": "somebody/stgcn"})
+    monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", lambda api, **options: created)
+    monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", upload)
+    assert model.push_to_hub("stgcn") == "somebody/stgcn"
+    assert pushed.keys() == {"model.safetensors", "config.json", "README.md"}
+    card = huggingface_hub.ModelCard(pushed["README.md"].decode())
+    assert card.data.library_name == "stgcn-pyg"
+    assert card.data.license is None  # that of the weights is not ours to say
+    assert "people who know" in card.text
+    assert "has not said here on which data set it was trained" in card.text
+    for block in re.findall(r"```python\n(.*?)```", card.text, re.DOTALL):
+        compile(block, "README.md", "exec")
+
+
+def test_missing_files_are_told_in_one_line(folder):
+    for name in ("model.safetensors", "config.json"):
+        (folder / name).unlink()
+        with pytest.raises(UserError) as told:
+            STGCN.from_pretrained(folder)
+        expected = f"{folder}: no {name}; pass a folder that save_pretrained wrote"
+        assert str(told.value) == expected
+
+
+@pytest.mark.parametrize("fault", ["lacks a weight", "is of another width", "is cut short"])
+def test_weights_that_do_not_fit_are_refused_in_one_line(folder, fault):
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    if fault == "lacks a weight":
+        del weights["classifier.bias"]
+        save_file(weights, path)
+    elif fault == "is of another width":
+        save_file(weights | {"classifier.bias": torch.zeros(6)}, path)
+    else:
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError) as told:
+        STGCN.from_pretrained(folder)
+    assert str(told.value).startswith(f"{folder}: no model of this kind can be had there (")
+    assert "\n" not in str(told.value)
+
+
+def test_a_repository_that_cannot_be_had_is_told_in_one_line():
+    with pytest.raises(UserError, match=r"^nobody/none: no model of this kind can be had there"):
+        STGCN.from_pretrained("nobody/none", local_files_only=True)
+
+
+WITHOUT = """
+import sys
+sys.modules["huggingface_hub"] = None  # as where it is not installed
+from stgcn_pyg import STGCN
+from stgcn_pyg.errors import UserError
+model = STGCN(5, 2, "resnet18", weights=None)
+for use in (STGCN.from_pretrained, model.save_pretrained, model.push_to_hub):
+    try:
+        use("model")
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_without_the_extra_the_model_works_and_says_what_to_install():
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT], capture_output=True, text=True, check=True
+    ).stdout
+    line = "huggingface_hub is not installed: pip install 'stgcn-pyg[hub]'"
+    assert told.splitlines() == [line] * 3
+
+
+def test_the_package_is_imported_without_it():
+    code = "import sys, stgcn_pyg; assert 'huggingface_hub' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

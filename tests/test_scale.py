@@ -1,0 +1,129 @@
+"""Several processes have the gradients of one."""
+
+import lightning as L
+import pytest
+import torch
+from conftest import MarsTree
+from several_processes import run_together
+from torch import nn
+
+from stgcn_pyg import STGCN
+from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.ranks import ALONE, joined
+from stgcn_pyg.training import STGCNTraining
+from stgcn_pyg.training.batch_norm import SyncedBatchNorm2d
+from stgcn_pyg.training.processes import process_options
+
+PATCHES = {"temporal_patches": 2, "spatial_patches": 2, "spatial_channels": 16}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """As in the processes that are forked below: the last bits may hang on it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return MarsTree(tmp_path_factory.mktemp("scale") / "mars").write()
+
+
+class Gradients(L.Callback):
+    """Keeps what the optimiser is given, and the labels of the batch."""
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        self.gradients = {name: p.grad.clone() for name, p in module.named_parameters()}
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.labels = batch.labels.tolist()
+
+
+class InDouble(STGCNTraining):
+    """Of clips in float64, so that only a wrong formula makes a difference."""
+
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch._replace(clips=batch.clips.double()), batch_idx)
+
+
+def train_one_step(root, ranks, batch_norm):
+    torch.manual_seed(0)
+    size = {"num_frames": 2, "height": 32, "width": 16}
+    people = {"people_per_batch": 2, "tracklets_per_person": 2}
+    data = TrackletDataModule(
+        load_dataset("mars", root), **size, **people, num_workers=0, shift=0.1, erase=0.5
+    )
+    module = InDouble(STGCN(data.num_classes, 2, "resnet18", None, temporal_layers=2, **PATCHES))
+    if batch_norm == "frozen":
+        for norm in module.modules():
+            if isinstance(norm, nn.BatchNorm2d):
+                norm.eval()
+    kept = Gradients()
+    trainer = L.Trainer(
+        max_steps=1,
+        accelerator="cpu",
+        precision="64-true",
+        callbacks=[kept],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        **process_options(ranks, "cpu", sync_batch_norm=batch_norm == "synchronised"),
+    )
+    trainer.fit(module, data)
+    return kept
+
+
+@pytest.mark.filterwarnings("ignore:Found 20 module.* in eval mode")
+@pytest.mark.parametrize("batch_norm", ["synchronised", "frozen"])
+def test_two_processes_have_the_gradients_of_one_and_its_batch(root, tmp_path, batch_norm):
+    def work(rank):
+        with joined() as ranks:
+            kept = train_one_step(root, ranks, batch_norm)
+            torch.save([kept.gradients, kept.labels], tmp_path / str(rank))
+
+    assert run_together(work) == [0, 0]
+    one = train_one_step(root, ALONE, batch_norm)
+    (gradients, labels), (others, other_labels) = (torch.load(tmp_path / rank) for rank in "01")
+    assert labels + other_labels == one.labels
+    assert all(torch.equal(gradients[name], others[name]) for name in gradients)
+    difference = max(
+        float((gradients[name] - expected).abs().max() / expected.abs().max())
+        for name, expected in one.gradients.items()
+    )
+    assert difference < 1e-12
+
+
+def test_synchronised_batch_norm_is_that_of_the_whole_batch(tmp_path):
+    torch.manual_seed(0)
+    batch, gradient = 3 + 2 * torch.randn(2, 5, 4, 3, 2)
+    parts = [slice(0, 2), slice(2, 5)]  # of different sizes
+
+    def normalise(kind, rows):
+        norm = kind(4)
+        nn.init.uniform_(norm.weight, 0.5, 2)
+        x = batch[rows].clone().requires_grad_()
+        y = norm(x)
+        y.backward(gradient[rows])
+        return [y.detach(), x.grad, norm.weight.grad, norm.bias.grad], list(norm.buffers())
+
+    def work(rank):
+        with joined():
+            torch.manual_seed(1)
+            torch.save(normalise(SyncedBatchNorm2d, parts[rank]), tmp_path / str(rank))
+
+    assert run_together(work) == [0, 0]
+    torch.manual_seed(1)
+    (y, x, weight, bias), buffers = normalise(nn.BatchNorm2d, slice(None))
+    (one, _), (other, of_other) = (torch.load(tmp_path / rank) for rank in "01")
+    for found, expected in (
+        (torch.cat([one[0], other[0]]), y),
+        (torch.cat([one[1], other[1]]), x),
+        (one[2] + other[2], weight),
+        (one[3] + other[3], bias),
+        *zip(of_other, buffers, strict=True),
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
