@@ -46,6 +46,15 @@ def parser() -> Parser:
         "--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto", help="where to train"
     )
     parser.add_argument(
+        "--tf32", type=bool, default=True, help="let float32 be TensorFloat-32 on a GPU"
+    )
+    parser.add_argument(
+        "--look_every",
+        type=PositiveInt,
+        default=50,
+        help="steps between looks at the losses, for which a GPU waits",
+    )
+    parser.add_argument(
         "--checkpoint_every", type=PositiveInt, default=1, help="epochs between checkpoints"
     )
     parser.add_argument(
@@ -103,6 +112,8 @@ def main(arguments: Sequence[str]) -> int:
         options.checkpoint_every,
         held_out,
         options.validation_every,
+        options.tf32,
+        options.look_every,
     )
     scores["trained"] = _score(module.model, data, device, "trained")
     folder.write_metrics(scores_as_json(scores))

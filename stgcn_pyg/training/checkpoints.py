@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from stgcn_pyg.checkpoint_files import previous_path, read_last_good, write_checkpoint
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, SignalledError, UserError
-from stgcn_pyg.training.finite import require_finite_weights
+from stgcn_pyg.training.finite import FiniteSteps
 from stgcn_pyg.training.resumed_sampler import ResumedSampler
 from stgcn_pyg.training.signals import NotedSignals
 
@@ -43,17 +43,27 @@ class Checkpoints(Checkpoint):
         every: Epochs between two; one is always saved at the end.
         data: The batches, whose sampler is set to the place where a resumed run goes on.
         signals: Those that came.
+        finite: Looks at steps and weights before they are saved.
 
     Raises:
-        RunError: It cannot be written, or a weight is not finite; the last good one stays.
+        RunError: It cannot be written, or a step or weight is not finite; the last good one
+            stays.
         SignalledError: A signal came; what was done until then is saved.
     """
 
-    def __init__(self, path: Path, every: int, data: TrackletDataModule, signals: NotedSignals):
+    def __init__(
+        self,
+        path: Path,
+        every: int,
+        data: TrackletDataModule,
+        signals: NotedSignals,
+        finite: FiniteSteps,
+    ):
         self.path = path
         self.every = every
         self.data = data
         self.signals = signals
+        self.finite = finite
 
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -90,7 +100,7 @@ class Checkpoints(Checkpoint):
             self._leave(trainer, f"epoch {done}")
 
     def _save(self, trainer: L.Trainer) -> None:
-        require_finite_weights(trainer, self.path)
+        self.finite.require_good(trainer)
         try:
             trainer.save_checkpoint(self.path)
         except OSError as error:

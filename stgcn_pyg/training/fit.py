@@ -14,10 +14,12 @@ from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.training.bar import TrainingBar
 from stgcn_pyg.training.checkpoints import CheckpointFiles, Checkpoints
+from stgcn_pyg.training.compiled_forward import Compile
 from stgcn_pyg.training.epoch_log import EpochLog
 from stgcn_pyg.training.finite import FiniteSteps
 from stgcn_pyg.training.module import STGCNTraining
 from stgcn_pyg.training.signals import NotedSignals
+from stgcn_pyg.training.tf32 import tf32_allowed
 from stgcn_pyg.training.validation import Validation
 
 
@@ -36,6 +38,13 @@ def train(
     checkpoint_every: int = 1,
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
+    compile: Compile = "auto",
+    channels_last: bool = True,
+    fused: bool | None = None,
+    micro_batches: int = 1,
+    recompute: bool = False,
+    tf32: bool = True,
+    look_every: int = 50,
 ) -> STGCN:
     """Trains a network from Python: :class:`STGCNTraining` by :func:`fit`.
 
@@ -47,6 +56,8 @@ def train(
         margin, learning_rate, weight_decay, decay_epochs, decay_factor: Of
             :class:`STGCNTraining`.
         precision, accelerator, checkpoint_every, validation, validation_every: Of :func:`fit`.
+        compile, channels_last, fused, micro_batches, recompute: Of :class:`STGCNTraining`.
+        tf32, look_every: Of :func:`fit`.
 
     Returns:
         The same network, in evaluation mode.
@@ -54,7 +65,19 @@ def train(
     Raises:
         UserError, RunError, SignalledError: As :func:`fit`.
     """
-    module = STGCNTraining(model, margin, learning_rate, weight_decay, decay_epochs, decay_factor)
+    module = STGCNTraining(
+        model,
+        margin,
+        learning_rate,
+        weight_decay,
+        decay_epochs,
+        decay_factor,
+        compile,
+        channels_last,
+        fused,
+        micro_batches,
+        recompute,
+    )
     fit(
         module,
         data,
@@ -65,6 +88,8 @@ def train(
         checkpoint_every,
         validation,
         validation_every,
+        tf32,
+        look_every,
     )
     return model.eval()
 
@@ -79,6 +104,8 @@ def fit(
     checkpoint_every: int = 1,
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
+    tf32: bool = True,
+    look_every: int = 50,
 ) -> Validation | None:
     """Trains, or goes on where the folder's checkpoint ends.
 
@@ -100,6 +127,8 @@ def fit(
             weights in the end, and ``training.ckpt`` is what the run goes on from. Without, the
             last epoch counts.
         validation_every: Epochs between two looks at them.
+        tf32: Whether float32 may be TensorFloat-32 in a GPU's products and convolutions.
+        look_every: Steps between two looks at their losses and gradients, for which a GPU waits.
 
     Returns:
         The scores of the held-out people, if there are any.
@@ -114,7 +143,8 @@ def fit(
     if validation is not None:
         chosen = Validation(data, validation, validation_every, checkpoint_path(output))
     sampler = data.sampler
-    with NotedSignals() as signals, warnings.catch_warnings():
+    finite = FiniteSteps(sampler, data.dataset.train, last, look_every)
+    with NotedSignals() as signals, warnings.catch_warnings(), tf32_allowed(tf32):
         # Said of a loader that begins in mid-epoch; ours does so at the right place.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended")
         trainer = L.Trainer(
@@ -126,10 +156,10 @@ def fit(
             logger=False,
             callbacks=[
                 TrainingBar(),
-                FiniteSteps(sampler, data.dataset.train, last),
+                finite,
                 *([] if chosen is None else [chosen]),
-                EpochLog(output, chosen),
-                Checkpoints(last, checkpoint_every, data, signals),
+                EpochLog(output, chosen, look_every),
+                Checkpoints(last, checkpoint_every, data, signals, finite),
             ],
             plugins=[CheckpointFiles()],
             enable_model_summary=False,
@@ -161,5 +191,6 @@ def _out_of_memory(checkpoint: Path) -> str:
     return (
         "the GPU has too little memory for this batch: lower --data.people_per_batch or "
         "--data.tracklets_per_person, --data.height and --data.width, or --model.num_frames, or "
-        f"pass --precision bf16-mixed; the last good checkpoint is {checkpoint}"
+        "pass --precision bf16-mixed, --training.micro_batches 2 (or more) or "
+        f"--training.recompute true; the last good checkpoint is {checkpoint}"
     )
