@@ -22,6 +22,9 @@ class CompiledForward:
         compile: ``"auto"`` compiles on an NVIDIA or AMD GPU, and goes on without where that fails,
             with a warning; ``"on"`` compiles anywhere; ``"off"`` nowhere.
 
+    Attributes:
+        compiled: Whether it runs compiled; False before the first call.
+
     Raises:
         UserError: It cannot be compiled, though it is to be.
     """
@@ -29,6 +32,7 @@ class CompiledForward:
     def __init__(self, model: STGCN, compile: Compile = "auto"):
         self.model = model
         self.compile = compile
+        self.compiled = False
         self._run: Callable[[Tensor], STGCNOutput] | None = None
 
     def __call__(self, clips: Tensor) -> STGCNOutput:
@@ -67,6 +71,7 @@ class CompiledForward:
             )
             return output
         self._run = compiled
+        self.compiled = True
         return output
 
 

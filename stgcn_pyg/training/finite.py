@@ -1,5 +1,6 @@
 """A loss or gradient that is not finite stops the run before it reaches the weights."""
 
+from collections.abc import Sequence
 from itertools import islice
 from math import isfinite
 from pathlib import Path
@@ -50,7 +51,7 @@ class FiniteSteps(L.Callback):
         self.begun: list[tuple[int, int]] = []  # step and batch of those since the last look
         self.names: list[str] = []
         self.bad: Tensor | None = None  # whether there was a bad one among them
-        self.first: Tensor | None = None  # which one it was, its loss, and its largest gradients
+        self.first: Tensor | None = None  # which one it was, its loss, and its gradients' witnesses
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -71,10 +72,9 @@ class FiniteSteps(L.Callback):
         assert self.loss is not None
         named = [(n, p.grad) for n, p in pl_module.named_parameters() if p.grad is not None]
         self.names = [name for name, _ in named]
-        # One call for all of them; `get_total_norm` is made of it, but forgets whose is which.
-        largest = torch._foreach_norm([gradient for _, gradient in named], torch.inf)
+        witnesses = _witnesses([gradient for _, gradient in named])
         place = torch.full((), len(self.begun), dtype=torch.float32, device=self.loss.device)
-        judged = torch.stack([place, self.loss.float(), *(norm.float() for norm in largest)])
+        judged = torch.stack([place, self.loss.float(), *(value.float() for value in witnesses)])
         bad = ~judged.isfinite().all()
         if self.bad is None or self.first is None:
             self.bad, self.first = bad, judged
@@ -121,11 +121,11 @@ class FiniteSteps(L.Callback):
         self.begun, self.bad, self.first = [], None, None
         if bad is None or first is None or not bad.item():
             return
-        place, loss, *largest = first.tolist()
+        place, loss, *witnesses = first.tolist()
         what = f"the loss is {loss}"
         if isfinite(loss):
-            names = zip(self.names, largest, strict=True)
-            name = next(name for name, norm in names if not isfinite(norm))
+            names = zip(self.names, witnesses, strict=True)
+            name = next(name for name, value in names if not isfinite(value))
             what = f"the gradient of {name} is not finite"
         self._stop(trainer, *begun[int(place)], what)
 
@@ -141,3 +141,15 @@ class FiniteSteps(L.Callback):
         if self.checkpoint.exists():
             return f"the last good checkpoint is {self.checkpoint}"
         return "there is no checkpoint yet"
+
+
+def _witnesses(gradients: list[Tensor]) -> Sequence[Tensor]:
+    """A number a gradient that is finite if all of it is, by the fastest kernel of the device.
+
+    On a CPU it is the sum. One that overflows is taken for a gradient that does, as Adam's squares
+    do long before.
+    """
+    if gradients[0].device.type == "cpu":
+        return [gradient.sum() for gradient in gradients]
+    # One kernel for all of them: `get_total_norm` is made of it, but forgets whose norm is which.
+    return torch._foreach_norm(gradients, torch.inf)

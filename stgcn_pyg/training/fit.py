@@ -40,7 +40,7 @@ def train(
     validation_every: int = 10,
     compile: Compile = "auto",
     channels_last: bool = True,
-    fused: bool | None = None,
+    fused: bool = True,
     micro_batches: int = 1,
     recompute: bool = False,
     tf32: bool = True,

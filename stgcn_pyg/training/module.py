@@ -30,7 +30,7 @@ class STGCNTraining(L.LightningModule):
             ``"on"`` anywhere; ``"off"`` nowhere.
         channels_last: Whether the backbone's maps lie channel by channel for each pixel, which is
             the order in which convolutions are fastest.
-        fused: Whether Adam runs as one kernel; where it is not said, on a GPU.
+        fused: Whether Adam runs as one kernel, where PyTorch has it: on a CPU and an NVIDIA GPU.
         micro_batches: In how many parts a batch runs, one after the other, to take less memory;
             the losses see it whole, batch norm each part.
         recompute: Whether the backbone's blocks are computed again in the backward pass, to take
@@ -48,7 +48,7 @@ class STGCNTraining(L.LightningModule):
         decay_factor: float = 0.1,
         compile: Compile = "auto",
         channels_last: bool = True,
-        fused: bool | None = None,
+        fused: bool = True,
         micro_batches: int = 1,
         recompute: bool = False,
         config: dict[str, Any] | None = None,
@@ -83,7 +83,7 @@ class STGCNTraining(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, divided every ``decay_epochs``."""
-        fused = self.device.type == "cuda" if self.fused is None else self.fused
+        fused = self.fused and self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.Adam(
             self.model.parameters(),
             lr=self.learning_rate,
