@@ -5,10 +5,11 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
@@ -19,10 +20,22 @@ Step = Callable[[], object]
 def median_times(
     steps: Mapping[str, Step], rounds: int, seconds_a_round: float = 0.2
 ) -> dict[str, float]:
-    """The median time of each step, in seconds.
+    """The median time of each step, in seconds: of :func:`times_by_round`."""
+    return {
+        n: median(values) for n, values in times_by_round(steps, rounds, seconds_a_round).items()
+    }
+
+
+def times_by_round(
+    steps: Mapping[str, Step],
+    rounds: int,
+    seconds_a_round: float = 0.2,
+    long_rounds: int = 3,
+) -> dict[str, list[float]]:
+    """The time of each step in each round, in seconds.
 
     In every round each step runs once for a while, so that a slow spell of the machine meets all.
-    A step of more than two seconds runs in three rounds at most.
+    A step of more than two seconds runs in ``long_rounds`` at most.
     """
     timers = {
         name: Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
@@ -33,13 +46,24 @@ def median_times(
         timer.timeit(1)  # warm up: memory, compilation, the choice of kernels
         seconds = timer.timeit(1).mean
         counts[name] = max(1, round(seconds_a_round / seconds))
-        rounds_of[name] = min(rounds, 3) if seconds > 2 else rounds
+        rounds_of[name] = min(rounds, long_rounds) if seconds > 2 else rounds
     times: dict[str, list[float]] = {name: [] for name in steps}
     for done in range(rounds):
         for name, timer in timers.items():
             if done < rounds_of[name]:
                 times[name].append(timer.timeit(counts[name]).mean)
-    return {name: median(values) for name, values in times.items()}
+    return times
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """The median and both quartiles."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return {"median": float(middle), "low": float(low), "high": float(high)}
+
+
+def ratios(one: Sequence[float], other: Sequence[float]) -> dict[str, float]:
+    """The spread of their ratio, round by round."""
+    return spread([a / b for a, b in zip(one, other, strict=False)])
 
 
 def peak_memory(step: Step, device: torch.device) -> int:

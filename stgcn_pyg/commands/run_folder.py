@@ -10,7 +10,19 @@ from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.written_aside import PART, written_aside
 
 # Settings that change how a run goes, not what comes out.
-FREE = {"output", "checkpoint_every", "accelerator", "data.num_workers", "baselines", "pack"}
+FREE = {
+    "output",
+    "checkpoint_every",
+    "look_every",
+    "accelerator",
+    "data.num_workers",
+    "baselines",
+    "pack",
+    "training.compile",
+    "training.channels_last",
+    "training.fused",
+    "training.recompute",
+}
 
 
 class RunFolder:

@@ -48,6 +48,15 @@ def parser() -> Parser:
         "--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto", help="where to train"
     )
     parser.add_argument(
+        "--tf32", type=bool, default=True, help="let float32 be TensorFloat-32 on a GPU"
+    )
+    parser.add_argument(
+        "--look_every",
+        type=PositiveInt,
+        default=50,
+        help="steps between looks at the losses, for which a GPU waits",
+    )
+    parser.add_argument(
         "--checkpoint_every", type=PositiveInt, default=1, help="epochs between checkpoints"
     )
     parser.add_argument(
@@ -117,6 +126,8 @@ def _train(options: Namespace, ranks: Ranks) -> int:
         held_out,
         options.validation_every,
         options.sync_batch_norm,
+        options.tf32,
+        options.look_every,
     )
     scores["trained"] = _score(module.model, data, device, "trained", ranks)
     tell_skipped(data, ranks)

@@ -115,7 +115,7 @@ class ClipAugmentation:
         parts = self._recolour(parts, rows[:, 4:7], rows[:, 11:14])
         if self.erase > 0:
             inside = _rectangles(rows[:, 7:11], parts.size(3), parts.size(4))
-            mean = parts.new_tensor(IMAGENET_MEAN).view(3, 1, 1)
+            mean = _by_colour(IMAGENET_MEAN, parts)
             parts = torch.where(inside[:, None, None], mean, parts)
         return parts.reshape(clips.shape)
 
@@ -153,7 +153,12 @@ class ClipAugmentation:
 
 def normalize(clips: Tensor) -> Tensor:
     """Clips in [0, 1] to ImageNet's mean 0 and deviation 1, by colour."""
-    return tv.normalize(clips, list(IMAGENET_MEAN), list(IMAGENET_STD))
+    return clips.sub(_by_colour(IMAGENET_MEAN, clips)).div_(_by_colour(IMAGENET_STD, clips))
+
+
+def _by_colour(values: Sequence[float], clips: Tensor) -> Tensor:
+    """`[3, 1, 1]`, made where the clips are: torchvision's copies them there, and a GPU waits."""
+    return torch.stack([clips.new_full((1, 1), value) for value in values])
 
 
 def _rectangles(edges: Tensor, height: int, width: int) -> Tensor:

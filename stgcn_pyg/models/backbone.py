@@ -12,6 +12,7 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.models.recomputation import recomputed
 
 NAMES = ("resnet18", "resnet34", "resnet50")
 
@@ -28,6 +29,8 @@ class Backbone(nn.Module):
 
     Attributes:
         out_channels: The width C of the feature maps: 512, 512 or 2,048.
+        recompute: Whether training keeps the input of each residual block alone, and computes the
+            block again in the backward pass: less memory for more time. False at first.
 
     Shapes:
         - Input: normalised pictures ``[F, 3, H, W]``.
@@ -54,6 +57,7 @@ class Backbone(nn.Module):
         self.layer1, self.layer2 = resnet.layer1, resnet.layer2
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
         self.out_channels: int = resnet.fc.in_features
+        self.recompute = False
         _set_last_stride_1(self.layer4[0])
         # The order of memory in which oneDNN and cuDNN convolve fastest.
         self.to(memory_format=torch.channels_last)
@@ -61,7 +65,13 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The last feature maps of a stack of pictures."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            if not self.recompute or not self.training or not torch.is_grad_enabled():
+                x = stage(x)
+                continue
+            for block in stage:
+                x = recomputed(block, block, x)
+        return x
 
 
 def _set_last_stride_1(block: BasicBlock | Bottleneck) -> None:

@@ -11,7 +11,7 @@ from stgcn_pyg.checkpoint_files import previous_path, read_last_good, write_chec
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.ranks import Ranks
-from stgcn_pyg.training.finite import require_finite_weights
+from stgcn_pyg.training.finite import FiniteSteps
 from stgcn_pyg.training.resumed_sampler import ResumedSampler
 from stgcn_pyg.training.signals import NotedSignals
 
@@ -55,9 +55,11 @@ class Checkpoints(Checkpoint):
         data: The batches, whose sampler is set to the place where a resumed run goes on.
         signals: Those that came to this process; one to any of them ends all after the same step.
         ranks: The processes that train.
+        finite: Looks at steps and weights before they are saved.
 
     Raises:
-        RunError: It cannot be written, or a weight is not finite; the last good one stays.
+        RunError: It cannot be written, or a step or weight is not finite; the last good one
+            stays.
         SignalledError: A signal came; what was done until then is saved.
     """
 
@@ -68,12 +70,14 @@ class Checkpoints(Checkpoint):
         data: TrackletDataModule,
         signals: NotedSignals,
         ranks: Ranks,
+        finite: FiniteSteps,
     ):
         self.path = path
         self.every = every
         self.data = data
         self.signals = signals
         self.ranks = ranks
+        self.finite = finite
 
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
@@ -118,7 +122,7 @@ class Checkpoints(Checkpoint):
         return self.ranks.largest(self.signals.number or 0)
 
     def _save(self, trainer: L.Trainer) -> None:
-        require_finite_weights(trainer, self.path)
+        self.finite.require_good(trainer)
         try:
             trainer.save_checkpoint(self.path)
         except OSError as error:

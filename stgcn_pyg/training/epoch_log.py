@@ -8,6 +8,8 @@ from typing import Any
 
 import lightning as L
 import pandas as pd
+import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from stgcn_pyg.errors import RunError
@@ -25,20 +27,24 @@ class EpochLog(L.Callback):
     Args:
         output: The run's folder.
         validation: Whose scores are logged as well; it comes before among the callbacks.
+        every: Steps whose terms stay on the device, for a GPU waits where they are read.
     """
 
-    def __init__(self, output: Path, validation: Validation | None = None):
+    def __init__(self, output: Path, validation: Validation | None = None, every: int = 50):
         self.validation = validation
+        self.every = every
         self.path = output / "log" / "metrics.csv"
         self.curves = output / "tensorboard"
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, float] = defaultdict(float)
         self.steps = 0
+        self.unread: list[dict[str, Tensor]] = []
         self.rate = 0.0
         self.writer: SummaryWriter | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, for the checkpoint."""
+        self._read()
         return {"rows": self.rows, "sums": dict(self.sums), "steps": self.steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -68,13 +74,14 @@ class EpochLog(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any
     ) -> None:
-        """Adds the terms of a step."""
-        for name, value in outputs.items():
-            self.sums[name] += float(value)
-        self.steps += 1
+        """Keeps the terms of a step."""
+        self.unread.append({name: value.detach() for name, value in outputs.items()})
+        if len(self.unread) >= self.every:
+            self._read()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes the epoch."""
+        self._read()
         row: dict[str, float] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
         row |= {name: total / self.steps for name, total in self.sums.items()}
         if self.validation is not None:
@@ -97,6 +104,16 @@ class EpochLog(L.Callback):
     def on_exception(self, trainer: L.Trainer, *args: Any) -> None:
         """Closes it as well."""
         self._close()
+
+    def _read(self) -> None:
+        """Adds what is unread in float64, a step at a time: the same sums whenever it is read."""
+        if self.unread:
+            read = torch.stack([torch.stack(list(terms.values())) for terms in self.unread])
+            for values in read.tolist():
+                for name, value in zip(self.unread[0], values, strict=True):
+                    self.sums[name] += value
+        self.steps += len(self.unread)
+        self.unread.clear()
 
     def _close(self) -> None:
         if self.writer is not None:

@@ -15,11 +15,13 @@ from stgcn_pyg.models import STGCN
 from stgcn_pyg.ranks import is_lost, joined
 from stgcn_pyg.training.bar import TrainingBar
 from stgcn_pyg.training.checkpoints import CheckpointFiles, Checkpoints
+from stgcn_pyg.training.compiled_forward import Compile
 from stgcn_pyg.training.epoch_log import EpochLog
 from stgcn_pyg.training.finite import FiniteSteps
 from stgcn_pyg.training.module import STGCNTraining
 from stgcn_pyg.training.processes import process_options
 from stgcn_pyg.training.signals import NotedSignals
+from stgcn_pyg.training.tf32 import tf32_allowed
 from stgcn_pyg.training.validation import Validation
 
 
@@ -39,6 +41,13 @@ def train(
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
     sync_batch_norm: bool = True,
+    compile: Compile = "auto",
+    channels_last: bool = True,
+    fused: bool = True,
+    micro_batches: int = 1,
+    recompute: bool = False,
+    tf32: bool = True,
+    look_every: int = 50,
 ) -> STGCN:
     """Trains a network from Python: :class:`STGCNTraining` by :func:`fit`.
 
@@ -51,6 +60,8 @@ def train(
             :class:`STGCNTraining`.
         precision, accelerator, checkpoint_every, validation, validation_every, sync_batch_norm: Of
             :func:`fit`.
+        compile, channels_last, fused, micro_batches, recompute: Of :class:`STGCNTraining`.
+        tf32, look_every: Of :func:`fit`.
 
     Returns:
         The same network, in evaluation mode.
@@ -58,7 +69,19 @@ def train(
     Raises:
         UserError, RunError, SignalledError: As :func:`fit`.
     """
-    module = STGCNTraining(model, margin, learning_rate, weight_decay, decay_epochs, decay_factor)
+    module = STGCNTraining(
+        model,
+        margin,
+        learning_rate,
+        weight_decay,
+        decay_epochs,
+        decay_factor,
+        compile,
+        channels_last,
+        fused,
+        micro_batches,
+        recompute,
+    )
     fit(
         module,
         data,
@@ -70,6 +93,8 @@ def train(
         validation,
         validation_every,
         sync_batch_norm,
+        tf32,
+        look_every,
     )
     return model.eval()
 
@@ -85,6 +110,8 @@ def fit(
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
     sync_batch_norm: bool = True,
+    tf32: bool = True,
+    look_every: int = 50,
 ) -> Validation | None:
     """Trains, or goes on where the folder's checkpoint ends.
 
@@ -111,6 +138,8 @@ def fit(
         validation_every: Epochs between two looks at them.
         sync_batch_norm: Whether batch normalisation sees the batch of all processes, as one process
             would, or each its own part, which is faster.
+        tf32: Whether float32 may be TensorFloat-32 in a GPU's products and convolutions.
+        look_every: Steps between two looks at their losses and gradients, for which a GPU waits.
 
     Returns:
         The scores of the held-out people, if there are any.
@@ -124,7 +153,13 @@ def fit(
     last = state_path(output, validation is not None)
     chosen = None
     sampler = data.sampler
-    with joined() as ranks, NotedSignals() as signals, warnings.catch_warnings():
+    finite = FiniteSteps(sampler, data.dataset.train, last, look_every)
+    with (
+        joined() as ranks,
+        NotedSignals() as signals,
+        warnings.catch_warnings(),
+        tf32_allowed(tf32),
+    ):
         # Said of a loader that begins in mid-epoch; ours does so at the right place.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended")
         if validation is not None:
@@ -139,10 +174,10 @@ def fit(
             logger=False,
             callbacks=[
                 TrainingBar(),
-                FiniteSteps(sampler, data.dataset.train, last),
+                finite,
                 *([] if chosen is None else [chosen]),
-                EpochLog(output, chosen),
-                Checkpoints(last, checkpoint_every, data, signals, ranks),
+                EpochLog(output, chosen, look_every),
+                Checkpoints(last, checkpoint_every, data, signals, ranks, finite),
             ],
             enable_model_summary=False,
             use_distributed_sampler=False,
@@ -174,5 +209,6 @@ def _out_of_memory(checkpoint: Path) -> str:
     return (
         "the GPU has too little memory for this batch: lower --data.people_per_batch or "
         "--data.tracklets_per_person, --data.height and --data.width, or --model.num_frames, or "
-        f"pass --precision bf16-mixed; the last good checkpoint is {checkpoint}"
+        "pass --precision bf16-mixed, --training.micro_batches 2 (or more) or "
+        f"--training.recompute true; the last good checkpoint is {checkpoint}"
     )

@@ -8,9 +8,12 @@ from torch import Tensor
 
 from stgcn_pyg.checkpoint import KEY, describe, require_same_run
 from stgcn_pyg.data import ClipBatch
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.training.compiled_forward import Compile, CompiledForward
 from stgcn_pyg.training.gathered import gather_batch
+from stgcn_pyg.training.micro_batches import in_micro_batches
 
 
 class STGCNTraining(L.LightningModule):
@@ -24,6 +27,15 @@ class STGCNTraining(L.LightningModule):
         decay_epochs: After so many epochs, each time, the learning rate is multiplied by
             ``decay_factor``.
         decay_factor: See ``decay_epochs``.
+        compile: ``"auto"`` runs the network through torch.compile on a GPU, where that works;
+            ``"on"`` anywhere; ``"off"`` nowhere.
+        channels_last: Whether the backbone's maps lie channel by channel for each pixel, which is
+            the order in which convolutions are fastest.
+        fused: Whether Adam runs as one kernel, where PyTorch has it: on a CPU and an NVIDIA GPU.
+        micro_batches: In how many parts a batch runs, one after the other, to take less memory;
+            the losses see it whole, batch norm each part.
+        recompute: Whether the backbone's blocks are computed again in the backward pass, to take
+            less memory.
         config: Plain values to carry in the checkpoint, such as the command's configuration.
     """
 
@@ -35,23 +47,37 @@ class STGCNTraining(L.LightningModule):
         weight_decay: float = 5e-4,
         decay_epochs: int = 200,
         decay_factor: float = 0.1,
+        compile: Compile = "auto",
+        channels_last: bool = True,
+        fused: bool = True,
+        micro_batches: int = 1,
+        recompute: bool = False,
         config: dict[str, Any] | None = None,
     ):
         super().__init__()
+        if micro_batches < 1:
+            raise UserError(f"micro_batches={micro_batches}: pass at least 1")
         self.model = model
         self.margin = margin
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.decay_epochs = decay_epochs
         self.decay_factor = decay_factor
+        self.channels_last = channels_last
+        self.fused = fused
+        self.micro_batches = micro_batches
         self.config = config or {}
+        model.backbone.recompute = recompute
+        model.backbone.to(memory_format=_order_in_memory(channels_last))
+        self.run = CompiledForward(model, compile)
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of one P x K batch and its terms, which are logged as means over the epoch.
 
         Where several processes share the batch, they are those of the whole, on each of them.
         """
-        output = self.model(batch.clips)
+        clips = batch.clips if self.channels_last else batch.clips.contiguous()
+        output = in_micro_batches(self.run, self.model, clips, self.micro_batches)
         features, logits, labels = gather_batch(output.features, output.logits, batch.labels)
         loss, terms = stgcn_losses(features, logits, labels, self.margin)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
@@ -62,8 +88,12 @@ class STGCNTraining(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Adam, divided every ``decay_epochs``."""
+        fused = self.fused and self.device.type in ("cpu", "cuda")
         optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+            self.model.parameters(),
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=fused or None,
         )
         decay = torch.optim.lr_scheduler.StepLR(optimizer, self.decay_epochs, self.decay_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "epoch"}}
@@ -80,3 +110,7 @@ class STGCNTraining(L.LightningModule):
     def _people(self) -> list[int]:
         """The person of each class, where the data module tells."""
         return [int(pid) for pid in getattr(getattr(self.trainer, "datamodule", None), "pids", ())]
+
+
+def _order_in_memory(channels_last: bool) -> torch.memory_format:
+    return torch.channels_last if channels_last else torch.contiguous_format

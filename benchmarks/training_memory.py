@@ -1,0 +1,89 @@
+"""How much memory the activations of a training step take, and what lowers it.
+
+    python -m benchmarks.training_memory                # on the CPU: ResNet-18, 128 x 64, T = 4
+    python -m benchmarks.training_memory --device cuda  # the paper's: ResNet-50, 256 x 128, T = 8
+
+The most bytes that tensors made in forward and backward hold at one time; weights, gradients and
+the optimiser's state are there before and come on top.
+
+plain            the batch as a whole
+micro_batches=N  in N parts (`--training.micro_batches`)
+recompute        blocks computed again in the backward pass (`--training.recompute`)
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from jsonargparse import auto_cli
+
+from benchmarks.measuring import machine, peak_memory, write_json
+from benchmarks.network import Precision, Size, SizeName, autocast, batch, network, size_for
+from stgcn_pyg.data import ClipBatch
+from stgcn_pyg.data.transforms import normalize
+from stgcn_pyg.training import STGCNTraining
+
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "micro_batches=2": {"micro_batches": 2},
+    "micro_batches=4": {"micro_batches": 4},
+    "recompute": {"recompute": True},
+    "recompute, micro_batches=4": {"recompute": True, "micro_batches": 4},
+}
+
+
+def step_memory(
+    size: Size, device: torch.device, precision: Precision, options: dict[str, Any]
+) -> int:
+    """The peak of one way."""
+    module = STGCNTraining(network(size), compile="off", **options).to(device).train()
+    module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
+    given = batch(size, device)
+    clips = normalize(given.clips.float() / 255)
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+
+    def step() -> None:
+        with autocast(precision, device):
+            told = module.training_step(ClipBatch(clips, given.labels), 0)
+        told["loss"].backward()
+
+    return peak_memory(step, device)
+
+
+def main(
+    device: Literal["cpu", "cuda"] = "cpu",
+    precision: Precision | None = None,
+    size: SizeName | None = None,
+    people: list[int] | None = None,
+    tracklets: int | None = None,
+    json: Path | None = None,
+) -> None:
+    """Counts the memory of training steps.
+
+    Args:
+        device: Where to count.
+        precision: Of the step; bf16-mixed on a GPU if it is not given.
+        size: `paper`, `cpu` or `tiny`; on a GPU the paper's if it is not given.
+        people: The numbers P of people in a batch; 4, 8 and 16 if they are not given.
+        tracklets: K, the tracklets a person; 4 if it is not given.
+        json: Where to write the figures.
+    """
+    where = torch.device(device)
+    precision = precision or ("bf16-mixed" if device == "cuda" else "32-true")
+    results: dict[str, dict[str, int]] = {}
+    for count in people or [4, 8, 16]:
+        chosen = size_for(device, size)._replace(people=count, tracklets=tracklets or 4)
+        results[f"{chosen.people} x {chosen.tracklets}"] = {
+            way: step_memory(chosen, where, precision, options) for way, options in WAYS.items()
+        }
+        print(f"{chosen}, {precision}")
+        print((pd.Series(results[f"{count} x {chosen.tracklets}"]) / 1e6).round(1).to_string())
+    settings = {"size": str(size_for(device, size)), "precision": precision}
+    found = {"machine": machine(where), "settings": settings, "results": {"peak_bytes": results}}
+    write_json(json, found)
+
+
+if __name__ == "__main__":
+    auto_cli(main)

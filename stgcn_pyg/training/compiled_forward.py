@@ -1,0 +1,80 @@
+"""A network run through torch.compile where that works, and as it is elsewhere."""
+
+import warnings
+from collections.abc import Callable
+from textwrap import shorten
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.models import STGCN, STGCNOutput
+
+Compile = Literal["auto", "on", "off"]
+
+
+class CompiledForward:
+    """Calls a network, whose weights keep their names.
+
+    Args:
+        model: The network.
+        compile: ``"auto"`` compiles on an NVIDIA or AMD GPU, and goes on without where that fails,
+            with a warning; ``"on"`` compiles anywhere; ``"off"`` nowhere.
+
+    Attributes:
+        compiled: Whether it runs compiled; False before the first call.
+
+    Raises:
+        UserError: It cannot be compiled, though it is to be.
+    """
+
+    def __init__(self, model: STGCN, compile: Compile = "auto"):
+        self.model = model
+        self.compile = compile
+        self.compiled = False
+        self._run: Callable[[Tensor], STGCNOutput] | None = None
+
+    def __call__(self, clips: Tensor) -> STGCNOutput:
+        if self._run is None:
+            return self._run_first(clips)
+        return self._run(clips)
+
+    def compiles_on(self, device: torch.device) -> bool:
+        """Whether compiling is to be tried."""
+        return self.compile == "on" or (self.compile == "auto" and device.type == "cuda")
+
+    def _run_first(self, clips: Tensor) -> STGCNOutput:
+        """Compiles, which happens at the first call."""
+        model = self.model
+        self._run = model
+        if not self.compiles_on(clips.device):
+            return model(clips)
+        # One graph or none: it fails before it has changed anything.
+        compiled = torch.compile(lambda clips: model(clips), fullgraph=True)
+        try:
+            output = compiled(clips)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            output = model(clips)  # if the network itself is at fault, this says how
+            reason = _reason(error)
+            if self.compile == "on":
+                raise UserError(
+                    f"--training.compile on: the network cannot be compiled here ({reason}): "
+                    "mend that, or pass off"
+                ) from error
+            warnings.warn(
+                f"the network cannot be compiled here ({reason}): it trains without, more slowly; "
+                "--training.compile off leaves out the attempt",
+                stacklevel=2,
+            )
+            return output
+        self._run = compiled
+        self.compiled = True
+        return output
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return shorten(" ".join(lines[:2]), 200, placeholder=" ...")

@@ -1,0 +1,121 @@
+"""torch.compile in training: where it is taken, where it is left, and what stays as it was."""
+
+from functools import partial
+
+import pytest
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from stgcn_pyg import STGCN
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.training import STGCNTraining
+from stgcn_pyg.training.compiled_forward import CompiledForward
+
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
+
+def network():
+    torch.manual_seed(0)
+    return STGCN(
+        5,
+        2,
+        "resnet18",
+        weights=None,
+        spatial_channels=16,
+        temporal_patches=2,
+        spatial_patches=2,
+    )
+
+
+@pytest.fixture
+def compilations(monkeypatch):
+    """Counts them; the graph is followed as on a GPU, but no code is made of it."""
+    torch.compiler.reset()
+    counter = CompileCounterWithBackend("aot_eager")
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
+    return counter
+
+
+def clips(count=4):
+    return torch.randn(count, 2, 3, 32, 16, generator=torch.Generator().manual_seed(2))
+
+
+def gradients_of(run, model):
+    output = run(clips())
+    (output.logits.square().sum() + output.features["temporal"].sum()).backward()
+    return output.embedding, [p.grad for p in model.parameters()], list(model.buffers())
+
+
+def test_compiled_it_trains_the_same_and_its_weights_keep_their_names(compilations):
+    plain, compiled = network(), network()
+    expected = gradients_of(plain, plain)
+    run = CompiledForward(compiled, "on")
+    found = gradients_of(run, compiled)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    gradients_of(run, compiled)
+    assert compilations.frame_count == 1
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+
+
+def test_on_a_cpu_auto_does_not_compile(compilations):
+    model = network()
+    CompiledForward(model, "auto")(clips())
+    CompiledForward(model, "off")(clips())
+    assert compilations.frame_count == 0
+
+
+def test_the_module_has_no_weights_of_other_names():
+    model = network()
+    expected = [f"model.{name}" for name in model.state_dict()]
+    assert list(STGCNTraining(model, compile="on").state_dict()) == expected
+
+
+def broken(*_, **__):
+    raise RuntimeError("no compiler here\nand much more about it")
+
+
+def test_auto_tries_on_a_gpu_alone():
+    tried = {
+        (compile, device): CompiledForward(network(), compile).compiles_on(torch.device(device))
+        for compile in ("auto", "on", "off")
+        for device in ("cpu", "cuda")
+    }
+    assert [pair for pair, tries in tried.items() if tries] == [
+        ("auto", "cuda"),
+        ("on", "cpu"),
+        ("on", "cuda"),
+    ]
+
+
+def test_where_it_fails_auto_goes_on_without_and_says_so_once(monkeypatch, recwarn):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    monkeypatch.setattr(CompiledForward, "compiles_on", lambda *_: True)  # as if this were a GPU
+    model = network().eval()
+    run = CompiledForward(model, "auto")
+    with pytest.warns(UserWarning) as told:
+        output = run(clips())
+    (warning,) = [str(w.message) for w in told if "cannot be compiled" in str(w.message)]
+    assert "no compiler here" in warning and "\n" not in warning
+    assert "--training.compile off" in warning
+    assert torch.equal(output.logits, model(clips()).logits)
+    recwarn.clear()
+    run(clips())
+    assert not [w for w in recwarn if "cannot be compiled" in str(w.message)]
+
+
+def test_where_it_fails_on_is_a_users_error(monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    with pytest.raises(UserError, match=r"^--training.compile on: .*no compiler here.*pass off$"):
+        CompiledForward(network(), "on")(clips())
+
+
+def test_too_little_memory_is_not_taken_for_a_compiler_that_fails(monkeypatch):
+    def full(*_, **__):
+        def run(*_):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        CompiledForward(network(), "on")(clips())
