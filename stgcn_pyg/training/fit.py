@@ -124,7 +124,11 @@ def fit(
     last = state_path(output, validation is not None)
     chosen = None
     sampler = data.sampler
-    with joined() as ranks, NotedSignals() as signals, warnings.catch_warnings():
+    with (
+        joined() as ranks,
+        NotedSignals(second_acts=ranks.world_size == 1) as signals,
+        warnings.catch_warnings(),
+    ):
         # Said of a loader that begins in mid-epoch; ours does so at the right place.
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended")
         if validation is not None:
