@@ -1,5 +1,9 @@
 """Batches from disk."""
 
+import multiprocessing
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +113,18 @@ def batches_of_a_rank(dataset, rank, store, results):
     batches = [(b.clips.numpy(), b.labels.numpy()) for b in data.train_dataloader()]
     results.put((rank, batches))
     torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_leaves_the_workers_reading(dataset, number):
+    data = TrackletDataModule(dataset, **OPTIONS | {"num_workers": 1, "clips_per_test_batch": 1})
+    batches = iter(data.clip_dataloader(dataset.gallery))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, number)
+    assert len(list(batches)) + 1 == sum(
+        len(data.clips_of(length)) for length in dataset.gallery["num_frames"]
+    )
 
 
 def test_two_processes_share_the_batch_of_one(dataset, tmp_path):

@@ -8,6 +8,7 @@ import sys
 import huggingface_hub
 import pytest
 import torch
+import torchvision
 from safetensors.torch import load_file, save_file
 
 from stgcn_pyg import STGCN
@@ -18,10 +19,13 @@ OPTIONS = {"spatial_channels": 16, "branches": ["spatial", "global"], "temporal_
 
 
 @pytest.fixture(scope="module")
-def model():
-    """With weights of its own and statistics that are not those of the beginning."""
+def model(tmp_path_factory):
+    """It began with weights from a file, and has others by now."""
     torch.manual_seed(0)
-    model = STGCN(5, 2, "resnet18", weights=None, **OPTIONS)
+    file = tmp_path_factory.mktemp("hub") / "resnet18.safetensors"
+    save_file(torchvision.models.resnet18().state_dict(), file)
+    model = STGCN(5, 2, "resnet18", weights=str(file), **OPTIONS)
+    file.unlink()
     model(torch.randn(4, 2, 3, 64, 32))
     return model.eval()
 

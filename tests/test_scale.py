@@ -9,7 +9,8 @@ from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.ranks import ALONE, joined
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.ranks import ALONE, Ranks, joined
 from stgcn_pyg.training import STGCNTraining
 from stgcn_pyg.training.batch_norm import SyncedBatchNorm2d
 from stgcn_pyg.training.processes import process_options
@@ -95,6 +96,13 @@ def test_two_processes_have_the_gradients_of_one_and_its_batch(root, tmp_path, b
         for name, expected in one.gradients.items()
     )
     assert difference < 1e-12
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    Ranks(world_size=4, local_world_size=2).require_gpus()
+    with pytest.raises(UserError, match="4 processes on a machine of 2 GPU"):
+        Ranks(world_size=4, local_world_size=4).require_gpus()
 
 
 def test_synchronised_batch_norm_is_that_of_the_whole_batch(tmp_path):

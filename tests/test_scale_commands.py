@@ -77,6 +77,7 @@ def test_two_processes_tell_and_write_what_one_does_once(root, tmp_path, capfd):
     assert told.err.count("training:") == told_alone.err.count("training:")
     assert_logs_agree(together, alone)
     assert {path.name for path in together.iterdir()} == {path.name for path in alone.iterdir()}
+    assert len(list((together / "tensorboard").iterdir())) == 1
 
 
 def test_signals_save_once_and_two_processes_end_with_the_same_bits_or_one_does(

@@ -156,7 +156,7 @@ def fit(
     finite = FiniteSteps(sampler, data.dataset.train, last, look_every)
     with (
         joined() as ranks,
-        NotedSignals() as signals,
+        NotedSignals(second_acts=ranks.world_size == 1) as signals,
         warnings.catch_warnings(),
         tf32_allowed(tf32),
     ):

@@ -13,6 +13,10 @@ class NotedSignals:
 
     In a thread other than the main one nothing is noted, for Python handles no signals there.
 
+    Args:
+        second_acts: Whether it does. Where processes were begun by others, those may well send it
+            twice, and kill in the end.
+
     Attributes:
         number: Of the signal, or None as long as none came.
 
@@ -23,7 +27,8 @@ class NotedSignals:
         15
     """
 
-    def __init__(self) -> None:
+    def __init__(self, second_acts: bool = True):
+        self.second_acts = second_acts
         self.number: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -48,7 +53,8 @@ class NotedSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = number
-        self._restore()
+        if self.second_acts:
+            self._restore()
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
