@@ -3,7 +3,7 @@
     python -m benchmarks.training_memory                # on the CPU: ResNet-18, 128 x 64, T = 4
     python -m benchmarks.training_memory --device cuda  # the paper's: ResNet-50, 256 x 128, T = 8
 
-The most bytes that tensors made in forward and backward hold at one time; weights, gradients and
+The most bytes by which tensors grow in forward and backward. Weights, the last step's gradients and
 the optimiser's state are there before and come on top.
 
 plain            the batch as a whole
@@ -41,12 +41,11 @@ def step_memory(
     module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # there is no trainer
     given = batch(size, device)
     clips = normalize(given.clips.float() / 255)
-    for parameter in module.parameters():
-        parameter.grad = torch.zeros_like(parameter)
 
     def step() -> None:
         with autocast(precision, device):
             told = module.training_step(ClipBatch(clips, given.labels), 0)
+        module.zero_grad()  # here, as Lightning does
         told["loss"].backward()
 
     return peak_memory(step, device)

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -38,3 +41,40 @@ def test_data_loading(tmp_path):
     results = json.loads(path.read_text())["results"]
     assert set(results["frames_a_second"]) == {"files", "pack"}
     assert set(results["step_seconds"]) == {"disk", "memory"}
+
+
+def run_all(output, *options):
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.all", "--output", str(output)]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True)
+    [folder] = output.iterdir()
+    return done, folder
+
+
+def test_training_and_inference_in_one_table(tmp_path):
+    only = '["train_step", "inference", "training_memory"]'
+    done, folder = run_all(tmp_path, "--smallest", "true", "--only", only)
+    assert done.returncode == 0, done.stderr
+    assert folder.name.endswith(f"-torch{torch.__version__}")
+    found = json.loads((folder / "smallest.json").read_text())
+    assert found["commit"] and found["machine"]["torch"] == torch.__version__
+    step = found["benchmarks"]["train_step"]["results"]
+    assert step["ratios"]["full / backbone"]["median"] > 0.5
+    assert {"backbone", "full", "eager float32", "branches", "Adam"} <= set(step["seconds"])
+    assert step["work of a step"]["operations"] > 1e9  # counted, not timed: the same everywhere
+    rates = found["benchmarks"]["inference"]["results"]["tracklets_a_second"]
+    assert all(rate["median"] > 0 for rate in rates.values())
+    assert {"bf16, from memory", "bf16, from disk"} <= set(rates)
+    table = (folder / "smallest.md").read_text()
+    assert "| train_step | bars / full / backbone | " in table
+    assert all(len(row.split(" | ")) == 7 for row in table.splitlines() if row.startswith("| t"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU on which it would not fail")
+def test_one_that_fails_is_named_and_the_others_run(tmp_path):
+    only = '["training_memory", "uncertainty"]'
+    done, folder = run_all(tmp_path, "--device", "cuda", "--smallest", "true", "--only", only)
+    assert done.returncode == 1
+    found = json.loads((folder / "smallest.json").read_text())
+    assert list(found["benchmarks"]) == ["uncertainty"]
+    assert list(found["failures"]) == ["training_memory"]
+    assert done.stderr.strip().splitlines()[-1].startswith("training_memory failed: ")

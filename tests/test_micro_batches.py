@@ -42,7 +42,7 @@ def told_and_gradients(module, dtype=torch.float32):
     return told, {name: p.grad for name, p in module.model.named_parameters()}
 
 
-@pytest.mark.parametrize("micro_batches", [2, 3, 4, 100])
+@pytest.mark.parametrize("micro_batches", [2, 4, 100])
 def test_with_batch_norm_frozen_losses_and_gradients_are_those_of_the_whole(micro_batches):
     whole, parts = build().eval().double(), build(micro_batches=micro_batches).eval().double()
     expected, gradients = told_and_gradients(whole, torch.float64)

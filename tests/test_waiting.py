@@ -44,7 +44,7 @@ class Noted(STGCNTraining):
         self.before = len(self.reads.found)
 
 
-def build(root, changes=CHANGES, **options):
+def build(root, kind=STGCNTraining, changes=CHANGES, **options):
     data = TrackletDataModule(
         load_dataset("mars", root),
         num_frames=2,
@@ -64,7 +64,7 @@ def build(root, changes=CHANGES, **options):
         spatial_patches=2,
         spatial_channels=16,
     )
-    return Noted(model, **options), data
+    return kind(model, **options), data
 
 
 def reads_by_step(module, data, output, **options):
@@ -83,7 +83,7 @@ def reads_by_step(module, data, output, **options):
     ],
 )
 def test_no_step_reads_a_value_or_copies_one_to_the_device(root, tmp_path, options, precision):
-    module, data = build(root, **options)
+    module, data = build(root, Noted, **options)
     first, *others = reads_by_step(module, data, tmp_path, precision=precision)
     assert others == [[]] * (STEPS - 1)
     # Once a run, Lightning makes the sums of what is logged.
@@ -91,7 +91,7 @@ def test_no_step_reads_a_value_or_copies_one_to_the_device(root, tmp_path, optio
 
 
 def test_the_looks_read_and_are_seen(root, tmp_path):
-    module, data = build(root, changes={})
+    module, data = build(root, Noted, changes={})
     _, second, third, *others = reads_by_step(module, data, tmp_path, look_every=3)
     assert second == others[0] == others[1] == []
     for reads in (third, others[2]):
@@ -101,12 +101,11 @@ def test_the_looks_read_and_are_seen(root, tmp_path):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here")
 def test_on_a_gpu_no_step_waits(root, tmp_path):
-    class Strict(Noted):
+    class Strict(STGCNTraining):
         def on_train_batch_end(self, outputs, batch, batch_idx):
             torch.cuda.set_sync_debug_mode("default" if batch_idx == STEPS - 1 else "error")
 
-    module, data = build(root, compile="off")
-    module.__class__ = Strict
+    module, data = build(root, Strict, compile="off")
     try:
         fit(module, data, tmp_path, epochs=2, accelerator="gpu", precision="bf16-mixed")
     finally:
@@ -123,17 +122,13 @@ def weights_of(module):
 def test_from_the_first_bad_step_on_weights_stay_and_the_next_look_names_it(
     root, tmp_path, fused, look_every, done
 ):
-    module, data = build(root, changes={}, fused=fused)
     seen = []
 
-    class Spoilt(Noted):
-        def on_train_batch_start(self, batch, batch_idx):
-            pass
-
+    class Seen(STGCNTraining):
         def on_train_batch_end(self, outputs, batch, batch_idx):
             seen.append(weights_of(self))
 
-    module.__class__ = Spoilt
+    module, data = build(root, Seen, changes={}, fused=fused)
     # The third and the fifth step are bad, the others good.
     module.model.classifier.bias.register_hook(
         lambda gradient: gradient / 0 if len(seen) in (2, 4) else gradient
@@ -154,18 +149,24 @@ def test_from_the_first_bad_step_on_weights_stay_and_the_next_look_names_it(
 
 
 def test_a_signal_saves_no_run_with_a_bad_step(root, tmp_path):
-    module, data = build(root, changes={})
-    module.model.classifier.bias.register_hook(lambda gradient: gradient / 0)
-
-    class Interrupted(Noted):
+    class Interrupted(STGCNTraining):
         def on_train_batch_start(self, batch, batch_idx):
             if batch_idx == 1:
                 signal.raise_signal(signal.SIGTERM)
 
-        def on_train_batch_end(self, outputs, batch, batch_idx):
-            pass
-
-    module.__class__ = Interrupted
+    module, data = build(root, Interrupted, changes={})
+    module.model.classifier.bias.register_hook(lambda gradient: gradient / 0)
     with pytest.raises(RunError, match=r"^step 1 \(batch 1 of epoch 1\): the gradient of"):
         fit(module, data, tmp_path, epochs=1, accelerator="cpu")
     assert not checkpoint_path(tmp_path).exists()
+
+
+def test_a_run_without_fused_adam_goes_on_without_it_to_the_same_bits(root, tmp_path):
+    """As the runs of older versions are."""
+    whole, data = build(root, changes={}, fused=False)
+    fit(whole, data, tmp_path / "whole", epochs=2, accelerator="cpu")
+    for epochs, fused in ((1, False), (2, True)):
+        module, data = build(root, changes={}, fused=fused)
+        fit(module, data, tmp_path / "parts", epochs=epochs, accelerator="cpu")
+    expected = weights_of(whole)
+    assert all(torch.equal(expected[name], value) for name, value in weights_of(module).items())

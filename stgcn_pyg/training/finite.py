@@ -82,7 +82,7 @@ class FiniteSteps(L.Callback):
             self.first = torch.where(self.bad, self.first, judged)
             self.bad = self.bad | bad
         self.begun.append((trainer.global_step + 1, self.batch))
-        if optimizer.defaults.get("fused"):
+        if optimizer.param_groups[0].get("fused"):  # as a checkpoint has it, where it is resumed
             optimizer.found_inf = self.bad.float()  # type: ignore[attr-defined]
         else:
             self.look(trainer)
