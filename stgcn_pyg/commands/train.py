@@ -18,6 +18,7 @@ from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
+from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     module = build_module(options, data, config)
     # Refuses another run's folder; nothing is written before.
     folder = RunFolder(options.output, config, defaults)
+    folder.note_environment(describe_environment(device))
     _describe(data, module.model, options)
 
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
