@@ -11,7 +11,7 @@ from stgcn_pyg.report.tables import Table
 
 # Pixels at the size in which a chart is drawn on a phone; it is never drawn much larger.
 WIDTH, HEIGHT = 420, 270
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 42
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 42
 STYLES = 6  # that the style sheet tells apart, by colour, dashes and marker
 MOST_MARKERS = 24
 
@@ -75,6 +75,7 @@ def line_chart(
     y_label: str,
     series: Sequence[Series],
     y_limits: tuple[float | None, float | None] = (None, None),
+    x_ticks: Sequence[float] = (),
     table: Table | None = None,
 ) -> LineChart:
     """Lays a chart out. Points that are not finite are passed over.
@@ -86,12 +87,13 @@ def line_chart(
         y_label: Of the axis.
         series: At least one finite point among them.
         y_limits: The ends of the axis, where they do not follow from the points.
+        x_ticks: Marks of the axis, where they are not to follow from the points.
         table: Its figures.
 
     Example:
         >>> chart = line_chart("c", "Loss", "epoch", "loss", [Series("a", [1, 2], [0.0, 1.0])])
         >>> chart.lines[0].path
-        'M46,228L410,10'
+        'M50,228L410,10'
         >>> chart.description
         'Line chart of loss by epoch. a: from 0 to 1, lowest 0, highest 1.'
     """
@@ -113,7 +115,8 @@ def line_chart(
         share = (min(max(value, y_from), y_to) - y_from) / (y_to - y_from)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
 
-    below = [tick for tick in MaxNLocator(6, integer=True).tick_values(x_from, x_to)]
+    whole = bool((x == np.rint(x)).all())
+    below = x_ticks or MaxNLocator(6, steps=[1, 2, 5, 10], integer=whole).tick_values(x_from, x_to)
     return LineChart(
         name,
         title,
@@ -121,8 +124,8 @@ def line_chart(
         x_label,
         y_label,
         [_line(one, across, down) for one in kept],
-        [Tick(across(v), f"{v:g}") for v in below if x_from <= v <= x_to],
-        [Tick(down(v), f"{v:g}") for v in marks if y_from <= v <= y_to],
+        [Tick(across(v), _short(v)) for v in below if x_from <= v <= x_to],
+        [Tick(down(v), _short(v)) for v in marks if y_from <= v <= y_to],
         table,
     )
 
@@ -159,6 +162,19 @@ def _limits(y: np.ndarray, limits: tuple[float | None, float | None]) -> tuple[f
     low = float(y.min()) if limits[0] is None else limits[0]
     high = float(y.max()) if limits[1] is None else limits[1]
     return _apart(low, high)
+
+
+def _short(value: float) -> str:
+    """A mark's number in a few characters.
+
+    Example:
+        >>> _short(0.25), _short(0.0003), _short(20000)
+        ('0.25', '3e-4', '2e4')
+    """
+    if value and not 1e-3 <= abs(value) < 1e4:
+        digits, power = f"{value:.2e}".split("e")
+        return f"{float(digits):g}e{int(power)}"
+    return f"{value:.4g}"
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 WIDTH = 64  # of a frame, in the drawing's own units
-MARGIN = 18
+ABOVE, BELOW = 18, 3  # where the numbers of the frames stand, and arrows swing
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def draw_edges(
     frame_height = WIDTH * height // width
 
     def middle(frame: int, patch: int) -> tuple[float, float]:
-        return (frame + 0.5) * WIDTH, MARGIN + (patch + 0.5) * frame_height / num_patches
+        return (frame + 0.5) * WIDTH, ABOVE + (patch + 0.5) * frame_height / num_patches
 
     heaviest = float(edges["weight"].max()) if len(edges) else 1.0
     arrows = [
@@ -74,12 +74,12 @@ def draw_edges(
     return EdgeDrawing(
         picture,
         num_frames * WIDTH,
-        frame_height + 2 * MARGIN,
-        MARGIN,
+        ABOVE + frame_height + BELOW,
+        ABOVE,
         WIDTH,
         frame_height,
         num_frames,
-        [MARGIN + patch * frame_height / num_patches for patch in range(1, num_patches)],
+        [ABOVE + patch * frame_height / num_patches for patch in range(1, num_patches)],
         arrows,
         _described(edges),
     )

@@ -1,6 +1,7 @@
 """Where the models err: by camera pair, length, share hidden, and query by query."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,15 @@ from stgcn_pyg.report.tables import Cell, Table, label, number, percent, words
 ROWS = 100  # of a table, at most
 
 
-def error_tables(runs: Sequence[ReportedRun]) -> list[Table]:
+@dataclass(frozen=True)
+class ErrorTables:
+    """What groups of queries score, and what each query does."""
+
+    by_group: Sequence[Table]
+    by_query: Table
+
+
+def error_tables(runs: Sequence[ReportedRun]) -> ErrorTables:
     """All tables, with the runs in columns.
 
     Args:
@@ -47,11 +56,11 @@ def error_tables(runs: Sequence[ReportedRun]) -> list[Table]:
     if has_truth(dataset.root):
         try:
             hidden = mean_hidden(RenderedTruth(dataset.root), queries, dataset.frames)
-            title = "By the share of the body that is hidden, in per cent: quarters of the queries"
+            title = "By the share of the body that is hidden: quarters of the queries"
             tables.append(_by_quartile(title, runs, 100 * hidden, 1))
         except UserError as error:
             runs[0].gaps.add("errors", last_line(error))
-    return [*tables, _by_query(runs)]
+    return ErrorTables(tables, _by_query(runs))
 
 
 def distance_chart(run: ReportedRun) -> LineChart:
@@ -84,7 +93,7 @@ def distance_chart(run: ReportedRun) -> LineChart:
         [steps(f"{kind} pairs", edges, share, place) for place, (kind, share) in
          enumerate(shares.items())],
         (0, None),
-        table,
+        table=table,
     )
 
 

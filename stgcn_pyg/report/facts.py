@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from stgcn_pyg.data import TrackletDataset
 from stgcn_pyg.report.reported import ReportedRun
 from stgcn_pyg.report.tables import Cell, Table, words
 
@@ -14,10 +15,10 @@ SHORT = 12  # digits of a commit
 def facts(run: ReportedRun) -> list[tuple[str, str]]:
     """What a reader wants to know first: terms and what stands for them."""
     told = [("Folder", str(run.files.path))]
-    if run.subject is not None:
-        told += _data(run)
-    elif run.files.config is not None:
+    if run.files.config is not None:
         told.append(("Data", _place(run.files.config)))
+    if run.subject is not None:
+        told += _data(run.subject.data.dataset, tested_alone=not run.stored)
     if run.files.config is not None:
         told += _settings(run.files.config, run.files.epochs[0])
     if run.files.environments:
@@ -41,19 +42,14 @@ def environment_table(runs: Sequence[ReportedRun]) -> Table | None:
     return _side_by_side("Versions and machine", "What", latest)
 
 
-def _data(run: ReportedRun) -> list[tuple[str, str]]:
-    subject = run.subject
-    assert subject is not None
-    data = subject.data.dataset
-    people = data.train.loc[data.train["pid"] >= 0, "pid"].nunique()
-    return [
-        ("Data", f"{data.name} at {data.root}"),
-        (
-            "Tracklets",
-            f"{len(data.train):,} of {people:,} people to train on; {len(data.query):,} queries; "
-            f"{len(data.gallery):,} in the gallery; {len(data.frames):,} frames in all",
-        ),
-    ]
+def _data(data: TrackletDataset, tested_alone: bool) -> list[tuple[str, str]]:
+    """How large a data set is, and where, if it is not the one that the run was trained on."""
+    people = data.train["pid"].nunique()
+    sizes = f"{len(data.query):,} queries, {len(data.gallery):,} in the gallery"
+    if tested_alone:
+        return [("Tested on", f"{data.name} at {data.root}"), ("Tracklets", sizes)]
+    trained = f"{len(data.train):,} of {people:,} people to train on, "
+    return [("Tracklets", f"{trained}{sizes}; {len(data.frames):,} frames in all")]
 
 
 def _settings(config: Mapping[str, Any], done: int) -> list[tuple[str, str]]:

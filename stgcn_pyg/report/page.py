@@ -99,7 +99,7 @@ def _usual(runs: Sequence[ReportedRun], names: Sequence[str]) -> str | None:
 def _queries(runs: Sequence[ReportedRun], count: int, top: int, seed: int) -> dict[str, Any]:
     """What stands about single queries, and where the models err."""
     albums = {section: Album(room) for section, room in ROOM.items()}
-    empty = {"lists": [], "maps": [], "graphs": [], "mean_graphs": [], "errors": []}
+    empty = {"lists": [], "maps": [], "graphs": [], "mean_graphs": [], "errors": None}
     shown: dict[str, Any] = {"rules": TITLES, "distances": [], **empty}
     subjects = [run.subject for run in runs if run.subject is not None]
     if subjects:

@@ -13,6 +13,7 @@ from stgcn_pyg.report.tables import Cell, Table, label, percent, words
 STATISTICS = ("mAP", "mINP", *(f"rank-{k}" for k in REPORTED_RANKS))
 HEADLINE = ("mAP", "rank-1", "rank-5", "rank-10")
 DRAWN_RANKS = 20
+SHOWN_RANKS = (1, 5, 10, 15, 20)  # on the axis
 CHANCE_STYLE = 5
 
 
@@ -41,7 +42,7 @@ class Difference:
     """A run beside the first one.
 
     Attributes:
-        title: Which runs.
+        first, second: Which runs.
         rows: Of each statistic: its name, the two values, their difference with its interval, the
             p-value, and the queries that are better, worse and equal.
         bars: Of each statistic: the difference and the ends of its interval, from 0 to 100 with
@@ -50,7 +51,8 @@ class Difference:
         caption: How the intervals were had.
     """
 
-    title: str
+    first: str
+    second: str
     rows: Sequence[Sequence[Cell]]
     bars: Sequence[tuple[float, float, float]]
     scale: float
@@ -155,6 +157,7 @@ def _cmc(runs: Sequence[ReportedRun], name: str) -> LineChart | None:
             for title, (style, cmc) in curves.items()
         ],
         (0, 100),
+        [k for k in SHOWN_RANKS if k in ranks],
         table,
     )
 
@@ -171,11 +174,11 @@ def _differences(runs: Sequence[ReportedRun], name: str) -> list[Difference]:
         except ValueError as error:  # such as for a single person
             first.gaps.add("results", f"{other.files.path}: {name}: no paired difference ({error})")
             continue
-        differences.append(_difference(f"{other.label} less {first.label}", found))
+        differences.append(_difference(first.label, other.label, found))
     return differences
 
 
-def _difference(title: str, found: ComparisonResult) -> Difference:
+def _difference(first: str, second: str, found: ComparisonResult) -> Difference:
     scale = max(*map(abs, found.low.values()), *map(abs, found.high.values()), 0.01)
     rows, bars = [], []
     for name, value in found.difference.items():
@@ -185,7 +188,7 @@ def _difference(title: str, found: ComparisonResult) -> Difference:
                 words(name),
                 percent(found.first[name]),
                 percent(found.second[name]),
-                Cell(f"{100 * value:+z.1f} [{100 * low:+z.1f}, {100 * high:+z.1f}]", value),
+                Cell(f"{100 * value:+z.1f}", value, f"[{100 * low:+z.1f}, {100 * high:+z.1f}]"),
                 Cell(f"{found.p_value[name]:.4f}", found.p_value[name]),
                 *(
                     Cell(f"{counts[name]:,}", counts[name])
@@ -194,15 +197,14 @@ def _difference(title: str, found: ComparisonResult) -> Difference:
             ]
         )
         bars.append(tuple(round(50 + 50 * end / scale, 2) for end in (value, low, high)))
-    return Difference(title, rows, bars, 100 * scale, found.caption())
+    return Difference(first, second, rows, bars, 100 * scale, found.caption())
 
 
 def _cell(scores: Scores, statistic: str) -> Cell:
     if statistic not in scores.values:
         return Cell("–")
     shown = percent(scores.values[statistic])
-    interval = _interval(scores, statistic)
-    return Cell(f"{shown.shown} {interval}".strip(), shown.key)
+    return shown._replace(below=_interval(scores, statistic))
 
 
 def _interval(scores: Scores, statistic: str) -> str:

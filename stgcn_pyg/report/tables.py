@@ -12,6 +12,8 @@ class Cell(NamedTuple):
     shown: str
     key: float | str | None = None
     """Sorts the row in its column; None goes last."""
+    below: str = ""
+    """Stands small below it, such as an interval."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     sortable: bool = True
     note: str = ""
+
+    def is_text(self, column: int) -> bool:
+        """Whether a column holds words, which stand to the left."""
+        return any(isinstance(row[column].key, str) for row in self.rows)
 
 
 def words(text: object) -> Cell:
