@@ -128,19 +128,21 @@ def _subject(files: RunFiles, options: Namespace) -> Subject | None:
         trained = TrainedModel(files.path, options)
         task = trained.task
     except UserError as error:
-        return _without_model(files, error)
+        _note_without_model(files, error)
+        return None
     name = options.protocol or task.protocols[0]
     if name not in task.protocols:
         raise UserError(f"--protocol {name}: {task.title} allows {', '.join(task.protocols)} alone")
     try:
         features = trained.features()
     except UserError as error:
-        return _without_model(files, error)
+        _note_without_model(files, error)
+        return None
     _note_skipped(files, sorted(trained.data.skipped))
     return Subject(trained.model, trained.data, task, protocol(name), *features, trained.device)
 
 
-def _without_model(files: RunFiles, error: UserError) -> None:
+def _note_without_model(files: RunFiles, error: UserError) -> None:
     for section in FROM_MODEL:
         files.gaps.add(section, f"{files.name}: {last_line(error)}")
 

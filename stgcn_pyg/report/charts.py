@@ -188,6 +188,5 @@ def _apart(low: float, high: float) -> tuple[float, float]:
 def _told(series: Series) -> str:
     y = series.y
     return (
-        f"{series.name}: from {y[0]:.4g} to {y[-1]:.4g}, lowest {min(y):.4g}, "
-        f"highest {max(y):.4g}."
+        f"{series.name}: from {y[0]:.4g} to {y[-1]:.4g}, lowest {min(y):.4g}, highest {max(y):.4g}."
     )

@@ -72,7 +72,8 @@ def distance_chart(run: ReportedRun) -> LineChart:
     )
     edges = [*histogram["from"], histogram["to"].iloc[-1]]
     shares = {
-        kind: 100 * histogram[kind] / max(histogram[kind].sum(), 1) for kind in ("matching", "other")
+        kind: 100 * histogram[kind] / max(histogram[kind].sum(), 1)
+        for kind in ("matching", "other")
     }
     table = Table(
         f"Pairs of query and gallery by their distance, {run.label}; % of the pairs of a kind",
@@ -90,8 +91,10 @@ def distance_chart(run: ReportedRun) -> LineChart:
         f"Distances of query and gallery, {run.label}",
         "distance",
         "% of the pairs of a kind",
-        [steps(f"{kind} pairs", edges, share, place) for place, (kind, share) in
-         enumerate(shares.items())],
+        [
+            steps(f"{kind} pairs", edges, share, place)
+            for place, (kind, share) in enumerate(shares.items())
+        ],
         (0, None),
         table=table,
     )

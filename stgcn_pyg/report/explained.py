@@ -87,39 +87,41 @@ def explain_queries(
     """
     explained = []
     for run in runs:
-        subject = run.subject
-        assert subject is not None
-        rows = [query.row for query in queries]
-        nearest = [subject.nearest_match(row) for row in rows]
-        towards = subject.gallery_features[nearest]
-        chosen = subject.queries.iloc[rows]
         try:
-            found = explain_tracklets(
-                subject.model,
-                subject.data,
-                chosen,
-                lambda places, s=subject, t=towards: towards_tracklets(s.model, t[places]),
-                subject.device,
-                f"explaining {run.label}",
-            )
-            frames = [
-                subject.read(tracklet, own - int(tracklet["first_frame"]))
-                for (_, tracklet), own in zip(chosen.iterrows(), found.frames, strict=True)
-            ]
-        except UserError as error:
+            explained.append(_explain(run, queries))
+        except UserError as error:  # a picture is bad, and no other can stand in for it
             run.gaps.add("maps", last_line(error))
             run.gaps.add("graphs", last_line(error))
-            continue
-        matches = [subject.gallery.iloc[row] for row in nearest]
-        explained.append(ExplainedRun(run, found, frames, matches))
     return explained
+
+
+def _explain(run: ReportedRun, queries: Sequence[ShownQuery]) -> ExplainedRun:
+    subject = run.subject
+    assert subject is not None
+    rows = [query.row for query in queries]
+    nearest = [subject.nearest_match(row) for row in rows]
+    towards = subject.gallery_features[nearest]
+    chosen = subject.queries.iloc[rows]
+    found = explain_tracklets(
+        subject.model,
+        subject.data,
+        chosen,
+        lambda places: towards_tracklets(subject.model, towards[places]),
+        subject.device,
+        f"explaining {run.label}",
+    )
+    frames = [
+        subject.read(tracklet, own - int(tracklet["first_frame"]))
+        for (_, tracklet), own in zip(chosen.iterrows(), found.frames, strict=True)
+    ]
+    return ExplainedRun(run, found, frames, [subject.gallery.iloc[row] for row in nearest])
 
 
 def query_maps(
     explained: Sequence[ExplainedRun], queries: Sequence[ShownQuery], album: Album
 ) -> list[QueryMaps]:
     """The maps of each query in each run, until the album is full."""
-    shown = []
+    shown: list[QueryMaps] = []
     for place, query in enumerate(queries):
         for one in explained:
             if album.full:
@@ -139,7 +141,7 @@ def query_graphs(
     explained: Sequence[ExplainedRun], queries: Sequence[ShownQuery], album: Album
 ) -> list[QueryGraph]:
     """The temporal graph of each query in each run that has one, until the album is full."""
-    shown = []
+    shown: list[QueryGraph] = []
     for place, query in enumerate(queries):
         for one in explained:
             if "temporal" not in one.found.graphs:

@@ -137,9 +137,7 @@ def _tile(
 
 def _left_out(kinds: Sequence[str]) -> Tile:
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-    return Tile(
-        "left-out", "left out", [f"{count} {SAID[kind]}" for kind, count in counts.items()]
-    )
+    return Tile("left-out", "left out", [f"{count} {SAID[kind]}" for kind, count in counts.items()])
 
 
 def _picture(subject: Subject, tracklet: pd.Series, album: Album) -> tuple[str | None, str]:

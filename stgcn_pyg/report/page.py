@@ -98,27 +98,27 @@ def _usual(runs: Sequence[ReportedRun], names: Sequence[str]) -> str | None:
 
 def _queries(runs: Sequence[ReportedRun], count: int, top: int, seed: int) -> dict[str, Any]:
     """What stands about single queries, and where the models err."""
-    albums = {section: Album(room) for section, room in ROOM.items()}
-    empty = {"lists": [], "maps": [], "graphs": [], "mean_graphs": [], "errors": None}
-    shown: dict[str, Any] = {"rules": TITLES, "distances": [], **empty}
     subjects = [run.subject for run in runs if run.subject is not None]
-    if subjects:
-        queries = shown_queries(subjects, count, seed)
-        lists = query_lists(runs, queries, top, albums["lists"])
-        explained = explain_queries(runs, queries)
-        shown |= {
-            "lists": lists,
-            "maps": query_maps(explained, queries, albums["maps"]),
-            "graphs": query_graphs(explained, queries, albums["graphs"]),
-            "mean_graphs": mean_graphs(explained),
-            "errors": error_tables(runs),
-            "distances": [distance_chart(run) for run in runs],
-        }
-        for section, album in albums.items():
-            if album.full:
-                runs[0].gaps.add(
-                    section, "Not all pictures are shown, so that the page stays below 15 MB"
-                )
+    shown: dict[str, Any] = {"rules": TITLES, "errors": None}
+    if not subjects:
+        return shown | dict.fromkeys(("lists", "maps", "graphs", "mean_graphs", "distances"), ())
+    albums = {section: Album(room) for section, room in ROOM.items()}
+    queries = shown_queries(subjects, count, seed)
+    lists = query_lists(runs, queries, top, albums["lists"])
+    explained = explain_queries(runs, queries)
+    shown |= {
+        "lists": lists,
+        "maps": query_maps(explained, queries, albums["maps"]),
+        "graphs": query_graphs(explained, queries, albums["graphs"]),
+        "mean_graphs": mean_graphs(explained),
+        "errors": error_tables(runs),
+        "distances": [distance_chart(run) for run in runs],
+    }
+    for section, album in albums.items():
+        if album.full:
+            runs[0].gaps.add(
+                section, "not all pictures are shown, so that the page stays below 15 MB"
+            )
     return shown
 
 

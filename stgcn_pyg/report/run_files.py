@@ -12,7 +12,7 @@ import yaml
 from stgcn_pyg.checkpoint_files import checkpoint_path
 from stgcn_pyg.environment import read_environments
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.report.gaps import Gaps
+from stgcn_pyg.report.gaps import Gaps, Section
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def read_run(path: Path) -> RunFiles:
 
 
 def _read(
-    path: Path, read: Callable[[Path], Any], section: str, gaps: Gaps, consequence: str
+    path: Path, read: Callable[[Path], Any], section: Section, gaps: Gaps, consequence: str
 ) -> Any | None:
     try:
         return read(path)

@@ -196,8 +196,13 @@ def _difference(first: str, second: str, found: ComparisonResult) -> Difference:
                 ),
             ]
         )
-        bars.append(tuple(round(50 + 50 * end / scale, 2) for end in (value, low, high)))
+        bars.append((_place(value, scale), _place(low, scale), _place(high, scale)))
     return Difference(first, second, rows, bars, 100 * scale, found.caption())
+
+
+def _place(value: float, scale: float) -> float:
+    """Where a difference stands on a bar from 0 to 100."""
+    return round(50 + 50 * value / scale, 2)
 
 
 def _cell(scores: Scores, statistic: str) -> Cell:
