@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pandas as pd
 import rendered
+from PIL import Image
 
 from stgcn_pyg.cli import main
 
@@ -46,6 +48,25 @@ def other_run() -> Path:
 def copy_of(source: Path, folder: Path) -> Path:
     """A copy whose files may be removed and replaced, though not written into."""
     return Path(shutil.copytree(source, folder, copy_function=os.link))
+
+
+def evil_manifest(folder):
+    """A manifest whose people are called `<script>`: their pictures lie in folders of that name."""
+    rows = []
+    for pid in range(4):
+        for camid in (1, 2):
+            for frame in range(2):
+                split = "train" if pid < 2 else "gallery"
+                path = f"<script>document.title='taken'</script>/{pid}-{camid}-{frame}.png"
+                tracklet = 2 * pid + camid
+                rows.append((path, pid, camid, tracklet, frame, split))
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (16, 32), (60 * pid, 90 * camid, 9 * frame)).save(folder / path)
+                if split == "gallery" and camid == 1:
+                    rows.append((path, pid, camid, tracklet, frame, "query"))
+    columns = ["path", "pid", "camid", "tracklet", "frame", "split"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "people.csv", index=False)
+    return folder / "people.csv"
 
 
 class Page(HTMLParser):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import rendered
 import yaml
-from report_runs import QUICK, Page, copy_of, data, other_run, run
+from report_runs import QUICK, Page, copy_of, data, evil_manifest, other_run, run
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.commands.evaluate import parser as evaluation_parser
@@ -386,24 +386,3 @@ def test_html_in_names_and_labels_is_escaped(tmp_path, report):
         assert evil in one.tables["Log of <script>run"][0]
     assert evil in stored.table("Scores under mars-official")
     assert any(evil in cell for rows in page.tables.values() for row in rows for cell in row)
-
-
-def evil_manifest(folder):
-    """A manifest whose people are called `<script>`: their pictures lie in folders of that name."""
-    from PIL import Image
-
-    rows = []
-    for pid in range(4):
-        for camid in (1, 2):
-            for frame in range(2):
-                split = "train" if pid < 2 else "gallery"
-                path = f"<script>document.title='taken'</script>/{pid}-{camid}-{frame}.png"
-                tracklet = 2 * pid + camid
-                rows.append((path, pid, camid, tracklet, frame, split))
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                Image.new("RGB", (16, 32), (60 * pid, 90 * camid, 9 * frame)).save(folder / path)
-                if split == "gallery" and camid == 1:
-                    rows.append((path, pid, camid, tracklet, frame, "query"))
-    columns = ["path", "pid", "camid", "tracklet", "frame", "split"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "people.csv", index=False)
-    return folder / "people.csv"

@@ -48,8 +48,8 @@ def number(value: float, digits: int = 0) -> Cell:
     """A cell of a number; a dash for one that is not finite.
 
     Example:
-        >>> number(1234), number(0.5, 2).shown, number(float("nan")).shown
-        (Cell(shown='1,234', key=1234.0), '0.50', '–')
+        >>> number(1234).shown, number(0.5, 2).shown, number(float("nan")).shown
+        ('1,234', '0.50', '–')
     """
     if not isfinite(value):
         return Cell("–")
