@@ -378,6 +378,7 @@ def test_html_in_names_and_labels_is_escaped(tmp_path, report):
         (folder / name).unlink()
         (folder / name).write_text(change(content))
     page, _ = report(folder, more=["--dataset=manifest", f"--root={evil_manifest(tmp_path)}"])
+    (folder / "checkpoint.ckpt").unlink()
     stored, _ = report(folder)
     for one in (page, stored):
         assert one.tags.count("script") == 1 and "<script>run" in one.text

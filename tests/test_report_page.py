@@ -28,7 +28,6 @@ FLAGS = (
 SCREENSHOTS = os.environ.get("STGCN_SCREENSHOTS")
 DECODED = """
 const pictures = [...document.images].filter(picture => picture.hasAttribute("src"));
-for (const picture of pictures) picture.loading = "eager";
 const done = arguments[0];
 Promise.all(pictures.map(picture => picture.decode())).then(() => done("all"), done);
 """

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     output = _output(options)
     _check(options)
     files = _named([read_run(path) for path in options.runs])
-    runs = [_report(own, style, options) for style, own in enumerate(files)]
+    runs = [_report(own, number, options) for number, own in enumerate(files)]
     require_same_test_set(runs)
     page = render_page(runs, options.count, options.top, options.seed)
     write_page(output, page)
@@ -116,11 +116,11 @@ def _named(files: Sequence[RunFiles]) -> list[RunFiles]:
     return named
 
 
-def _report(files: RunFiles, style: int, options: Namespace) -> ReportedRun:
+def _report(files: RunFiles, number: int, options: Namespace) -> ReportedRun:
     """A run with its model and test set, or with gaps where they should be."""
     subject = _subject(files, options)
     stored = all(options[name] is None for name in ("dataset", "root", "split", "test_clips"))
-    return report_run(files.name, style, files, subject, stored)
+    return report_run(files.name, number, files, subject, stored)
 
 
 def _subject(files: RunFiles, options: Namespace) -> Subject | None:

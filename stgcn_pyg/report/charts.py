@@ -13,6 +13,7 @@ from stgcn_pyg.report.tables import Table
 WIDTH, HEIGHT = 420, 270
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 42
 STYLES = 6  # that the style sheet tells apart, by colour, dashes and marker
+CHANCE_STYLE = STYLES - 1
 MOST_MARKERS = 24
 
 

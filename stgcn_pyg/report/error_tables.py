@@ -14,6 +14,7 @@ from stgcn_pyg.explain.embedding_space import (
     scores_by_quartile,
 )
 from stgcn_pyg.report.charts import LineChart, line_chart, steps
+from stgcn_pyg.report.lists import MARKS
 from stgcn_pyg.report.queries import who
 from stgcn_pyg.report.reported import ReportedRun
 from stgcn_pyg.report.tables import Cell, Table, label, number, percent, words
@@ -87,7 +88,7 @@ def distance_chart(run: ReportedRun) -> LineChart:
         sortable=False,
     )
     return line_chart(
-        f"distances-{run.style}",
+        f"distances-{run.number}",
         f"Distances of query and gallery, {run.label}",
         "distance",
         "% of the pairs of a kind",
@@ -175,5 +176,5 @@ def _nearest(subject, row: int) -> Cell:  # type: ignore[no-untyped-def]
     item = ranked[ranked["rank"] == 1]
     if item.empty:
         return words("–")
-    mark = {"right": "✓", "wrong": "✗"}[item["kind"].iloc[0]]
-    return words(f"{mark} {who(subject.gallery.iloc[item['item'].iloc[0]])}")
+    nearest = subject.gallery.iloc[item["item"].iloc[0]]
+    return words(f"{MARKS[item['kind'].iloc[0]]} {who(nearest, subject.task)}")

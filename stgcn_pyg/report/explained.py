@@ -15,7 +15,7 @@ from stgcn_pyg.explain import (
     weight_by_stripe,
     weight_by_time,
 )
-from stgcn_pyg.report.charts import LineChart, Series, line_chart
+from stgcn_pyg.report.charts import CHANCE_STYLE, LineChart, Series, line_chart
 from stgcn_pyg.report.edges import EdgeDrawing, draw_edges
 from stgcn_pyg.report.pictures import Album, heat_map, overlaid, strip
 from stgcn_pyg.report.queries import ShownQuery, who
@@ -184,10 +184,10 @@ def _by_time(one: ExplainedRun) -> LineChart | None:
         ],
         sortable=False,
     )
-    equal = Series("equal affinities", [0, num_frames - 1], [1, 1], 5)
+    equal = Series("equal affinities", [0, num_frames - 1], [1, 1], CHANCE_STYLE)
     own = Series("learned", table.index.tolist(), table["ratio"].tolist(), one.run.style)
     return line_chart(
-        f"time-{one.run.style}",
+        f"time-{one.run.number}",
         f"Temporal graph by time, {one.run.label}",
         "frames between two patches",
         "mean weight / that of equal affinities",

@@ -126,7 +126,7 @@ def _query_tile(subject: Subject, query: pd.Series, album: Album) -> Tile:
 def _tile(
     subject: Subject, kind: str, rank: int, distance: float, item: pd.Series, album: Album
 ) -> Tile:
-    person, camera = who(item).split(", ")
+    person, camera = who(item, subject.task).split(", ")
     return Tile(
         kind,
         f"{rank} {MARKS[kind]}",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from stgcn_pyg.explain.ranked_lists import Rule, choose_queries
 from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.scoring import RankingTask
 
 TITLES: dict[Rule, str] = {
     "change": "Largest change",
@@ -62,11 +63,17 @@ def shown_queries(subjects: Sequence[Subject], count: int, seed: int) -> list[Sh
     return list(shown.values())
 
 
-def who(tracklet: pd.Series) -> str:
-    """A tracklet's person and camera."""
-    names = {-1: "junk", 0: "a distractor"}
+def who(tracklet: pd.Series, task: RankingTask | None = None) -> str:
+    """A tracklet's person and camera.
+
+    Args:
+        tracklet: With ``pid`` and ``camid``.
+        task: In which number 0 is nobody who is searched for, but MARS's distractors, unless a
+            query has it.
+    """
     pid = int(tracklet["pid"])
-    return f"{names.get(pid, f'person {pid}')}, camera {int(tracklet['camid'])}"
+    distracts = task is not None and pid == 0 and not (task.query_pids == 0).any()
+    return f"{'a distractor' if distracts else f'person {pid}'}, camera {int(tracklet['camid'])}"
 
 
 def _farthest(scores: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,6 +9,7 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import BootstrapResult, RankingResult
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
 from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.report.charts import CHANCE_STYLE
 from stgcn_pyg.report.gaps import Gaps
 from stgcn_pyg.report.run_files import RunFiles
 from stgcn_pyg.scoring import score_chance, score_features, score_intervals
@@ -36,7 +37,7 @@ class ReportedRun:
 
     Attributes:
         label: What tells it from the others there.
-        style: The number of its lines' style.
+        number: Its place among them.
         files: Of the run.
         subject: Its model and what it makes of the test set; None where that cannot be had.
         results, intervals, chance: By the name of the protocol; empty without a subject.
@@ -45,7 +46,7 @@ class ReportedRun:
     """
 
     label: str
-    style: int
+    number: int
     files: RunFiles
     subject: Subject | None
     results: dict[str, RankingResult]
@@ -53,6 +54,11 @@ class ReportedRun:
     chance: dict[str, RankingResult]
     stored: bool
     gaps: Gaps = field(default_factory=Gaps)
+
+    @property
+    def style(self) -> int:
+        """Of its lines; the last style is that of chance."""
+        return self.number % CHANCE_STYLE
 
     def protocols(self) -> list[str]:
         """The protocols that it has scores of, the usual one first."""
@@ -71,13 +77,13 @@ class ReportedRun:
 
 
 def report_run(
-    label: str, style: int, files: RunFiles, subject: Subject | None, stored: bool
+    label: str, number: int, files: RunFiles, subject: Subject | None, stored: bool
 ) -> ReportedRun:
     """Scores a run under every protocol that its test set allows.
 
     Args:
         label: As in :class:`ReportedRun`.
-        style: The same.
+        number: The same.
         files: The same.
         subject: The same.
         stored: The same.
@@ -89,7 +95,7 @@ def report_run(
         results = score_features(subject.task, subject.query_features, subject.gallery_features)
         intervals = score_intervals(subject.task, results, REPORTED_RANKS)
         chance = score_chance(subject.task)
-    run = ReportedRun(label, style, files, subject, results, intervals, chance, stored, gaps)
+    run = ReportedRun(label, number, files, subject, results, intervals, chance, stored, gaps)
     for name, result in results.items():
         before = run._stored().get(name, {}).get(TRAINED, {}).get("mAP")
         if isinstance(before, float) and isfinite(before) and abs(before - result.mAP) > SAME:

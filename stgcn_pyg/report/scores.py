@@ -6,7 +6,7 @@ from typing import Any
 
 from stgcn_pyg.evaluation import ComparisonResult, compare, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
-from stgcn_pyg.report.charts import LineChart, Series, line_chart
+from stgcn_pyg.report.charts import CHANCE_STYLE, LineChart, Series, line_chart
 from stgcn_pyg.report.reported import TRAINED, ReportedRun, Scores
 from stgcn_pyg.report.tables import Cell, Table, label, percent, words
 
@@ -14,7 +14,6 @@ STATISTICS = ("mAP", "mINP", *(f"rank-{k}" for k in REPORTED_RANKS))
 HEADLINE = ("mAP", "rank-1", "rank-5", "rank-10")
 DRAWN_RANKS = 20
 SHOWN_RANKS = (1, 5, 10, 15, 20)  # on the axis
-CHANCE_STYLE = 5
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,8 @@ def protocol_scores(runs: Sequence[ReportedRun], name: str) -> ProtocolScores:
     rows = _rows(runs, name)
     first = next(iter(rows.values())).values
     without = first.get("num_queries_without_match", 0)
+    sure = any(one.interval is not None for one in rows.values())
+    ends = ", with 95 % intervals over the test people" if sure else ""
     sizes = f"{first['num_queries']:,} queries"
     if without:
         sizes += f", {without:,} of them without a match"
@@ -100,7 +101,7 @@ def protocol_scores(runs: Sequence[ReportedRun], name: str) -> ProtocolScores:
         _description(name),
         sizes,
         Table(
-            f"Scores under {name}, in per cent, with 95 % intervals over the test people",
+            f"Scores under {name}, in per cent{ends}",
             ("", *STATISTICS),
             [[words(title), *(_cell(one, s) for s in STATISTICS)] for title, one in rows.items()],
             sortable=False,
