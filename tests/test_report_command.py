@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import rendered
+import torch
 import yaml
 from report_runs import QUICK, Page, copy_of, data, evil_manifest, other_run, run
 
+from stgcn_pyg.checkpoint import KEY
+from stgcn_pyg.checkpoint_files import read_checkpoint
 from stgcn_pyg.cli import main
 from stgcn_pyg.commands.evaluate import parser as evaluation_parser
 from stgcn_pyg.commands.trained_model import TrainedModel
@@ -207,6 +210,26 @@ def test_scores_that_are_not_those_of_the_training_say_so(copied, report):
     assert "full-gallery: mAP is" in box and "are not what they were" in box
 
 
+def test_one_of_two_runs_without_a_checkpoint_leaves_the_others_lists(copied, report):
+    (copied / "checkpoint.ckpt").unlink()
+    page, _ = report(copied, other_run())
+    assert len(page.boxes) == len(FROM_MODEL)
+    scores = page.table("Scores under mars-official")
+    assert "[" not in scores["copied"]["mAP"] and "[" in scores["other"]["mAP"]
+    captions = [caption for caption in page.tables if caption.startswith("The list of tracklet")]
+    assert captions and all(caption.endswith(", other") for caption in captions)
+
+
+def test_features_that_are_not_finite_leave_boxes(copied, report):
+    content = read_checkpoint(copied / "checkpoint.ckpt")
+    next(iter(content["state_dict"].values())).fill_(torch.nan)
+    (copied / "checkpoint.ckpt").unlink()
+    torch.save(content, copied / "checkpoint.ckpt")
+    page, said = report(copied)
+    assert len(page.boxes) == len(FROM_MODEL)
+    assert "rows are not finite" in page.boxes[0] and page.boxes[0] in said
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -232,6 +255,13 @@ def test_a_missing_file_leaves_a_box(copied, report, name, line):
         ("log/metrics.csv", b"epoch,loss\n1,many\n", "not all of it are numbers"),
         ("metrics.json", b'{"mars-official": {"trai', "metrics.json: cannot be read"),
         ("metrics.json", b'{"mars-official": {"trained": {}}}', "holds no scores"),
+        ("metrics.json", b'{"a": {"b": {"mAP": "1", "num_queries": 1, "cmc": [1]}}}', "no scores"),
+        ("metrics.json", b'{"a": {"b": {"mAP": 0.1, "num_queries": 1, "cmc": []}}}', "no scores"),
+        ("log/metrics.csv", b"epoch,loss\n1,nan\n,2\n", "holds no epoch"),
+        ("config.yaml", b"{}", "no YAML of settings"),
+        ("config.yaml", b"model: 3\ndata: []\nepochs: many\n", "no such checkpoint"),
+        ("config.yaml", b"model: {branches: null}\ndata: {height: 1}\n", "no such checkpoint"),
+        ("log/metrics.csv", b"epoch,loss,softmax\n1,inf,nan\n", "no such checkpoint"),
         ("metrics.json", b"[1]", "holds no scores by protocol and method"),
         ("config.yaml", b"epochs: [", "config.yaml: cannot be read"),
         ("config.yaml", b"\xff\xfe", "config.yaml: cannot be read"),
@@ -295,11 +325,6 @@ def test_a_data_set_that_was_moved_leaves_boxes(few_pictures, report, tmp_path):
 
 def moved_run(folder, root, target):
     """The same run, told that its data set is elsewhere."""
-    import torch
-
-    from stgcn_pyg.checkpoint import KEY
-    from stgcn_pyg.checkpoint_files import read_checkpoint
-
     copy = copy_of(folder, target)
     content = read_checkpoint(copy / "checkpoint.ckpt")
     content[KEY]["config"]["root"] = str(root)

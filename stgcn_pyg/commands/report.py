@@ -25,7 +25,6 @@ from stgcn_pyg.report import (
     require_same_test_set,
     write_page,
 )
-from stgcn_pyg.report.gaps import Section
 
 DESCRIPTION = """Writes one HTML file of a run, which needs no network and nothing beside it.
 
@@ -38,7 +37,6 @@ Examples:
   stgcn report runs/mars
   stgcn report runs/baseline runs/mars --output compared.html"""
 
-FROM_MODEL: tuple[Section, ...] = ("results", "lists", "maps", "graphs", "errors")
 UpTo50 = restricted_number_type("UpTo50", int, [(">", 0), ("<=", 50)])
 
 
@@ -128,7 +126,7 @@ def _subject(files: RunFiles, options: Namespace) -> Subject | None:
         trained = TrainedModel(files.path, options)
         task = trained.task
     except UserError as error:
-        _note_without_model(files, error)
+        files.gaps.add_without_model(f"{files.name}: {last_line(error)}")
         return None
     name = options.protocol or task.protocols[0]
     if name not in task.protocols:
@@ -136,15 +134,10 @@ def _subject(files: RunFiles, options: Namespace) -> Subject | None:
     try:
         features = trained.features()
     except UserError as error:
-        _note_without_model(files, error)
+        files.gaps.add_without_model(f"{files.name}: {last_line(error)}")
         return None
     _note_skipped(files, sorted(trained.data.skipped))
     return Subject(trained.model, trained.data, task, protocol(name), *features, trained.device)
-
-
-def _note_without_model(files: RunFiles, error: UserError) -> None:
-    for section in FROM_MODEL:
-        files.gaps.add(section, f"{files.name}: {last_line(error)}")
 
 
 def _note_skipped(files: RunFiles, faults: Sequence[str]) -> None:

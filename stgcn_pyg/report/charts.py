@@ -1,6 +1,6 @@
 """Line charts as geometry: what the template draws as SVG."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -15,6 +15,8 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 42
 STYLES = 6  # that the style sheet tells apart, by colour, dashes and marker
 CHANCE_STYLE = STYLES - 1
 MOST_MARKERS = 24
+
+ToPixels = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def steps(name: str, edges: Sequence[float], heights: Sequence[float], style: in
     return Series(name, x, [0, *(height for height in heights for _ in range(2)), 0], style)
 
 
-def _line(series: Series, across, down) -> Line:  # type: ignore[no-untyped-def]
+def _line(series: Series, across: ToPixels, down: ToPixels) -> Line:
     points = [(across(x), down(y)) for x, y in zip(series.x, series.y, strict=True)]
     path = "M" + "L".join(f"{x:g},{y:g}" for x, y in points)
     marked = [

@@ -13,6 +13,7 @@ from stgcn_pyg.explain.embedding_space import (
     scores_by_camera_pair,
     scores_by_quartile,
 )
+from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.report.charts import LineChart, line_chart, steps
 from stgcn_pyg.report.lists import MARKS
 from stgcn_pyg.report.queries import who
@@ -153,7 +154,7 @@ def _by_query(runs: Sequence[ReportedRun]) -> Table:
     for row in rows:
         query = first.queries.iloc[row]
         own = [
-            label(int(query.name)),  # type: ignore[arg-type]
+            label(first.queries.index[row]),
             label(int(query["pid"])),
             label(int(query["camid"])),
             number(int(query["num_frames"])),
@@ -170,7 +171,7 @@ def _by_query(runs: Sequence[ReportedRun]) -> Table:
     return Table(caption, columns, cells, note=note if left else "")
 
 
-def _nearest(subject, row: int) -> Cell:  # type: ignore[no-untyped-def]
+def _nearest(subject: Subject, row: int) -> Cell:
     """Who is first in a query's list."""
     ranked = subject.ranked(row, 1)
     item = ranked[ranked["rank"] == 1]

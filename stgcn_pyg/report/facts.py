@@ -20,7 +20,7 @@ def facts(run: ReportedRun) -> list[tuple[str, str]]:
     if run.subject is not None:
         told += _data(run.subject.data.dataset, tested_alone=not run.stored)
     if run.files.config is not None:
-        told += _settings(run.files.config, run.files.epochs[0])
+        told += _settings(run.files.config, *run.files.epochs)
     if run.files.environments:
         told += _environment(run.files.environments)
     return told
@@ -52,11 +52,13 @@ def _data(data: TrackletDataset, tested_alone: bool) -> list[tuple[str, str]]:
     return [("Tracklets", f"{trained}{sizes}; {len(data.frames):,} frames in all")]
 
 
-def _settings(config: Mapping[str, Any], done: int) -> list[tuple[str, str]]:
-    model, data = config.get("model", {}), config.get("data", {})
+def _settings(config: Mapping[str, Any], done: int, asked: int | None) -> list[tuple[str, str]]:
+    model, data = (
+        part if isinstance(part := config.get(n), dict) else {} for n in ("model", "data")
+    )
     told = []
     if model:
-        branches = " + ".join(model.get("branches", []))
+        branches = " + ".join(map(str, model.get("branches") or ["no branches"]))
         told.append(
             (
                 "Model",
@@ -65,9 +67,9 @@ def _settings(config: Mapping[str, Any], done: int) -> list[tuple[str, str]]:
             )
         )
     if "height" in data:
-        told.append(("Pictures", f"{data['height']} x {data['width']} pixels"))
-    if "epochs" in config:
-        count = f"{done:,} of {config['epochs']:,} epochs" if done else f"{config['epochs']} epochs"
+        told.append(("Pictures", f"{data['height']} x {data.get('width')} pixels"))
+    if asked is not None:
+        count = f"{done:,} of {asked:,} epochs" if done else f"{asked:,} epochs"
         told.append(("Training", f"{count}, seed {config.get('seed')}"))
     return told
 

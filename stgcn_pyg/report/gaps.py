@@ -4,6 +4,8 @@ from typing import Literal
 
 Section = Literal["run", "training", "results", "lists", "maps", "graphs", "errors"]
 
+FROM_MODEL: tuple[Section, ...] = ("results", "lists", "maps", "graphs", "errors")
+
 
 class Gaps:
     """Lines by the section that they stand in, in the order in which they were added.
@@ -23,6 +25,11 @@ class Gaps:
         """Adds a line to a section, once."""
         if (section, line) not in self._lines:
             self._lines.append((section, line))
+
+    def add_without_model(self, line: str) -> None:
+        """Adds a line to every section that needs a model and its test set."""
+        for section in FROM_MODEL:
+            self.add(section, line)
 
     def add_all(self, others: "Gaps") -> None:
         """Adds all lines of others."""

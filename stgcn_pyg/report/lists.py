@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,7 +109,10 @@ def _list(run: ReportedRun, query: ShownQuery, top: int, album: Album) -> RunsLi
     table = Table(
         f"The list of tracklet {query.tracklet.name}, {run.label}",
         ("Rank", "Mark", "Tracklet", "Person", "Camera", "Distance", "First frame"),
-        [_row(*pair) for pair in zip(ranked.itertuples(), items.iterrows(), strict=True)],
+        [
+            _row(entry, tracklet, item)
+            for entry, (tracklet, item) in zip(ranked.itertuples(), items.iterrows(), strict=True)
+        ],
         sortable=False,
     )
     return RunsList(run.label, score_of(subject, query.row), tiles, table)
@@ -148,15 +152,15 @@ def _picture(subject: Subject, tracklet: pd.Series, album: Album) -> tuple[str |
     return album.add(strip(frames)), f"{FRAMES} frames of tracklet {tracklet.name}"
 
 
-def _row(entry, item) -> list[Cell]:  # type: ignore[no-untyped-def]
-    tracklet, labels = item
+def _row(entry: Any, tracklet: object, item: pd.Series) -> list[Cell]:
+    """An entry of a ranked list beside the labels of its tracklet."""
     ranked = entry.kind in MARKS
     return [
         label(int(entry.rank)) if ranked else Cell("–"),
         words(entry.kind if ranked else f"left out: {SAID[entry.kind]}"),
-        label(int(tracklet)),
-        label(int(labels["pid"])),
-        label(int(labels["camid"])),
+        label(tracklet),
+        label(int(item["pid"])),
+        label(int(item["camid"])),
         number(entry.distance, 3),
-        words(labels["first_frame_path"]),
+        words(item["first_frame_path"]),
     ]

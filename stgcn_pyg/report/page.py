@@ -99,7 +99,11 @@ def _usual(runs: Sequence[ReportedRun], names: Sequence[str]) -> str | None:
 def _queries(runs: Sequence[ReportedRun], count: int, top: int, seed: int) -> dict[str, Any]:
     """What stands about single queries, and where the models err."""
     subjects = [run.subject for run in runs if run.subject is not None]
-    shown: dict[str, Any] = {"rules": TITLES, "errors": None}
+    shown: dict[str, Any] = {
+        "rules": TITLES,
+        "errors": None,
+        "judge": runs[0].label if runs else "",
+    }
     if not subjects:
         return shown | dict.fromkeys(("lists", "maps", "graphs", "mean_graphs", "distances"), ())
     albums = {section: Album(room) for section, room in ROOM.items()}

@@ -92,9 +92,13 @@ def report_run(
     gaps.add_all(files.gaps)
     results, intervals, chance = {}, {}, {}
     if subject is not None:
-        results = score_features(subject.task, subject.query_features, subject.gallery_features)
-        intervals = score_intervals(subject.task, results, REPORTED_RANKS)
-        chance = score_chance(subject.task)
+        try:
+            results = score_features(subject.task, subject.query_features, subject.gallery_features)
+            intervals = score_intervals(subject.task, results, REPORTED_RANKS)
+            chance = score_chance(subject.task)
+        except UserError as error:  # such as of features that are not finite
+            gaps.add_without_model(f"{label}: {error}")
+            subject = None
     run = ReportedRun(label, number, files, subject, results, intervals, chance, stored, gaps)
     for name, result in results.items():
         before = run._stored().get(name, {}).get(TRAINED, {}).get("mAP")

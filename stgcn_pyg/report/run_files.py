@@ -89,14 +89,14 @@ def _read(
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     content = yaml.safe_load(path.read_text())
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not content:
         raise ValueError("no YAML of settings")
     return content
 
 
 def _read_log(path: Path) -> pd.DataFrame:
     table = pd.read_csv(path)
-    if table.empty or "epoch" not in table:
+    if table.empty or "epoch" not in table or not table["epoch"].notna().all():
         raise ValueError("holds no epoch")
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
         raise ValueError("not all of it are numbers")
@@ -107,8 +107,20 @@ def _read_metrics(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
     content = json.loads(path.read_text())
     try:
         rows = [row for by_method in content.values() for row in by_method.values()]
-        if not rows or any(not {"mAP", "cmc", "num_queries"} <= row.keys() for row in rows):
-            raise ValueError("holds no scores")
-    except AttributeError as error:
-        raise ValueError("holds no scores by protocol and method") from error
+        sound = all(map(_is_score, rows))
+    except (AttributeError, TypeError):
+        rows, sound = [], False
+    if not (rows and sound):
+        raise ValueError("holds no scores by protocol and method")
     return content
+
+
+def _is_score(row: dict[str, Any]) -> bool:
+    """Whether it is what ``RankingResult.to_dict`` gives, as far as the page uses it."""
+    numbers = [row.get("mAP"), *row.get("cmc", [])]
+    numbers += [value for name, value in row.items() if name.startswith(("rank-", "mINP", "num_"))]
+    return (
+        len(row.get("cmc", [])) > 0
+        and "num_queries" in row
+        and all(isinstance(value, int | float) for value in numbers)
+    )

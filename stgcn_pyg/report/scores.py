@@ -23,6 +23,11 @@ class Headline:
     label: str
     figures: Sequence[tuple[str, str, str, str]]
 
+    @property
+    def sure(self) -> bool:
+        """Whether there are intervals."""
+        return any(interval for _, _, interval, _ in self.figures)
+
 
 @dataclass(frozen=True)
 class ProtocolScores:

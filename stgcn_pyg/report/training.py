@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from stgcn_pyg.report.charts import LineChart, Series, line_chart
@@ -21,12 +22,17 @@ def training_charts(runs: Sequence[ReportedRun]) -> list[LineChart]:
     """A chart of each quantity, a line a run; of a single run, the loss's terms in one chart."""
     logs = {run: run.files.log for run in runs if run.files.log is not None}
     names = list(dict.fromkeys(name for log in logs.values() for name in log))
-    terms = [n for n in names if n not in (*TITLES, "epoch", "step")]
+    terms = [
+        name
+        for name in names
+        if name not in (*TITLES, "epoch", "step")
+        and any(name in log and np.isfinite(log[name]).any() for log in logs.values())
+    ]
     wanted = [name for name in TITLES if name in names]
     charts = [
         _chart(name, TITLES[name], _by_run(logs, name, len(runs) == 1))
         for name in wanted
-        if any(name in log and log[name].notna().any() for log in logs.values())
+        if any(name in log and np.isfinite(log[name]).any() for log in logs.values())
     ]
     if len(runs) == 1 and terms:
         log = logs[runs[0]]
