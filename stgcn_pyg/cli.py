@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": "evaluate a trained model, an extraction, or anyone's features",
     "extract": "write the embeddings of a data set's tracklets",
     "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
+    "report": "write one HTML page of a run, or of several side by side",
 }
 
 HELP = """\

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from stgcn_pyg import environment
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.written_aside import PART, written_aside
 
@@ -40,6 +41,7 @@ class RunFolder:
     def __init__(self, path: Path, config: dict[str, Any], defaults: dict[str, Any]):
         self.path = path
         self.metrics = path / "metrics.json"
+        self.environment = path / environment.NAME
         stored = path / "config.yaml"
         if stored.is_file():
             _require_same(path, _flat(defaults) | _flat(_read(stored)), _flat(config))
@@ -51,6 +53,26 @@ class RunFolder:
                 file.write(yaml.safe_dump(config, sort_keys=False).encode())
         except OSError as error:
             raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def note_environment(self, here: dict[str, Any]) -> None:
+        """Adds in what the run goes on to ``environment.json``, if it is not what it was before.
+
+        Where there is no such file, as in an older version's run, or a damaged one, it is begun.
+
+        Args:
+            here: As :func:`.describe_environment` gives it.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        noted = environment.read_environments(self.path) or []
+        if noted and noted[-1] == here:
+            return
+        try:
+            with written_aside(self.environment) as file:
+                file.write((json.dumps([*noted, here], indent=2) + "\n").encode())
+        except OSError as error:
+            raise UserError(f"{self.environment}: cannot be written ({error.strerror})") from error
 
     def write_metrics(self, content: Any) -> None:
         """Writes ``metrics.json``.

@@ -19,6 +19,7 @@ from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.commands.together import together
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
+from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
@@ -109,6 +110,8 @@ def _train(options: Namespace, ranks: Ranks) -> int:
     module = build_module(options, data, config)
     # Refuses another run's folder; nothing is written before. The first process writes.
     folder = RunFolder(options.output, config, defaults) if ranks.is_first else None
+    if folder is not None:
+        folder.note_environment(describe_environment(device))
     _describe(data, module.model, options)
 
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}

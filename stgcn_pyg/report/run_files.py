@@ -1,0 +1,126 @@
+"""What lies in a run's folder, and what is not there."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from stgcn_pyg.checkpoint_files import checkpoint_path
+from stgcn_pyg.environment import read_environments
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.report.gaps import Gaps, Section
+
+
+@dataclass(frozen=True, eq=False)
+class RunFiles:
+    """The files of a run that are read as they are; None where one is missing or damaged.
+
+    Attributes:
+        path: The run's folder.
+        name: Its name on the page.
+        config: Every setting.
+        environments: In what it was made, the latest last.
+        log: A row an epoch, N at least 1.
+        metrics: Scores by protocol and method, as training wrote them.
+        gaps: Why something is None.
+    """
+
+    path: Path
+    name: str
+    config: dict[str, Any] | None
+    environments: list[dict[str, Any]] | None
+    log: pd.DataFrame | None
+    metrics: dict[str, dict[str, dict[str, Any]]] | None
+    gaps: Gaps
+
+    @property
+    def epochs(self) -> tuple[int, int | None]:
+        """The epochs that are in the log, and those that it was to be trained for."""
+        done = 0 if self.log is None else int(self.log["epoch"].iloc[-1])
+        asked = None if self.config is None else self.config.get("epochs")
+        return done, asked if isinstance(asked, int) else None
+
+
+def read_run(path: Path) -> RunFiles:
+    """Reads what there is.
+
+    Raises:
+        UserError: It is no run's folder: nothing that a run leaves lies in it.
+    """
+    log = path / "log" / "metrics.csv"
+    known = (path / "config.yaml", checkpoint_path(path), path / "metrics.json", log)
+    if not any(file.is_file() for file in known):
+        raise UserError(
+            f"{path}: no run's folder: it has no {known[0].name}, {known[1].name}, metrics.json or "
+            "log; pass the --output of `stgcn train`"
+        )
+    gaps = Gaps()
+    config = _read(known[0], _read_yaml, "run", gaps, "so its settings are unknown")
+    environments = read_environments(path)
+    if environments is None:
+        gaps.add("run", f"{path / 'environment.json'}: missing, so its commit is unknown")
+    table = _read(log, _read_log, "training", gaps, "so there are no curves")
+    metrics = _read(
+        path / "metrics.json", _read_metrics, "results", gaps, "for the training has not ended"
+    )
+    files = RunFiles(path, path.resolve().name, config, environments, table, metrics, gaps)
+    done, asked = files.epochs
+    if table is not None and asked is not None and done < asked:
+        gaps.add("training", f"{path}: trained for {done:,} of its {asked:,} epochs so far")
+    return files
+
+
+def _read(
+    path: Path, read: Callable[[Path], Any], section: Section, gaps: Gaps, consequence: str
+) -> Any | None:
+    try:
+        return read(path)
+    except FileNotFoundError:
+        gaps.add(section, f"{path}: missing, {consequence}")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())[:200]
+        gaps.add(section, f"{path}: cannot be read ({said})")
+    return None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or not content:
+        raise ValueError("no YAML of settings")
+    return content
+
+
+def _read_log(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path)
+    if table.empty or "epoch" not in table or not table["epoch"].notna().all():
+        raise ValueError("holds no epoch")
+    if not all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes):
+        raise ValueError("not all of it are numbers")
+    return table
+
+
+def _read_metrics(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+    content = json.loads(path.read_text())
+    try:
+        rows = [row for by_method in content.values() for row in by_method.values()]
+        sound = all(map(_is_score, rows))
+    except (AttributeError, TypeError):
+        rows, sound = [], False
+    if not (rows and sound):
+        raise ValueError("holds no scores by protocol and method")
+    return content
+
+
+def _is_score(row: dict[str, Any]) -> bool:
+    """Whether it is what ``RankingResult.to_dict`` gives, as far as the page uses it."""
+    numbers = [row.get("mAP"), *row.get("cmc", [])]
+    numbers += [value for name, value in row.items() if name.startswith(("rank-", "mINP", "num_"))]
+    return (
+        len(row.get("cmc", [])) > 0
+        and "num_queries" in row
+        and all(isinstance(value, int | float) for value in numbers)
+    )

@@ -1,0 +1,86 @@
+"""A run's folder says in what it was made, each change of it once."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import stgcn_pyg
+from stgcn_pyg import environment
+from stgcn_pyg.commands.run_folder import RunFolder
+from stgcn_pyg.environment import describe_environment, read_environments
+from stgcn_pyg.errors import UserError
+
+
+def git(folder, *arguments):
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    command = ["git", "-C", str(folder), *who, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout with one commit, in which a package's version lies."""
+    git(tmp_path, "init")
+    (tmp_path / "version.py").write_text("1")
+    git(tmp_path, "add", "version.py")
+    git(tmp_path, "commit", "-m", "first")
+    return tmp_path
+
+
+def test_the_versions_are_those_that_run_here():
+    told = describe_environment("cpu")
+    assert told["stgcn-pyg"] == stgcn_pyg.__version__
+    assert told["torch"] == torch.__version__.split("+")[0]
+    assert told["python"] == sys.version.split()[0]
+    assert told == json.loads(json.dumps(told))
+
+
+def test_the_commit_is_that_of_the_checkout_and_changes_are_told(checkout):
+    commit = git(checkout, "rev-parse", "HEAD")
+    assert environment._commit(checkout) == (commit, False)
+    (checkout / "untracked").write_text("of no account")
+    assert environment._commit(checkout) == (commit, False)
+    (checkout / "version.py").write_text("2")
+    assert environment._commit(checkout) == (commit, True)
+
+
+def test_an_installed_package_has_no_commit_though_a_checkout_lies_above(checkout):
+    installed = checkout / "site-packages"
+    installed.mkdir()
+    (installed / "version.py").write_text("1")
+    assert environment._commit(installed) == (None, None)
+    assert environment._commit(Path("/proc")) == (None, None)
+
+
+def test_without_git_there_is_no_commit(checkout, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert environment._commit(checkout) == (None, None)
+
+
+def test_a_folder_notes_each_environment_once_and_keeps_those_before(tmp_path):
+    folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+    for version in ("1", "1", "2"):
+        folder.note_environment({"torch": version})
+        folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+    assert read_environments(tmp_path / "run") == [{"torch": "1"}, {"torch": "2"}]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"torch": "1"}', "[1]", "\0"])
+def test_a_damaged_note_is_begun_anew(tmp_path, content):
+    folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+    assert read_environments(tmp_path / "run") is None  # as in an older version's run
+    (tmp_path / "run" / "environment.json").write_text(content)
+    assert read_environments(tmp_path / "run") is None
+    folder.note_environment({"torch": "1"})
+    assert read_environments(tmp_path / "run") == [{"torch": "1"}]
+
+
+def test_a_note_that_cannot_be_written_is_told(tmp_path):
+    folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+    (tmp_path / "run" / "environment.json.part").mkdir()
+    with pytest.raises(UserError, match=r"environment\.json: cannot be written"):
+        folder.note_environment({"torch": "1"})
