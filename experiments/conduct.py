@@ -2,16 +2,17 @@
 
 import sys
 from argparse import Namespace
+from importlib import import_module
 
-from experiments.datasets import open_source
-from experiments.estimate import plan_in_words
-from experiments.jobs import Unit, deciding, jobs_of
-from experiments.perform import Workshop
-from experiments.provenance import hardware_name
-from experiments.report import write_report
-from experiments.results import ResultsFolder
-from experiments.runner import Runner
-from experiments.settings import preset_files, settings_of_run
+from experiments.running.claims import Claim
+from experiments.running.datasets import open_source
+from experiments.running.estimate import plan_in_words
+from experiments.running.jobs import Unit, deciding, jobs_of
+from experiments.running.perform import Workshop
+from experiments.running.provenance import hardware_name
+from experiments.running.results import ResultsFolder
+from experiments.running.runner import Runner
+from experiments.running.settings import preset_files, settings_of_run
 from experiments.variants import Experiment
 from stgcn_pyg.commands import train
 from stgcn_pyg.commands.arguments import device_for
@@ -38,9 +39,8 @@ def conduct(experiment: Experiment, options: Namespace) -> int:
     presets = preset_files(options.preset, options.dataset, gpu=device != "cpu")
     units = _units(options)
     work = options.work.resolve()
-    source = open_source(
-        options.dataset, options.root, work, units[0].split, options.num_workers or 2
-    )
+    workers = 2 if options.num_workers is None else max(1, options.num_workers)
+    source = open_source(options.dataset, options.root, work, units[0].split, workers)
     jobs = jobs_of(experiment, options.variants, source, presets, units)
     settings = train.settings(settings_of_run(source.loader, source.root, presets, {}, 0, 0))
     folder = f"{source.name}-{options.preset}-{hardware_name(device)}"
@@ -53,7 +53,9 @@ def conduct(experiment: Experiment, options: Namespace) -> int:
         return 0
 
     def report() -> str:
-        return write_report(experiment, jobs, results)
+        module = import_module(f"experiments.tables.{experiment.report}")
+        with Claim(results.claims, "tables").waited_for():
+            return module.write_report(experiment, jobs, shop)
 
     runner = Runner(jobs, shop, after_each=report)
     runner.run()

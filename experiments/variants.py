@@ -63,6 +63,19 @@ Row = Variant | Ensemble | Retested
 
 
 @dataclass(frozen=True)
+class Panel:
+    """Part of a figure: what each row gains over the baseline, against a number.
+
+    Args:
+        label: Of that number.
+        rows: The name of the row by the number.
+    """
+
+    label: str
+    rows: Mapping[float, str]
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A table or figure.
 
@@ -71,12 +84,16 @@ class Experiment:
         title: One line.
         rows: From top to bottom.
         baseline: The name of the row that the others are compared with.
+        panels: Of its figure, if it has one.
+        report: The module of ``experiments.tables`` that writes its tables.
     """
 
     name: str
     title: str
     rows: Sequence[Row]
     baseline: str
+    panels: Sequence[Panel] = ()
+    report: str = "usual"
 
     def row(self, name: str) -> Row:
         """The row of that name.

@@ -1,7 +1,7 @@
 """One job from beginning to end: its embeddings, what they score, and the small files of both."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +9,18 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jsonargparse import Namespace
 
-from experiments.datasets import Source
-from experiments.ensemble import score_sum
-from experiments.jobs import Job
-from experiments.provenance import provenance
-from experiments.results import ResultsFolder, write_bytes
-from experiments.settings import settings_of_run
-from experiments.training import embed, keep_weights_alone, train_and_embed
+from experiments.running.datasets import Source
+from experiments.running.distance_ranking import rank_by_distances
+from experiments.running.ensemble import sum_of_distances
+from experiments.running.jobs import Job
+from experiments.running.look_alikes import groups_of, score_smaller_groups
+from experiments.running.provenance import provenance
+from experiments.running.results import ResultsFolder, write_bytes
+from experiments.running.settings import settings_of_run
+from experiments.running.training import embed, keep_weights_alone, train_and_embed
 from experiments.variants import Ensemble, Retested
 from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.checkpoint_files import checkpoint_path
@@ -25,7 +28,7 @@ from stgcn_pyg.commands import train
 from stgcn_pyg.commands.arguments import device_for
 from stgcn_pyg.embedding import label_tracklets, ranking_task
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.scoring import score_features
+from stgcn_pyg.scoring import RankingTask, score_features
 
 
 @dataclass(frozen=True)
@@ -89,16 +92,14 @@ def perform(job: Job, shop: Workshop) -> None:
     start = monotonic()
     resumed = shop.run_folder(job).exists()
     dataset = shop.source.load(job.unit.split)
-    task, labels = ranking_task(dataset), label_tracklets(dataset)
-    sides = [labels[side].to_numpy() for side in ("is_query", "is_gallery")]
+    task = ranking_task(dataset)
     seconds: dict[str, float] = {}
-    results: Mapping[str, RankingResult]
     if isinstance(job.row, Ensemble):
-        parts = [np.load(shop.embeddings(other)) for other in job.needs]
-        results = score_sum(task, [(part[sides[0]], part[sides[1]]) for part in parts])
+        embeddings = [np.load(shop.embeddings(other)) for other in job.needs]
     else:
-        embeddings, seconds = _embeddings(job, shop)
-        results = score_features(task, *(embeddings[side] for side in sides))
+        embedding, seconds = _embeddings(job, shop)
+        embeddings = [embedding]
+    results = score(task, label_tracklets(dataset), embeddings, shop.source.root)
     about = {
         "kind": type(job.row).__name__.lower(),
         "dataset": shop.source.name,
@@ -113,6 +114,31 @@ def perform(job: Job, shop: Workshop) -> None:
         **provenance(device_for(shop.accelerator)),
     }
     shop.results.write(job.key, about, task, results)
+
+
+def score(
+    task: RankingTask, labels: pd.DataFrame, embeddings: Sequence[np.ndarray], root: Path
+) -> dict[str, RankingResult]:
+    """What embeddings score under every protocol, and with fewer look-alikes where these are known.
+
+    Args:
+        task: The labels of queries and gallery.
+        labels: ``label_tracklets`` of the same data set, N rows.
+        embeddings: ``[N, D]`` of one model, or of each that ranks together with others.
+        root: The data set's folder.
+    """
+    sides = [labels[side].to_numpy() for side in ("is_query", "is_gallery")]
+    features = [(each[sides[0]], each[sides[1]]) for each in embeddings]
+    groups = groups_of(root, task)
+    results: dict[str, RankingResult] = {}
+    if len(features) == 1:
+        results = score_features(task, *features[0])
+    if len(features) > 1 or groups is not None:
+        distances = sum_of_distances(features)
+        results = results or rank_by_distances(task, distances)
+        if groups is not None:
+            results |= score_smaller_groups(task, groups, distances)
+    return results
 
 
 def _embeddings(job: Job, shop: Workshop) -> tuple[np.ndarray, dict[str, float]]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from experiments.jobs import Unit
-from experiments.results import MAX_RANK, RunResult
+from experiments.running.jobs import Unit
+from experiments.running.results import MAX_RANK, RunResult
 from experiments.variants import Experiment
 from stgcn_pyg.evaluation import ComparisonResult, RankingResult, compare
 

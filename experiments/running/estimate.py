@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from statistics import mean
 
-from experiments.claims import Claim
-from experiments.jobs import Job
-from experiments.perform import Workshop
-from experiments.results import ResultsFolder
+from experiments.running.claims import Claim
+from experiments.running.jobs import Job
+from experiments.running.perform import Workshop
+from experiments.running.results import ResultsFolder
 
 
 def plan_in_words(jobs: Sequence[Job], shop: Workshop) -> str:

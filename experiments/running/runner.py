@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from experiments.claims import Claim
-from experiments.job_process import TAKEN, failure, start
-from experiments.jobs import Job
-from experiments.perform import Workshop
+from experiments.running.claims import Claim
+from experiments.running.job_process import LOST, TAKEN, failure, start
+from experiments.running.jobs import Job
+from experiments.running.perform import Workshop
 from stgcn_pyg.errors import SignalledError
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.training.signals import NotedSignals
@@ -30,7 +30,7 @@ class Runner:
         left: Why a job that did not fail cannot be done here, by job.
     """
 
-    def __init__(self, jobs: Sequence[Job], shop: Workshop, after_each: Callable[[], None]):
+    def __init__(self, jobs: Sequence[Job], shop: Workshop, after_each: Callable[[], object]):
         self.jobs = jobs
         self.shop = shop
         self.after_each = after_each
@@ -95,7 +95,7 @@ class Runner:
                 told = True
         if self._is_finished(job):
             self.after_each()
-        elif process.exitcode != TAKEN and not told:
+        elif process.exitcode not in (TAKEN, LOST) and not told:
             self.failed[job] = failure(self.shop.log(job), process.exitcode)
 
     def _epoch(self, job: Job) -> str:

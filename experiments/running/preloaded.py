@@ -5,4 +5,4 @@ import warnings
 with warnings.catch_warnings():
     # Said by PyTorch Geometric's own import, to nobody who could change it.
     warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
-    import experiments.job_process  # noqa: F401
+    import experiments.running.job_process  # noqa: F401

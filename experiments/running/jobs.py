@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.datasets import Source
-from experiments.settings import settings_of_run
+from experiments.running.datasets import Source
+from experiments.running.settings import settings_of_run
 from experiments.variants import Ensemble, Experiment, Retested, Row, Variant, sources
 from stgcn_pyg.commands import train
 from stgcn_pyg.errors import UserError
@@ -90,7 +90,7 @@ def jobs_of(
     """
     rows = sorted(experiment.choose(names), key=lambda row: bool(sources(row)))
     identities = {split: source.identity(split) for split in {unit.split for unit in units}}
-    jobs = []
+    jobs: list[Job] = []
     for unit in units:
         of_unit: dict[str, Job] = {}
         for row in rows:

@@ -30,14 +30,16 @@ def provenance(device: str) -> dict[str, Any]:
 
 def commit() -> str | None:
     """The commit of the checkout, with a ``+`` if files differ from it; None outside of git."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[2]
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "..", ":!results")
+        changed = git(
+            "status", "--porcelain", "--untracked-files=no", "--", ".", ":!experiments/results"
+        )
         return git("rev-parse", "HEAD") + "+" * bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from experiments.aggregate import COMPARED
+from experiments.tables.aggregate import COMPARED
 
 MISSING = "–"
 
 
 def in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of :func:`experiments.aggregate.tabulate` as a reader wants them, all text."""
+    """What :func:`experiments.tables.aggregate.tabulate` gives, as text to be read."""
     columns: dict[str, pd.Series] = {"runs": table["runs"].map("{:.0f}".format)}
     for name in COMPARED:
         columns[name] = _each(table, lambda row, name=name: _with_spread(row, name))

@@ -54,6 +54,7 @@ class ResultsFolder:
 
     def __init__(self, path: Path, dataset: str, preset: str, settings: Mapping[str, Any]):
         self.path = path
+        self.dataset = dataset
         self.claims = path / "claims"
         here = {
             "format": FORMAT,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from stgcn_pyg.commands import train
 from stgcn_pyg.commands.arguments import PRESETS as PACKAGE_PRESETS
 from stgcn_pyg.errors import UserError
 
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Path(__file__).parents[1] / "presets"
 NAMES = ("paper", "small", "smoke")
 
 
@@ -65,4 +66,7 @@ def settings_of_run(
         arguments += ["--config", str(file)]
     for name, value in changes.items():
         arguments.append(f"--{name}={value if isinstance(value, str) else json.dumps(value)}")
-    return train.parser().parse_args(arguments)
+    return _parser().parse_args(arguments)
+
+
+_parser = cache(train.parser)

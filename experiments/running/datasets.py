@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.claims import Claim
+from experiments.running.claims import Claim
 from stgcn_pyg.data import TrackletDataset, load_dataset
 from stgcn_pyg.data.check import check_dataset
 from stgcn_pyg.data.synthetic import VERSIONS, write_version

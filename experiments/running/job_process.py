@@ -11,9 +11,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 
-from experiments.claims import Claim, beating
-from experiments.jobs import Job
-from experiments.perform import Workshop, perform
+from experiments.running.claims import Claim, beating
+from experiments.running.jobs import Job
+from experiments.running.perform import Workshop, perform
 from stgcn_pyg.errors import RunError, SignalledError, UserError, last_line
 
 TAKEN = 75  # exit status: another process has the job
@@ -26,7 +26,7 @@ def start(job: Job, shop: Workshop) -> BaseProcess:
     The processes are forked from one that has imported all, but has done nothing yet.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["experiments.preloaded"])
+    context.set_forkserver_preload(["experiments.running.preloaded"])
     process = context.Process(target=_run, args=(job, shop))
     process.start()
     return process
