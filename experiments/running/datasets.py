@@ -67,7 +67,8 @@ def open_source(name: str, root: Path | None, work: Path, split: int, workers: i
         UserError: It is not there, is another one than it is called, or has faults.
     """
     source = _find(name, root, work, workers)
-    _check_once(source, work / "checked", split, workers)
+    with Claim(work / "claims", f"check-{name}").waited_for():
+        _check_once(source, work / "checked", split, workers)
     return source
 
 

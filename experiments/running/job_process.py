@@ -58,7 +58,7 @@ def _run(job: Job, shop: Workshop) -> None:
         sys.exit(f"error: {shop.results.claims}: cannot be written ({error.strerror})")
     if not taken:
         sys.exit(TAKEN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     with beating(claim, lost=lambda: os._exit(LOST)):
         if shop.results.is_finished(job.key):
             sys.exit(0)
@@ -97,9 +97,9 @@ def _write_into(log: Path) -> None:
     os.close(file)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A runner that is killed takes its run along, which saves what it has."""
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():
-        time.sleep(1)
+        time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGTERM)

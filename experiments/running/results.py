@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from experiments.running.claims import Claim
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.scoring import RankingTask
@@ -64,12 +65,13 @@ class ResultsFolder:
             **{f"preset's {name}": value for name, value in settings.items()},
         }
         stored = path / "folder.json"
-        if stored.is_file():
-            _require_same(path, _read_json(stored), here)
-            return
-        if path.exists() and any(path.iterdir()):
+        known = {self.claims.name, stored.name}
+        if not stored.is_file() and path.exists() and {f.name for f in path.iterdir()} - known:
             raise UserError(f"{path}: holds something that is no results: choose other --results")
-        write_json(stored, here)
+        with Claim(self.claims, "folder").waited_for():
+            if not stored.is_file():
+                write_json(stored, here)
+        _require_same(path, _read_json(stored), here)
 
     def run(self, key: str) -> Path:
         """The folder of a run's small files."""

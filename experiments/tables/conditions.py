@@ -11,6 +11,7 @@ from experiments.running.results import MAX_RANK, RunResult
 from experiments.tables.aggregate import RANKS, Runs, pair, pool
 from experiments.tables.write_table import MISSING
 from experiments.variants import Experiment
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, bootstrap, format_interval
 
 UNDER = "condition"  # the name of the one result that a restricted run has
@@ -34,7 +35,16 @@ class Condition:
 
 
 def restricted(run: RunResult, protocol: str, queries: np.ndarray) -> RunResult:
-    """A run with some of its queries, ``[Q]`` of bool, and one of its results."""
+    """A run with some of its queries, ``[Q]`` of bool, and one of its results.
+
+    Raises:
+        UserError: It was not scored so, as is the case for runs on another data set.
+    """
+    if protocol not in run.results:
+        raise UserError(
+            f"run {run.about['key']} has no scores for {protocol}: remove its folder from the "
+            "results and run again, which scores it anew"
+        )
     result = run.results[protocol]
     first = result.first_match_rank[queries]
     valid = first[~np.isnan(first)]

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.running.results import write_bytes
 from experiments.tables.aggregate import COMPARED
 from experiments.variants import Experiment
+from stgcn_pyg.explain.figures.style import COLOURS, MARKERS, new_figure
 
-COLOURS = ("#1f5a92", "#c8642d", "#4b8b3b", "#7b5aa6", "#777777")
 WIDTH, HEIGHT = 4.2, 3.4  # inches, of a panel
 
 
@@ -63,13 +64,20 @@ def draw_lines(
         references: Names and points of lines without errors.
     """
     figure, (place,) = _axes(1)
-    for colour, (name, points) in zip(COLOURS, lines, strict=False):
+    for colour, marker, (name, points) in zip(COLOURS, MARKERS, lines, strict=False):
         errors = [points["value"] - points["low"], points["high"] - points["value"]]
         place.errorbar(
-            points.index, points["value"], errors, marker="o", capsize=2, color=colour, label=name
+            points.index,
+            points["value"],
+            errors,
+            marker=marker,
+            capsize=2,
+            color=colour,
+            label=name,
         )
     for style, (name, values) in zip(("--", ":"), references, strict=False):
         place.plot(values.index, values, style, color="black", linewidth=0.9, label=name)
+    place.xaxis.set_major_locator(MaxNLocator(integer=True))
     place.set_xlabel(label)
     place.set_ylabel(value)
     place.legend(fontsize=7, frameon=False)
@@ -84,13 +92,13 @@ def write_figure(path: Path, figure: Figure) -> None:
     """
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        with rc_context({"svg.hashsalt": "stgcn"}):
+            figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
         write_bytes(path.with_suffix(f".{kind}"), buffer.getvalue())
 
 
 def _axes(panels: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(WIDTH * panels, HEIGHT), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(WIDTH * panels, HEIGHT)
     axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
     for place in axes:
         place.grid(alpha=0.3)
