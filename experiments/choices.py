@@ -2,7 +2,7 @@
 
     python -m experiments.choices --dataset stgcn-synth-v1 --preset small --seeds 0 1 2
 
-A row that says what the preset does anyway is the default once more.
+A row that says what the preset does anyway is the default once more, and is not compared with it.
 """
 
 import sys

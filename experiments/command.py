@@ -37,6 +37,7 @@ def parser(experiment: Experiment) -> Parser:
     add("--work", type=Path, default=Path("runs/experiments"), help="for checkpoints and the like")
     add("--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="where to train")
     add("--num-workers", type=int, help="processes that read pictures; the preset's if not given")
+    add("--pack", type=Path, help="the data set's pack, to read frames from (`stgcn pack`)")
     add("--dry-run", action="store_true", help="tell what would run, and for how long")
     return parser
 

@@ -47,7 +47,9 @@ def conduct(experiment: Experiment, options: Namespace) -> int:
     results = ResultsFolder(
         options.results / folder, source.name, options.preset, deciding(settings)
     )
-    shop = Workshop(results, work, source, presets, options.accelerator, options.num_workers)
+    shop = Workshop(
+        results, work, source, presets, options.accelerator, options.num_workers, options.pack
+    )
     if options.dry_run:
         print(plan_in_words(jobs, shop))
         return 0

@@ -88,6 +88,12 @@ def test_a_person_searched_for_at_several_seeds_is_resampled_as_one():
         assert repeated.p_value[name] == pytest.approx(alone.p_value[name], abs=0.01)
 
 
+def test_the_very_same_runs_are_not_compared():
+    table = tabulate(TABLE, dict.fromkeys(RUNS, RUNS["baseline"]), PROTOCOL)
+    assert table.loc["better", "mAP"] == table.loc["baseline", "mAP"]
+    assert "mAP difference" not in table
+
+
 def test_runs_of_other_queries_are_not_paired():
     other = scored(0, noise=1.0)
     shuffled = type(other)(other.about, other.queries[::-1].reset_index(drop=True), other.results)
@@ -97,12 +103,14 @@ def test_runs_of_other_queries_are_not_paired():
 
 
 def test_what_is_not_there_is_a_dash_in_text():
-    words = in_words(tabulate(TABLE, RUNS, PROTOCOL))
-    assert words.loc["not run"].tolist() == ["0", "–", "–", "–", "–", "–"]
+    words = in_words(tabulate(TABLE, RUNS, PROTOCOL), "baseline")
+    assert words.loc["not run"].tolist() == ["0", *7 * ["–"]]
     assert words.loc["baseline", "paper, MARS: mAP, rank-1"] == "80.00, 90.00"
     assert re.fullmatch(r"\d+\.\d ± \d+\.\d", words.loc["better", "mAP"])
-    difference = words.loc["better", "mAP against baseline [95 %], p"]
+    difference = words.loc["better", "mAP less baseline's [95 %], p"]
     assert re.fullmatch(r"[+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\], \d\.\d{4}", difference)
+    over_runs = words.loc["better", "mAP: ± over runs, above 0 in"]
+    assert re.fullmatch(r"\d+\.\d, [012] of 2", over_runs)
     lines = to_markdown(words).splitlines()
     assert len(lines) == 5 and len({line.count("|") for line in lines}) == 1
 
@@ -116,7 +124,9 @@ class Folder:
 
 def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
     table = tabulate(TABLE, RUNS, PROTOCOL)
-    written = write_tables(TABLE, Folder(tmp_path), table, "Text.", {PROTOCOL: in_words(table)})
+    written = write_tables(
+        TABLE, Folder(tmp_path), table, "Text.", {PROTOCOL: in_words(table, "baseline")}
+    )
     assert (tmp_path / "three.md").read_text() == written
     with (tmp_path / "three.csv").open() as file:
         rows = {row[""]: row for row in csv.DictReader(file)}
@@ -137,7 +147,7 @@ def test_a_figure_shows_what_was_run_and_is_the_same_each_time(tmp_path):
     drawn = {container.get_label(): container for container in axes.containers}
     [line, _, _] = drawn["mAP"]
     assert line.get_xydata().tolist() == [[2, table.loc["better", "mAP difference"]]]
-    hollow = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    hollow = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
     assert hollow["mAP, the paper's"] == [1.5] and hollow["rank-1, the paper's"] == [-1.0]
 
 

@@ -42,6 +42,7 @@ class Workshop:
         presets: The preset's files.
         accelerator: As for ``stgcn train``.
         num_workers: Processes that read pictures; the preset's if not given.
+        pack: The data set's pack, to read frames from.
     """
 
     results: ResultsFolder
@@ -49,7 +50,8 @@ class Workshop:
     source: Source
     presets: list[Path]
     accelerator: str
-    num_workers: int | None
+    num_workers: int | None = None
+    pack: Path | None = None
 
     def run_folder(self, job: Job) -> Path:
         """What ``stgcn train`` would call the run's folder."""
@@ -78,6 +80,8 @@ class Workshop:
         changes |= {"output": str(self.run_folder(job)), "accelerator": self.accelerator}
         if self.num_workers is not None:
             changes["data.num_workers"] = self.num_workers
+        if self.pack is not None:
+            changes["pack"] = str(self.pack)
         return settings_of_run(
             self.source.loader, self.source.root, self.presets, changes, *job.unit
         )

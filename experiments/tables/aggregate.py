@@ -130,8 +130,12 @@ def _differences(
     baseline: Mapping[Unit, RunResult], others: Mapping[Unit, RunResult], protocol: str
 ) -> dict[str, float]:
     paired = pair(baseline, others, protocol)
-    if paired is None:
-        return {}
+    if paired is None or all(
+        baseline[unit].about["key"] == run.about["key"]
+        for unit, run in others.items()
+        if unit in baseline
+    ):
+        return {}  # nothing to compare, or the very same runs
     record: dict[str, float] = {}
     for name in COMPARED:
         found, by_unit = paired.comparison, 100 * paired.by_unit[name]

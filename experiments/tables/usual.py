@@ -48,5 +48,5 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         write_figure(results.path / experiment.name, figure)
         introduction += f"\n\n![{experiment.title}]({experiment.name}.png)"
     numbers = pd.concat(tables, names=["protocol", "row"])
-    words = {name: in_words(table) for name, table in tables.items()}
+    words = {name: in_words(table, experiment.baseline) for name, table in tables.items()}
     return write_tables(experiment, results, numbers, introduction, words)

@@ -10,14 +10,22 @@ from experiments.tables.aggregate import COMPARED
 MISSING = "–"
 
 
-def in_words(table: pd.DataFrame) -> pd.DataFrame:
-    """What :func:`experiments.tables.aggregate.tabulate` gives, as text to be read."""
+def in_words(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """What :func:`experiments.tables.aggregate.tabulate` gives, as text to be read.
+
+    Args:
+        table: That.
+        baseline: The name of the row that the others are compared with.
+    """
     columns: dict[str, pd.Series] = {"runs": table["runs"].map("{:.0f}".format)}
     for name in COMPARED:
         columns[name] = _each(table, lambda row, name=name: _with_spread(row, name))
     for name in COMPARED:
-        columns[f"{name} against baseline [95 %], p"] = _each(
+        columns[f"{name} less {baseline}'s [95 %], p"] = _each(
             table, lambda row, name=name: _difference(row, name)
+        )
+        columns[f"{name}: ± over runs, above 0 in"] = _each(
+            table, lambda row, name=name: _over_runs(row, name)
         )
     for place in ("MARS", "Duke"):
         names = [f"paper's {name}, {place}" for name in COMPARED]
@@ -76,6 +84,16 @@ def _difference(row: Mapping[str, float], name: str) -> str:
         return MISSING
     low, high, p = row[f"{name} low"], row[f"{name} high"], row[f"{name} p"]
     return f"{difference:+z.1f} [{low:+z.1f}, {high:+z.1f}], {p:.4f}"
+
+
+def _over_runs(row: Mapping[str, float], name: str) -> str:
+    """How the difference varies from run to run, in which the intervals have no part."""
+    above = row.get(f"{name} higher in", np.nan)
+    if np.isnan(above):
+        return MISSING
+    spread = row[f"{name} difference sd"]
+    told = "" if np.isnan(spread) else f"{spread:.1f}, "
+    return f"{told}{above:.0f} of {row['pairs']:.0f}"
 
 
 def _paper(row: Mapping[str, float], names: list[str]) -> str:
