@@ -1,0 +1,134 @@
+"""What there is to do for a table: one job a row, split and seed, named by all that decides it."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.running.datasets import Source
+from experiments.running.settings import settings_of_run
+from experiments.variants import Ensemble, Experiment, Retested, Row, Variant, sources
+from stgcn_pyg.commands import train
+from stgcn_pyg.errors import UserError
+
+# Settings that change how and where a run goes, not what comes out.
+OUTSIDE = {
+    "root",
+    "output",
+    "pack",
+    "accelerator",
+    "baselines",
+    "checkpoint_every",
+    "data.num_workers",
+}
+OF_THE_TEST = {"model.embedding", "data.test_clips"}
+
+
+class Unit(NamedTuple):
+    """What rows are paired by: a split of the people and a seed."""
+
+    split: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"split {self.split}, seed {self.seed}"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One row at one split and seed.
+
+    Attributes:
+        row: What it is.
+        unit: Its split and seed.
+        identity: Of the data set.
+        needs: The jobs that it is made of; none if it is trained.
+        changes: Its settings that differ from the preset's, by dotted name.
+        config: Every setting that decides what comes out; an ensemble has none of its own.
+    """
+
+    row: Row
+    unit: Unit
+    identity: str
+    needs: tuple["Job", ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Names its folders: a digest of all that decides what comes out, in any experiment."""
+        content: dict[str, Any] = {"config": self.config, "identity": self.identity}
+        if isinstance(self.row, Ensemble):
+            content = {"ensemble of": [job.key for job in self.needs]}
+        text = json.dumps(content, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        return f"{self.row.name}, {self.unit}"
+
+
+def jobs_of(
+    experiment: Experiment,
+    names: Sequence[str] | None,
+    source: Source,
+    presets: list[Path],
+    units: Sequence[Unit],
+) -> list[Job]:
+    """All jobs, each unit's rows together, and what others are made of before them.
+
+    Args:
+        experiment: The table.
+        names: Of its rows; all if not given.
+        source: The data set.
+        presets: The preset's files.
+        units: Splits and seeds.
+
+    Raises:
+        UserError: A name or a setting is unknown.
+    """
+    rows = sorted(experiment.choose(names), key=lambda row: bool(sources(row)))
+    identities = {split: source.identity(split) for split in {unit.split for unit in units}}
+    jobs: list[Job] = []
+    for unit in units:
+        of_unit: dict[str, Job] = {}
+        for row in rows:
+            job = Job(row, unit, identities[unit.split], tuple(of_unit[n] for n in sources(row)))
+            if not isinstance(row, Ensemble):
+                changes = changes_of(experiment, row)
+                options = settings_of_run(source.loader, source.root, presets, changes, *unit)
+                job = replace(job, changes=changes, config=deciding(train.settings(options)))
+            of_unit[row.name] = job
+        jobs += of_unit.values()
+    return jobs
+
+
+def changes_of(experiment: Experiment, row: Variant | Retested) -> dict[str, Any]:
+    """The settings of a row that differ from the preset's."""
+    if isinstance(row, Variant):
+        return dict(row.settings)
+    if unfit := set(row.settings) - OF_THE_TEST:
+        raise UserError(f"{row.name}: {', '.join(unfit)} changes the training: make it a Variant")
+    of = experiment.row(row.of)
+    assert isinstance(of, Variant)
+    return {**of.settings, **row.settings}
+
+
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide what comes out, by dotted name."""
+    return {name: value for name, value in flat(settings).items() if name not in OUTSIDE}
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name.
+
+    Example:
+        >>> flat({"seed": 0, "model": {"weights": None}})
+        {'seed': 0, 'model.weights': None}
+    """
+    result: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {}
+        result |= inner or {prefix + name: value}
+    return result

@@ -1,0 +1,87 @@
+"""A trained network's embeddings of the test tracklets, exactly as ``stgcn train`` gets them."""
+
+from pathlib import Path
+from time import monotonic
+
+import lightning as L
+import numpy as np
+from jsonargparse import Namespace
+
+from stgcn_pyg.checkpoint import KEY, load_checkpoint
+from stgcn_pyg.checkpoint_files import (
+    checkpoint_path,
+    previous_path,
+    read_checkpoint,
+    state_path,
+    write_checkpoint,
+)
+from stgcn_pyg.commands import train
+from stgcn_pyg.commands.arguments import device_for
+from stgcn_pyg.commands.run_folder import RunFolder
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.embedding import embed_tracklets, label_tracklets
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.training import fit
+
+
+def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[str, float]]:
+    """Trains, or goes on, or finds the network trained; then embeds.
+
+    Args:
+        options: Of ``stgcn train``.
+        folder: Of the run.
+
+    Returns:
+        The embeddings ``[N, D]`` in the order of ``label_tracklets``, and the seconds that
+        ``training`` took, as far as it was done in this call, and ``embedding``.
+
+    Raises:
+        UserError, RunError, SignalledError: As ``stgcn train``.
+    """
+    start = monotonic()
+    L.seed_everything(options.seed, verbose=False)
+    dataset, held_out = train.load(options)
+    data = train.build_data(options, dataset)
+    config = train.settings(options)
+    module = train.build_module(options, data, config)
+    RunFolder(folder, config, train.settings(train.parser().get_defaults()))
+    if not _weights_alone(folder):
+        fit(
+            module,
+            data,
+            folder,
+            options.epochs,
+            options.precision,
+            options.accelerator,
+            options.checkpoint_every,
+            held_out,
+            options.validation_every,
+        )
+    trained = monotonic()
+    model, _ = load_checkpoint(folder)
+    embeddings = embed(model, data, options.accelerator)
+    return embeddings, {"training": trained - start, "embedding": monotonic() - trained}
+
+
+def embed(model: STGCN, data: TrackletDataModule, accelerator: str) -> np.ndarray:
+    """The embeddings of the test tracklets, ``[N, D]``, in the order of ``label_tracklets``."""
+    tracklets = label_tracklets(data.dataset)
+    return embed_tracklets(model, data, tracklets, device_for(accelerator)).numpy()
+
+
+def keep_weights_alone(folder: Path) -> None:
+    """Drops from a finished run's checkpoint what only further training needs: two thirds of it."""
+    path = checkpoint_path(folder)
+    content = read_checkpoint(path)
+    write_checkpoint(path, {name: content[name] for name in (KEY, "state_dict", "epoch")})
+    for other in (previous_path(path), state_path(folder, validated=True)):
+        other.unlink(missing_ok=True)
+        previous_path(other).unlink(missing_ok=True)
+
+
+def _weights_alone(folder: Path) -> bool:
+    """Whether the run there is finished."""
+    path, state = checkpoint_path(folder), state_path(folder, validated=True)
+    if not path.is_file() or state.exists() or previous_path(state).exists():
+        return False
+    return "optimizer_states" not in read_checkpoint(path)

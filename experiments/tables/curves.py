@@ -1,0 +1,132 @@
+"""Figures: what rows gain over the baseline, with intervals; PNG and SVG."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from experiments.running.results import write_bytes
+from experiments.tables.aggregate import COMPARED
+from experiments.variants import Experiment
+from stgcn_pyg.explain.figures.style import COLOURS, MARKERS, new_figure
+
+WIDTH, HEIGHT = 4.2, 3.4  # inches, of a panel
+
+
+def draw_panels(
+    experiment: Experiment, table: pd.DataFrame, protocol: str, with_paper: bool
+) -> Figure:
+    """A panel's rows as points: the difference to the baseline and its 95 % interval.
+
+    The paper's points are differences to the paper's baseline, so that they can be shown beside
+    those of any data set.
+
+    Args:
+        experiment: Whose panels they are.
+        table: What :func:`experiments.tables.aggregate.tabulate` gives.
+        protocol: Its name, for the axis.
+        with_paper: Whether the data set is the paper's.
+    """
+    figure, axes = _axes(len(experiment.panels))
+    for panel, place in zip(experiment.panels, axes, strict=True):
+        for statistic, colour in zip(COMPARED, COLOURS, strict=False):
+            rows = table.reindex(list(panel.rows.values())).set_axis(list(panel.rows))
+            _points(place, rows, statistic, colour)
+            _paper_points(place, rows, table.loc[experiment.baseline], statistic, colour)
+        place.axhline(0, color="black", linewidth=0.8)
+        place.set_xticks(list(panel.rows))
+        place.set_xlabel(panel.label)
+    axes[0].set_ylabel(f"less the baseline's, points ({protocol})")
+    axes[0].legend(fontsize=7, frameon=False)
+    if not with_paper:
+        figure.suptitle("hollow: the paper's, on MARS", fontsize=8)
+    return figure
+
+
+def draw_lines(
+    lines: Sequence[tuple[str, pd.DataFrame]],
+    label: str,
+    value: str,
+    references: Sequence[tuple[str, pd.Series]] = (),
+) -> Figure:
+    """Lines with error bars.
+
+    Args:
+        lines: The name and the points of each: a table with ``value``, ``low`` and ``high``, whose
+            index is where they stand.
+        label: Of the horizontal axis.
+        value: Of the vertical axis.
+        references: Names and points of lines without errors.
+    """
+    figure, (place,) = _axes(1)
+    for colour, marker, (name, points) in zip(COLOURS, MARKERS, lines, strict=False):
+        errors = [points["value"] - points["low"], points["high"] - points["value"]]
+        place.errorbar(
+            points.index,
+            points["value"],
+            errors,
+            marker=marker,
+            capsize=2,
+            color=colour,
+            label=name,
+        )
+    for style, (name, values) in zip(("--", ":"), references, strict=False):
+        place.plot(values.index, values, style, color="black", linewidth=0.9, label=name)
+    place.xaxis.set_major_locator(MaxNLocator(integer=True))
+    place.set_xlabel(label)
+    place.set_ylabel(value)
+    place.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Writes a figure as ``.png`` and ``.svg``, the same bytes for the same figure.
+
+    Raises:
+        RunError: It cannot be written; what was there stays.
+    """
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        buffer = io.BytesIO()
+        with rc_context({"svg.hashsalt": "stgcn"}):
+            figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        write_bytes(path.with_suffix(f".{kind}"), buffer.getvalue())
+
+
+def _axes(panels: int) -> tuple[Figure, list[Axes]]:
+    figure = new_figure(WIDTH * panels, HEIGHT)
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+    for place in axes:
+        place.grid(alpha=0.3)
+        place.spines[["top", "right"]].set_visible(False)
+    return figure, list(axes)
+
+
+def _points(place: Axes, rows: pd.DataFrame, statistic: str, colour: str) -> None:
+    if f"{statistic} difference" not in rows:
+        return
+    there = rows[rows[f"{statistic} difference"].notna()]
+    value = there[f"{statistic} difference"]
+    errors = [value - there[f"{statistic} low"], there[f"{statistic} high"] - value]
+    place.errorbar(there.index, value, errors, marker="o", capsize=3, color=colour, label=statistic)
+
+
+def _paper_points(
+    place: Axes, rows: pd.DataFrame, baseline: pd.Series, statistic: str, colour: str
+) -> None:
+    name = f"paper's {statistic}, MARS"
+    if name not in rows:
+        return
+    gains = (rows[name] - baseline[name]).dropna()
+    place.plot(
+        gains.index,
+        gains,
+        "D",
+        markerfacecolor="none",
+        color=colour,
+        label=f"{statistic}, the paper's",
+    )

@@ -1,0 +1,64 @@
+"""Queries binned by how much of their person is hidden."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from experiments.running.datasets import Source
+from experiments.running.jobs import Job
+from experiments.running.perform import Workshop
+from experiments.tables.condition_files import write_conditions
+from experiments.tables.conditions import Condition, restricted
+from experiments.tables.finished import NOTHING, named_protocols, read_runs
+from experiments.variants import Experiment
+from stgcn_pyg.embedding import ranking_task
+from stgcn_pyg.explain.rendered_truth import RenderedTruth
+from stgcn_pyg.scoring import score_chance
+
+EDGES = (0.0, 0.2, 0.3, 0.4, 1.0)
+
+
+def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
+    """Writes the tables and the figure; see :func:`experiments.tables.usual.write_report`."""
+    hidden = hidden_shares(shop.source)
+    runs = read_runs(jobs, shop.results)
+    if not runs:
+        return NOTHING
+    protocol = named_protocols(runs)[0]
+    chance = score_chance(ranking_task(shop.source.load(0)))[protocol].average_precision
+    conditions, places = [], []
+    for low, high in pairwise(EDGES):
+        chosen = ((hidden >= low) & (hidden < high) & ~np.isnan(chance)).to_numpy()
+        people = next(iter(next(iter(runs.values())).values())).queries["pid"][chosen]
+        if people.nunique() < 2:
+            continue  # nobody to resample
+        within = {
+            row: {unit: restricted(run, protocol, chosen) for unit, run in units.items()}
+            for row, units in runs.items()
+        }
+        label = f"{100 * low:.0f} to {100 * high:.0f} %"
+        mean_share = 100 * float(hidden[chosen].mean())
+        conditions.append(Condition(mean_share, label, within, {"chance": chance[chosen].mean()}))
+        share = 100 * hidden[chosen].to_numpy()
+        places.append({job.unit: share for job in jobs})
+    axis = "hidden share of the query's body, per cent"
+    return write_conditions(
+        experiment, shop.results, conditions, places, axis, protocol, (10, "for 10 points more")
+    )
+
+
+def hidden_shares(source: Source) -> pd.Series:
+    """The mean share of the body that is hidden in each query, by the tracklet's number.
+
+    Raises:
+        UserError: The data set is not a rendered one.
+    """
+    truth, dataset = RenderedTruth(source.root), source.load(0)
+    frames = dataset.frames.to_numpy()
+    shares = {}
+    for number, query in dataset.query.sort_index().iterrows():
+        first = int(query["first_frame"])
+        shares[number] = np.mean(truth.hidden(frames[first : first + int(query["num_frames"])]))
+    return pd.Series(shares)

@@ -1,0 +1,151 @@
+"""The small files of runs: what is written is read, and another version's are refused."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import DATA
+from scored_runs import features, task
+
+from experiments.running.results import ResultsFolder
+from experiments.running.settings import preset_files
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation.result import RankingResult
+from stgcn_pyg.scoring import score_features
+
+SETTINGS = {"epochs": 2, "model.weights": None}
+
+
+def folder(path, preset="smoke", settings=SETTINGS):
+    return ResultsFolder(path / "results", "ward", preset, settings)
+
+
+def test_what_a_run_scored_is_read_as_it_was_written(tmp_path):
+    results = folder(tmp_path)
+    scores = score_features(task(), *features(0, 1.5))
+    results.write("abc", {"seconds": {"all": 1.5}}, task(), scores)
+    assert results.is_finished("abc") and not results.is_finished("abd")
+    run = folder(tmp_path).read("abc")
+    assert list(run.results) == list(scores)
+    assert run.about["seconds"] == {"all": 1.5} and run.about["key"] == "abc"
+    assert run.queries["pid"].tolist() == task().query_pids.tolist()
+    for name, expected in scores.items():
+        found: RankingResult = run.results[name]
+        assert np.allclose(found.average_precision, expected.average_precision, atol=1e-7)
+        assert np.array_equal(found.first_match_rank, expected.first_match_rank)
+        assert np.allclose(found.cmc, expected.cmc)
+        setting = ("protocol", "num_gallery", "ap", "same_camera", "depth", "num_queries")
+        assert all(getattr(found, each) == getattr(expected, each) for each in setting)
+        assert run.about["scores"][name]["mAP"] == expected.mAP
+
+
+def test_queries_without_a_match_stay_so(tmp_path):
+    scores = score_features(task(), *features(0, 1.5))
+    result = scores["mars-official"]
+    for name in ("average_precision", "first_match_rank", "inverse_negative_penalty"):
+        getattr(result, name)[3] = np.nan
+    folder(tmp_path).write("abc", {}, task(), scores)
+    read = folder(tmp_path).read("abc").results["mars-official"]
+    assert np.isnan(read.average_precision[3]) and read.num_valid_queries == 23
+    assert read.cmc[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"preset": "small"}, "preset is smoke there, small here"),
+        ({"settings": SETTINGS | {"epochs": 3}}, "preset's epochs is 2 there, 3 here"),
+        ({"settings": {"epochs": 2}}, "preset's model.weights"),
+    ],
+)
+def test_results_of_another_preset_are_refused_with_the_difference(tmp_path, change, told):
+    folder(tmp_path)
+    if told.endswith("weights"):  # a setting that is there is None, and is none here
+        (tmp_path / "results" / "folder.json").write_text(
+            (tmp_path / "results" / "folder.json").read_text().replace("null", '"imagenet"')
+        )
+    with pytest.raises(UserError) as error:
+        folder(tmp_path, **change)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["format", "stgcn_pyg"])
+def test_results_of_another_version_are_refused_with_the_difference(tmp_path, name):
+    folder(tmp_path)
+    stored = tmp_path / "results" / "folder.json"
+    content = json.loads(stored.read_text())
+    stored.write_text(json.dumps(content | {name: "0.0.0"}))
+    with pytest.raises(UserError, match=rf"{name} is 0\.0\.0 there, {content[name]} here"):
+        folder(tmp_path)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="no results"):
+        folder(tmp_path)
+    assert [file.name for file in (tmp_path / "results").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("file", ["run.json", "per_query.parquet"])
+def test_a_damaged_file_is_named(tmp_path, file):
+    results = folder(tmp_path)
+    results.write("abc", {}, task(), score_features(task(), *features(0, 1.5)))
+    path = results.run("abc") / file
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(UserError, match=f"{file}: damaged: remove"):
+        results.read("abc")
+
+
+def test_presets_are_laid_over_each_other_by_hardware_and_data_set():
+    names = [
+        [file.name for file in preset_files(preset, dataset, gpu)]
+        for preset, dataset, gpu in [
+            ("paper", "mars", True),
+            ("small", "stgcn-synth-v1", False),
+            ("small", "ward", False),
+            ("small", "ward", True),
+            ("smoke", "ward", True),
+        ]
+    ]
+    assert names == [
+        ["paper.yaml"],
+        ["small.yaml"],
+        ["small.yaml", "small-ward.yaml"],
+        ["small.yaml", "small-gpu.yaml", "small-ward.yaml"],
+        ["smoke.yaml"],
+    ]
+    with pytest.raises(UserError, match="preset 'large' is unknown: use paper, small, smoke"):
+        preset_files("large", "mars", gpu=False)
+
+
+def test_a_run_on_mars_is_kept_in_less_than_100_kb(tmp_path, mars_labels):
+    """Everything of Table 3 on MARS but the pictures: its true labels, random features."""
+    from experiments.components import COMPONENTS
+    from experiments.running.datasets import Source
+    from experiments.running.jobs import Unit, jobs_of
+    from experiments.running.perform import score
+    from experiments.tables.aggregate import tabulate
+    from experiments.tables.finished import named_protocols, read_runs
+    from stgcn_pyg.embedding import label_tracklets, ranking_task
+
+    assert DATA.is_dir()
+    source = Source("mars", "mars", mars_labels)
+    presets = preset_files("paper", "mars", gpu=True)
+    jobs = jobs_of(COMPONENTS, ["baseline", "STGCN"], source, presets, [Unit(0, 0)])
+    assert [job.config["model.backbone"] for job in jobs] == ["resnet50"] * 2
+    dataset = source.load(0)
+    labels, of_mars = label_tracklets(dataset), ranking_task(dataset)
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(labels["pid"].max() + 2, 16))[labels["pid"] + 1]
+    results = folder(tmp_path)
+    for job, noise in zip(jobs, (1.2, 1.0), strict=True):
+        embeddings = (people + noise * rng.normal(size=people.shape)).astype(np.float32)
+        results.write(job.key, {}, of_mars, score(of_mars, labels, [embeddings], mars_labels))
+        assert sum(f.stat().st_size for f in results.run(job.key).iterdir()) < 100_000
+    runs = read_runs(jobs, results)
+    assert named_protocols(runs) == ["mars-official", "full-gallery", "query-free"]
+    table = tabulate(COMPONENTS, runs, "mars-official")
+    assert table.loc["STGCN", "mAP difference"] > 0 and table.loc["STGCN", "mAP p"] < 0.001
+    assert table.loc["STGCN", "paper's mAP, MARS"] == 83.7
+    assert np.isnan(table.loc["Ensemble", "mAP"])

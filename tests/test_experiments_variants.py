@@ -1,0 +1,185 @@
+"""The tables' rows: what they change, what they share, and what the paper printed of them."""
+
+import re
+from math import isnan
+
+import pytest
+import torch
+from conftest import DATA
+
+from experiments.choices import CHOICES
+from experiments.components import COMPONENTS
+from experiments.graph_or_fully_connected import GRAPH_OR_FULLY_CONNECTED
+from experiments.layers import LAYERS
+from experiments.look_alike_curve import LOOK_ALIKE_CURVE
+from experiments.occlusion_curve import OCCLUSION_CURVE
+from experiments.patches import PATCHES
+from experiments.published import TABLE_1, TABLE_2
+from experiments.running.datasets import Source
+from experiments.running.jobs import OUTSIDE, Unit, deciding, flat, jobs_of
+from experiments.running.settings import preset_files, settings_of_run
+from experiments.state_of_the_art import STATE_OF_THE_ART
+from experiments.variants import Ensemble, Experiment, Retested, Variant
+from stgcn_pyg import STGCN
+from stgcn_pyg.commands import train
+from stgcn_pyg.errors import UserError
+
+EXPERIMENTS = [
+    STATE_OF_THE_ART,
+    COMPONENTS,
+    GRAPH_OR_FULLY_CONNECTED,
+    LAYERS,
+    PATCHES,
+    OCCLUSION_CURVE,
+    LOOK_ALIKE_CURVE,
+    CHOICES,
+]
+UNIT = Unit(split=0, seed=0)
+EACH = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda each: each.name)
+
+
+@pytest.fixture(autouse=True)
+def _no_data(monkeypatch):
+    monkeypatch.setattr(Source, "identity", lambda self, split: f"{self.name}, split {split}")
+
+
+def jobs(experiment, preset="smoke", unit=UNIT, name="stgcn-synth-tiny", **changes):
+    source = Source(name, "mars", changes.pop("root", "somewhere"))
+    return {
+        job.row.name: job
+        for job in jobs_of(
+            experiment, None, source, preset_files(preset, name, gpu=False), [unit], **changes
+        )
+    }
+
+
+@EACH
+@pytest.mark.parametrize("preset", ["paper", "small", "smoke"])
+def test_a_preset_is_the_same_for_every_variant(experiment, preset):
+    files = preset_files(preset, "stgcn-synth-tiny", gpu=False)
+    usual = deciding(train.settings(settings_of_run("mars", "somewhere", files, {}, 0, 0)))
+    for job in jobs(experiment, preset).values():
+        if not isinstance(job.row, Ensemble):
+            changed = {name for name in usual if job.config[name] != usual[name]}
+            assert job.config.keys() == usual.keys()
+            assert changed <= job.changes.keys()
+
+
+@EACH
+def test_every_variant_is_a_network_that_can_be_built(experiment):
+    for job in jobs(experiment).values():
+        if isinstance(job.row, Variant):
+            options = {k.removeprefix("model."): v for k, v in job.config.items() if "model." in k}
+            with torch.device("meta"):
+                model = STGCN(4, **options)
+            assert set(model.branches) == set(options["branches"])
+
+
+def test_the_same_run_has_the_same_key_in_every_table():
+    tables = {each.name: jobs(each) for each in EXPERIMENTS}
+    baselines = {table["baseline"].key for table in tables.values() if "baseline" in table}
+    assert len(baselines) == 1
+    whole = {table["STGCN"].key for table in tables.values() if "STGCN" in table}
+    whole |= {tables["layers"]["M = 3, K = 2"].key, tables["patches"]["P_t = 4, P_s = 4"].key}
+    assert whole == {tables["choices"]["default"].key}
+    assert tables["choices"]["margin: soft"].key in whole  # which the preset has
+    fully = tables["graph_or_fully_connected"]
+    assert fully["TGCN+global"].key == tables["components"]["TGCN+global"].key
+    assert len({job.key for job in fully.values()}) == 9
+
+
+def test_a_key_names_all_that_decides_what_comes_out_and_nothing_else():
+    key = jobs(COMPONENTS)["STGCN"].key
+    others = [
+        jobs(COMPONENTS, unit=Unit(0, 1)),
+        jobs(COMPONENTS, unit=Unit(1, 0)),
+        jobs(COMPONENTS, name="stgcn-synth-small"),
+        jobs(COMPONENTS, preset="small"),
+    ]
+    keys = {table["STGCN"].key for table in others}
+    assert len(keys | {key}) == 5
+    assert jobs(COMPONENTS, root="elsewhere")["STGCN"].key == key
+    files = preset_files("smoke", "any", gpu=False)
+    free = {"data.num_workers": 3, "accelerator": "cpu", "output": "there", "checkpoint_every": 9}
+    plain, changed = (
+        deciding(train.settings(settings_of_run("mars", "somewhere", files, changes, 0, 0)))
+        for changes in ({}, free)
+    )
+    assert plain == changed and not OUTSIDE & plain.keys()
+
+
+def test_an_ensemble_is_named_by_what_it_is_made_of():
+    first, second = (jobs(COMPONENTS, unit=Unit(0, seed)) for seed in (0, 1))
+    assert [part.row.name for part in first["Ensemble"].needs] == ["TGCN+global", "SGCN+global"]
+    assert first["Ensemble"].key != second["Ensemble"].key
+    names = list(first)
+    assert names.index("Ensemble") > names.index("SGCN+global")
+
+
+def test_what_changes_the_training_is_not_merely_tested_again():
+    retested = Retested("other frames", "STGCN", {"data.train_frames": "even"})
+    table = Experiment("wrong", "Wrong", [Variant("STGCN"), retested], baseline="STGCN")
+    with pytest.raises(UserError, match=r"other frames: data\.train_frames changes the training"):
+        jobs(table)
+
+
+@EACH
+def test_an_unknown_variant_is_refused_with_those_there_are(experiment):
+    with pytest.raises(UserError, match=f"variant 'SGNC' is unknown: {experiment.name} has"):
+        experiment.choose(["SGNC"])
+
+
+def test_panels_name_rows_that_there_are():
+    for experiment in (LAYERS, PATCHES):
+        for panel in experiment.panels:
+            assert [experiment.row(name).name for name in panel.rows.values()]
+    assert [list(panel.rows) for panel in LAYERS.panels] == [
+        [2, 3, 4, 5, 6],
+        [1, 2, 3, 4],
+        [1, 2, 3, 4],
+    ]
+    assert [list(panel.rows) for panel in PATCHES.panels] == [[2, 4, 8], [2, 4, 8]]
+
+
+def test_settings_by_dotted_name():
+    assert flat({"a": {"b": {"c": 1}, "d": [2]}, "e": {}}) == {"a.b.c": 1, "a.d": [2], "e": {}}
+
+
+def test_the_tables_have_the_papers_numbers_of_rows():
+    counts = [len(each) for each in (TABLE_1, TABLE_2)]
+    counts += [len(table.rows) for table in (COMPONENTS, GRAPH_OR_FULLY_CONNECTED)]
+    assert counts == [21, 8, 5, 9]
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """The words of the paper's page of each table."""
+    file = DATA.parent / "paper" / "stgcn.txt"
+    if not file.is_file():
+        pytest.skip(f"the paper's text is not at {file}; STGCN_DATA says where to look")
+    text = " ".join(file.read_text().split())
+    captions = [rf"Table {number}\. (The p|P)erformance" for number in (1, 2, 3, 4)]
+    starts = [re.search(caption, text).start() for caption in captions]
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+
+
+def test_published_results_are_as_the_paper_prints_them(paper):
+    for page, table in zip(paper, (TABLE_1, TABLE_2), strict=False):
+        for row in table:
+            name = row.method.replace("STGCN, the paper", "STGCN(Ours)")
+            figures = [row.mAP, row.rank_1, row.rank_5, row.rank_20]
+            printed = re.search(rf"{re.escape(name)}(?: \[\d+\])? ((?:[\d.]+ |- ){{4}})", page)[1]
+            expected = ["-" if isnan(figure) else figure for figure in figures]
+            assert [p if p == "-" else float(p) for p in printed.split()] == expected, name
+
+
+def test_the_rows_of_tables_3_and_4_are_as_the_paper_prints_them(paper):
+    names = {"baseline": "Baseline (only global branch)"}
+    whole = ("STGCN (SGCN+TGCN+global)", "SGCN+TGCN+global (STGCN)")
+    tables = (COMPONENTS, GRAPH_OR_FULLY_CONNECTED)
+    for page, table, last in zip(paper[2:], tables, whole, strict=True):
+        page = page[page.index("Method mAP") :]
+        for row in table.rows:
+            name = (names | {"STGCN": last}).get(row.name, row.name)
+            printed = re.search(rf"(?<![+\w]){re.escape(name)} ((?:[\d.]+ ?){{4}})", page)[1]
+            assert [float(p) for p in printed.split()] == [*row.mars, *row.duke], name
