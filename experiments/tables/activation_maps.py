@@ -1,0 +1,134 @@
+"""Activation maps of two networks over the same clips."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.running.jobs import Job
+from experiments.running.perform import Workshop
+from experiments.tables.curves import write_figure
+from experiments.tables.files import write_tables
+from experiments.tables.two_models import (
+    describe,
+    in_markdown,
+    most_changed,
+    picture_folder,
+    subjects_of,
+    words_of,
+)
+from experiments.variants import Experiment
+from stgcn_pyg.explain import (
+    ExplainedTracklets,
+    RenderedTruth,
+    choose_queries,
+    explain_tracklets,
+    has_truth,
+    mass_on_person,
+    towards_tracklets,
+)
+from stgcn_pyg.explain.figures import draw_activation_maps
+from stgcn_pyg.explain.subject import Subject
+
+COUNT = 2  # of gains, of losses, and of random queries
+MAP = "embedding"  # that of all branches together
+
+
+def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
+    """Writes the maps, and on a rendered data set how much of them lies on the person.
+
+    Args:
+        experiment: Of a baseline and another network.
+        jobs: The runs to take.
+        shop: Its results' folder receives ``NAME.csv``, ``NAME.md`` and ``NAME.tex``.
+
+    Returns:
+        The Markdown, or why there is nothing to see yet.
+
+    Raises:
+        UserError: A picture is bad.
+        RunError: A file cannot be written.
+    """
+    subjects = subjects_of(experiment, jobs, shop)
+    if isinstance(subjects, str):
+        return subjects
+    chosen = _choose(*(subjects[row.name] for row in experiment.rows))
+    rows = list(chosen.values())
+    explained = {name: explain(subject, rows) for name, subject in subjects.items()}
+    folder = picture_folder(experiment, shop)
+    files = {}
+    for place, (choice, row) in enumerate(chosen.items()):
+        maps = {name: found.maps[MAP][place] for name, found in explained.items()}
+        subject = next(iter(subjects.values()))
+        frames = next(iter(explained.values())).frames[place]
+        files[choice] = _draw(folder, choice, subject, row, frames, maps)
+    table = describe(subjects, chosen)
+    words = {"The clips": words_of(table)}
+    dataset = shop.source.load(jobs[0].unit.split)
+    if has_truth(dataset.root):
+        mass = _mass(subjects, RenderedTruth(dataset.root))
+        words["Mass on the person, over all queries"] = _mass_in_words(mass)
+        mass.index = mass.index.map(", ".join)
+        table = pd.concat([table, mass])
+    introduction = (
+        f"{shop.results.path.name}, {jobs[0].unit}: Grad-CAM of the whole embedding, towards the "
+        "nearest right tracklet, for the first clip of queries. gain and loss: where average "
+        f"precision rises and falls most from {experiment.rows[0].name} to "
+        f"{experiment.rows[1].name}; random: drawn by chance. A row of a picture has one scale."
+        f"\n\n{in_markdown(shop, files)}"
+    )
+    return write_tables(experiment, shop.results, table, introduction, words)
+
+
+def _choose(baseline: Subject, other: Subject) -> dict[str, int]:
+    scores = other.result.average_precision
+    chosen = most_changed(scores - baseline.result.average_precision, COUNT)
+    random = choose_queries(scores, "random", COUNT)
+    return chosen | {f"random {i}": int(row) for i, row in enumerate(random, start=1)}
+
+
+def explain(subject: Subject, rows: Sequence[int]) -> ExplainedTracklets:
+    """The first clip of each of these queries, towards the nearest right tracklet of the model."""
+    towards = subject.gallery_features[[subject.nearest_match(row) for row in rows]]
+    return explain_tracklets(
+        subject.model,
+        subject.data,
+        subject.queries.iloc[list(rows)],
+        lambda places: towards_tracklets(subject.model, towards[places]),
+        subject.device,
+    )
+
+
+def _draw(
+    folder: Path,
+    choice: str,
+    subject: Subject,
+    row: int,
+    frames: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+) -> Path:
+    query = subject.queries.iloc[row]
+    pictures = subject.read(query, frames - int(query["first_frame"]))
+    title = f"{choice}: pid {query['pid']}, cam {query['camid']}"
+    path = folder / choice.replace(" ", "-")
+    write_figure(path, draw_activation_maps(pictures, maps, title))
+    return path.with_suffix(".png")
+
+
+def _mass(subjects: Mapping[str, Subject], truth: RenderedTruth) -> pd.DataFrame:
+    tables = {}
+    for name, subject in subjects.items():
+        long_enough = subject.queries["num_frames"].to_numpy() >= subject.model.num_frames
+        rows = np.flatnonzero(long_enough & ~np.isnan(subject.result.average_precision))
+        found = explain(subject, rows.tolist())
+        pids = subject.queries["pid"].to_numpy()[rows]
+        table = mass_on_person(found, truth, subject.data.dataset.frames, pids)
+        tables[name] = 100 * table.loc[MAP][["value", "standard_error"]]
+    return pd.concat(tables, names=["network"])
+
+
+def _mass_in_words(mass: pd.DataFrame) -> pd.DataFrame:
+    """A row a network, a column a measure."""
+    text = mass["value"].map("{:.1f}".format) + " ± " + mass["standard_error"].map("{:.1f}".format)
+    return text.unstack(sort=False)[["mass", "elsewhere", "gain", "uniform", "most"]]

@@ -1,0 +1,78 @@
+"""Ranked lists of two networks, where they differ most."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.running.jobs import Job
+from experiments.running.perform import Workshop
+from experiments.tables.curves import write_figure
+from experiments.tables.files import write_tables
+from experiments.tables.two_models import (
+    describe,
+    in_markdown,
+    most_changed,
+    picture_folder,
+    subjects_of,
+    words_of,
+)
+from experiments.variants import Experiment
+from stgcn_pyg.explain.figures import draw_ranked_list
+from stgcn_pyg.explain.subject import Subject
+
+COUNT = 3  # of gains, and of losses
+TOP = 5
+FRAMES = 2  # of each tracklet
+
+
+def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
+    """Writes the lists and what the queries score.
+
+    Args:
+        experiment: Of a baseline and another network.
+        jobs: The runs to take.
+        shop: Its results' folder receives ``NAME.csv``, ``NAME.md`` and ``NAME.tex``.
+
+    Returns:
+        The Markdown, or why there is nothing to see yet.
+
+    Raises:
+        UserError: A picture is bad.
+        RunError: A file cannot be written.
+    """
+    subjects = subjects_of(experiment, jobs, shop)
+    if isinstance(subjects, str):
+        return subjects
+    baseline, other = (subjects[row.name].result.average_precision for row in experiment.rows)
+    chosen = most_changed(other - baseline, COUNT)
+    if not chosen:
+        return "both networks rank every query alike"
+    folder = picture_folder(experiment, shop)
+    files = {}
+    for choice, row in chosen.items():
+        for name, subject in subjects.items():
+            title = f"{choice}, {name}"
+            files[title] = _draw(folder, subject, row, title)
+    table = describe(subjects, chosen)
+    introduction = (
+        f"{shop.results.path.name}, {jobs[0].unit}, {next(iter(subjects.values())).protocol.name}: "
+        f"the {COUNT} queries whose average precision rises most from {experiment.rows[0].name} to "
+        f"{experiment.rows[1].name}, and the {COUNT} where it falls most. A tick is right, a cross "
+        f"wrong; what the protocol leaves out is dotted.\n\n{in_markdown(shop, files)}"
+    )
+    return write_tables(experiment, shop.results, table, introduction, {"": words_of(table)})
+
+
+def _draw(folder: Path, subject: Subject, row: int, title: str) -> Path:
+    query, ranked = subject.queries.iloc[row], subject.ranked(row, TOP)
+    items = [item for _, item in subject.gallery.iloc[ranked["item"]].iterrows()]
+    figure = draw_ranked_list(
+        subject.pictures(query, FRAMES),
+        ranked,
+        [subject.pictures(item, FRAMES) for item in items],
+        [f"pid {item['pid']}, cam {item['camid']}" for item in items],
+        f"pid {query['pid']}, cam {query['camid']}",
+        f"{title}: average precision {100 * subject.result.average_precision[row]:.1f} %",
+    )
+    path = folder / title.replace(", ", "-").replace(" ", "-")
+    write_figure(path, figure)
+    return path.with_suffix(".png")
