@@ -22,8 +22,9 @@ def describe_environment(device: str) -> dict[str, Any]:
 
     Returns:
         ``stgcn-pyg``, the version; ``commit`` of the checkout that the package is imported from,
-        None where it is in none, and ``changed``, whether tracked files differ from it; ``device``,
-        with the name of the GPU; ``python``, ``platform``, and the version of each package.
+        None where it is in none, and ``changed``, whether a file of the package differs from it;
+        ``device``, with the name of the GPU; ``python``, ``platform``, and the version of each
+        package.
 
     Example:
         >>> describe_environment("cpu")["device"]
@@ -57,12 +58,12 @@ def read_environments(run: Path) -> list[dict[str, Any]] | None:
 
 
 def _commit(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of a folder of sources, and whether a tracked file differs from it."""
+    """The commit of a folder of sources, and whether a tracked file in it differs."""
     # An installed package may lie below somebody else's checkout, which does not track it.
     if _git(folder, "ls-files", "--error-unmatch", "version.py") is None:
         return None, None
     commit = _git(folder, "rev-parse", "HEAD")
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
     return commit, None if changes is None else bool(changes)
 
 

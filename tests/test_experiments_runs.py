@@ -120,8 +120,8 @@ def test_what_a_run_was_is_kept_beside_its_scores(shop):
     about = shop.results.read(jobs(shop)["STGCN"].key).about
     assert about["kind"] == "variant" and about["config"]["model.temporal_layers"] == 3
     assert about["seed"] == about["split"] == 0 and not about["resumed"]
-    assert about["machine"]["torch"] and about["versions"]["stgcn_pyg"]
-    assert len(about["commit"]) >= 40 and about["seconds"]["training"] > 0
+    assert about["machine"]["torch"] and about["environment"]["stgcn-pyg"]
+    assert len(about["environment"]["commit"]) == 40 and about["seconds"]["training"] > 0
     assert "root" not in about["config"] and str(shop.work) not in json.dumps(about)
 
 

@@ -11,18 +11,11 @@ from experiments.running.datasets import Source
 from experiments.running.settings import settings_of_run
 from experiments.variants import Ensemble, Experiment, Retested, Row, Variant, sources
 from stgcn_pyg.commands import train
+from stgcn_pyg.commands.run_folder import FREE
 from stgcn_pyg.errors import UserError
 
 # Settings that change how and where a run goes, not what comes out.
-OUTSIDE = {
-    "root",
-    "output",
-    "pack",
-    "accelerator",
-    "baselines",
-    "checkpoint_every",
-    "data.num_workers",
-}
+OUTSIDE = FREE | {"root", "sync_batch_norm"}  # one process trains, and has nothing to synchronise
 OF_THE_TEST = {"model.embedding", "data.test_clips"}
 
 

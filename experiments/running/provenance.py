@@ -1,16 +1,11 @@
 """Where a result comes from: commit, versions, hardware."""
 
 import re
-import subprocess
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from stgcn_pyg.version import __version__
-
-LIBRARIES = ("torchvision", "lightning", "numpy", "pillow")
+from stgcn_pyg.environment import describe_environment
 
 
 def provenance(device: str) -> dict[str, Any]:
@@ -22,27 +17,9 @@ def provenance(device: str) -> dict[str, Any]:
     from benchmarks.measuring import machine  # it says on import if there is no GPU
 
     return {
-        "commit": commit(),
+        "environment": describe_environment(device),
         "machine": machine(torch.device(device)),
-        "versions": {"stgcn_pyg": __version__} | {name: version(name) for name in LIBRARIES},
     }
-
-
-def commit() -> str | None:
-    """The commit of the checkout, with a ``+`` if files differ from it; None outside of git."""
-    folder = Path(__file__).parents[2]
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git(
-            "status", "--porcelain", "--untracked-files=no", "--", ".", ":!experiments/results"
-        )
-        return git("rev-parse", "HEAD") + "+" * bool(changed)
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def hardware_name(device: str) -> str:

@@ -20,8 +20,8 @@ from stgcn_pyg.commands.arguments import device_for
 from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.embedding import embed_tracklets, label_tracklets
+from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.training import fit
 
 
 def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[str, float]]:
@@ -44,19 +44,10 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
     data = train.build_data(options, dataset)
     config = train.settings(options)
     module = train.build_module(options, data, config)
-    RunFolder(folder, config, train.settings(train.parser().get_defaults()))
+    run = RunFolder(folder, config, train.settings(train.parser().get_defaults()))
+    run.note_environment(describe_environment(device_for(options.accelerator)))
     if not _weights_alone(folder):
-        fit(
-            module,
-            data,
-            folder,
-            options.epochs,
-            options.precision,
-            options.accelerator,
-            options.checkpoint_every,
-            held_out,
-            options.validation_every,
-        )
+        train.fit_network(options, module, data, held_out)
     trained = monotonic()
     model, _ = load_checkpoint(folder)
     embeddings = embed(model, data, options.accelerator)

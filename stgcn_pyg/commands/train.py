@@ -25,6 +25,7 @@ from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, hold_out
+from stgcn_pyg.training.validation import Validation
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
 
@@ -118,20 +119,7 @@ def _train(options: Namespace, ranks: Ranks) -> int:
     if options.baselines:
         scores["colour stripes"] = _colour_stripes(data, ranks)
         scores["untrained"] = _score(module.model, data, device, "untrained", ranks)
-    validation = fit(
-        module,
-        data,
-        options.output,
-        options.epochs,
-        options.precision,
-        options.accelerator,
-        options.checkpoint_every,
-        held_out,
-        options.validation_every,
-        options.sync_batch_norm,
-        options.tf32,
-        options.look_every,
-    )
+    validation = fit_network(options, module, data, held_out)
     scores["trained"] = _score(module.model, data, device, "trained", ranks)
     tell_skipped(data, ranks)
     if folder is None:
@@ -191,6 +179,29 @@ def build_module(
             f"{patches} patches: pass at least {16 * patches}"
         )
     return STGCNTraining(model, **options.training.as_dict(), config=config)
+
+
+def fit_network(
+    options: Namespace,
+    module: STGCNTraining,
+    data: TrackletDataModule,
+    held_out: pd.DataFrame | None,
+) -> Validation | None:
+    """Trains into the run's folder, or goes on there."""
+    return fit(
+        module,
+        data,
+        options.output,
+        options.epochs,
+        options.precision,
+        options.accelerator,
+        options.checkpoint_every,
+        held_out,
+        options.validation_every,
+        options.sync_batch_norm,
+        options.tf32,
+        options.look_every,
+    )
 
 
 def _score(
