@@ -10,6 +10,7 @@ DEMO_DATA := runs/demo-data
 
 demo: $(VENV)/.installed $(DEMO_DATA)/benchmark.json
 	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
+	$(BIN)/stgcn report $(DEMO)
 
 $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed
 	rm -rf $(DEMO_DATA)

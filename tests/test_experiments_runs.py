@@ -128,7 +128,8 @@ def test_what_a_run_was_is_kept_beside_its_scores(shop):
 def test_a_finished_run_keeps_its_weights_and_no_more(shop):
     job = jobs(shop)["baseline"]
     names = {file.name for file in shop.run_folder(job).iterdir()}
-    assert names == {"checkpoint.ckpt", "config.yaml", "log", "tensorboard"}
+    expected = {"checkpoint.ckpt", "config.yaml", "environment.json", "log", "tensorboard"}
+    assert names == expected
     assert (shop.run_folder(job) / "checkpoint.ckpt").stat().st_size < 60e6
 
 
