@@ -168,6 +168,8 @@ def _join(environment: "ClusterEnvironment") -> Ranks:
     rank, world_size = environment.global_rank(), environment.world_size()
     os.environ["MASTER_ADDR"] = environment.main_address
     os.environ["MASTER_PORT"] = str(environment.main_port)
+    if environment.local_rank() < torch.cuda.device_count():
+        torch.cuda.set_device(environment.local_rank())  # what "cuda" means from here on
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         store, _, _ = next(dist.rendezvous("env://", rank, world_size, timeout=TO_COME))
@@ -178,10 +180,7 @@ def _join(environment: "ClusterEnvironment") -> Ranks:
             f"{TO_COME.seconds // 60} minutes at {environment.main_address}, port "
             f"{environment.main_port}: begin all of them, where they reach that machine"
         ) from error
-    ranks = _placed(environment, rank, world_size, store)
-    if ranks.local_rank < torch.cuda.device_count():
-        torch.cuda.set_device(ranks.local_rank)  # what "cuda" means from here on
-    return ranks
+    return _placed(environment, rank, world_size, store)
 
 
 def _placed(

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +21,7 @@ from test_resume import announce, content, same, signal_at
 from test_resume import command as long_command
 from tiny_run import write_run
 
+from stgcn_pyg import ranks
 from stgcn_pyg.checkpoint_files import write_checkpoint
 from stgcn_pyg.cli import main
 from stgcn_pyg.models import STGCN
@@ -121,8 +124,8 @@ def test_a_damaged_checkpoint_is_put_aside_by_the_first_before_the_others_read(t
 
     def work(rank):
         time.sleep(0.2 * (1 - rank))  # the other one would be first
-        with joined() as ranks:
-            return CheckpointFiles(ranks).load_checkpoint(path)["epoch"]
+        with joined() as others:
+            return CheckpointFiles(others).load_checkpoint(path)["epoch"]
 
     assert run_together(work) == [1, 1]
     assert {file.name for file in tmp_path.iterdir()} == {"run.damaged.ckpt", "run.previous.ckpt"}
@@ -143,6 +146,14 @@ def test_a_mistake_in_the_arguments_is_told_once(tmp_path, capfd):
     assert run(*arguments) == [2, 2]
     (line,) = errors(capfd)
     assert "epochs" in line
+
+
+def test_a_process_that_waits_in_vain_for_the_others_says_so(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(ranks, "TO_COME", timedelta(seconds=1))
+    late = ["evaluate", str(tmp_path)]
+    assert run_together(lambda rank: main(late) if rank == 0 else 0) == [1, 0]
+    (line,) = errors(capfd)
+    assert line.startswith("stgcn evaluate: error: process 0 of 2: the others did not come within")
 
 
 def test_a_loss_that_is_not_finite_in_one_is_told_once_with_all_tracklets(root, tmp_path, capfd):
@@ -198,30 +209,32 @@ def test_two_processes_of_slurm_evaluate_as_one(trained, tmp_path, capfd):
     assert json.loads((tmp_path / "together").read_text())
 
 
-@pytest.fixture
-def bad_picture(root):
-    (bad,) = root.rglob("0003C1T0001F002.jpg")
-    whole = bad.read_bytes()
-    bad.write_bytes(whole[:300])
-    yield bad
-    bad.write_bytes(whole)
+@contextmanager
+def cut_short(root, *names):
+    """The paths of pictures that are damaged meanwhile."""
+    whole = {path: path.read_bytes() for name in names for path in root.rglob(name)}
+    for path, pixels in whole.items():
+        path.write_bytes(pixels[:300])
+    yield list(whole)
+    for path, pixels in whole.items():
+        path.write_bytes(pixels)
 
 
 def test_a_bad_picture_that_one_process_meets_stops_all_and_is_told_once(
-    trained, bad_picture, tmp_path, capfd
+    root, trained, tmp_path, capfd
 ):
-    statuses = run(*extract(trained, tmp_path / "output"))
+    with cut_short(root, "0003C1T0001F002.jpg") as (bad,):
+        statuses = run(*extract(trained, tmp_path / "output"))
     assert sorted(statuses) == [1, 2]
     (line,) = errors(capfd)
-    assert line.startswith(f"stgcn extract: error: {bad_picture}: truncated or no picture")
+    assert line.startswith(f"stgcn extract: error: {bad}: truncated or no picture")
 
 
-def test_bad_pictures_that_are_passed_over_are_counted_over_all(
-    trained, bad_picture, tmp_path, capfd
-):
-    skip = ["--on-bad-frame=skip", "--clips-per-batch=1"]
-    assert run(*extract(trained, tmp_path / "output", *skip)) == [0, 0]
-    assert "passed over for another frame of their tracklet: 1\n" in capfd.readouterr().out
+def test_bad_pictures_that_are_passed_over_are_counted_over_all(root, trained, tmp_path, capfd):
+    one_each = ["--on-bad-frame=skip", "--test-clips=first", "--clips-per-batch=1"]
+    with cut_short(root, "0001C1T0001F001.jpg", "0003C1T0001F001.jpg"):
+        assert run(*extract(trained, tmp_path / "output", *one_each)) == [0, 0]
+    assert "passed over for another frame of their tracklet: 2\n" in capfd.readouterr().out
 
 
 def test_torchrun_ends_within_a_minute_when_a_process_dies(root, tmp_path):

@@ -193,7 +193,7 @@ def fit(
         except BaseException as error:
             if signals.number is None or is_lost(error):
                 raise
-            # A second signal, or one that ended the processes that read pictures as well.
+            # A second signal, or what the first one did to something else.
             raise SignalledError(
                 signals.number,
                 f"interrupted at once; the same command goes on from the checkpoint in {output}",

@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from lightning.pytorch.strategies import DDPStrategy
 
 from stgcn_pyg.ranks import Ranks, environment_of
 from stgcn_pyg.training.batch_norm import BatchNormSync
@@ -29,7 +28,6 @@ def process_options(ranks: Ranks, accelerator: str, sync_batch_norm: bool) -> di
     return {
         "devices": ranks.local_world_size,
         "num_nodes": ranks.num_nodes,
-        # Synchronised statistics are the same everywhere; else the first process's go to all.
-        "strategy": DDPStrategy(broadcast_buffers=not sync_batch_norm),
+        "strategy": "ddp",
         "plugins": [environment_of(ranks), *synced],
     }
