@@ -1,5 +1,6 @@
 """The LightningModule: the losses of a batch, and how the weights follow from them."""
 
+from functools import partial
 from typing import Any, Literal
 
 import lightning as L
@@ -68,12 +69,13 @@ class STGCNTraining(L.LightningModule):
         self.config = config or {}
         model.backbone.recompute = recompute
         model.backbone.to(memory_format=_order_in_memory(channels_last))
-        self.run = CompiledForward(model, compile)
+        self.forward_in_training = CompiledForward(compile)
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of one P x K batch and its terms, which are logged as means over the epoch."""
         clips = batch.clips if self.channels_last else batch.clips.contiguous()
-        output = in_micro_batches(self.run, self.model, clips, self.micro_batches)
+        run = partial(self.forward_in_training, self.model)
+        output = in_micro_batches(run, self.model, clips, self.micro_batches)
         loss, terms = stgcn_losses(output.features, output.logits, batch.labels, self.margin)
         accuracy = (output.logits.argmax(dim=1) == batch.labels).float().mean()
         told = {"accuracy": accuracy} | {name: term.detach() for name, term in terms.items()}
