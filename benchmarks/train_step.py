@@ -212,7 +212,7 @@ def main(
     precision = precision or ("bf16-mixed" if device == "cuda" else "32-true")
     full = WholeStep(chosen, where, precision, compile, tf32=True)
     full()  # compiles, or finds that it cannot
-    compiled = full.module.run.compiled
+    compiled = full.module.forward_in_training.compiled
     eager = WholeStep(chosen, where, "32-true", "off", tf32=False, channels_last=False, fused=False)
     large = 8192 if device == "cuda" else 1024
     numbers = 2**28 if device == "cuda" else 2**24

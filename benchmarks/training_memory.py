@@ -3,8 +3,8 @@
     python -m benchmarks.training_memory                # on the CPU: ResNet-18, 128 x 64, T = 4
     python -m benchmarks.training_memory --device cuda  # the paper's: ResNet-50, 256 x 128, T = 8
 
-The most bytes by which tensors grow in forward and backward. Weights, the last step's gradients and
-the optimiser's state are there before and come on top.
+The most bytes that activations and gradients hold at one time. Weights and Adam's state, 12 bytes a
+weight, come on top.
 
 plain            the batch as a whole
 micro_batches=N  in N parts (`--training.micro_batches`)
@@ -43,10 +43,13 @@ def step_memory(
     clips = normalize(given.clips.float() / 255)
 
     def step() -> None:
+        for parameter in module.parameters():
+            parameter.grad = torch.zeros_like(parameter)  # those of the step before
         with autocast(precision, device):
             told = module.training_step(ClipBatch(clips, given.labels), 0)
         module.zero_grad()  # here, as Lightning does
         told["loss"].backward()
+        module.zero_grad()
 
     return peak_memory(step, device)
 

@@ -12,7 +12,9 @@ from torchvision.models import get_model
 
 from stgcn_pyg.checkpoint_files import write_checkpoint
 from stgcn_pyg.cli import main
-from stgcn_pyg.commands.train import parser
+from stgcn_pyg.commands.run_folder import RunFolder
+from stgcn_pyg.commands.train import parser, settings
+from stgcn_pyg.errors import UserError
 
 TINY = """
 epochs: 2
@@ -144,6 +146,25 @@ def test_the_same_command_again_goes_on_and_another_is_refused(train, capsys):
     assert (train.output / "metrics.json").read_text() == before
     config = yaml.safe_load((train.output / "config.yaml").read_text())
     assert config["model"]["temporal_layers"] == 3
+
+
+def test_how_a_run_computes_may_change_and_what_it_computes_may_not(tmp_path):
+    def open_folder(*more):
+        options = parser().parse_args(["mars", "data", f"--output={tmp_path / 'run'}", *more])
+        RunFolder(tmp_path / "run", settings(options), settings(parser().get_defaults()))
+
+    open_folder()
+    free = ["compile=off", "channels_last=false", "fused=false", "recompute=true"]
+    open_folder("--look_every=1", *(f"--training.{option}" for option in free))
+    for other in ("--training.micro_batches=2", "--tf32=false"):
+        with pytest.raises(UserError, match="holds another run"):
+            open_folder(other)
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    for name in ("compile", "channels_last", "fused", "recompute", "micro_batches"):
+        del config["training"][name]  # as older versions wrote it
+    del config["tf32"], config["look_every"]
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    open_folder()
 
 
 def test_a_preset_is_overridden_wherever_it_stands(train):

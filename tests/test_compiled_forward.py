@@ -49,7 +49,7 @@ def gradients_of(run, model):
 def test_compiled_it_trains_the_same_and_its_weights_keep_their_names(compilations):
     plain, compiled = network(), network()
     expected = gradients_of(plain, plain)
-    run = CompiledForward(compiled, "on")
+    run = partial(CompiledForward("on"), compiled)
     found = gradients_of(run, compiled)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
     gradients_of(run, compiled)
@@ -59,8 +59,8 @@ def test_compiled_it_trains_the_same_and_its_weights_keep_their_names(compilatio
 
 def test_on_a_cpu_auto_does_not_compile(compilations):
     model = network()
-    CompiledForward(model, "auto")(clips())
-    CompiledForward(model, "off")(clips())
+    CompiledForward("auto")(model, clips())
+    CompiledForward("off")(model, clips())
     assert compilations.frame_count == 0
 
 
@@ -76,7 +76,7 @@ def broken(*_, **__):
 
 def test_auto_tries_on_a_gpu_alone():
     tried = {
-        (compile, device): CompiledForward(network(), compile).compiles_on(torch.device(device))
+        (compile, device): CompiledForward(compile).compiles_on(torch.device(device))
         for compile in ("auto", "on", "off")
         for device in ("cpu", "cuda")
     }
@@ -91,7 +91,7 @@ def test_where_it_fails_auto_goes_on_without_and_says_so_once(monkeypatch, recwa
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
     monkeypatch.setattr(CompiledForward, "compiles_on", lambda *_: True)  # as if this were a GPU
     model = network().eval()
-    run = CompiledForward(model, "auto")
+    run = partial(CompiledForward("auto"), model)
     with pytest.warns(UserWarning) as told:
         output = run(clips())
     (warning,) = [str(w.message) for w in told if "cannot be compiled" in str(w.message)]
@@ -106,7 +106,7 @@ def test_where_it_fails_auto_goes_on_without_and_says_so_once(monkeypatch, recwa
 def test_where_it_fails_on_is_a_users_error(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
     with pytest.raises(UserError, match=r"^--training.compile on: .*no compiler here.*pass off$"):
-        CompiledForward(network(), "on")(clips())
+        CompiledForward("on")(network(), clips())
 
 
 def test_too_little_memory_is_not_taken_for_a_compiler_that_fails(monkeypatch):
@@ -118,4 +118,12 @@ def test_too_little_memory_is_not_taken_for_a_compiler_that_fails(monkeypatch):
 
     monkeypatch.setattr(torch, "compile", full)
     with pytest.raises(torch.OutOfMemoryError):
-        CompiledForward(network(), "on")(clips())
+        CompiledForward("on")(network(), clips())
+
+
+def test_another_network_in_the_same_module_is_the_one_that_runs():
+    run, models = CompiledForward("off"), (network().eval(), network().eval())
+    models[1].classifier.bias.data.fill_(7)
+    found = [run(model, clips()).logits for model in models]
+    assert torch.equal(found[0], models[0](clips()).logits)
+    assert torch.equal(found[1], models[1](clips()).logits)

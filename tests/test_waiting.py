@@ -55,6 +55,7 @@ def build(root, kind=STGCNTraining, changes=CHANGES, **options):
         num_workers=1,  # what it reads from files is its own affair
         **changes,
     )
+    torch.manual_seed(0)
     model = STGCN(
         data.num_classes,
         2,

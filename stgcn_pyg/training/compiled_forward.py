@@ -18,7 +18,6 @@ class CompiledForward:
     """Calls a network, whose weights keep their names.
 
     Args:
-        model: The network.
         compile: ``"auto"`` compiles on an NVIDIA or AMD GPU, and goes on without where that fails,
             with a warning; ``"on"`` compiles anywhere; ``"off"`` nowhere.
 
@@ -29,25 +28,25 @@ class CompiledForward:
         UserError: It cannot be compiled, though it is to be.
     """
 
-    def __init__(self, model: STGCN, compile: Compile = "auto"):
-        self.model = model
+    def __init__(self, compile: Compile = "auto"):
         self.compile = compile
         self.compiled = False
+        self._model: STGCN | None = None
         self._run: Callable[[Tensor], STGCNOutput] | None = None
 
-    def __call__(self, clips: Tensor) -> STGCNOutput:
-        if self._run is None:
-            return self._run_first(clips)
+    def __call__(self, model: STGCN, clips: Tensor) -> STGCNOutput:
+        if self._run is None or self._model is not model:
+            return self._run_first(model, clips)
         return self._run(clips)
 
     def compiles_on(self, device: torch.device) -> bool:
         """Whether compiling is to be tried."""
         return self.compile == "on" or (self.compile == "auto" and device.type == "cuda")
 
-    def _run_first(self, clips: Tensor) -> STGCNOutput:
+    def _run_first(self, model: STGCN, clips: Tensor) -> STGCNOutput:
         """Compiles, which happens at the first call."""
-        model = self.model
-        self._run = model
+        self._model = self._run = model
+        self.compiled = False
         if not self.compiles_on(clips.device):
             return model(clips)
         # One graph or none: it fails before it has changed anything.

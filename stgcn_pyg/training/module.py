@@ -1,5 +1,6 @@
 """The LightningModule: the losses of a batch, and how the weights follow from them."""
 
+from functools import partial
 from typing import Any, Literal
 
 import lightning as L
@@ -69,7 +70,7 @@ class STGCNTraining(L.LightningModule):
         self.config = config or {}
         model.backbone.recompute = recompute
         model.backbone.to(memory_format=_order_in_memory(channels_last))
-        self.run = CompiledForward(model, compile)
+        self.forward_in_training = CompiledForward(compile)
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
         """The loss of one P x K batch and its terms, which are logged as means over the epoch.
@@ -77,7 +78,8 @@ class STGCNTraining(L.LightningModule):
         Where several processes share the batch, they are those of the whole, on each of them.
         """
         clips = batch.clips if self.channels_last else batch.clips.contiguous()
-        output = in_micro_batches(self.run, self.model, clips, self.micro_batches)
+        run = partial(self.forward_in_training, self.model)
+        output = in_micro_batches(run, self.model, clips, self.micro_batches)
         features, logits, labels = gather_batch(output.features, output.logits, batch.labels)
         loss, terms = stgcn_losses(features, logits, labels, self.margin)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
