@@ -48,7 +48,13 @@ def conduct(experiment: Experiment, options: Namespace) -> int:
         options.results / folder, source.name, options.preset, deciding(settings)
     )
     shop = Workshop(
-        results, work, source, presets, options.accelerator, options.num_workers, options.pack
+        results,
+        work / folder,
+        source,
+        presets,
+        options.accelerator,
+        options.num_workers,
+        options.pack,
     )
     if options.dry_run:
         print(plan_in_words(jobs, shop))

@@ -10,6 +10,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.command import main
@@ -27,6 +28,7 @@ from experiments.running.results import ResultsFolder
 from experiments.running.runner import Runner
 from experiments.running.settings import preset_files
 from experiments.state_of_the_art import STATE_OF_THE_ART
+from experiments.tables.occlusion import hidden_shares
 from experiments.variants import Experiment, Retested, Variant
 from stgcn_pyg.commands import train
 from stgcn_pyg.embedding import label_tracklets, ranking_task
@@ -77,7 +79,7 @@ def workshop(place, presets, results, work="work"):
         stored = json.loads((results / "folder.json").read_text())
         settings = {k.removeprefix("preset's "): v for k, v in stored.items() if "preset's" in k}
         folder = ResultsFolder(results, NAME, "smoke", settings)
-    return Workshop(folder, place / work, source, presets, "cpu", 0)
+    return Workshop(folder, place / work / WHERE, source, presets, "cpu", 0)
 
 
 def jobs(shop, experiment=COMPONENTS, names=None):
@@ -165,7 +167,19 @@ def test_small_files_alone_are_enough_for_the_table(table, place, tmp_path, caps
     assert (tmp_path / "results" / WHERE / "components.md").read_bytes() == (
         table / "components.md"
     ).read_bytes()
-    assert not list((tmp_path / "work").glob("*/run"))
+    assert not list((tmp_path / "work").rglob("checkpoint.ckpt"))
+
+
+def test_scores_are_made_anew_from_embeddings_and_tell_how_these_came_about(table, place, shop):
+    job = jobs(shop)["SGCN+global"]
+    file = shop.results.run(job.key) / "run.json"
+    before, trained = json.loads(file.read_text()), shop.run_folder(job) / "checkpoint.ckpt"
+    mtime = trained.stat().st_mtime_ns
+    file.unlink()
+    assert main(COMPONENTS, arguments(place)) == 0
+    after = json.loads(file.read_text())
+    assert before | {"finished": after["finished"]} == after
+    assert trained.stat().st_mtime_ns == mtime
 
 
 def test_what_is_left_to_do_is_told_with_a_time(table, place, capsys):
@@ -203,6 +217,17 @@ def test_what_is_tested_again_is_the_same_network(table, place, shop):
     cosine = (first * second)[:, :branch].sum(1)
     cosine /= np.linalg.norm(first[:, :branch], axis=1) * np.linalg.norm(second[:, :branch], axis=1)
     assert cosine.min() > 0.99 and not (shop.work / raw.key / "run").exists()
+
+
+def test_the_hidden_share_of_a_query_is_the_mean_over_its_frames(shop):
+    dataset = shop.source.load(0)
+    truth = pd.read_parquet(shop.source.root / "ground_truth.parquet")
+    means = truth.groupby(["pid", "camid", "tracklet"])["hidden"].mean()
+    by_path = truth.set_index("path")[["pid", "camid", "tracklet"]]
+    first = dataset.frames.to_numpy()[dataset.query.sort_index()["first_frame"]]
+    expected = [means[tuple(by_path.loc[path])] for path in first]
+    assert np.allclose(hidden_shares(shop.source), expected)
+    assert (ranking_task(dataset).query_pids == by_path.loc[first, "pid"]).all()
 
 
 @pytest.mark.parametrize("experiment", [OCCLUSION_CURVE, LOOK_ALIKE_CURVE], ids=lambda e: e.name)

@@ -47,8 +47,8 @@ def seconds_a_run(results: ResultsFolder) -> float | None:
     """The mean time of the trained runs that are finished, but for those that were cut short."""
     told = [json.loads(file.read_text()) for file in results.path.glob("runs/*/run.json")]
     times = [
-        about["seconds"]["all"]
+        sum(about["seconds"].values())
         for about in told
-        if about["kind"] == "variant" and not about["resumed"] and about["seconds"].get("training")
+        if about["kind"] == "variant" and not about["resumed"]
     ]
     return mean(times) if times else None

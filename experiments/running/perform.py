@@ -1,6 +1,7 @@
 """One job from beginning to end: its embeddings, what they score, and the small files of both."""
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from experiments.running.ensemble import sum_of_distances
 from experiments.running.jobs import Job
 from experiments.running.look_alikes import groups_of, score_smaller_groups
 from experiments.running.provenance import provenance
-from experiments.running.results import ResultsFolder, write_bytes
+from experiments.running.results import ResultsFolder, write_bytes, write_json
 from experiments.running.settings import settings_of_run
 from experiments.running.training import embed, keep_weights_alone, train_and_embed
 from experiments.variants import Ensemble, Retested
@@ -37,7 +38,7 @@ class Workshop:
 
     Attributes:
         results: The folder of the small files.
-        work: That of checkpoints and embeddings.
+        work: That of checkpoints and embeddings, of the same kind of hardware.
         source: The data set.
         presets: The preset's files.
         accelerator: As for ``stgcn train``.
@@ -74,6 +75,11 @@ class Workshop:
     def _is_trained(self, job: Job) -> bool:
         return checkpoint_path(self.run_folder(job)).is_file() and self.embeddings(job).is_file()
 
+    @property
+    def device(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        return device_for(self.accelerator)
+
     def options(self, job: Job) -> Namespace:
         """Those of ``stgcn train``."""
         changes: dict[str, Any] = dict(job.changes)
@@ -93,16 +99,12 @@ def perform(job: Job, shop: Workshop) -> None:
     Raises:
         UserError, RunError, SignalledError: As ``stgcn train``.
     """
-    start = monotonic()
-    resumed = shop.run_folder(job).exists()
+    how: dict[str, Any] = {"resumed": False, "seconds": {}, **provenance(shop.device)}
+    if not isinstance(job.row, Ensemble):
+        how = _embed(job, shop)
     dataset = shop.source.load(job.unit.split)
     task = ranking_task(dataset)
-    seconds: dict[str, float] = {}
-    if isinstance(job.row, Ensemble):
-        embeddings = [np.load(shop.embeddings(other)) for other in job.needs]
-    else:
-        embedding, seconds = _embeddings(job, shop)
-        embeddings = [embedding]
+    embeddings = [np.load(shop.embeddings(other)) for other in _ranked_by(job)]
     results = score(task, label_tracklets(dataset), embeddings, shop.source.root)
     about = {
         "kind": type(job.row).__name__.lower(),
@@ -113,9 +115,7 @@ def perform(job: Job, shop: Workshop) -> None:
         "made_of": [other.key for other in job.needs],
         "identity": job.identity,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": {**seconds, "all": monotonic() - start},
-        "resumed": resumed,
-        **provenance(device_for(shop.accelerator)),
+        **how,
     }
     shop.results.write(job.key, about, task, results)
 
@@ -145,26 +145,35 @@ def score(
     return results
 
 
-def _embeddings(job: Job, shop: Workshop) -> tuple[np.ndarray, dict[str, float]]:
-    """Those that are there, or new ones, which are then kept."""
-    path = shop.embeddings(job)
+def _ranked_by(job: Job) -> tuple[Job, ...]:
+    """The jobs whose embeddings are ranked."""
+    return job.needs if isinstance(job.row, Ensemble) else (job,)
+
+
+def _embed(job: Job, shop: Workshop) -> dict[str, Any]:
+    """Writes the embeddings if they are not there, and tells how they came about."""
+    path, told = shop.embeddings(job), shop.embeddings(job).with_suffix(".json")
     if path.is_file():
-        return np.load(path), {}
-    seconds: dict[str, float] = {}
+        return json.loads(told.read_text())
+    resumed = shop.run_folder(job).exists()
     if isinstance(job.row, Retested):
-        options = shop.options(job)
-        embeddings = _embed_again(job, shop, options)
+        embeddings, seconds = _embed_again(job, shop)
     else:
         embeddings, seconds = train_and_embed(shop.options(job), shop.run_folder(job))
+    how = {"resumed": resumed, "seconds": seconds, **provenance(shop.device)}
     buffer = io.BytesIO()
     np.save(buffer, embeddings)
+    write_json(told, how)
     write_bytes(path, buffer.getvalue())
     if not isinstance(job.row, Retested):
         keep_weights_alone(shop.run_folder(job))
-    return embeddings, seconds
+    return how
 
 
-def _embed_again(job: Job, shop: Workshop, options: Namespace) -> np.ndarray:
+def _embed_again(job: Job, shop: Workshop) -> tuple[np.ndarray, dict[str, float]]:
+    start = monotonic()
+    options = shop.options(job)
     model, _ = load_checkpoint(shop.run_folder(job.needs[0]))
     model.embedding_kind = options.model.embedding
-    return embed(model, train.build_data(options), options.accelerator)
+    embeddings = embed(model, train.build_data(options), options.accelerator)
+    return embeddings, {"embedding": monotonic() - start}

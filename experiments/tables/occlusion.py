@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 
 from experiments.running.datasets import Source
 from experiments.running.jobs import Job
@@ -26,39 +25,40 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     runs = read_runs(jobs, shop.results)
     if not runs:
         return NOTHING
-    protocol = named_protocols(runs)[0]
-    chance = score_chance(ranking_task(shop.source.load(0)))[protocol].average_precision
+    rule, task = named_protocols(runs)[0], ranking_task(shop.source.load(0))
+    chance = score_chance(task)[rule].average_precision
     conditions, places = [], []
     for low, high in pairwise(EDGES):
-        chosen = ((hidden >= low) & (hidden < high) & ~np.isnan(chance)).to_numpy()
-        people = next(iter(next(iter(runs.values())).values())).queries["pid"][chosen]
-        if people.nunique() < 2:
+        chosen = (hidden >= low) & (hidden < high) & ~np.isnan(chance)
+        if len(np.unique(task.query_pids[chosen])) < 2:
             continue  # nobody to resample
         within = {
-            row: {unit: restricted(run, protocol, chosen) for unit, run in units.items()}
+            row: {unit: restricted(run, rule, chosen) for unit, run in units.items()}
             for row, units in runs.items()
         }
         label = f"{100 * low:.0f} to {100 * high:.0f} %"
-        mean_share = 100 * float(hidden[chosen].mean())
-        conditions.append(Condition(mean_share, label, within, {"chance": chance[chosen].mean()}))
-        share = 100 * hidden[chosen].to_numpy()
+        share = 100 * hidden[chosen]
+        references = {"chance": float(chance[chosen].mean())}
+        conditions.append(Condition(float(share.mean()), label, within, references))
         places.append({job.unit: share for job in jobs})
     axis = "hidden share of the query's body, per cent"
     return write_conditions(
-        experiment, shop.results, conditions, places, axis, protocol, (10, "for 10 points more")
+        experiment, shop.results, conditions, places, axis, rule, (10, "for 10 points more")
     )
 
 
-def hidden_shares(source: Source) -> pd.Series:
-    """The mean share of the body that is hidden in each query, by the tracklet's number.
+def hidden_shares(source: Source) -> np.ndarray:
+    """The mean share of the body that is hidden in each query, ``[Q]``, in the task's order.
 
     Raises:
         UserError: The data set is not a rendered one.
     """
     truth, dataset = RenderedTruth(source.root), source.load(0)
     frames = dataset.frames.to_numpy()
-    shares = {}
-    for number, query in dataset.query.sort_index().iterrows():
-        first = int(query["first_frame"])
-        shares[number] = np.mean(truth.hidden(frames[first : first + int(query["num_frames"])]))
-    return pd.Series(shares)
+    queries = dataset.query.sort_index()
+    return np.array(
+        [
+            np.mean(truth.hidden(frames[first : first + count]))
+            for first, count in zip(queries["first_frame"], queries["num_frames"], strict=True)
+        ]
+    )
