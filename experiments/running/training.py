@@ -45,7 +45,10 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
     config = train.settings(options)
     module = train.build_module(options, data, config)
     RunFolder(folder, config, train.settings(train.parser().get_defaults()))
-    if not _weights_alone(folder):
+    model = module.model
+    if _weights_alone(folder):
+        model, _ = load_checkpoint(folder)
+    else:
         fit(
             module,
             data,
@@ -58,7 +61,6 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
             options.validation_every,
         )
     trained = monotonic()
-    model, _ = load_checkpoint(folder)
     embeddings = embed(model, data, options.accelerator)
     return embeddings, {"training": trained - start, "embedding": monotonic() - trained}
 
