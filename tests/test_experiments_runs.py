@@ -250,7 +250,7 @@ def wait_for(condition):
 
 def test_stopped_and_killed_runs_go_on_to_the_same_weights(place, shop, tmp_path):
     longer = tmp_path / "longer.yaml"
-    longer.write_text("epochs: 9\ncheckpoint_every: 3\n")
+    longer.write_text("epochs: 7\ncheckpoint_every: 3\n")
     presets = [*shop.presets, longer]
     results = [ResultsFolder(tmp_path / name, NAME, "longer", {}) for name in ("cut", "whole")]
     cut, whole = (workshop(place, presets, each, f"work-{each.path.name}") for each in results)
@@ -290,8 +290,13 @@ def test_stopped_and_killed_runs_go_on_to_the_same_weights(place, shop, tmp_path
     assert np.array_equal(first, second)
 
 
-def child_of_a_runner(end):
-    child = FORK.Process(target=end_with_parent)
+def watched_work():
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    time.sleep(300)
+
+
+def start_work(end):
+    child = FORK.Process(target=watched_work)
     child.start()
     end.close()
     child.join()
@@ -299,12 +304,12 @@ def child_of_a_runner(end):
 
 def test_a_run_ends_with_the_runner_that_started_it():
     ours, theirs = FORK.Pipe(duplex=False)
-    runner = FORK.Process(target=child_of_a_runner, args=(theirs,))
+    runner = FORK.Process(target=start_work, args=(theirs,))
     runner.start()
     theirs.close()
     assert not ours.poll(1)  # both live
     runner.kill()
-    assert ours.poll(60)  # nobody is left who could write
+    assert ours.poll(20)  # nobody is left who could write
     with pytest.raises(EOFError):
         ours.recv()
 

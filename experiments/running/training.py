@@ -46,10 +46,12 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
     module = train.build_module(options, data, config)
     run = RunFolder(folder, config, train.settings(train.parser().get_defaults()))
     run.note_environment(describe_environment(device_for(options.accelerator)))
-    if not _weights_alone(folder):
+    model = module.model
+    if _weights_alone(folder):
+        model, _ = load_checkpoint(folder)
+    else:
         train.fit_network(options, module, data, held_out)
     trained = monotonic()
-    model, _ = load_checkpoint(folder)
     embeddings = embed(model, data, options.accelerator)
     return embeddings, {"training": trained - start, "embedding": monotonic() - trained}
 
