@@ -12,7 +12,7 @@ from experiments.running.perform import Workshop
 from experiments.running.provenance import hardware_name
 from experiments.running.results import ResultsFolder
 from experiments.running.runner import Runner
-from experiments.running.settings import preset_files, settings_of_run
+from experiments.running.settings import defaults, preset_files, settings_of_run
 from experiments.variants import Experiment
 from stgcn_pyg.commands import train
 from stgcn_pyg.commands.arguments import device_for
@@ -45,7 +45,11 @@ def conduct(experiment: Experiment, options: Namespace) -> int:
     settings = train.settings(settings_of_run(source.loader, source.root, presets, {}, 0, 0))
     folder = f"{source.name}-{options.preset}-{hardware_name(device)}"
     results = ResultsFolder(
-        options.results / folder, source.name, options.preset, deciding(settings)
+        options.results / folder,
+        source.name,
+        options.preset,
+        deciding(settings),
+        deciding(defaults()),
     )
     shop = Workshop(
         results,

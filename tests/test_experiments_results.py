@@ -39,6 +39,15 @@ def test_what_a_run_scored_is_read_as_it_was_written(tmp_path):
         assert run.about["scores"][name]["mAP"] == expected.mAP
 
 
+def test_a_setting_that_the_folder_does_not_know_is_at_its_default_there(tmp_path):
+    folder(tmp_path)
+    later = SETTINGS | {"new": 1}
+    path = tmp_path / "results"
+    ResultsFolder(path, "ward", "smoke", later, usual={"new": 1, "epochs": 800})
+    with pytest.raises(UserError, match="preset's new is 2 there, 1 here"):
+        ResultsFolder(path, "ward", "smoke", later, usual={"new": 2})
+
+
 def test_queries_without_a_match_stay_so(tmp_path):
     scores = score_features(task(), *features(0, 1.5))
     result = scores["mars-official"]

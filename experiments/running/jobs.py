@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.running.datasets import Source
-from experiments.running.settings import settings_of_run
+from experiments.running.settings import defaults, flat, settings_of_run
 from experiments.variants import Ensemble, Experiment, Retested, Row, Variant, sources
 from stgcn_pyg.commands import train
 from stgcn_pyg.commands.run_folder import FREE
@@ -51,8 +51,14 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Names its folders: a digest of all that decides what comes out, in any experiment."""
-        content: dict[str, Any] = {"config": self.config, "identity": self.identity}
+        """Names its folders: a digest of all that decides what comes out, in any experiment.
+
+        A setting at its default is left out, so that an option which a later version adds changes
+        no name. That a default has not changed is seen to by the results' folder.
+        """
+        usual = defaults()
+        changed = {n: v for n, v in self.config.items() if n not in usual or v != usual[n]}
+        content: dict[str, Any] = {"config": changed, "identity": self.identity}
         if isinstance(self.row, Ensemble):
             content = {"ensemble of": [job.key for job in self.needs]}
         text = json.dumps(content, sort_keys=True)
@@ -111,17 +117,3 @@ def changes_of(experiment: Experiment, row: Variant | Retested) -> dict[str, Any
 def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide what comes out, by dotted name."""
     return {name: value for name, value in flat(settings).items() if name not in OUTSIDE}
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name.
-
-    Example:
-        >>> flat({"seed": 0, "model": {"weights": None}})
-        {'seed': 0, 'model.weights': None}
-    """
-    result: dict[str, Any] = {}
-    for name, value in settings.items():
-        inner = flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {}
-        result |= inner or {prefix + name: value}
-    return result

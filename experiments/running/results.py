@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,20 @@ class ResultsFolder:
         dataset: The data set's name.
         preset: The preset's name.
         settings: Of the preset, by dotted name.
+        usual: The defaults of settings, for those that the folder does not know yet.
 
     Raises:
         UserError: It belongs to another version or preset; the message has the difference.
     """
 
-    def __init__(self, path: Path, dataset: str, preset: str, settings: Mapping[str, Any]):
+    def __init__(
+        self,
+        path: Path,
+        dataset: str,
+        preset: str,
+        settings: Mapping[str, Any],
+        usual: Mapping[str, Any] = MappingProxyType({}),
+    ):
         self.path = path
         self.dataset = dataset
         self.claims = path / "claims"
@@ -62,7 +71,7 @@ class ResultsFolder:
             "stgcn_pyg": __version__,
             "dataset": dataset,
             "preset": preset,
-            **{f"preset's {name}": value for name, value in settings.items()},
+            **_of_preset(settings),
         }
         stored = path / "folder.json"
         known = {self.claims.name, stored.name}
@@ -71,7 +80,7 @@ class ResultsFolder:
         with Claim(self.claims, "folder").waited_for():
             if not stored.is_file():
                 write_json(stored, here)
-        _require_same(path, _read_json(stored), here)
+        _require_same(path, _of_preset(usual) | _read_json(stored), here)
 
     def run(self, key: str) -> Path:
         """The folder of a run's small files."""
@@ -177,6 +186,10 @@ def _read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged: remove {path.parent} and run again") from error
+
+
+def _of_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"preset's {name}": value for name, value in settings.items()}
 
 
 def _require_same(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -69,4 +69,24 @@ def settings_of_run(
     return _parser().parse_args(arguments)
 
 
+@cache
+def defaults() -> Mapping[str, Any]:
+    """Every setting that nothing changes, by dotted name."""
+    return flat(train.settings(_parser().get_defaults()))
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name.
+
+    Example:
+        >>> flat({"seed": 0, "model": {"weights": None}})
+        {'seed': 0, 'model.weights': None}
+    """
+    result: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {}
+        result |= inner or {prefix + name: value}
+    return result
+
+
 _parser = cache(train.parser)
