@@ -266,4 +266,5 @@ def test_torchrun_ends_within_a_minute_when_a_process_dies(root, tmp_path):
         process.kill()
     assert process.returncode == 1
     assert f"Signal 9 (SIGKILL) received by PID {victim}" in told
-    assert told.count("process 0 of 2 has lost another one") == 1
+    # torchrun's own SIGTERM may come before the other process has noticed.
+    assert told.count("process 0 of 2 has lost another one") <= 1
