@@ -40,7 +40,7 @@ class KeptBatches:
         self.data = data
         self.batches = list(data.clip_dataloader(tracklets))
 
-    def clip_dataloader(self, tracklets: pd.DataFrame) -> list[ClipBatch]:
+    def clip_dataloader(self, tracklets: pd.DataFrame, *of_processes: int) -> list[ClipBatch]:
         return self.batches
 
     def on_after_batch_transfer(self, batch: ClipBatch) -> ClipBatch:
