@@ -1,6 +1,8 @@
 """Training into a folder, and on from where it was cut short."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -185,24 +187,33 @@ def fit(
         )
         there = ranks.from_first(last.exists() or previous_path(last).exists())
         try:
-            trainer.fit(module, data, ckpt_path=str(last) if there else None, weights_only=True)
-        except torch.OutOfMemoryError as error:
-            raise RunError(_out_of_memory(last)) from error
-        except (UserError, RunError, SignalledError):
-            raise
-        except BaseException as error:
-            if signals.number is None or is_lost(error):
-                raise
-            # A second signal, or what the first one did to something else.
-            raise SignalledError(
-                signals.number,
-                f"interrupted at once; the same command goes on from the checkpoint in {output}",
-            ) from error
+            with _told_in_a_line(last, signals):
+                trainer.fit(module, data, ckpt_path=str(last) if there else None, weights_only=True)
         finally:
             data.sampler = sampler
         if chosen is not None:
             chosen.take_best(module)
     return chosen
+
+
+@contextmanager
+def _told_in_a_line(checkpoint: Path, signals: NotedSignals) -> Iterator[None]:
+    """Gives the errors that a user can do something about a name and a line."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RunError(_out_of_memory(checkpoint)) from error
+    except (UserError, RunError, SignalledError):
+        raise
+    except BaseException as error:
+        if signals.number is None or is_lost(error):
+            raise
+        # A second signal, or what the first one did to something else.
+        raise SignalledError(
+            signals.number,
+            "interrupted at once; the same command goes on from the checkpoint in "
+            f"{checkpoint.parent}",
+        ) from error
 
 
 def _out_of_memory(checkpoint: Path) -> str:
