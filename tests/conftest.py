@@ -106,3 +106,12 @@ class MarsTree:
 def mars_tree(tmp_path):
     """A small data set in MARS's layout, not written yet."""
     return MarsTree(tmp_path / "mars")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """As in processes that a test forks: the last bits may hang on it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -27,14 +27,7 @@ from stgcn_pyg.data import load_dataset
 from stgcn_pyg.embedding import embed_tracklets
 from stgcn_pyg.models import STGCN
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """As in the processes that are forked below: the last bits may hang on it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

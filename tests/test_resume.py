@@ -27,13 +27,7 @@ WRITING, WRITTEN, KEPT, RENAMED = "writing", "written", "kept", "renamed"
 CHECKPOINT, LOG, METRICS = "checkpoint.ckpt", "metrics.csv", "metrics.json"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """As in the processes that are forked below: the last bits may hang on it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

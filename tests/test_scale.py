@@ -18,13 +18,7 @@ from stgcn_pyg.training.processes import process_options
 PATCHES = {"temporal_patches": 2, "spatial_patches": 2, "spatial_channels": 16}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """As in the processes that are forked below: the last bits may hang on it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
