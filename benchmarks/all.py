@@ -1,7 +1,7 @@
 """All benchmarks, one after the other, into one JSON file and one table.
 
-    python -m benchmarks.all --device cuda --quick true  # at most 8 minutes
-    python -m benchmarks.all                             # on the CPU, as each is documented: hours
+    python -m benchmarks.all --device cuda --quick  # at most 8 minutes
+    python -m benchmarks.all                        # on the CPU, as each is documented: hours
 
 Both are written to `benchmarks/results/<hardware>-torch<version>/`. Each benchmark runs in a
 process of its own. One that fails does not stop the others; it is named at the end, and the exit
@@ -13,13 +13,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from jsonargparse import auto_cli
 
 from benchmarks.measuring import machine, write_json
 
@@ -152,26 +152,45 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def main(
-    device: Literal["cpu", "cuda"] = "cpu",
-    quick: bool = False,
-    smallest: bool = False,
-    only: list[str] | None = None,
-    output: Path = ROOT / "benchmarks" / "results",
-) -> None:
-    """Runs the benchmarks.
+def parser() -> ArgumentParser:
+    """The arguments."""
+    parser = ArgumentParser(prog="python -m benchmarks.all", description="Runs the benchmarks.")
+    add = parser.add_argument
+    add(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="where those run that can run on a GPU",
+    )
+    add(
+        "--quick",
+        action="store_true",
+        help="fewer rounds and smaller cases; ends after 8 minutes",
+    )
+    add("--smallest", action="store_true", help="the smallest of everything, to see that it runs")
+    add("--only", nargs="+", choices=list(QUICK), metavar="NAME", help="of those to run, not all")
+    add(
+        "--output",
+        type=Path,
+        default=ROOT / "benchmarks" / "results",
+        help="the folder that receives the folder of this hardware",
+    )
+    return parser
 
-    Args:
-        device: Where those run that can run on a GPU.
-        quick: Fewer rounds and smaller cases; ends after 8 minutes.
-        smallest: The smallest of everything, to see that it runs.
-        only: The names of those to run; all if it is not given.
-        output: The folder that receives the folder of this hardware.
-    """
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the benchmarks, and gives the exit status."""
+    options = parser().parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser().error("--device cuda: PyTorch sees no GPU here")
+    return run_all(options.device, options.quick, options.smallest, options.only, options.output)
+
+
+def run_all(
+    device: str, quick: bool, smallest: bool, only: Sequence[str] | None, output: Path
+) -> int:
+    """Runs benchmarks, one after the other, and writes their figures."""
     begun = perf_counter()
-    unknown = sorted(set(only or []) - set(QUICK))
-    if unknown:
-        sys.exit(f"benchmarks.all: {unknown[0]} is unknown: use {', '.join(QUICK)}")
     benchmarks, failures = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for name in only or QUICK:
@@ -180,7 +199,7 @@ def main(
             options = options_of(name, device, quick, smallest)
             written = run(name, options, Path(folder), None if left is None else max(left, 1))
             (failures if isinstance(written, str) else benchmarks)[name] = written
-    here = machine(torch.device(device if torch.cuda.is_available() else "cpu"))
+    here = machine(torch.device(device))
     kind = "smallest" if smallest else "quick" if quick else "all"
     found = {
         "machine": here,
@@ -199,8 +218,8 @@ def main(
     )
     for name, why in failures.items():
         print(f"{name} failed: {why}", file=sys.stderr)
-    sys.exit(1 if failures else 0)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    auto_cli(main)
+    sys.exit(main())

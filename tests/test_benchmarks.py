@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import all as all_benchmarks
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -51,8 +53,8 @@ def run_all(output, *options):
 
 
 def test_training_and_inference_in_one_table(tmp_path):
-    only = '["train_step", "inference", "training_memory"]'
-    done, folder = run_all(tmp_path, "--smallest", "true", "--only", only)
+    only = ["train_step", "inference", "training_memory"]
+    done, folder = run_all(tmp_path, "--smallest", "--only", *only)
     assert done.returncode == 0, done.stderr
     assert folder.name.endswith(f"-torch{torch.__version__}")
     found = json.loads((folder / "smallest.json").read_text())
@@ -69,12 +71,21 @@ def test_training_and_inference_in_one_table(tmp_path):
     assert all(len(row.split(" | ")) == 7 for row in table.splitlines() if row.startswith("| t"))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU on which it would not fail")
-def test_one_that_fails_is_named_and_the_others_run(tmp_path):
-    only = '["training_memory", "uncertainty"]'
-    done, folder = run_all(tmp_path, "--device", "cuda", "--smallest", "true", "--only", only)
-    assert done.returncode == 1
+def test_one_that_fails_is_named_and_the_others_run(tmp_path, monkeypatch, capfd):
+    monkeypatch.setitem(all_benchmarks.SMALLEST, "training_memory", "--people nobody")
+    arguments = ["--smallest", "--only", "training_memory", "uncertainty"]
+    assert all_benchmarks.main([*arguments, "--output", str(tmp_path)]) == 1
+    [folder] = tmp_path.iterdir()
     found = json.loads((folder / "smallest.json").read_text())
     assert list(found["benchmarks"]) == ["uncertainty"]
     assert list(found["failures"]) == ["training_memory"]
-    assert done.stderr.strip().splitlines()[-1].startswith("training_memory failed: ")
+    told = capfd.readouterr().err
+    assert told.strip().splitlines()[-1].startswith("training_memory failed: ")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told_before_anything_runs(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        all_benchmarks.main(["--device", "cuda", "--quick", "--output", str(tmp_path)])
+    assert stopped.value.code == 2 and not list(tmp_path.iterdir())
+    assert capsys.readouterr().err.endswith("--device cuda: PyTorch sees no GPU here\n")
