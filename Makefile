@@ -18,6 +18,9 @@ $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed
 	    --tracklets-per-camera 2 --frames [6,10] --look-alikes 2 --occlusion 0.1 --clutter 0.2 \
 	    --distractors 24 --junk 12
 
+# Two workers on two cores: more threads would wait for each other.
+test test-scatter: export OMP_NUM_THREADS = 1
+
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 

@@ -256,9 +256,9 @@ def test_a_million_rows_load_in_seconds(tmp_path):
             "split": np.array(["train", "gallery", "gallery", "query"])[row // 250_000],
         }
     ).to_parquet(tmp_path / "frames.parquet")
-    start = time.perf_counter()
+    start = time.process_time()
     dataset = load(tmp_path / "frames.parquet")
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20  # of its own, however busy the machine
     assert [len(table) for table in dataset.tables().values()] == [6_250, 6_250, 12_500]
     assert dataset.frames.equals(paths)
 
