@@ -14,6 +14,7 @@ from tqdm import tqdm
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.models.evaluating import evaluating
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import RankingTask, score_chance, score_features, task_of_tracklets
@@ -84,18 +85,15 @@ def embed_tracklets(
     Title, bar and ranks are those of :func:`average_clips`. The model is in evaluation mode
     meanwhile, on ``device`` afterwards too.
     """
-    was_training = model.training
-    model.to(device).eval()
+    model.to(device)
 
     def embed(batch: ClipBatch) -> Tensor:
         batch = data.on_after_batch_transfer(batch._replace(clips=batch.clips.to(device)))
         return model(batch.clips).embedding
 
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         loader = data.clip_dataloader(tracklets, ranks.rank, ranks.world_size)
-        embeddings = average_clips(embed, loader, len(tracklets), title, bar, ranks)
-    model.train(was_training)
-    return embeddings
+        return average_clips(embed, loader, len(tracklets), title, bar, ranks)
 
 
 def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataFrame:

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.checkpoint import load_checkpoint
@@ -164,6 +165,15 @@ def test_an_embedding_is_the_mean_over_the_clips(root):
             expected.append(model((clips / 255 - mean) / std).embedding.mean(dim=0))
     found = embed_tracklets(model, data, tracklets)
     torch.testing.assert_close(found, torch.stack(expected), rtol=1e-3, atol=1e-4)
+
+
+def test_embedding_leaves_every_module_in_its_mode(root):
+    module, data = build(root)
+    model = module.model.train()
+    frozen = next(child for child in model.modules() if isinstance(child, nn.BatchNorm2d)).eval()
+    embed_tracklets(model, data, data.dataset.query)
+    assert not frozen.training
+    assert all(child.training for child in model.modules() if child is not frozen)
 
 
 def test_scores_of_perfect_embeddings_are_perfect_under_every_protocol(root):

@@ -15,6 +15,7 @@ from stgcn_pyg.data.batches import EvaluationBatches
 from stgcn_pyg.explain.activation_maps import Towards, activation_maps, feature_maps_of
 from stgcn_pyg.explain.graphs import learned_graphs
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.models.evaluating import evaluating
 from stgcn_pyg.progress import bar_options
 
 
@@ -60,18 +61,17 @@ def explain_tracklets(
     clips = [data.clips_of(int(num_frames))[:1] for num_frames in tracklets["num_frames"]]
     batches = EvaluationBatches(tracklets, clips, data.reader, data.clips_per_test_batch)
     loader = DataLoader(batches, batch_size=None, num_workers=data.num_workers)
-    was_training = model.training
-    model.to(device).eval()
+    model.to(device)
     maps: list[dict[str, Tensor]] = []
     graphs: list[dict[str, Tensor]] = []
-    with tqdm(total=len(tracklets), desc=title, unit="tracklet", **bar_options()) as bar:
+    bar = tqdm(total=len(tracklets), desc=title, unit="tracklet", **bar_options())
+    with evaluating(model), bar:
         for batch in loader:
             batch = data.on_after_batch_transfer(batch._replace(clips=batch.clips.to(device)))
             feature_maps = feature_maps_of(model, batch.clips)
             maps.append(activation_maps(model, feature_maps, towards(batch.labels.cpu())))
             graphs.append(learned_graphs(model, feature_maps))
             bar.update(len(batch.labels))
-    model.train(was_training)
     first = tracklets["first_frame"].to_numpy()[:, None]
     return ExplainedTracklets(first + np.concatenate(clips), _joined(maps), _joined(graphs))
 
