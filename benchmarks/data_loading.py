@@ -151,7 +151,8 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         people = 8 if smallest else 32
-        write_benchmark(folder / "data", train_people=people, test_people=2, frames=(8, 8))
+        others = {"test_people": 2, "distractors": 2, "junk": 2}  # not trained on
+        write_benchmark(folder / "data", train_people=people, frames=(8, 8), **others)
         pack = folder / "pack"
         for _ in write_pack(load_dataset("mars", folder / "data"), pack, HEIGHT, WIDTH):
             pass

@@ -13,6 +13,7 @@ import torch
 from stgcn_pyg import layers
 
 DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = DOCS.parent / "experiments" / "results"
 PAGES = pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 
 
@@ -41,6 +42,13 @@ def test_the_code_about_the_layers_runs_from_top_to_bottom(tmp_path, monkeypatch
 def test_its_links_lead_somewhere(page):
     for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text()):
         assert (page.parent / link).exists(), link
+
+
+def test_the_tables_of_results_are_those_that_were_written():
+    written = {line for path in RESULTS.glob("*/*.md") for line in path.read_text().splitlines()}
+    shown = [line for line in (DOCS / "results.md").read_text().splitlines() if line[:1] == "|"]
+    assert len(shown) > 10
+    assert [line for line in shown if line not in written] == []
 
 
 def test_every_public_name_of_the_layers_is_in_the_reference():
