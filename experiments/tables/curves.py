@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -64,10 +65,13 @@ def draw_lines(
         references: Names and points of lines without errors.
     """
     figure, (place,) = _axes(1)
-    for colour, marker, (name, points) in zip(COLOURS, MARKERS, lines, strict=False):
+    # A little apart, so that error bars do not hide each other.
+    apart = 0.015 * max((np.ptp(points.index) for _, points in lines), default=0)
+    shifts = apart * (np.arange(len(lines)) - (len(lines) - 1) / 2)
+    for colour, marker, shift, (name, points) in zip(COLOURS, MARKERS, shifts, lines, strict=False):
         errors = [points["value"] - points["low"], points["high"] - points["value"]]
         place.errorbar(
-            points.index,
+            points.index + shift,
             points["value"],
             errors,
             marker=marker,
