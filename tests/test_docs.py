@@ -51,6 +51,17 @@ def test_the_tables_of_results_are_those_that_were_written():
     assert [line for line in shown if line not in written] == []
 
 
+@pytest.mark.skipif(not (DOCS.parent / ".git").exists(), reason="not a checkout of git's")
+def test_git_keeps_the_small_files_of_results_and_nothing_large():
+    folder = "experiments/results/stgcn-synth-v1-small-cpu"
+    kept = [f"{folder}/runs/0123456789abcdef/{name}" for name in ("run.json", "per_query.parquet")]
+    left_out = [f"{folder}/claims/0123456789abcdef.1", "runs/demo/checkpoint.ckpt"]
+    paths = [f"{folder}/components.md", *kept, *left_out]
+    git = ["git", "check-ignore", "--no-index", *paths]
+    ignored = subprocess.run(git, cwd=DOCS.parent, capture_output=True, text=True)
+    assert ignored.stdout.splitlines() == left_out
+
+
 def test_every_public_name_of_the_layers_is_in_the_reference():
     named = re.findall(
         r"^\.\. auto(?:class|function):: (\w+)$", (DOCS / "api.md").read_text(), re.M
