@@ -56,9 +56,10 @@ $(VENV)/.installed-docs: $(VENV)/.installed setup.cfg
 	touch $@
 
 $(SCATTER)/.installed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet ninja
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pip install --quiet --no-build-isolation \
-	    --no-cache-dir --no-deps --target $(SCATTER) "torch-scatter>=2.1.2"
+	mkdir -p $(SCATTER)
+	printf '[build_ext]\nparallel = 2\n' > $(SCATTER)/two-at-once.cfg
+	DIST_EXTRA_CONFIG="$(abspath $(SCATTER))/two-at-once.cfg" $(BIN)/python -m pip install --quiet \
+	    --no-build-isolation --no-cache-dir --no-deps --target $(SCATTER) "torch-scatter>=2.1.2"
 	PYTHONPATH=$(SCATTER) $(BIN)/python -W ignore -c \
 	    "from torch_geometric.typing import WITH_TORCH_SCATTER as built; assert built"
 	touch $@
