@@ -33,13 +33,16 @@ class Ensemble:
 
     Args:
         name, mars, duke: As in :class:`Variant`.
-        of: The names of two variants of the same table.
+        of: The names of two variants of the same table, or one name twice.
+        next_seed: Whether the second is the one that was trained with the next seed, which after
+            the last is the first.
     """
 
     name: str
     of: tuple[str, str]
     mars: Figures | None = None
     duke: Figures | None = None
+    next_seed: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from conftest import DATA
 
 from experiments.choices import CHOICES
 from experiments.components import COMPONENTS
+from experiments.ensembles import ENSEMBLES
 from experiments.graph_or_fully_connected import GRAPH_OR_FULLY_CONNECTED
 from experiments.layers import LAYERS
 from experiments.look_alike_curve import LOOK_ALIKE_CURVE
@@ -114,6 +115,36 @@ def test_an_ensemble_is_named_by_what_it_is_made_of():
     assert first["Ensemble"].key != second["Ensemble"].key
     names = list(first)
     assert names.index("Ensemble") > names.index("SGCN+global")
+
+
+def of_units(experiment, units):
+    """Jobs by row and unit."""
+    source = Source("ward", "ward", "somewhere")
+    files = preset_files("smoke", "ward", gpu=False)
+    return {
+        (job.row.name, job.unit): job
+        for job in jobs_of(experiment, None, source, files, [Unit(*unit) for unit in units])
+    }
+
+
+def test_two_of_the_same_network_are_a_seed_and_the_next_of_the_same_split():
+    units = [(split, seed) for seed in (3, 5, 4) for split in (0, 1)]
+    found = of_units(ENSEMBLES, units)
+    for split in (0, 1):
+        for seed, following in ((3, 5), (5, 4), (4, 3)):
+            for pair, network in (("two baselines", "baseline"), ("two STGCN", "STGCN")):
+                parts = [found[network, (split, at)] for at in (seed, following)]
+                assert list(found[pair, (split, seed)].needs) == parts
+    made_of_two = [job.key for job in found.values() if job.needs]
+    assert len(set(made_of_two)) == len(made_of_two) == 5 * len(units)
+    in_table_3 = [key for key in found if not key[0].startswith("two ")]
+    assert in_table_3 == list(of_units(COMPONENTS, units))
+
+
+@pytest.mark.parametrize("units", [[(0, 0)], [(0, 0), (0, 1)], [(0, 0), (0, 1), (1, 2)]])
+def test_too_few_seeds_to_pair_are_told(units):
+    with pytest.raises(UserError, match="two baselines: pairs each seed with the next: pass three"):
+        of_units(ENSEMBLES, units)
 
 
 def test_what_changes_the_training_is_not_merely_tested_again():

@@ -75,7 +75,7 @@ def jobs_of(
     presets: list[Path],
     units: Sequence[Unit],
 ) -> list[Job]:
-    """All jobs, each unit's rows together, and what others are made of before them.
+    """All jobs, each unit's rows together, those that are trained before the others.
 
     Args:
         experiment: The table.
@@ -85,22 +85,41 @@ def jobs_of(
         units: Splits and seeds.
 
     Raises:
-        UserError: A name or a setting is unknown.
+        UserError: A name or a setting is unknown, or there are too few seeds to pair.
     """
-    rows = sorted(experiment.choose(names), key=lambda row: bool(sources(row)))
+    rows = experiment.choose(names)
     identities = {split: source.identity(split) for split in {unit.split for unit in units}}
+
+    def job_of(row: Row, unit: Unit, needs: tuple[Job, ...] = ()) -> Job:
+        job = Job(row, unit, identities[unit.split], needs)
+        if isinstance(row, Ensemble):
+            return job
+        changes = changes_of(experiment, row)
+        options = settings_of_run(source.loader, source.root, presets, changes, *unit)
+        return replace(job, changes=changes, config=deciding(train.settings(options)))
+
+    trained = {
+        unit: {row.name: job_of(row, unit) for row in rows if not sources(row)} for unit in units
+    }
     jobs: list[Job] = []
     for unit in units:
-        of_unit: dict[str, Job] = {}
+        jobs += trained[unit].values()
         for row in rows:
-            job = Job(row, unit, identities[unit.split], tuple(of_unit[n] for n in sources(row)))
-            if not isinstance(row, Ensemble):
-                changes = changes_of(experiment, row)
-                options = settings_of_run(source.loader, source.root, presets, changes, *unit)
-                job = replace(job, changes=changes, config=deciding(train.settings(options)))
-            of_unit[row.name] = job
-        jobs += of_unit.values()
+            if sources(row):
+                where = _units_of_parts(row, unit, units)
+                parts = zip(where, sources(row), strict=True)
+                jobs.append(job_of(row, unit, tuple(trained[at][name] for at, name in parts)))
     return jobs
+
+
+def _units_of_parts(row: Row, unit: Unit, units: Sequence[Unit]) -> list[Unit]:
+    """Where the networks that a row is made of were trained."""
+    if not (isinstance(row, Ensemble) and row.next_seed):
+        return [unit for _ in sources(row)]
+    of_split = [other for other in units if other.split == unit.split]
+    if len(of_split) < 3:
+        raise UserError(f"{row.name}: pairs each seed with the next: pass three --seeds or more")
+    return [unit, of_split[(of_split.index(unit) + 1) % len(of_split)]]
 
 
 def changes_of(experiment: Experiment, row: Variant | Retested) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Runner:
     """Does the jobs that are not done, beside whoever else works in the same folders.
 
     Args:
-        jobs: In the order in which they are begun; what a job needs stands before it.
+        jobs: In the order in which they are begun, once what they need is there.
         shop: Where.
         after_each: Is called whenever a job is finished.
 
