@@ -77,7 +77,7 @@ class Runner:
                 continue
             elif not self.shop.has_what_it_needs(job):
                 self.left[job] = (
-                    f"needs what {', '.join(part.row.name for part in job.needs)} left in "
+                    f"needs what {'; '.join(map(str, job.needs))} left in "
                     f"{self.shop.work}: run it where they were trained"
                 )
             elif Claim(self.shop.results.claims, job.key).holder() is None:
