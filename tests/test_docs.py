@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -49,6 +50,28 @@ def test_the_tables_of_results_are_those_that_were_written():
     shown = [line for line in (DOCS / "results.md").read_text().splitlines() if line[:1] == "|"]
     assert len(shown) > 10
     assert [line for line in shown if line not in written] == []
+
+
+def test_what_the_graphs_learn_is_what_was_measured():
+    page = (DOCS / "results.md").read_text()
+    explained = RESULTS / "stgcn-synth-v1-small-cpu" / "explained"
+    seeds = [
+        pd.read_csv(explained / f"seed-{seed}" / "weight_from_uncovered.csv")
+        .set_index(["model", "graph", "patches", "measure"])
+        .mul(100)
+        for seed in range(3)
+    ]
+
+    def gain(table, *where):
+        value, error = table.loc[(*where, "gain"), ["value", "standard_error"]]
+        return f"{value:+.1f} ± {error:.1f}"
+
+    for patches, article in (("covered", "a covered one"), ("uncovered", "an uncovered one")):
+        for graph in ("spatial", "temporal"):
+            trained = ", ".join(gain(table, "trained", graph, patches) for table in seeds)
+            untrained = gain(seeds[0], "untrained", graph, patches)
+            told = f"- {article} in the {graph} graph: {trained} (untrained: {untrained})"
+            assert told in page
 
 
 @pytest.mark.skipif(not (DOCS.parent / ".git").exists(), reason="not a checkout of git's")
