@@ -4,6 +4,7 @@ import hashlib
 import io
 import pickle
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def read_last_good(path: Path) -> dict[str, Any]:
     """The content of a checkpoint, or of the one before where it is damaged or missing.
 
     A damaged one is renamed, with a warning, so that the next does not take the place of the good
-    one before.
+    one before. That one then stands under both names, for whoever reads next.
 
     Raises:
         UserError: Neither can be read.
@@ -122,11 +123,14 @@ def read_last_good(path: Path) -> dict[str, Any]:
         warnings.warn(
             f"{error}: going on from {previous.name}; it is now {damaged.name}", stacklevel=2
         )
-        return content
     except UserError as error:
         if path.exists() or not previous.is_file():
             raise
-        return _read_previous(previous, error)  # killed between two changes of names
+        content = _read_previous(previous, error)  # killed between two changes of names
+    # Whoever goes on needs no copy: a full disk is told when there is something new to write.
+    with suppress(OSError), written_aside(path) as file:
+        file.write(previous.read_bytes())
+    return content
 
 
 def _read_previous(path: Path, error: UserError) -> dict[str, Any]:

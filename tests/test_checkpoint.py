@@ -66,7 +66,7 @@ def test_the_one_before_stands_in_and_is_not_lost_with_the_next(two):
     flip(two, 700)
     with pytest.warns(UserWarning, match=r"damaged .*: going on from checkpoint.previous.ckpt"):
         assert read_last_good(two)["epoch"] == 1
-    assert not two.exists()
+    assert read_checkpoint(two)["epoch"] == 1
     write_checkpoint(two, {"epoch": 3}, previous_path(two))
     assert read_last_good(two)["epoch"] == 3
     assert read_checkpoint(previous_path(two))["epoch"] == 1
@@ -75,6 +75,7 @@ def test_the_one_before_stands_in_and_is_not_lost_with_the_next(two):
 def test_between_the_two_changes_of_names_the_one_before_is_there(two):
     two.replace(previous_path(two))
     assert read_last_good(two)["epoch"] == 2
+    assert read_checkpoint(two)["epoch"] == 2
 
 
 def test_without_any_it_is_told(path):

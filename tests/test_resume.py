@@ -276,6 +276,16 @@ def test_a_damaged_checkpoint_is_recognised_and_the_one_before_used(
     assert content(finished / "checkpoint.previous.ckpt")["epoch"] == EPOCHS - 2  # from 0
 
 
+@pytest.mark.filterwarnings("default:.*going on from checkpoint.previous.ckpt")
+def test_a_run_with_nothing_left_to_do_has_its_checkpoint_back(root, whole, finished):
+    settings = (finished / "config.yaml").read_text().replace(str(whole), str(finished))
+    (finished / "config.yaml").write_text(settings)
+    shutil.copy(finished / CHECKPOINT, finished / "checkpoint.previous.ckpt")
+    cut_short(finished / CHECKPOINT)
+    assert in_a_process(command(root, finished)) == 0
+    assert_ended_alike(finished, whole)
+
+
 def test_with_both_damaged_it_stops_and_touches_neither(root, finished, capfd):
     for path in (finished / CHECKPOINT, finished / "checkpoint.previous.ckpt"):
         cut_short(path)
