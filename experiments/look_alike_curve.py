@@ -2,10 +2,10 @@
 
     python -m experiments.look_alike_curve --dataset stgcn-synth-v1 --preset small --seeds 0 1 2
 
-Needs a rendered data set, which tells who is dressed alike. The networks are those of Table 3.
-From each query's list all but g - 1 of its look-alikes are taken out; the queries and all else in
-the gallery are the same for every g. "Clothes known, bodies not": all tracklets of the group stand
-first, in random order.
+Needs a rendered data set, which tells who is dressed alike. The networks are those of Table 3, and
+Table 4's TFCN, to tell the graph from the branch. From each query's list all but g - 1 of its
+look-alikes are taken out; the queries and all else in the gallery are the same for every g.
+"Clothes known, bodies not": all tracklets of the group stand first, in random order.
 """
 
 import sys
@@ -19,6 +19,10 @@ LOOK_ALIKE_CURVE = Experiment(
     rows=[
         Variant("baseline", {"model.branches": ["global"]}),
         Variant("TGCN+global", {"model.branches": ["global", "temporal"]}),
+        Variant(
+            "TFCN+global",
+            {"model.branches": ["global", "temporal"], "model.temporal_propagation": "fc"},
+        ),
         Variant("SGCN+global", {"model.branches": ["global", "spatial"]}),
         Variant("STGCN"),
     ],
