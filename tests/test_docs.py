@@ -43,6 +43,7 @@ def test_the_code_about_the_layers_runs_from_top_to_bottom(tmp_path, monkeypatch
 def test_its_links_lead_somewhere(page):
     for link in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", page.read_text()):
         assert (page.parent / link).exists(), link
+        assert not link.startswith("../") or not link.endswith(".md"), f"{link}: no page of these"
 
 
 def test_the_tables_of_results_are_those_that_were_written():
