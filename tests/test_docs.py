@@ -76,10 +76,11 @@ def test_what_the_graphs_learn_is_what_was_measured():
 
 
 @pytest.mark.skipif(not (DOCS.parent / ".git").exists(), reason="not a checkout of git's")
-def test_git_keeps_the_small_files_of_results_and_nothing_large():
+def test_git_keeps_the_small_files_of_results_and_nothing_large_or_of_real_people():
     folder = "experiments/results/stgcn-synth-v1-small-cpu"
     kept = [f"{folder}/runs/0123456789abcdef/{name}" for name in ("run.json", "per_query.parquet")]
-    left_out = [f"{folder}/claims/0123456789abcdef.1", "runs/demo/checkpoint.ckpt"]
+    of_real_people = "experiments/results/ward-small-cpu/runs/0123456789abcdef/per_query.parquet"
+    left_out = [f"{folder}/claims/0123456789abcdef.1", of_real_people, "runs/demo/checkpoint.ckpt"]
     paths = [f"{folder}/components.md", *kept, *left_out]
     git = ["git", "check-ignore", "--no-index", *paths]
     ignored = subprocess.run(git, cwd=DOCS.parent, capture_output=True, text=True)
