@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from experiments.running.results import SCORES
 from stgcn_pyg import layers
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -79,12 +80,21 @@ def test_what_the_graphs_learn_is_what_was_measured():
 def test_git_keeps_the_small_files_of_results_and_nothing_large_or_of_real_people():
     folder = "experiments/results/stgcn-synth-v1-small-cpu"
     kept = [f"{folder}/runs/0123456789abcdef/{name}" for name in ("run.json", "per_query.parquet")]
-    of_real_people = "experiments/results/ward-small-cpu/runs/0123456789abcdef/per_query.parquet"
-    left_out = [f"{folder}/claims/0123456789abcdef.1", of_real_people, "runs/demo/checkpoint.ckpt"]
-    paths = [f"{folder}/components.md", *kept, *left_out]
+    of_people = "experiments/results/ward-small-cpu"
+    shown = [f"{of_people}/{name}" for name in ("retrieval.csv", "retrieval/gain-1.png")]
+    left_out = [f"{folder}/claims/0123456789abcdef.1", *shown, "runs/demo/checkpoint.ckpt"]
+    paths = [f"{folder}/components.md", f"{of_people}/components.md", *kept, *left_out]
     git = ["git", "check-ignore", "--no-index", *paths]
     ignored = subprocess.run(git, cwd=DOCS.parent, capture_output=True, text=True)
     assert ignored.stdout.splitlines() == left_out
+
+
+def test_the_results_of_queries_tell_no_label():
+    paths = list(RESULTS.glob("*/runs/*/per_query.parquet"))
+    assert len(paths) > 10
+    for path in paths:
+        names = {name.rpartition(" ")[2] for name in pd.read_parquet(path)}
+        assert names == {"tracklet", *SCORES}, path
 
 
 def test_every_public_name_of_the_layers_is_in_the_reference():

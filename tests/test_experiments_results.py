@@ -1,13 +1,15 @@
 """The small files of runs: what is written is read, and another version's are refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import DATA
 from scored_runs import features, task
 
-from experiments.running.results import ResultsFolder
+from experiments.running.results import SCORES, ResultsFolder
 from experiments.running.settings import preset_files
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.result import RankingResult
@@ -25,7 +27,7 @@ def test_what_a_run_scored_is_read_as_it_was_written(tmp_path):
     scores = score_features(task(), *features(0, 1.5))
     results.write("abc", {"seconds": {"all": 1.5}}, task(), scores)
     assert results.is_finished("abc") and not results.is_finished("abd")
-    run = folder(tmp_path).read("abc")
+    run = folder(tmp_path).read("abc", task())
     assert list(run.results) == list(scores)
     assert run.about["seconds"] == {"all": 1.5} and run.about["key"] == "abc"
     assert run.queries["pid"].tolist() == task().query_pids.tolist()
@@ -54,7 +56,7 @@ def test_queries_without_a_match_stay_so(tmp_path):
     for name in ("average_precision", "first_match_rank", "inverse_negative_penalty"):
         getattr(result, name)[3] = np.nan
     folder(tmp_path).write("abc", {}, task(), scores)
-    read = folder(tmp_path).read("abc").results["mars-official"]
+    read = folder(tmp_path).read("abc", task()).results["mars-official"]
     assert np.isnan(read.average_precision[3]) and read.num_valid_queries == 23
     assert read.cmc[-1] == 1
 
@@ -96,6 +98,18 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert [file.name for file in (tmp_path / "results").iterdir()] == ["thesis.txt"]
 
 
+def test_no_label_is_kept_and_other_queries_are_refused(tmp_path):
+    results = folder(tmp_path)
+    results.write("abc", {}, task(), score_features(task(), *features(0, 1.5)))
+    kept = pd.read_parquet(results.run("abc") / "per_query.parquet")
+    assert {name.rpartition(" ")[2] for name in kept} == {"tracklet", *SCORES}
+    other = replace(task(), query_tracklets=task().query_tracklets + 1)
+    with pytest.raises(
+        UserError, match=r"per_query\.parquet: has other queries than a test: remove"
+    ):
+        results.read("abc", other)
+
+
 @pytest.mark.parametrize("file", ["run.json", "per_query.parquet"])
 def test_a_damaged_file_is_named(tmp_path, file):
     results = folder(tmp_path)
@@ -103,7 +117,7 @@ def test_a_damaged_file_is_named(tmp_path, file):
     path = results.run("abc") / file
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(UserError, match=f"{file}: damaged: remove"):
-        results.read("abc")
+        results.read("abc", task())
 
 
 def test_presets_are_laid_over_each_other_by_hardware_and_data_set():
@@ -133,7 +147,7 @@ def test_a_run_on_mars_is_kept_in_less_than_100_kb(tmp_path, mars_labels):
     from experiments.components import COMPONENTS
     from experiments.running.datasets import Source
     from experiments.running.jobs import Unit, jobs_of
-    from experiments.running.perform import score
+    from experiments.running.perform import Workshop, score
     from experiments.tables.aggregate import tabulate
     from experiments.tables.finished import named_protocols, read_runs
     from stgcn_pyg.embedding import label_tracklets, ranking_task
@@ -148,11 +162,12 @@ def test_a_run_on_mars_is_kept_in_less_than_100_kb(tmp_path, mars_labels):
     rng = np.random.default_rng(0)
     people = rng.normal(size=(labels["pid"].max() + 2, 16))[labels["pid"] + 1]
     results = folder(tmp_path)
+    shop = Workshop(results, tmp_path / "work", source, presets, "cpu")
     for job, noise in zip(jobs, (1.2, 1.0), strict=True):
         embeddings = (people + noise * rng.normal(size=people.shape)).astype(np.float32)
         results.write(job.key, {}, of_mars, score(of_mars, labels, [embeddings], mars_labels))
         assert sum(f.stat().st_size for f in results.run(job.key).iterdir()) < 100_000
-    runs = read_runs(jobs, results)
+    runs = read_runs(jobs, shop)
     assert named_protocols(runs) == ["mars-official", "full-gallery", "query-free"]
     table = tabulate(COMPONENTS, runs, "mars-official")
     assert table.loc["STGCN", "mAP difference"] > 0 and table.loc["STGCN", "mAP p"] < 0.001

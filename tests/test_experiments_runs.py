@@ -87,6 +87,11 @@ def jobs(shop, experiment=COMPONENTS, names=None):
     return {job.row.name: job for job in found}
 
 
+def read(shop, job):
+    """What a finished run scored."""
+    return shop.results.read(job.key, ranking_task(shop.source.load(job.unit.split)))
+
+
 def test_two_runners_on_one_folder_do_every_run_once(shop):
     for job in jobs(shop).values():
         assert shop.log(job).read_text().count(f"({job.key})") == 1
@@ -113,13 +118,13 @@ def test_a_run_is_what_the_command_train_makes_of_the_same_settings(shop, tmp_pa
     assert options.model.branches == ["global", "temporal"]
     assert train.main([*arguments, '--model.branches=["global","temporal"]']) == 0
     scores = json.loads((tmp_path / "run" / "metrics.json").read_text())
-    run = shop.results.read(job.key)
+    run = read(shop, job)
     for protocol, rows in scores.items():
         assert run.about["scores"][protocol]["mAP"] == rows["trained"]["mAP"]
 
 
 def test_what_a_run_was_is_kept_beside_its_scores(shop):
-    about = shop.results.read(jobs(shop)["STGCN"].key).about
+    about = read(shop, jobs(shop)["STGCN"]).about
     assert about["kind"] == "variant" and about["config"]["model.temporal_layers"] == 3
     assert about["seed"] == about["split"] == 0 and not about["resumed"]
     assert about["machine"]["torch"] and about["environment"]["stgcn-pyg"]
@@ -143,7 +148,7 @@ def test_the_ensemble_is_made_of_the_embeddings_of_two_runs(shop):
     assert [part.shape[0] for part in parts] == [len(labels)] * 2
     pairs = [(part[labels.is_query], part[labels.is_gallery]) for part in parts]
     expected = rank_by_distances(ranking_task(dataset), sum_of_distances(pairs))
-    found = shop.results.read(job.key).results
+    found = read(shop, job).results
     for name, result in expected.items():
         assert np.allclose(found[name].average_precision, result.average_precision, atol=1e-7)
 
@@ -285,8 +290,8 @@ def test_stopped_and_killed_runs_go_on_to_the_same_weights(place, shop, tmp_path
         runner = Runner([job], each, after_each=lambda: None)
         runner.run()
         assert not runner.failed and each.results.is_finished(job.key)
-    assert cut.results.read(job.key).about["resumed"]
-    assert not whole.results.read(job.key).about["resumed"]
+    assert read(cut, job).about["resumed"]
+    assert not read(whole, job).about["resumed"]
     first, second = (np.load(each.embeddings(job)) for each in (cut, whole))
     assert np.array_equal(first, second)
 

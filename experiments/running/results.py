@@ -28,7 +28,7 @@ class RunResult:
 
     Attributes:
         about: The content of its ``run.json``.
-        queries: A row a query: ``tracklet``, ``pid``, ``camid``.
+        queries: A row a query: ``tracklet``, ``pid``.
         results: By the name of each protocol, the data set's usual one first.
     """
 
@@ -41,7 +41,7 @@ class ResultsFolder:
     """The results of one data set, preset and kind of hardware, for all tables.
 
     runs/KEY/run.json            the config, scores, commit, versions, hardware and seconds of a run
-    runs/KEY/per_query.parquet   what each query scored under each protocol
+    runs/KEY/per_query.parquet   what each query scored under each protocol, and no label
     folder.json                  which version, data set and preset all of them belong to
 
     Args:
@@ -102,9 +102,7 @@ class ResultsFolder:
         Raises:
             RunError: They cannot be written.
         """
-        table = pd.DataFrame(
-            {"tracklet": task.query_tracklets, "pid": task.query_pids, "camid": task.query_camids}
-        )
+        table = pd.DataFrame({"tracklet": task.query_tracklets})
         scores = {}
         for protocol, result in results.items():
             for name in SCORES:
@@ -113,11 +111,16 @@ class ResultsFolder:
         write_parquet(self.run(key) / "per_query.parquet", table)
         write_json(self.run(key) / "run.json", {"key": key, **about, "scores": scores})
 
-    def read(self, key: str) -> RunResult:
+    def read(self, key: str, task: RankingTask) -> RunResult:
         """What a finished run scored.
 
+        Args:
+            key: The run's.
+            task: The labels of its queries, which are not kept with the scores: not every data
+                set's may be passed on.
+
         Raises:
-            UserError: A file is damaged.
+            UserError: A file is damaged, or is of other queries.
         """
         about = _read_json(self.run(key) / "run.json")
         path = self.run(key) / "per_query.parquet"
@@ -129,7 +132,12 @@ class ResultsFolder:
             }
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: damaged: remove {path.parent} and run again") from error
-        return RunResult(about, table[["tracklet", "pid", "camid"]], results)
+        if not np.array_equal(table["tracklet"], task.query_tracklets):
+            raise UserError(
+                f"{path}: has other queries than {task.title}: remove {path.parent} and run again"
+            )
+        queries = {"tracklet": task.query_tracklets, "pid": task.query_pids}
+        return RunResult(about, pd.DataFrame(queries), results)
 
 
 def _result(table: pd.DataFrame, protocol: str, scores: Mapping[str, Any]) -> RankingResult:

@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 
 from experiments.running.jobs import Job, Unit
-from experiments.running.results import ResultsFolder, RunResult
+from experiments.running.perform import Workshop
+from experiments.running.results import RunResult
 from experiments.tables.aggregate import Runs
+from stgcn_pyg.embedding import ranking_task
 from stgcn_pyg.evaluation import PROTOCOLS
 
 NOTHING = "no run is finished"
 
 
-def read_runs(jobs: Sequence[Job], results: ResultsFolder) -> Runs:
+def read_runs(jobs: Sequence[Job], shop: Workshop) -> Runs:
     """Those of the jobs that are finished."""
+    finished = [job for job in jobs if shop.results.is_finished(job.key)]
+    splits = {job.unit.split for job in finished}
+    tasks = {split: ranking_task(shop.source.load(split)) for split in splits}
     runs: dict[str, dict[Unit, RunResult]] = {}
-    for job in jobs:
-        if results.is_finished(job.key):
-            runs.setdefault(job.row.name, {})[job.unit] = results.read(job.key)
+    for job in finished:
+        result = shop.results.read(job.key, tasks[job.unit.split])
+        runs.setdefault(job.row.name, {})[job.unit] = result
     return runs
 
 

@@ -23,7 +23,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     groups = groups_of(shop.source.root, task)
     if groups is None:
         raise UserError(f"{shop.source.root}: has no people.parquet: pass a rendered data set")
-    runs = read_runs(jobs, shop.results)
+    runs = read_runs(jobs, shop)
     if not runs:
         return NOTHING
     rule = named_protocols(runs)[0]

@@ -22,7 +22,7 @@ EDGES = (0.0, 0.2, 0.3, 0.4, 1.0)
 def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
     """Writes the tables and the figure; see :func:`experiments.tables.usual.write_report`."""
     hidden = hidden_shares(shop.source)
-    runs = read_runs(jobs, shop.results)
+    runs = read_runs(jobs, shop)
     if not runs:
         return NOTHING
     rule, task = named_protocols(runs)[0], ranking_task(shop.source.load(0))

@@ -20,7 +20,7 @@ ON_DUKE = "dukemtmc-videoreid"
 def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
     """Writes the tables; as :func:`experiments.tables.usual.write_report`."""
     results = shop.results
-    runs = read_runs(jobs, results)
+    runs = read_runs(jobs, shop)
     records = [_published(row) for row in (TABLE_2 if results.dataset == ON_DUKE else _mars())]
     for protocol in named_protocols(runs):
         table = tabulate(experiment, runs, protocol)

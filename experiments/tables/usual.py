@@ -29,7 +29,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         RunError: They cannot be written; what was there stays.
     """
     results = shop.results
-    runs = read_runs(jobs, results)
+    runs = read_runs(jobs, shop)
     tables = {name: tabulate(experiment, runs, name) for name in named_protocols(runs)}
     if not tables:
         return NOTHING
