@@ -108,6 +108,20 @@ def mars_tree(tmp_path):
     return MarsTree(tmp_path / "mars")
 
 
+@pytest.fixture
+def ward_tree(tmp_path):
+    """Five people in two cameras, three frames each, in WARD's layout."""
+    root = tmp_path / "ward"
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    for pid in range(1, 6):
+        for camid in (1, 2):
+            for frame in (1, 2, 3):
+                pixels = rng.integers(0, 256, (16, 8, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(root / f"{pid:04d}{camid:04d}{frame:04d}.jpg")
+    return root
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """As in processes that a test forks: the last bits may hang on it."""
