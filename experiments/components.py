@@ -39,6 +39,7 @@ COMPONENTS = Experiment(
         Variant("STGCN", mars=(83.70, 89.95), duke=(95.70, 97.29)),
     ],
     baseline="baseline",
+    pairs=[("STGCN", "TGCN+global"), ("STGCN", "SGCN+global"), ("STGCN", "Ensemble")],
 )
 
 if __name__ == "__main__":

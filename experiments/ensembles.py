@@ -23,6 +23,11 @@ ENSEMBLES = Experiment(
         Ensemble("two STGCN", of=("STGCN", "STGCN"), next_seed=True),
     ],
     baseline="baseline",
+    pairs=[
+        ("Ensemble", "two baselines"),
+        ("Ensemble", "two TGCN+global"),
+        ("Ensemble", "two SGCN+global"),
+    ],
 )
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ GRAPH_OR_FULLY_CONNECTED = Experiment(
         Variant("STGCN", mars=(83.70, 89.95), duke=(95.70, 97.29)),
     ],
     baseline="baseline",
+    pairs=[
+        ("TGCN+global", "TFCN+global"),
+        ("SGCN+global", "SFCN+global"),
+        ("STGCN", "TFCN+SFCN+global"),
+    ],
 )
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ class Experiment:
         title: One line.
         rows: From top to bottom.
         baseline: The name of the row that the others are compared with.
+        pairs: Names of rows to compare with each other besides, the first less the second.
         panels: Of its figure, if it has one.
         report: The module of ``experiments.tables`` that writes its tables.
     """
@@ -95,6 +96,7 @@ class Experiment:
     title: str
     rows: Sequence[Row]
     baseline: str
+    pairs: Sequence[tuple[str, str]] = ()
     panels: Sequence[Panel] = ()
     report: str = "usual"
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from experiments.tables.conditions import (
 from experiments.tables.curves import draw_panels, write_figure
 from experiments.tables.files import write_tables
 from experiments.tables.look_alikes import chance_by_size
+from experiments.tables.pairs import pairs_in_words, tabulate_pairs
 from experiments.tables.write_table import in_words, to_markdown
 from experiments.variants import Experiment, Panel, Variant
 from stgcn_pyg.evaluation import chance, evaluate_ranking
@@ -270,3 +272,24 @@ def test_the_interval_of_a_slope_resamples_people_and_not_queries():
     assert np.allclose(alone[1:], np.percentile(single, [2.5, 97.5]), atol=0.05)
     with_gap = slope(np.append(x, 9.0), np.append(y, np.nan), np.append(pids, 40))
     assert with_gap[0] == pytest.approx(alone[0])
+
+
+def test_rows_are_compared_with_each_other_as_with_the_baseline():
+    paired = replace(
+        TABLE, pairs=[("better", "baseline"), ("baseline", "better"), ("better", "not run")]
+    )
+    table = tabulate(paired, RUNS, PROTOCOL)
+    pairs = tabulate_pairs(paired, RUNS, PROTOCOL)
+    forth, back = (pairs.loc[name] for name in pairs.index[:2])
+    of_difference = [name for name in pairs if "paper" not in name]
+    assert len(of_difference) == 13
+    assert forth[of_difference].tolist() == table.loc["better", of_difference].tolist()
+    for name in ("mAP", "rank-1"):
+        assert back[f"{name} difference"] == pytest.approx(-forth[f"{name} difference"])
+        assert back[f"{name} low"] == pytest.approx(-forth[f"{name} high"], abs=0.2)
+    assert forth["paper's mAP difference, MARS"] == pytest.approx(1.5)
+    words = pairs_in_words(pairs)
+    assert words["paper, MARS: mAP, rank-1"].tolist() == ["+1.50, -1.00", "-1.50, +1.00", "–"]
+    assert words.loc["better less not run"].tolist() == ["0", *["–"] * 6]
+    told = in_words(table, "baseline").loc["better", "mAP less baseline's [95 %], p"]
+    assert words.loc["better less baseline", "mAP [95 %], p"] == told

@@ -34,7 +34,7 @@ def tabulate(experiment: Experiment, runs: Runs, protocol: str) -> pd.DataFrame:
         record: dict[str, float] = {"runs": len(units)}
         record |= _means([run.results[protocol] for run in units.values()])
         if row.name != experiment.baseline:
-            record |= _differences(runs.get(experiment.baseline, {}), units, protocol)
+            record |= differences(runs.get(experiment.baseline, {}), units, protocol)
         for place, figures in (("MARS", row.mars), ("Duke", row.duke)):
             for name, figure in zip(COMPARED, figures or (), strict=False):
                 record[f"paper's {name}, {place}"] = figure
@@ -126,9 +126,10 @@ def pool(results: Sequence[RankingResult]) -> RankingResult:
     )
 
 
-def _differences(
+def differences(
     baseline: Mapping[Unit, RunResult], others: Mapping[Unit, RunResult], protocol: str
 ) -> dict[str, float]:
+    """The columns of a difference, in points; none if the runs have no unit in common."""
     paired = pair(baseline, others, protocol)
     if paired is None or all(
         baseline[unit].about["key"] == run.about["key"]

@@ -10,6 +10,7 @@ from experiments.tables.aggregate import tabulate
 from experiments.tables.curves import draw_panels, write_figure
 from experiments.tables.files import write_tables
 from experiments.tables.finished import NOTHING, named_protocols, read_runs
+from experiments.tables.pairs import pairs_in_words, tabulate_pairs
 from experiments.tables.write_table import in_words
 from experiments.variants import Experiment
 
@@ -47,6 +48,12 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         figure = draw_panels(experiment, table, usual, with_paper)
         write_figure(results.path / experiment.name, figure)
         introduction += f"\n\n![{experiment.title}]({experiment.name}.png)"
+    words = {}
+    for name, table in tables.items():
+        words[name] = in_words(table, experiment.baseline)
+        if experiment.pairs:
+            pairs = tabulate_pairs(experiment, runs, name)
+            words[f"{name}, rows less others"] = pairs_in_words(pairs)
+            tables[name] = pd.concat([table, pairs])
     numbers = pd.concat(tables, names=["protocol", "row"])
-    words = {name: in_words(table, experiment.baseline) for name, table in tables.items()}
     return write_tables(experiment, results, numbers, introduction, words)

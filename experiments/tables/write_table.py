@@ -21,12 +21,7 @@ def in_words(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
     for name in COMPARED:
         columns[name] = _each(table, lambda row, name=name: _with_spread(row, name))
     for name in COMPARED:
-        columns[f"{name} less {baseline}'s [95 %], p"] = _each(
-            table, lambda row, name=name: _difference(row, name)
-        )
-        columns[f"{name}: ± over runs, above 0 in"] = _each(
-            table, lambda row, name=name: _over_runs(row, name)
-        )
+        columns |= compared_in_words(table, name, f"{name} less {baseline}'s [95 %], p")
     for place in ("MARS", "Duke"):
         names = [f"paper's {name}, {place}" for name in COMPARED]
         if set(names) <= set(table):
@@ -34,6 +29,20 @@ def in_words(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
                 table, lambda row, names=names: _paper(row, names)
             )
     return pd.DataFrame(columns)
+
+
+def compared_in_words(table: pd.DataFrame, name: str, title: str) -> dict[str, pd.Series]:
+    """Two columns: a difference with its interval and p-value, and how it varies over runs.
+
+    Args:
+        table: With the columns of a difference.
+        name: Of the statistic.
+        title: Of the first column.
+    """
+    return {
+        title: _each(table, lambda row: _difference(row, name)),
+        f"{name}: ± over runs, above 0 in": _each(table, lambda row: _over_runs(row, name)),
+    }
 
 
 def to_markdown(table: pd.DataFrame) -> str:
