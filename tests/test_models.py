@@ -139,6 +139,18 @@ def test_raw_embedding_is_the_plain_concatenation():
     assert torch.equal(output.embedding, torch.cat(list(output.features.values()), dim=1))
 
 
+@pytest.mark.parametrize("name", ["global", "temporal", "spatial"])
+def test_an_embedding_of_one_branch_is_its_normalised_feature(name):
+    torch.manual_seed(0)
+    model = tiny(embedding=name).eval()
+    output = model(torch.randn(2, 3, 3, 64, 32))
+    feature = output.features[name]
+    torch.testing.assert_close(output.embedding, feature / feature.norm(dim=1, keepdim=True))
+    assert model.embedded == [name]
+    with pytest.raises(ValueError, match="embedding must be one of"):
+        tiny(branches=["global"], embedding="temporal")
+
+
 def test_clips_of_a_batch_do_not_influence_each_other():
     model = tiny()
     clips = torch.randn(2, 3, 3, 64, 32)

@@ -116,7 +116,8 @@ def towards_tracklets(model: STGCN, embeddings: Tensor) -> Towards:
     Raises:
         ValueError: The embeddings have another width than the model's.
     """
-    widths = _widths(model)
+    of_embedded = zip(model.branches, _widths(model), strict=True)
+    widths = [width if name in model.embedded else 0 for name, width in of_embedded]
     if embeddings.dim() != 2 or embeddings.size(1) != sum(widths):
         raise ValueError(
             f"embeddings must be [batch, {sum(widths)}], as the model's, "

@@ -19,6 +19,7 @@ from stgcn_pyg.models.branches import (
 from stgcn_pyg.models.hub import HubModel
 
 BRANCHES = ("global", "temporal", "spatial")
+EmbeddingKind = Literal["normalized", "raw", "global", "temporal", "spatial"]
 
 
 class STGCNOutput(NamedTuple):
@@ -59,7 +60,8 @@ class STGCN(nn.Module, HubModel):
         spatial_shortcut: Whether SGCN has the shortcut of Eq. 6.
         affinity: Of both branches: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
         embedding: ``"normalized"``: each branch's feature is L2-normalised before they are
-            concatenated; ``"raw"``: they are concatenated as they are.
+            concatenated; ``"raw"``: they are concatenated as they are; the name of a branch: its
+            feature alone, normalised.
 
     Shapes:
         - Input: normalised clips ``[B, T, 3, H, W]``.
@@ -96,7 +98,7 @@ class STGCN(nn.Module, HubModel):
         spatial_weights: Literal["per-frame", "shared"] = "per-frame",
         spatial_shortcut: bool = True,
         affinity: AffinityName = "squared",
-        embedding: Literal["normalized", "raw"] = "normalized",
+        embedding: EmbeddingKind = "normalized",
     ):
         # Before any other name is bound: what a checkpoint needs to build this model again.
         options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
@@ -149,15 +151,23 @@ class STGCN(nn.Module, HubModel):
         logits = self.classifier(torch.cat(list(features.values()), dim=1))
         return STGCNOutput(features, self._embed(features), logits)
 
+    @property
+    def embedded(self) -> list[str]:
+        """The branches whose features make the embedding."""
+        alone = self.embedding_kind in BRANCHES
+        return [name for name in self.branches if not alone or name == self.embedding_kind]
+
     def _embed(self, features: dict[str, Tensor]) -> Tensor:
-        if self.embedding_kind == "raw":
-            return torch.cat(list(features.values()), dim=1)
-        return torch.cat([F.normalize(feature, dim=1) for feature in features.values()], dim=1)
+        chosen = [features[name] for name in self.embedded]
+        if self.embedding_kind != "raw":
+            chosen = [F.normalize(feature, dim=1) for feature in chosen]
+        return torch.cat(chosen, dim=1)
 
 
 def _check_options(branches: Sequence[str], embedding: str) -> None:
     unknown = [name for name in branches if name not in BRANCHES]
     if unknown or not branches or len(set(branches)) != len(branches):
         raise ValueError(f"branches must be one or more of {BRANCHES}, got {tuple(branches)}")
-    if embedding not in ("normalized", "raw"):
-        raise ValueError(f'embedding must be "normalized" or "raw", got {embedding!r}')
+    known = ("normalized", "raw", *branches)
+    if embedding not in known:
+        raise ValueError(f"embedding must be one of {known}, got {embedding!r}")
