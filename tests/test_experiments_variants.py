@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import DATA
 
+from experiments.branches import BRANCHES
 from experiments.choices import CHOICES
 from experiments.components import COMPONENTS
 from experiments.ensembles import ENSEMBLES
@@ -34,6 +35,7 @@ EXPERIMENTS = [
     OCCLUSION_CURVE,
     LOOK_ALIKE_CURVE,
     CHOICES,
+    BRANCHES,
 ]
 UNIT = Unit(split=0, seed=0)
 EACH = pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda each: each.name)
@@ -69,7 +71,7 @@ def test_a_preset_is_the_same_for_every_variant(experiment, preset):
 @EACH
 def test_every_variant_is_a_network_that_can_be_built(experiment):
     for job in jobs(experiment).values():
-        if isinstance(job.row, Variant):
+        if not isinstance(job.row, Ensemble):
             options = {k.removeprefix("model."): v for k, v in job.config.items() if "model." in k}
             with torch.device("meta"):
                 model = STGCN(4, **options)
