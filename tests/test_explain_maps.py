@@ -101,6 +101,17 @@ def test_maps_of_raw_embeddings_lead_down_the_squared_distance(clips):
     torch.testing.assert_close(cams["embedding"], maps_by_the_book(model, clips, similarity))
 
 
+def test_of_an_embedding_of_one_branch_that_branch_has_the_only_map(clips):
+    torch.manual_seed(2)
+    model = STGCN(5, num_frames=2, backbone="resnet18", weights=None, embedding="temporal")
+    model = model.double().eval()
+    others = F.normalize(torch.randn(3, 512, dtype=torch.float64), dim=1)
+    cams = activation_maps(model, feature_maps_of(model, clips), towards_tracklets(model, others))
+    assert list(cams) == ["embedding", *BRANCHES]
+    assert torch.equal(cams["embedding"], cams["temporal"]) and cams["temporal"].any()
+    assert not cams["global"].any() and not cams["spatial"].any()
+
+
 def test_a_clip_has_no_map_towards_itself(model, clips):
     embeddings = model(clips).embedding.detach()
     towards = towards_tracklets(model, embeddings)
