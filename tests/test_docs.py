@@ -80,8 +80,10 @@ def test_what_the_graphs_learn_is_what_was_measured():
 def test_git_keeps_the_small_files_of_results_and_nothing_large_or_of_real_people():
     folder = "experiments/results/stgcn-synth-v1-small-cpu"
     kept = [f"{folder}/runs/0123456789abcdef/{name}" for name in ("run.json", "per_query.parquet")]
+    kept += [f"{folder}/retrieval.csv", f"{folder}/activation_maps/gain-1.png"]
     of_people = "experiments/results/ward-small-cpu"
     shown = [f"{of_people}/{name}" for name in ("retrieval.csv", "retrieval/gain-1.png")]
+    shown += ["experiments/results/mars-paper-gpu/activation_maps/gain-1.png"]
     left_out = [f"{folder}/claims/0123456789abcdef.1", *shown, "runs/demo/checkpoint.ckpt"]
     paths = [f"{folder}/components.md", f"{of_people}/components.md", *kept, *left_out]
     git = ["git", "check-ignore", "--no-index", *paths]

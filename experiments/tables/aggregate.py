@@ -129,7 +129,7 @@ def pool(results: Sequence[RankingResult]) -> RankingResult:
 def differences(
     baseline: Mapping[Unit, RunResult], others: Mapping[Unit, RunResult], protocol: str
 ) -> dict[str, float]:
-    """The columns of a difference, in points; none if the runs have no unit in common."""
+    """The columns of a difference, in points; none without a unit in both, or of the same runs."""
     paired = pair(baseline, others, protocol)
     if paired is None or all(
         baseline[unit].about["key"] == run.about["key"]
