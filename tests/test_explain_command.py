@@ -100,6 +100,7 @@ def test_all_parts_leave_pictures_and_their_numbers(explained):
     assert set(content["summary"]) == {
         "weight_by_time",
         "weight_by_stripe",
+        "distance_between_patches",
         "mass_on_person",
         "weight_from_uncovered",
     }
@@ -179,7 +180,8 @@ def test_a_data_set_without_ground_truth_has_a_summary_without_it(mars_tree, tmp
     run = write_run(tmp_path / "run", mars_tree.write())
     output = tmp_path / "out"
     assert main([str(run), str(output), *FAST, "--parts", "summary"]) == 0
-    assert {path.stem for path in (output / "summary").glob("*.csv")} == {"weight_by_stripe"}
+    written = {path.stem for path in (output / "summary").glob("*.csv")}
+    assert written == {"weight_by_stripe", "distance_between_patches"}
 
 
 def test_only_what_is_drawn_is_read(folder, tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from stgcn_pyg.explain import (
     explain_tracklets,
     feature_maps_of,
     learned_graphs,
+    patch_distances,
     towards_people,
 )
 
@@ -59,6 +60,8 @@ def test_each_tracklet_has_the_maps_and_graphs_of_its_first_clip(data):
             close(found.maps[name][row], cam[0])
         for name, weights in learned_graphs(model, feature_maps).items():
             close(found.graphs[name][row], weights[0])
+        for name, distances in patch_distances(model, feature_maps).items():
+            close(found.distances[name][row], distances[0])
         first = tracklet["first_frame"]
         assert found.frames[row].tolist() == [first, first + tracklet["num_frames"] // 2]
 

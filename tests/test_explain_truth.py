@@ -129,7 +129,7 @@ def planted(dataset, truth, frames=4, height=8, width=4):
     weights = weights / weights.sum(axis=2, keepdims=True)
     equal = np.full((len(queries), frames, 4, 4), 0.25)
     maps = {"person": person, "background": 1 - person, "flat": np.ones_like(person)}
-    return queries, ExplainedTracklets(rows, maps, {"temporal": weights, "spatial": equal})
+    return queries, ExplainedTracklets(rows, maps, {"temporal": weights, "spatial": equal}, {})
 
 
 def test_a_map_that_knows_the_person_has_more_mass_there_than_chance(dataset, truth):

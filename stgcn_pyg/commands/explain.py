@@ -214,8 +214,9 @@ def _show(tables: dict[str, pd.DataFrame]) -> None:
             shown = tables[name].copy()
             shown[["value", "standard_error"]] *= 100
             print(f"\n{name.replace('_', ' ')}, %\n{shown.round(1).to_string()}")
-    if "weight_by_time" in tables:
-        print(f"\nweight by time\n{tables['weight_by_time'].round(4).to_string()}")
+    for name in ("distance_between_patches", "weight_by_time"):
+        if name in tables:
+            print(f"\n{name.replace('_', ' ')}\n{tables[name].round(4).to_string()}")
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ Numbers, as arrays and tables:
 - ``feature_maps_of``, ``activation_maps``, ``towards_people``, ``towards_tracklets``: Grad-CAM.
 - ``learned_graphs``, ``weight_by_time``, ``weight_by_stripe``, ``strongest_edges``,
   ``share_from_uncovered``: who gathers how much from whom.
-- ``explain_tracklets``: maps and graphs of many tracklets, a batch at a time.
+- ``patch_distances``, ``distance_between_patches``: how alike a branch's layers make patches.
+- ``explain_tracklets``: all of these of many tracklets, a batch at a time.
 - ``RenderedTruth``, ``mass_on_person``, ``weight_from_uncovered``: both held against the ground
   truth of the rendered benchmark.
 - ``ranked_list``, ``choose_queries``: who comes first, and for which queries to look.
@@ -34,9 +35,15 @@ from stgcn_pyg.explain.graphs import (
     weight_by_stripe,
     weight_by_time,
 )
+from stgcn_pyg.explain.patch_distances import patch_distances
 from stgcn_pyg.explain.ranked_lists import choose_queries, ranked_list
 from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth
-from stgcn_pyg.explain.summary import mass_on_person, mean_hidden, weight_from_uncovered
+from stgcn_pyg.explain.summary import (
+    distance_between_patches,
+    mass_on_person,
+    mean_hidden,
+    weight_from_uncovered,
+)
 from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
 
 __all__ = [
@@ -44,6 +51,7 @@ __all__ = [
     "RenderedTruth",
     "activation_maps",
     "choose_queries",
+    "distance_between_patches",
     "distance_histogram",
     "explain_tracklets",
     "feature_maps_of",
@@ -51,6 +59,7 @@ __all__ = [
     "learned_graphs",
     "mass_on_person",
     "mean_hidden",
+    "patch_distances",
     "ranked_list",
     "scores_by_camera_pair",
     "scores_by_quartile",

@@ -9,6 +9,7 @@ from stgcn_pyg.explain.rendered_truth import RenderedTruth, covered_patches, on_
 from stgcn_pyg.explain.tracklets import ExplainedTracklets
 
 COLUMNS = ["value", "standard_error", "num_values", "people"]
+PLACES = ("before", "behind")
 
 
 def mass_on_person(
@@ -93,6 +94,25 @@ def weight_from_uncovered(
                         values, table.loc[some, "pid"].to_numpy()
                     )
     return _table(rows, ["graph", "patches", "measure"])
+
+
+def distance_between_patches(explained: ExplainedTracklets, pids: np.ndarray) -> pd.DataFrame:
+    """How far apart the patches of a graph lie, by what :func:`.patch_distances` gives.
+
+    Args:
+        explained: N tracklets, of a model with a branch of patches.
+        pids: The person of each tracklet, ``[N]``.
+
+    Returns:
+        A row a branch and place, the index: ``before`` its layers and ``behind`` them. The columns
+        are as in :func:`mass_on_person`, of graphs.
+    """
+    rows = {}
+    for branch, distances in explained.distances.items():
+        groups = np.repeat(pids, distances[..., 0].size // len(pids))
+        for place, values in zip(PLACES, distances.reshape(-1, 2).T, strict=True):
+            rows[branch, place] = grouped_mean(values.astype(np.float64), groups)
+    return _table(rows, ["branch", "layers"])
 
 
 def _table(rows: dict, names: list[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Activation maps and learned graphs of many tracklets, a batch at a time."""
+"""Activation maps, graphs and their patches of many tracklets, a batch at a time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.batches import EvaluationBatches
 from stgcn_pyg.explain.activation_maps import Towards, activation_maps, feature_maps_of
 from stgcn_pyg.explain.graphs import learned_graphs
+from stgcn_pyg.explain.patch_distances import patch_distances
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.evaluating import evaluating
 from stgcn_pyg.progress import bar_options
@@ -29,11 +30,14 @@ class ExplainedTracklets:
             names them.
         graphs: Weights ``[N, T * P, T * P]`` and ``[N, T, P, P]`` of float32 by name, as
             :func:`.learned_graphs` names them.
+        distances: Between the patches of each graph ``[N, 2]`` and ``[N, T, 2]`` of float32 by
+            name, as :func:`.patch_distances` names them.
     """
 
     frames: np.ndarray
     maps: dict[str, np.ndarray]
     graphs: dict[str, np.ndarray]
+    distances: dict[str, np.ndarray]
 
 
 def explain_tracklets(
@@ -44,7 +48,7 @@ def explain_tracklets(
     device: torch.device | str = "cpu",
     title: str = "explaining",
 ) -> ExplainedTracklets:
-    """Activation maps and learned graphs of the first clip of each tracklet.
+    """Activation maps, learned graphs and patch distances of the first clip of each tracklet.
 
     Args:
         model: It is in evaluation mode meanwhile, and on ``device`` afterwards too.
@@ -64,6 +68,7 @@ def explain_tracklets(
     model.to(device)
     maps: list[dict[str, Tensor]] = []
     graphs: list[dict[str, Tensor]] = []
+    distances: list[dict[str, Tensor]] = []
     bar = tqdm(total=len(tracklets), desc=title, unit="tracklet", **bar_options())
     with evaluating(model), bar:
         for batch in loader:
@@ -71,9 +76,10 @@ def explain_tracklets(
             feature_maps = feature_maps_of(model, batch.clips)
             maps.append(activation_maps(model, feature_maps, towards(batch.labels.cpu())))
             graphs.append(learned_graphs(model, feature_maps))
+            distances.append(patch_distances(model, feature_maps))
             bar.update(len(batch.labels))
-    first = tracklets["first_frame"].to_numpy()[:, None]
-    return ExplainedTracklets(first + np.concatenate(clips), _joined(maps), _joined(graphs))
+    frames = tracklets["first_frame"].to_numpy()[:, None] + np.concatenate(clips)
+    return ExplainedTracklets(frames, _joined(maps), _joined(graphs), _joined(distances))
 
 
 def _joined(parts: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:

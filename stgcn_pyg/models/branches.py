@@ -68,15 +68,18 @@ class TemporalBranch(nn.Module):
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The temporal feature of each video."""
-        batch = temporal_graphs(patch_nodes(feature_maps, self.num_patches), num_frames)
-        graph_size = num_frames * self.num_patches
-        x = self.gcn(batch.x, batch.edge_index, graph_size)
-        return pool_graphs(x, "max", graph_size)
+        graphs, size = self.graphs(feature_maps, num_frames)
+        x = self.gcn(graphs.x, graphs.edge_index, size)
+        return pool_graphs(x, "max", size)
+
+    def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
+        """One graph a video, before any layer, and the number of its nodes, ``T * P``."""
+        nodes = patch_nodes(feature_maps, self.num_patches)
+        return temporal_graphs(nodes, num_frames), num_frames * self.num_patches
 
     def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         r""":math:`\hat A` of each video (Eq. 4), ``[B, T * P, T * P]``: row i gathers from j."""
-        batch = temporal_graphs(patch_nodes(feature_maps, self.num_patches), num_frames)
-        return _edge_weights(self.gcn, batch, num_frames * self.num_patches)
+        return _edge_weights(self.gcn, *self.graphs(feature_maps, num_frames))
 
 
 class SpatialBranch(nn.Module):
@@ -131,15 +134,18 @@ class SpatialBranch(nn.Module):
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The structural feature of each video."""
-        batch = spatial_graphs(patch_nodes(feature_maps, self.num_patches))
-        x = self.gcn(batch.x, batch.edge_index, self.num_patches)
-        frames = pool_graphs(x, "max", self.num_patches)  # [B * T, frame_channels]
+        graphs, size = self.graphs(feature_maps, num_frames)
+        x = self.gcn(graphs.x, graphs.edge_index, size)
+        frames = pool_graphs(x, "max", size)  # [B * T, frame_channels]
         return frames.unflatten(0, (-1, num_frames)).flatten(1)
+
+    def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
+        """One graph a frame, before any layer, and the number of its nodes, P."""
+        return spatial_graphs(patch_nodes(feature_maps, self.num_patches)), self.num_patches
 
     def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         r""":math:`\hat A` of each frame (Eq. 4), ``[B * T, P, P]``: row i gathers from j."""
-        batch = spatial_graphs(patch_nodes(feature_maps, self.num_patches))
-        return _edge_weights(self.gcn, batch, self.num_patches)
+        return _edge_weights(self.gcn, *self.graphs(feature_maps, num_frames))
 
 
 def _edge_weights(gcn: AffinityGCN, graphs: Batch, graph_size: int) -> Tensor:

@@ -13,7 +13,11 @@ from stgcn_pyg.explain.figures import draw_averages, save
 from stgcn_pyg.explain.graphs import weight_by_stripe, weight_by_time
 from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth
 from stgcn_pyg.explain.subject import Subject
-from stgcn_pyg.explain.summary import mass_on_person, weight_from_uncovered
+from stgcn_pyg.explain.summary import (
+    distance_between_patches,
+    mass_on_person,
+    weight_from_uncovered,
+)
 from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
 from stgcn_pyg.models import STGCN
 
@@ -27,8 +31,8 @@ def write_summary(folder: Path, subject: Subject) -> dict[str, pd.DataFrame]:
 
     Args:
         folder: That receives ``averages.png`` and CSV files: ``weight_by_time``,
-            ``weight_by_stripe`` and, on a rendered data set, ``mass_on_person`` and
-            ``weight_from_uncovered``.
+            ``weight_by_stripe``, ``distance_between_patches`` and, on a rendered data set,
+            ``mass_on_person`` and ``weight_from_uncovered``.
         subject: Whose maps and graphs.
 
     Returns:
@@ -98,6 +102,8 @@ def _tables(
     stripes = _by_stripe(explained, num_frames)
     if stripes:
         tables["weight_by_stripe"] = pd.concat(stripes, names=["graph"])
+    if explained.distances:
+        tables["distance_between_patches"] = distance_between_patches(explained, pids)
     if has_truth(dataset.root):
         given = explained, RenderedTruth(dataset.root), dataset.frames, pids
         if len(np.unique(pids)) > 1:
