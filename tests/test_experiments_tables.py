@@ -22,6 +22,7 @@ from experiments.tables.conditions import (
 )
 from experiments.tables.curves import draw_panels, write_figure
 from experiments.tables.files import write_tables
+from experiments.tables.finished import made_on
 from experiments.tables.look_alikes import chance_by_size
 from experiments.tables.pairs import pairs_in_words, tabulate_pairs
 from experiments.tables.write_table import in_words, to_markdown
@@ -293,3 +294,17 @@ def test_rows_are_compared_with_each_other_as_with_the_baseline():
     assert words.loc["better less not run"].tolist() == ["0", *["–"] * 6]
     told = in_words(table, "baseline").loc["better", "mAP less baseline's [95 %], p"]
     assert words.loc["better less baseline", "mAP [95 %], p"] == told
+
+
+def test_the_machines_of_the_runs_are_told_the_commonest_first():
+    machines = [("A", "2.14.1+cu130"), ("B", "2.14.1"), ("B", "2.15.0")]
+    units = {
+        Unit(0, seed): replace(run, about={"machine": {"device": device, "torch": version}})
+        for (seed, run), (device, version) in zip(
+            enumerate(RUNS["baseline"].values()), machines, strict=True
+        )
+    }
+    first = {unit: units[unit] for unit in list(units)[:1]}
+    assert made_on({"baseline": first}) == "A; torch 2.14.1"
+    assert made_on({"baseline": units}) == "B (2), A (1); torch 2.14.1, 2.15.0"
+    assert made_on({"baseline": units, "better": units}) == "B (4), A (2); torch 2.14.1, 2.15.0"

@@ -1,5 +1,6 @@
 """The runs that a table can be made of."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from experiments.running.jobs import Job, Unit
@@ -29,3 +30,15 @@ def named_protocols(runs: Runs) -> list[str]:
     known = {protocol.name for protocol in PROTOCOLS}
     scored = [run.results for units in runs.values() for run in units.values()]
     return list(dict.fromkeys(name for results in scored for name in results if name in known))
+
+
+def made_on(runs: Runs) -> str:
+    """The machines on which runs were made and how many on each, most first, and their torch.
+
+    Another processor's last bits make another network, as another seed does.
+    """
+    machines = [run.about["machine"] for units in runs.values() for run in units.values()]
+    devices = Counter(machine["device"] for machine in machines).most_common()
+    versions = dict.fromkeys(str(machine["torch"]).partition("+")[0] for machine in machines)
+    told = [device if len(devices) == 1 else f"{device} ({count})" for device, count in devices]
+    return f"{', '.join(told)}; torch {', '.join(versions)}"

@@ -9,7 +9,7 @@ from experiments.running.perform import Workshop
 from experiments.tables.aggregate import tabulate
 from experiments.tables.curves import draw_panels, write_figure
 from experiments.tables.files import write_tables
-from experiments.tables.finished import NOTHING, named_protocols, read_runs
+from experiments.tables.finished import NOTHING, made_on, named_protocols, read_runs
 from experiments.tables.pairs import pairs_in_words, tabulate_pairs
 from experiments.tables.write_table import in_words
 from experiments.variants import Experiment
@@ -37,10 +37,10 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     done = sum(results.is_finished(job.key) for job in jobs)
     units = len({job.unit for job in jobs})
     introduction = (
-        f"{results.path.name}: {done} of {len(jobs)} runs, {units} a row; in per cent. ± is the "
-        "standard deviation over seeds and splits. Differences are paired by seed, split and "
-        "query; their intervals and p-values are over the test people and hold for the networks "
-        "that were trained, not for other seeds."
+        f"{results.path.name}: {done} of {len(jobs)} runs, {units} a row, on {made_on(runs)}; in "
+        "per cent. ± is the standard deviation over seeds and splits. Differences are paired by "
+        "seed, split and query; their intervals and p-values are over the test people and hold "
+        "for the networks that were trained, not for other seeds."
     )
     if experiment.panels:
         usual, table = next(iter(tables.items()))
