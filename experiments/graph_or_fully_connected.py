@@ -35,8 +35,15 @@ GRAPH_OR_FULLY_CONNECTED = Experiment(
     ],
     baseline="baseline",
     pairs=[
+        # The temporal graph by itself, beside fully connected layers and beside the other graph.
         ("TGCN+global", "TFCN+global"),
+        ("TGCN+SFCN+global", "TFCN+SFCN+global"),
+        ("STGCN", "TFCN+SGCN+global"),
+        # The spatial one.
         ("SGCN+global", "SFCN+global"),
+        ("TFCN+SGCN+global", "TFCN+SFCN+global"),
+        ("STGCN", "TGCN+SFCN+global"),
+        # Both.
         ("STGCN", "TFCN+SFCN+global"),
     ],
 )
