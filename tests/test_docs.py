@@ -76,6 +76,26 @@ def test_what_the_graphs_learn_is_what_was_measured():
             assert told in page
 
 
+def test_what_the_layers_do_to_patches_is_what_was_measured():
+    page = (DOCS / "results.md").read_text()
+    explained = RESULTS / "ward-small-cpu" / "explained"
+    networks = {path.name for path in explained.glob("split-*/*")}
+    assert len(networks) == 3
+    for network in sorted(networks):
+        files = explained.glob(f"split-*/{network}/distance_between_patches.csv")
+        tables = [pd.read_csv(path, index_col=["model", "branch", "layers"]) for path in files]
+        assert len(tables) == 5
+        mean = sum(table["value"] for table in tables) / 5
+
+        def change(model, branch, mean=mean):
+            before, behind = (mean[model, branch, layers] for layers in ("before", "behind"))
+            return f"{before:.3f} to {behind:.3f}"
+
+        for name, branch in zip(network.split("+")[:2], ("temporal", "spatial"), strict=True):
+            trained, untrained = change("trained", branch), change("untrained", branch)
+            assert f"- {name} in {network}: {trained} (untrained: {untrained})" in page
+
+
 @pytest.mark.skipif(not (DOCS.parent / ".git").exists(), reason="not a checkout of git's")
 def test_git_keeps_the_small_files_of_results_and_nothing_large_or_of_real_people():
     folder = "experiments/results/stgcn-synth-v1-small-cpu"
