@@ -33,8 +33,8 @@ def dataset(root):
     return load_dataset("mars", root)
 
 
-def pack(dataset, folder, **options):
-    return sum(write_pack(dataset, folder, height=64, width=32, **options))
+def pack(dataset, folder, workers=1, **options):
+    return sum(write_pack(dataset, folder, height=64, width=32, workers=workers, **options))
 
 
 def error_line(capsys):
@@ -43,7 +43,7 @@ def error_line(capsys):
 
 
 def test_a_pack_holds_what_the_pictures_give(dataset, tmp_path):
-    assert pack(dataset, tmp_path / "pack") == len(dataset.frames)
+    assert pack(dataset, tmp_path / "pack", workers=2) == len(dataset.frames)
     packed = PackedFrames(tmp_path / "pack", dataset.frames, 64, 32)
     files = FrameFiles(dataset.root, dataset.frames, 64, 32)
     rows = list(range(len(dataset.frames)))

@@ -7,8 +7,7 @@ index.json   what they are: data set, size, digests, and which frames are bad
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.frames import read_picture
+from stgcn_pyg.data.workers import map_in_workers
 from stgcn_pyg.errors import UserError
 
 FORMAT = 1
@@ -105,7 +105,8 @@ def write_pack(
         How many frames were packed since the last time, until all are.
 
     Raises:
-        UserError: A picture is bad, the folder holds something, or the disk is full.
+        UserError: A picture is bad, the folder holds something, the disk is full, or a worker
+            was killed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: holds something already; choose a new folder")
@@ -124,18 +125,13 @@ def _packing(
         np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
         starts = range(0, len(paths), CHUNK)
         chunks = [(part, i, paths[i : i + CHUNK], height, width) for i in starts]
-        with ProcessPoolExecutor(workers) as pool:
-            for chunk, faults in zip(chunks, pool.map(_pack_chunk, chunks), strict=True):
+        with closing(map_in_workers(_pack_chunk, chunks, workers)) as packed:
+            for chunk, faults in zip(chunks, packed, strict=True):
                 if faults and on_bad_frame == "stop":
-                    pool.shutdown(cancel_futures=True)
                     raise UserError(faults[0][1])
                 bad += faults
                 yield len(chunk[2])
         _write_index(dataset, folder, height, width, bad)
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a process that decodes was killed, most likely for want of memory: pass fewer workers"
-        ) from error
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
     finally:

@@ -83,8 +83,7 @@ def check_dataset(
         root: The folder that holds it.
         split: Which split, where the data set has several.
         min_frames: The fewest frames that a tracklet may have.
-        workers: Processes that decode pictures; 1 decodes in this one. A script that asks for more
-            keeps its call under ``if __name__ == "__main__"``.
+        workers: Processes that decode pictures; 1 decodes in this one.
         progress: Show a progress bar on stderr.
 
     Raises:

@@ -1,23 +1,18 @@
 """Reading every picture once: is it sound, and which bytes does it hold."""
 
 import hashlib
-import signal
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from functools import partial
 from io import BytesIO
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.data.workers import map_in_workers
 
 CHUNK = 64
 DIGEST_SIZE = 16
@@ -66,38 +61,7 @@ def read_pictures(root: Path, frames: Sequence[str], workers: int = 2) -> Iterat
         UserError: A worker was killed.
     """
     chunks = (list(frames[i : i + CHUNK]) for i in range(0, len(frames), CHUNK))
-    read = partial(_read_chunk, root)
-    if workers == 1:
-        yield from chain.from_iterable(map(read, chunks))
-        return
-    # Fresh processes: to fork one that already runs threads is not safe. Ctrl-C is for this one.
-    pool = ProcessPoolExecutor(
-        workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
-    try:
-        yield from chain.from_iterable(_map_ahead(pool, read, chunks, ahead=4 * workers))
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process was killed, most likely for want of memory: pass fewer --workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _map_ahead(
-    pool: Executor,
-    read: Callable[[list[str]], list[Picture]],
-    chunks: Iterable[list[str]],
-    ahead: int,
-) -> Iterator[list[Picture]]:
-    """The pool's `map`, which would hold every chunk and every result, with a few of each."""
-    waiting: deque[Future[list[Picture]]] = deque()
-    for chunk in chunks:
-        waiting.append(pool.submit(read, chunk))
-        if len(waiting) == ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    yield from chain.from_iterable(map_in_workers(partial(_read_chunk, root), chunks, workers))
 
 
 def _read_chunk(root: Path, frames: Sequence[str]) -> list[Picture]:

@@ -4,10 +4,9 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from stgcn_pyg.data.synthetic.plan import Plan, TrackletPlan, make_people, make_
 from stgcn_pyg.data.synthetic.tables import write_about, write_info, write_truth
 from stgcn_pyg.data.synthetic.tracklets import PictureOptions, render_tracklet
 from stgcn_pyg.data.synthetic.versions import PINNED_WITH, Version, version
+from stgcn_pyg.data.workers import map_in_workers
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
 
@@ -223,19 +223,10 @@ def _render(
     render = partial(render_tracklet, root, pictures)
     total = sum(tracklet.frames for tracklet in tracklets)
     style = bar_options() | {"desc": "rendering", "unit": "frame", "disable": not progress}
-    with tqdm(total=total, **style) as bar:
-        if workers == 1:
-            yield from _counted(map(render, tracklets), bar)
-            return
-        # Fresh processes: to fork one that already runs threads is not safe.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            try:
-                yield from _counted(pool.map(render, tracklets, chunksize=4), bar)
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-
-def _counted(results: Iterator[list[dict]], bar: tqdm) -> Iterator[list[dict]]:
-    for rows in results:
-        bar.update(len(rows))
-        yield rows
+    with (
+        tqdm(total=total, **style) as bar,
+        closing(map_in_workers(render, tracklets, workers)) as rendered,
+    ):
+        for rows in rendered:
+            bar.update(len(rows))
+            yield rows
