@@ -89,7 +89,8 @@ class FeatureDistances:
         reaches = _Reaches(query, reach, self.queries)
         total = np.zeros(len(query), dtype=np.int64)
         overflows = max(self.queries.lengths.max(), self.gallery.lengths.max()) > _MOST
-        doubts: list[tuple[np.ndarray, np.ndarray]] = []
+        # In one piece: an array a tile would stand in the way of the next tile's memory.
+        doubts, waiting = np.empty((2, _WAITING), dtype=np.int64), 0
         for first in range(0, len(self.gallery.values), _ITEMS):
             tile = slice(first, first + _ITEMS)
             mask = counted(tile)
@@ -97,29 +98,25 @@ class FeatureDistances:
                 total += self._count_exactly(reaches, tile, mask)
                 continue
             sure, doubtful, item = self._count_roughly(reaches, tile, mask)
-            if len(doubtful) > _DOUBT * mask.numel():
+            if len(doubtful) > min(_DOUBT * mask.numel(), _WAITING):
                 total += self._count_exactly(reaches, tile, mask)
                 continue
             total += sure
-            doubts.append((doubtful, item))
-            if sum(len(items) for _, items in doubts) > _WAITING:
-                self._settle(query, reach, doubts, total)
-        self._settle(query, reach, doubts, total)
+            if waiting + len(doubtful) > _WAITING:
+                self._settle(query, reach, doubts[:, :waiting], total)
+                waiting = 0
+            doubts[:, waiting : waiting + len(doubtful)] = doubtful, item
+            waiting += len(doubtful)
+        self._settle(query, reach, doubts[:, :waiting], total)
         return total
 
     def _settle(
-        self,
-        query: np.ndarray,
-        reach: np.ndarray,
-        doubts: list[tuple[np.ndarray, np.ndarray]],
-        total: np.ndarray,
+        self, query: np.ndarray, reach: np.ndarray, doubts: np.ndarray, total: np.ndarray
     ) -> None:
-        """Adds to the total what of the doubts, which are then forgotten, is within reach."""
-        if doubts:
-            doubtful, item = (np.concatenate(parts) for parts in zip(*doubts, strict=True))
-            within = self._each_once(query[doubtful], item) <= reach[doubtful]
-            np.add.at(total, doubtful[within], 1)
-            doubts.clear()
+        """Adds to the total which of the doubts, reaches and items ``[2, N]``, are within reach."""
+        doubtful, item = doubts
+        within = self._each_once(query[doubtful], item) <= reach[doubtful]
+        np.add.at(total, doubtful[within], 1)
 
     def _count_roughly(
         self, reaches: "_Reaches", tile: slice, mask: Tensor

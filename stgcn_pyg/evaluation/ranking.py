@@ -124,7 +124,8 @@ def evaluate_features(
     """CMC and mAP of features; the same as :func:`evaluate_ranking` on their distances.
 
     Distances are computed for ``block_size`` queries and a part of the gallery at a time, so that
-    memory does not grow with the gallery. What is compared is the float64 distance of
+    memory grows with the matches of a query, but not with the gallery. What is compared is the
+    float64 distance of
     :func:`pairwise_distances`, of which only the matches' and few others are computed: a float32
     product decides the rest within the bound of its error. The block size changes the memory and
     the time, not the result.
