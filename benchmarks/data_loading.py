@@ -28,7 +28,8 @@ from stgcn_pyg.commands.train import build_data, build_module, parser
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
 from stgcn_pyg.data.frames import FrameFiles
-from stgcn_pyg.data.pack import PackedFrames, write_pack
+from stgcn_pyg.data.pack import write_pack
+from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.data.synthetic import write_benchmark
 from stgcn_pyg.training import STGCNTraining
 

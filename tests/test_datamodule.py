@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from stgcn_pyg.data import TrackletDataModule, check_pictures, load_dataset
-from stgcn_pyg.data.frames import read_picture
+from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.data.sampling import even_frames, random_frames, strided_frames
 from stgcn_pyg.data.transforms import ClipAugmentation
 from stgcn_pyg.errors import UserError, last_line

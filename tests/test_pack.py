@@ -10,8 +10,10 @@ import torch
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, frames, load_dataset
-from stgcn_pyg.data.frames import FrameFiles, read_picture
-from stgcn_pyg.data.pack import PackedFrames, write_pack
+from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.frames import FrameFiles
+from stgcn_pyg.data.pack import write_pack
+from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.errors import UserError
 
 OPTIONS = {
