@@ -116,6 +116,11 @@ def machine(device: torch.device) -> dict[str, object]:
 
 
 def _cpu_name() -> str:
+    """The processor, and which of its instructions torch uses: others give other last bits."""
+    return f"{_model_name()} with {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _model_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():
