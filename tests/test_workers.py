@@ -72,6 +72,7 @@ def test_whoever_stops_asking_does_not_wait_for_what_is_under_way():
     assert not workers_of(os.getpid())
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("seconds", [0, 0.002, 0.01, 0.05, 0.2, 2])
 def test_a_worker_killed_at_whatever_moment_is_an_error(seconds):
     def kill():
