@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -109,7 +109,8 @@ def wait_until_it_ignores_ctrl_c(worker):
 
 def test_ctrl_c_ends_everything(tmp_path):
     script = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # if the tests ignore it
         "from pathlib import Path\n"
         "from stgcn_pyg.data.workers import map_in_workers\n"
         "def work(path):\n"
@@ -127,6 +128,7 @@ def test_ctrl_c_ends_everything(tmp_path):
         os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to all of them
         _, errors = run.communicate(timeout=30)
     finally:
-        run.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
     assert errors.count("Traceback") == 1 and errors.endswith("KeyboardInterrupt\n")
     assert len(started) == 2 and not any(map(command_of, started))
