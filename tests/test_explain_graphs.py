@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from by_the_book import affinity_by_the_book, renormalized_by_the_book
+from small_stgcn import small_stgcn
 
-from stgcn_pyg import STGCN
 from stgcn_pyg.explain import (
     feature_maps_of,
     learned_graphs,
@@ -16,15 +16,9 @@ from stgcn_pyg.explain import (
 )
 
 
-def build(**options):
-    torch.manual_seed(1)
-    options = {"num_frames": 2, "backbone": "resnet18", "weights": None} | options
-    return STGCN(5, **options).double().eval()
-
-
 @pytest.fixture(scope="module")
 def model():
-    return build()
+    return small_stgcn()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +66,7 @@ def test_the_spatial_graphs_join_the_patches_of_each_frame(model, feature_maps):
 
 @pytest.mark.parametrize("affinity", ["softmax", "cosine"])
 def test_other_affinities_have_graphs_too(affinity):
-    model = build(affinity=affinity)
+    model = small_stgcn(affinity=affinity)
     feature_maps = feature_maps_of(model, torch.randn(1, 2, 3, 128, 32, dtype=torch.float64))
     h = patches_by_hand(feature_maps)[0] @ model.branches["spatial"].gcn.affinity.phi.weight.T
     expected = renormalized_by_the_book(affinity_by_the_book(h.detach(), kind=affinity))
@@ -80,11 +74,11 @@ def test_other_affinities_have_graphs_too(affinity):
 
 
 def test_a_branch_without_a_graph_has_none():
-    fully_connected = build(temporal_propagation="fc")
+    fully_connected = small_stgcn(temporal_propagation="fc")
     clips = torch.randn(1, 2, 3, 128, 32, dtype=torch.float64)
     feature_maps = feature_maps_of(fully_connected, clips)
     assert list(learned_graphs(fully_connected, feature_maps)) == ["spatial"]
-    assert learned_graphs(build(branches=("global",)), feature_maps) == {}
+    assert learned_graphs(small_stgcn(branches=("global",)), feature_maps) == {}
     with pytest.raises(ValueError, match=r'propagation="gcn": "fc" has no affinity'):
         fully_connected.branches["temporal"].edge_weights(feature_maps, 2)
 

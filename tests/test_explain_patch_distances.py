@@ -5,20 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from small_stgcn import small_stgcn
 
-from stgcn_pyg import STGCN
 from stgcn_pyg.explain import (
     ExplainedTracklets,
     distance_between_patches,
     feature_maps_of,
     patch_distances,
 )
-
-
-def build(**options):
-    torch.manual_seed(1)
-    options = {"num_frames": 2, "backbone": "resnet18", "weights": None} | options
-    return STGCN(5, **options).double().eval()
 
 
 def maps_of(model):
@@ -39,7 +33,7 @@ def by_the_book(patches):
 
 
 def test_before_the_layers_it_is_that_of_the_patches():
-    model = build()
+    model = small_stgcn()
     feature_maps = maps_of(model)  # [4, 512, 8, 2]
     patches = [feature_maps[:, :, y : y + 2].mean(dim=(2, 3)) for y in (0, 2, 4, 6)]
     patches = torch.stack(patches, 1).reshape(2, 2, 4, 512)
@@ -54,7 +48,7 @@ def test_before_the_layers_it_is_that_of_the_patches():
 
 @pytest.mark.parametrize("propagation", ["gcn", "fc"])
 def test_behind_the_layers_it_is_that_of_what_is_pooled(propagation):
-    model = build(temporal_propagation=propagation, spatial_propagation=propagation)
+    model = small_stgcn(temporal_propagation=propagation, spatial_propagation=propagation)
     feature_maps = maps_of(model)
     pooled = {}
     for name in ("temporal", "spatial"):
@@ -74,9 +68,9 @@ def test_behind_the_layers_it_is_that_of_what_is_pooled(propagation):
 
 
 def test_branches_without_patches_to_compare_have_none():
-    only_global = build(branches=("global",))
+    only_global = small_stgcn(branches=("global",))
     assert patch_distances(only_global, maps_of(only_global)) == {}
-    one_patch = build(spatial_patches=1, temporal_patches=1)
+    one_patch = small_stgcn(spatial_patches=1, temporal_patches=1)
     assert list(patch_distances(one_patch, maps_of(one_patch))) == ["temporal"]
 
 
