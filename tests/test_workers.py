@@ -107,6 +107,7 @@ def wait_until_it_ignores_ctrl_c(worker):
     raise AssertionError("it does not ignore Ctrl-C")
 
 
+@pytest.mark.timeout(60)
 def test_ctrl_c_ends_everything(tmp_path):
     script = (
         "import signal, sys, time\n"

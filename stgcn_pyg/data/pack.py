@@ -40,7 +40,7 @@ def write_pack(
         width: The same.
         on_bad_frame: ``"stop"`` at the first bad picture, or ``"skip"`` it: it then counts as
             bad in training and test too.
-        workers: Processes that decode.
+        workers: Processes that decode; 1 decodes in this one.
 
     Yields:
         How many frames were packed since the last time, until all are.

@@ -43,7 +43,7 @@ def map_in_workers(
     if workers == 1:
         yield from map(function, items)
         return
-    # Not the standard library's pool: up to Python 3.12 it waits for ever if one of its processes
+    # Not the standard library's pool: in Python 3.11 it may wait for ever if one of its processes
     # dies while it starts another. Ctrl-C is for this process alone.
     pool = ProcessPoolExecutor(
         workers, timeout=IDLE, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)

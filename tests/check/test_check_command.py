@@ -124,10 +124,13 @@ def test_a_killed_worker_is_told_in_one_line(mars_tree):
     command = [sys.executable, "-m", "stgcn_pyg.cli", "check", "mars", str(root), "--workers=2"]
     check = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        os.kill(wait_for_worker(check.pid), signal.SIGKILL)
+        worker = wait_for_worker(check.pid)
+        start = time.perf_counter()
+        os.kill(worker, signal.SIGKILL)
         _, errors = check.communicate(timeout=30)
     finally:
         check.kill()
+    assert time.perf_counter() - start < 10
     assert check.returncode == 2
     assert "Traceback" not in errors
     assert errors.strip().splitlines()[-1] == (
