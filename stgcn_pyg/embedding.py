@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from itertools import islice
 from typing import Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.evaluating import evaluating
@@ -136,19 +138,40 @@ def score(
 
     Args:
         dataset: Whose query and gallery are ranked.
-        tracklets: Its test tracklets, N rows.
+        tracklets: N rows, its test tracklets among them, in any order.
         embeddings: ``[N, D]``, a row a tracklet.
 
     Returns:
         A result by the name of each protocol, the data set's usual one first.
 
     Raises:
-        UserError: No query has a match, or an embedding is not finite.
+        UserError: No query has a match, an embedding is not finite, or a test tracklet has no
+            embedding or two.
     """
     labels = label_tracklets(dataset)
-    rows = tracklets.index.get_indexer(labels.index)
+    rows = _rows_of(labels.index, tracklets.index, embeddings)
     query, gallery = (embeddings[rows[labels[is_in]]] for is_in in ("is_query", "is_gallery"))
     return score_features(ranking_task(dataset), query, gallery)
+
+
+def _rows_of(wanted: pd.Index, given: pd.Index, embeddings: Tensor) -> np.ndarray:
+    """The row of the embeddings that belongs to each of the wanted tracklets."""
+    if embeddings.ndim != 2 or len(embeddings) != len(given):
+        raise UserError(
+            f"embeddings of the shape {list(embeddings.shape)} do not fit a table of "
+            f"{len(given):,} tracklets: give [N, D], one row a tracklet"
+        )
+    if given.has_duplicates:
+        twice = given[given.duplicated()][0]
+        raise UserError(f"tracklet {twice} stands twice in the table: give each tracklet once")
+    rows = given.get_indexer(wanted)
+    missing = wanted[rows < 0]
+    if len(missing):
+        raise UserError(
+            f"{len(missing):,} of the {len(wanted):,} test tracklets are missing from the table, "
+            f"the first is {missing[0]}: embed every tracklet of query and gallery"
+        )
+    return rows
 
 
 def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
