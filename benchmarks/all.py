@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks.measuring import machine, write_json
+from stgcn_pyg.output_files import write_output
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 480  # seconds that a quick run takes at most
@@ -212,7 +213,7 @@ def run_all(
     folder_name = f"{re.sub(r'[^a-z0-9]+', '-', str(here['device']).lower())}-torch{here['torch']}"
     path = output / folder_name / f"{kind}.json"
     write_json(path, found)
-    path.with_suffix(".md").write_text(markdown(found))
+    write_output(path.with_suffix(".md"), markdown(found).encode())
     print(
         f"\n{len(benchmarks)} benchmarks in {found['seconds']} seconds: {path.with_suffix('.md')}"
     )

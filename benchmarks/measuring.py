@@ -14,6 +14,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
 
+from stgcn_pyg.output_files import write_output
+
 Step = Callable[[], object]
 
 
@@ -132,5 +134,4 @@ def _model_name() -> str:
 def write_json(path: Path | None, results: dict[str, object]) -> None:
     """Writes results, if a path is given."""
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(results, indent=2) + "\n")
+        write_output(path, (json.dumps(results, indent=2) + "\n").encode())

@@ -28,6 +28,7 @@ import pandas as pd
 from jsonargparse import auto_cli
 
 from experiments.rendered_features import Rendered, features_of, load_rendered
+from experiments.running.results import write_json
 from stgcn_pyg.data.synthetic import VERSIONS, write_version
 from stgcn_pyg.evaluation import (
     CROSS_CAMERA,
@@ -151,7 +152,7 @@ def main(
     print(f"{source}: {queries:,} queries, {gallery:,} in the gallery; in per cent")
     print(table.round(1).to_string())
     if json is not None:
-        json.write_text(json_format.dumps(table.round(3).to_dict("index"), indent=2) + "\n")
+        write_json(json, json_format.loads(table.round(3).to_json(orient="index")))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ From top to bottom: the four people of a look-alike group, two pictures of each;
 things pass in front of it; one person in each of the cameras; junk.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from jsonargparse import auto_cli
 from PIL import Image
+
+from experiments.running.results import write_bytes
 
 COLUMNS, HEIGHT, WIDTH, GAP = 8, 256, 128, 4
 
@@ -56,7 +59,7 @@ def main(root: Path, output: Path) -> None:
 
     Args:
         root: The folder of a rendered data set.
-        output: The picture to write.
+        output: The picture to write, a JPEG.
     """
     truth = pd.read_parquet(root / "ground_truth.parquet")
     truth = truth[truth.split == "test"]
@@ -67,7 +70,9 @@ def main(root: Path, output: Path) -> None:
         for column, path in enumerate(paths):
             with Image.open(root / path) as picture:
                 sheet.paste(picture, (column * (WIDTH + GAP), row * (HEIGHT + GAP)))
-    sheet.save(output, quality=85)
+    encoded = BytesIO()
+    sheet.save(encoded, "JPEG", quality=85)
+    write_bytes(output, encoded.getvalue())
 
 
 if __name__ == "__main__":

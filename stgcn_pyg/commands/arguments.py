@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from jsonargparse import ArgumentParser, Namespace
 
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.output_files import write_output
 
 if TYPE_CHECKING:
     from stgcn_pyg.ranks import Ranks
@@ -92,9 +93,9 @@ def device_for(accelerator: str, ranks: "Ranks | None" = None) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, its folder too."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    """Writes a JSON file, its folder too, as :func:`.write_output` does.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    write_output(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

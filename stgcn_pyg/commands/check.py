@@ -11,6 +11,7 @@ from stgcn_pyg.data import write_manifest
 from stgcn_pyg.data.check import FAULTS, NOTES, CheckResult, check_dataset
 from stgcn_pyg.data.faults import Fault
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.output_files import require_writable
 
 DESCRIPTION = """Counts a data set's tracklets, decodes every picture, and finds all that is wrong.
 
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     manifest = options.write_manifest
     if manifest is not None and manifest.suffix not in (".csv", ".parquet"):
         raise UserError(f"--write-manifest {manifest}: name a file that ends in .csv or .parquet")
+    require_writable("--json", options.json)
+    require_writable("--write-manifest", manifest)
     result = check_dataset(
         options.dataset, options.root, options.split, options.min_frames, options.workers
     )

@@ -15,6 +15,7 @@ from stgcn_pyg.commands.together import together
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
+from stgcn_pyg.output_files import require_apart, require_writable
 from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import Source, score_chance, score_features, score_intervals
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 def _evaluate(options: Namespace, ranks: Ranks) -> int:
     max_rank = max(MAX_RANK, *options.ranks or [MAX_RANK])
     chosen = _known(options.protocols)
+    _require_outputs(options)
     source = open_source(options, ranks)
     task = source.task if chosen is None else replace(source.task, protocols=chosen)
     scores = {"chance": score_chance(task, max_rank)}
@@ -157,6 +159,14 @@ def _known(names: Sequence[str] | None) -> tuple[str, ...] | None:
         return tuple(dict.fromkeys(protocol(name).name for name in names))
     except ValueError as error:
         raise UserError(f"--protocols: {error}") from error
+
+
+def _require_outputs(options: Namespace) -> None:
+    """Refuses files that cannot be written before anything is embedded, not hours later."""
+    require_writable("--json", options.json)
+    require_writable("--per-query", options.per_query)
+    files = {"the source": options.source, "--json": options.json, "--per-query": options.per_query}
+    require_apart(files)
 
 
 def _require_ranks(ranks: Sequence[int] | None, results: dict[str, RankingResult]) -> None:

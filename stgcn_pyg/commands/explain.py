@@ -240,6 +240,7 @@ def _new_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rmdir()
         unfinished.rename(path)
-    except BaseException:
+    except OSError as error:  # what cannot be read is told by those who read it
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
+from stgcn_pyg.output_files import write_output
 from stgcn_pyg.scoring import RankingTask
 
 
@@ -45,8 +45,4 @@ def write_per_query(path: Path, table: pd.DataFrame) -> None:
     Raises:
         UserError: It cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(path, index=False)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_output(path, table.to_csv(index=False, lineterminator="\n").encode())

@@ -16,6 +16,7 @@ from stgcn_pyg.data.load import NAMES
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.output_files import require_writable
 from stgcn_pyg.report import (
     ReportedRun,
     RunFiles,
@@ -81,13 +82,11 @@ def parser() -> Parser:
 
 
 def _output(options: Namespace) -> Path:
-    if options.output is not None:
-        if options.output.is_dir():
-            raise UserError(f"--output {options.output}: is a folder; name a file in it")
-        return options.output
-    if len(options.runs) > 1:
+    if options.output is None and len(options.runs) > 1:
         raise UserError("--output: name the file of a page of several runs")
-    return options.runs[0] / "report.html"
+    output = options.output or options.runs[0] / "report.html"
+    require_writable("--output", output)
+    return output
 
 
 def _check(options: Namespace) -> None:

@@ -23,6 +23,7 @@ from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.output_files import require_writable
 from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, hold_out
 from stgcn_pyg.training.validation import Validation
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str]) -> int:
 def _train(options: Namespace, ranks: Ranks) -> int:
     config, defaults = settings(options), settings(parser().get_defaults())
     device = device_for(options.accelerator, ranks)
+    require_writable("--json", options.json)
     _quieten()
 
     L.seed_everything(options.seed, verbose=False)

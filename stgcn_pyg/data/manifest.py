@@ -19,6 +19,7 @@ from stgcn_pyg.data.dataset import COLUMNS as TABLE_COLUMNS
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.written_aside import written_aside
 
 NUMBERS = ("pid", "camid", "tracklet", "frame")
 COLUMNS = ("path", *NUMBERS, "split")
@@ -218,13 +219,14 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
     rows = _rows_of(dataset)
     if folder.parts:
         rows["path"] = folder.as_posix() + "/" + rows["path"]
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise UserError(f"{path}: ends in neither .csv nor .parquet: name it as one of them")
     try:
-        if path.suffix.lower() == ".csv":
-            rows.to_csv(path, index=False)
-        elif path.suffix.lower() == ".parquet":
-            rows.to_parquet(path, index=False)
-        else:
-            raise UserError(f"{path}: ends in neither .csv nor .parquet: name it as one of them")
+        with written_aside(path.resolve()) as file:
+            if path.suffix.lower() == ".csv":
+                rows.to_csv(file, index=False)
+            else:
+                rows.to_parquet(file, index=False)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
 

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.output_files import write_output
 from stgcn_pyg.report.error_tables import distance_chart, error_tables
 from stgcn_pyg.report.explained import (
     explain_queries,
@@ -26,7 +26,6 @@ from stgcn_pyg.report.reported import ReportedRun
 from stgcn_pyg.report.scores import headline, protocol_scores
 from stgcn_pyg.report.training import training_charts, training_tables
 from stgcn_pyg.version import __version__
-from stgcn_pyg.written_aside import written_aside
 
 # Bytes that the pictures of a section may take. All of them, and the text, stay below 15 MB.
 ROOM: dict[Section, int] = {"lists": 6_000_000, "maps": 4_000_000, "graphs": 2_500_000}
@@ -72,12 +71,7 @@ def write_page(path: Path, page: str) -> None:
     Raises:
         UserError: It cannot be written; what was there stays.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as file:
-            file.write(page.encode())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_output(path, page.encode())
 
 
 def _results(runs: Sequence[ReportedRun]) -> dict[str, Any]:
