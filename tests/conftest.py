@@ -1,6 +1,7 @@
 """What several test files use."""
 
 import os
+import shutil
 from pathlib import Path
 
 import jaxtyping
@@ -61,6 +62,7 @@ class MarsTree:
         self.root = root
         self.names = {"train": [], "test": []}
         self.tracks = {"train": [], "test": []}
+        self.copies = {}  # the name of a picture, and that of the one whose bytes it has
         self.queries = [3, 4]  # 1-based, among the test tracklets below
         for pid in (2, 4, 6, 8):
             for camid in (1, 2):
@@ -90,8 +92,15 @@ class MarsTree:
             savemat(self.root / "info" / f"tracks_{split}_info.mat", {variable: tracks})
             for i, name in enumerate(names):
                 self._write_picture(self.root / f"bbox_{split}" / name[:4] / name, name, i)
+        for name, other in self.copies.items():
+            shutil.copy(self.path(other), self.path(name))
         savemat(self.root / "info" / "query_IDX.mat", {"query_IDX": np.array([self.queries])})
         return self.root
+
+    def path(self, name):
+        """Where a picture is, by its name."""
+        split = "train" if name in self.names["train"] else "test"
+        return self.root / f"bbox_{split}" / name[:4] / name
 
     def _write_picture(self, path, name, i):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -247,10 +247,13 @@ def test_check_finds_every_bad_picture(dataset):
     assert found == list(zip(paths[3::10], KINDS.values(), strict=False))
 
 
-def test_a_tracklet_of_one_frame_is_named(mars_tree):
+def test_a_tracklet_of_one_frame_is_refused_only_if_more_are_asked_for(mars_tree):
     mars_tree.add("train", 9, 1, frames=1)
     dataset = load_dataset("mars", mars_tree.write())
     with pytest.raises(UserError, match=r"0009C1T0001F001\.jpg: its train tracklet has 1 frame"):
-        TrackletDataModule(dataset, **OPTIONS)
-    data = TrackletDataModule(dataset, **OPTIONS, min_frames=1)
+        TrackletDataModule(dataset, **OPTIONS, min_frames=2)
+    data = TrackletDataModule(dataset, **OPTIONS)
     assert data.num_classes == 5
+    (batch,) = data.clip_dataloader(dataset.train.iloc[[-1]])
+    assert len(batch.clips) == 1
+    assert all(frame.equal(batch.clips[0, 0]) for frame in batch.clips[0])

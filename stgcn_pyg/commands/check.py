@@ -15,8 +15,8 @@ from stgcn_pyg.output_files import require_writable
 
 DESCRIPTION = """Counts a data set's tracklets, decodes every picture, and finds all that is wrong.
 
-Faults must be mended before the data set is used; notes are worth knowing and occur in sound data
-sets. The exit status is 1 if there is a fault, 0 if there is none.
+A fault makes a result wrong or a run fail: mend it before the data set is used. A note is worth
+knowing and occurs in sound data sets. The exit status is 1 if there is a fault, 0 if there is none.
 
 Example: stgcn check mars data/MARS --json check.json"""
 
@@ -47,7 +47,7 @@ def parser() -> Parser:
     parser.add_argument("root", type=Path, help="the folder that holds it")
     parser.add_argument("--split", type=NonNegativeInt, default=0, help="which halves, for WARD")
     parser.add_argument(
-        "--min_frames", type=PositiveInt, default=2, help="the fewest that a tracklet may have"
+        "--min_frames", type=PositiveInt, default=1, help="the fewest that a tracklet may have"
     )
     parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
     parser.add_argument(
@@ -93,6 +93,10 @@ def _number(count: int, noun: str) -> str:
 def _write_manifest(result: CheckResult, path: Path) -> None:
     if result.faults:
         print(f"{path} is not written, for the faults above: mend them and check again")
+    elif any(note.kind == "listed twice" for note in result.notes):
+        print(
+            f"{path} is not written: a manifest holds each picture once, and some are listed twice"
+        )
     else:
         write_manifest(result.dataset, path)
         print(f"{path} is written: `stgcn train manifest {path}` trains on it")

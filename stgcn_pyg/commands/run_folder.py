@@ -17,6 +17,7 @@ FREE = {
     "look_every",
     "accelerator",
     "data.num_workers",
+    "data.min_frames",
     "baselines",
     "pack",
     "training.compile",

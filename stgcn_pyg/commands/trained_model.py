@@ -104,6 +104,7 @@ def _build_data(
         "clips_per_test_batch": options.clips_per_batch,
         "test_clips": options.test_clips or settings.get("test_clips", "all"),
         "people_per_batch": 2,  # of training, which does not happen here
+        "min_frames": 1,  # it was asked for the training
     }
     try:
         return TrackletDataModule(dataset, num_frames, **settings)

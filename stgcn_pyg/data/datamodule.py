@@ -52,7 +52,8 @@ class TrackletDataModule(L.LightningDataModule):
             T chunks; ``"even"``: T frames evenly spaced. The embeddings of a tracklet's clips are
             averaged.
         clips_per_test_batch: How many clips a batch holds at test.
-        min_frames: The fewest frames that a tracklet may have.
+        min_frames: The fewest frames that a tracklet may have; a shorter one is refused. A
+            tracklet of a single frame gives clips that repeat it.
         pack: The folder of the data set's pack, to read frames from instead of the pictures.
         on_bad_frame: ``"stop"`` raises at a bad picture; ``"skip"`` takes the nearest good frame
             of its tracklet instead and keeps what was wrong in ``skipped``.
@@ -87,7 +88,7 @@ class TrackletDataModule(L.LightningDataModule):
         augment: Augment = "clip",
         test_clips: TestClips = "all",
         clips_per_test_batch: int = 32,
-        min_frames: int = 2,
+        min_frames: int = 1,
         pack: Path | None = None,
         on_bad_frame: OnBadFrame = "stop",
         num_workers: int = 2,

@@ -74,18 +74,28 @@ class TrackletDataset:
         return [self.root / self.frames.iat[first + i] for i in indices]
 
     def require_pictures(self) -> None:
-        """Looks whether every frame is on disk.
+        """Looks whether every frame of a tracklet is on disk.
 
         Raises:
             UserError: Some are not; it counts them and names the first.
         """
-        present = _files_below(self.root, {Path(frame).parent for frame in self.frames})
-        missing = self.frames[~self.frames.isin(present)]
+        used = self.frames[self._is_used()]
+        present = _files_below(self.root, {Path(frame).parent for frame in used})
+        missing = used[~used.isin(present)]
         if len(missing):
             raise UserError(
-                f"{self.name}: {len(missing):,} of {len(self.frames):,} pictures are missing, "
+                f"{self.name}: {len(missing):,} of {len(used):,} pictures are missing, "
                 f"the first is {self.root / missing.iat[0]}"
             )
+
+    def _is_used(self) -> np.ndarray:
+        """Which frames some tracklet has, ``[len(frames)]`` of bool."""
+        begun = np.zeros(len(self.frames) + 1, dtype=np.int64)  # tracklets that begin, less ends
+        for table in self.tables().values():
+            first = table["first_frame"].to_numpy()
+            np.add.at(begun, first, 1)
+            np.add.at(begun, first + table["num_frames"].to_numpy(), -1)
+        return np.cumsum(begun)[:-1] > 0
 
 
 def _files_below(root: Path, folders: set[Path]) -> set[str]:

@@ -1,4 +1,4 @@
-"""MARS, and whatever else is written in its layout (Zheng et al., ECCV 2016).
+"""MARS (Zheng et al., ECCV 2016), and what is written in its layout: X-MARS, G2A-VReID.
 
 bbox_train/0001/0001C1T0001F001.jpg ...   person, camera, tracklet, frame
 bbox_test/00-1/..., bbox_test/0000/...    junk and distractors
@@ -20,6 +20,9 @@ from stgcn_pyg.errors import UserError
 
 FORM = np.frombuffer(b"0000C0T0000F000.jpg", np.uint8)  # of a name, 0 for any digit
 JUNK = np.frombuffer(b"00-1", np.uint8)  # stands for the person in a name of junk
+TRAIN = ("track_train_info", "xmars_tracks_train_info")  # the variable in MARS, and in X-MARS
+TEST = ("track_test_info", "xmars_track_test_info")
+QUERIES = ("query_IDX", "xmars_query_IDX")
 PROTOCOLS = ("mars-official", "full-gallery", "query-free")
 
 
@@ -37,8 +40,8 @@ def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
     info = root / "info"
     train_names = _read_names(info / "train_name.txt", report)
     test_names = _read_names(info / "test_name.txt", report)
-    train = _read_tracks(info / "tracks_train_info.mat", "track_train_info", train_names, report)
-    test = _read_tracks(info / "tracks_test_info.mat", "track_test_info", test_names, report)
+    train = _read_tracks(info / "tracks_train_info.mat", TRAIN, train_names, report)
+    test = _read_tracks(info / "tracks_test_info.mat", TEST, test_names, report)
     queries = _read_queries(info / "query_IDX.mat", test, report)
     test.index += len(train)
     test["first_frame"] += len(train_names.given)
@@ -96,22 +99,26 @@ def _fit(names: np.ndarray) -> np.ndarray:
     return np.all(fits, axis=1)
 
 
-def _read_matrix(path: Path, variable: str) -> np.ndarray:
+def _read_matrix(path: Path, variables: tuple[str, ...]) -> np.ndarray:
+    """The first of these variables that a file of labels has."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; pass the folder that holds MARS")
     try:
         content = loadmat(path)
     except Exception as error:  # scipy raises half a dozen types on a damaged file
         raise UserError(f"{path}: no readable .mat file ({error})") from error
-    if variable not in content:
+    variable = next((name for name in variables if name in content), None)
+    if variable is None:
         found = ", ".join(key for key in content if not key.startswith("__")) or "none"
-        raise UserError(f"{path}: has no variable {variable} (it has: {found})")
+        raise UserError(f"{path}: has no variable {' or '.join(variables)} (it has: {found})")
     return np.asarray(content[variable])
 
 
-def _read_tracks(path: Path, variable: str, names: _Names, report: Report) -> pd.DataFrame:
+def _read_tracks(
+    path: Path, variables: tuple[str, ...], names: _Names, report: Report
+) -> pd.DataFrame:
     """The tracklets; the index is the row in the file, from 0."""
-    tracks = _read_matrix(path, variable)
+    variable, tracks = variables[0], _read_matrix(path, variables)
     if tracks.ndim != 2 or tracks.shape[1] != 4 or not np.issubdtype(tracks.dtype, np.number):
         raise UserError(f"{path}: {variable} is {tracks.shape}, not a row a tracklet of 4 numbers")
     start, end, pid, camid = tracks.astype(np.int64).T  # 1-based, end included
@@ -152,6 +159,8 @@ def _check_against_names(
             )
     follows = (np.diff(tracklet) == 0) & named[1:] & named[:-1]
     backwards = np.flatnonzero(follows & (np.diff(number[frame]) <= 0)) + 1
+    # The same name again is the same frame shown for longer, and not out of order.
+    backwards = backwards[names[frame[backwards]] != names[frame[backwards - 1]]]
     for i in _first_of_each(tracklet, backwards):
         name = names[frame[i]].decode()
         report(path, f"the frames of a tracklet are out of order at {name}")
@@ -170,7 +179,7 @@ def _number(digits: np.ndarray) -> np.ndarray:
 
 def _read_queries(path: Path, test: pd.DataFrame, report: Report) -> np.ndarray:
     """The rows of the queries in the table of test tracklets."""
-    queries = _read_matrix(path, "query_IDX").ravel().astype(np.int64)  # 1-based
+    queries = _read_matrix(path, QUERIES).ravel().astype(np.int64)  # 1-based
     num_test = test.index[-1] + 1
     outside = (queries < 1) | (queries > num_test)
     what = f"query_IDX points outside the {num_test:,} test tracklets"

@@ -3,6 +3,7 @@
 kinds        the kinds of faults and notes
 tracklets    all tracklets side by side, and which picture is in which
 tables       what the tables tell: counts, short tracklets, people without a match
+shared       what to say of pictures that stand in two places without harm
 files        what the names of the files tell: numbers left out, pictures that nothing uses
 pictures     what their contents tell, read in parallel
 duplicates   the same bytes under two names
@@ -45,8 +46,8 @@ class CheckResult:
     Attributes:
         dataset: What was checked, without what its labels get wrong.
         counts: A row a split: people, cameras, tracklets, frames, lengths.
-        pictures: How many were read.
-        faults: What must be mended, in the order of `FAULTS`.
+        pictures: How many pictures were read: all that a tracklet uses.
+        faults: What makes a result wrong or a run fail, in the order of `FAULTS`.
         notes: What is worth knowing, in the order of `NOTES`.
     """
 
@@ -72,7 +73,7 @@ def check_dataset(
     name: str,
     root: str | Path,
     split: int = 0,
-    min_frames: int = 2,
+    min_frames: int = 1,
     workers: int = 2,
     progress: bool = True,
 ) -> CheckResult:
@@ -82,7 +83,7 @@ def check_dataset(
         name: As for :func:`stgcn_pyg.data.load_dataset`.
         root: The folder that holds it.
         split: Which split, where the data set has several.
-        min_frames: The fewest frames that a tracklet may have.
+        min_frames: The fewest frames that a tracklet may have; with 1 all are long enough.
         workers: Processes that decode pictures; 1 decodes in this one.
         progress: Show a progress bar on stderr.
 
@@ -103,26 +104,27 @@ def check_dataset(
     found += in_one_camera(dataset)
     found += gaps(tracklets)
     found += unused(dataset, tracklets, known={fault.path for fault in found})
-    found += _read(tracklets, workers, progress)
+    used = np.flatnonzero(tracklets.first_use >= 0)
+    found += _read(tracklets, used, workers, progress)
     return CheckResult(
         dataset,
         count(dataset),
-        len(tracklets.paths),
+        len(used),
         [fault for kind in FAULTS for fault in found if fault.kind == kind],
         [fault for kind in NOTES for fault in found if fault.kind == kind],
     )
 
 
-def _read(tracklets: Tracklets, workers: int, progress: bool) -> Iterator[Fault]:
-    """Reads every picture once; what is wrong with it by itself and beside the others."""
+def _read(tracklets: Tracklets, used: np.ndarray, workers: int, progress: bool) -> Iterator[Fault]:
+    """Reads every used picture once; what is wrong with it by itself and beside the others."""
     digests = np.zeros((len(tracklets.paths), DIGEST_SIZE), dtype=np.uint8)
     sound = np.zeros(len(tracklets.paths), dtype=bool)
     style = bar_options() | {"desc": "checking", "unit": "picture", "disable": not progress}
-    pictures = read_pictures(tracklets.root, tracklets.paths, workers)
-    for i, picture in enumerate(tqdm(pictures, total=len(sound), **style)):
+    pictures = read_pictures(tracklets.root, tracklets.paths[used], workers)
+    for i, picture in zip(used, tqdm(pictures, total=len(used), **style), strict=True):
         if picture.kind:
             yield Fault(str(tracklets.path(i)), picture.what, picture.kind)
-        else:
+        if picture.digest:
             digests[i] = np.frombuffer(picture.digest, dtype=np.uint8)
             sound[i] = True
     yield from same_pictures(tracklets, digests, sound)

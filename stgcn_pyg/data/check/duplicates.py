@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 
+from stgcn_pyg.data.check.shared import in_two_tracklets, within_one_tracklet
 from stgcn_pyg.data.check.tracklets import Tracklets
 from stgcn_pyg.data.faults import Fault
 
@@ -28,44 +28,35 @@ def pairs_of_equals(digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def same_pictures(tracklets: Tracklets, digests: np.ndarray, sound: np.ndarray) -> Iterator[Fault]:
-    """Pictures whose bytes another tracklet has under another name.
+    """Pictures whose bytes stand under another name too.
+
+    A fault for each picture whose labels contradict those of another one with the same bytes. The
+    other cases are notes: a tracklet that repeats a picture of its own, which is common where a
+    video was sampled faster than it was taken; two tracklets of one identity and camera, which
+    MARS has where they overlap; and a query with a copy in the gallery.
 
     Args:
-        tracklets: All of them.
-        digests: Of every picture, ``[P]`` of 16 bytes.
-        sound: Which of them were read, ``[P]``.
-
-    Yields:
-        The faults; and notes of those that repeat one of their own tracklet, which is common where
-        a video was sampled faster than it was taken, and of queries that the gallery holds too.
+        tracklets: All tracklets.
+        digests: The digest of every picture, ``[P]`` of 16 bytes.
+        sound: Which of the pictures were read, ``[P]``.
     """
-    looked_at = np.flatnonzero(sound & (tracklets.first_use >= 0))
-    later, first = (looked_at[places] for places in pairs_of_equals(digests[looked_at]))
-    owner, owner_of_first = (tracklets.owner[tracklets.first_use[one]] for one in (later, first))
+    looked_at = np.flatnonzero(sound)
+    owner_of = tracklets.owner[tracklets.first_use[looked_at]]
+    # Junk comes last, so that what is compared with the first is compared with a label that counts.
+    order = np.argsort(tracklets.is_junk[owner_of], kind="stable")
+    looked_at, owner_of = looked_at[order], owner_of[order]
+    later, first = pairs_of_equals(digests[looked_at])
+    pictures, owner, owner_of_first = looked_at[later], owner_of[later], owner_of[first]
+    wrong = tracklets.contradict(owner, owner_of_first)
     own = owner == owner_of_first
     copy = tracklets.is_query_in_gallery(owner, owner_of_first)
-    for picture, other in zip(later[~own & ~copy], first[~own & ~copy], strict=True):
-        what = f"holds the same picture as {tracklets.path(other)}"
-        yield Fault(str(tracklets.path(picture)), what, "same picture")
-    yield from _repeats(tracklets, later[own], owner[own])
-    yield from _copies(tracklets, owner[copy], owner_of_first[copy])
-
-
-def _repeats(tracklets: Tracklets, pictures: np.ndarray, owner: np.ndarray) -> Iterator[Fault]:
-    for row, repeats in pd.Series(pictures).groupby(owner):
-        frames = tracklets.table["num_frames"].iat[row]
-        do = "does" if len(repeats) == 1 else "do"
-        what = f"repeats an earlier frame of its tracklet ({len(repeats)} of {frames} {do})"
-        yield Fault(str(tracklets.path(repeats.iat[0])), what, "repeated frames")
-
-
-def _copies(tracklets: Tracklets, one: np.ndarray, other: np.ndarray) -> Iterator[Fault]:
-    one_is_query = tracklets.table["split"].to_numpy()[one] == "query"
-    query, gallery = np.where(one_is_query, (one, other), (other, one))
-    pairs = pd.DataFrame({"query": query, "gallery": gallery})
-    for (query, gallery), rows in pairs.groupby(["query", "gallery"]):
+    shared = ~(wrong | own | copy)
+    for i in np.flatnonzero(wrong):
         what = (
-            f"{len(rows)} of its query's {tracklets.table['num_frames'].iat[query]} frames are "
-            f"also in the gallery's tracklet that begins with {tracklets.first_path(gallery)}"
+            f"holds the same picture as {tracklets.path(looked_at[first[i]])}: "
+            f"{tracklets.label(owner[i])} here, {tracklets.label(owner_of_first[i])} there"
         )
-        yield Fault(str(tracklets.first_path(query)), what, "query in the gallery")
+        yield Fault(str(tracklets.path(pictures[i])), what, "same picture")
+    yield from within_one_tracklet(tracklets, pictures[own], owner[own], "repeated frames")
+    for some, kind in ((shared, "shared pictures"), (copy, "query in the gallery")):
+        yield from in_two_tracklets(tracklets, owner[some], owner_of_first[some], kind)

@@ -24,11 +24,11 @@ class Picture(NamedTuple):
     """What the reading of a picture told."""
 
     digest: bytes = b""
-    """Of its bytes; empty where the picture is not sound."""
+    """The digest of its bytes; empty where the picture does not decode."""
     kind: str = ""
-    """The kind of its fault; empty where it is sound."""
+    """The kind of the fault or note; empty where there is none."""
     what: str = ""
-    """Its fault in a few words."""
+    """The fault or note in a few words."""
 
 
 def check_pictures(dataset: TrackletDataset, workers: int = 2) -> Iterator[tuple[Path, str | None]]:
@@ -39,7 +39,8 @@ def check_pictures(dataset: TrackletDataset, workers: int = 2) -> Iterator[tuple
         workers: Processes that decode.
 
     Yields:
-        The path of each picture and what is wrong with it, or None.
+        The path of each picture and what is wrong with it, another format than its name says
+        included, or None.
     """
     pictures = read_pictures(dataset.root, dataset.frames.tolist(), workers)
     for frame, picture in zip(dataset.frames, pictures, strict=True):
@@ -82,10 +83,8 @@ def read_picture(path: Path) -> Picture:
         return _fault("empty")
     try:
         with Image.open(BytesIO(content)) as image:
-            expected = FORMATS.get(path.suffix.lower())
-            if expected not in (None, image.format):
-                what = f"{image.format}, not {expected} as its name says"
-                return Picture(kind="wrong format", what=what)
+            expected = FORMATS.get(path.suffix.lower(), image.format)
+            found = image.format
             # At an eighth of its size a JPEG is read to its end all the same, in half the time.
             image.draft("RGB", (1, 1))
             image.load()
@@ -94,7 +93,10 @@ def read_picture(path: Path) -> Picture:
         return _fault("truncated or damaged" if known else "no picture")
     except Exception:  # Pillow raises a dozen types on damaged files
         return _fault("truncated or damaged")
-    return Picture(hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest())
+    digest = hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
+    if found == expected:
+        return Picture(digest)
+    return Picture(digest, "wrong format", f"{found}, not {expected} as its name says")
 
 
 def _fault(kind: str, detail: str = "") -> Picture:

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.data.check.tracklets import Tracklets
+from stgcn_pyg.data.check.shared import in_two_tracklets, within_one_tracklet
+from stgcn_pyg.data.check.tracklets import JUNK, Tracklets
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Fault
-
-JUNK = -1
 
 
 def count(dataset: TrackletDataset) -> pd.DataFrame:
@@ -31,17 +30,26 @@ def count(dataset: TrackletDataset) -> pd.DataFrame:
 
 
 def named_twice(tracklets: Tracklets) -> Iterator[Fault]:
-    """Pictures that two tracklets have, or one has twice."""
+    """Pictures that two tracklets have, or one has twice.
+
+    A fault for each picture whose two labels contradict each other, else a note for the tracklets.
+    """
     first_use = tracklets.first_use[tracklets.picture]
-    again = first_use != np.arange(len(first_use))
-    again &= ~tracklets.is_query_in_gallery(tracklets.owner, tracklets.owner[first_use])
-    for use in np.flatnonzero(again):
-        first, second = tracklets.owner[first_use[use]], tracklets.owner[use]
-        if first == second:
-            what = f"twice in one tracklet, of {tracklets.title(first)}"
-        else:
-            what = f"in two tracklets, of {tracklets.title(first)} and of {tracklets.title(second)}"
-        yield Fault(str(tracklets.path(tracklets.picture[use])), what, "named twice")
+    again = np.flatnonzero(first_use != np.arange(len(first_use)))
+    picture = tracklets.picture[again]
+    owner, owner_of_first = tracklets.owner[again], tracklets.owner[first_use[again]]
+    wrong = tracklets.contradict(owner, owner_of_first)
+    own = owner == owner_of_first
+    shared = ~(wrong | own | tracklets.is_query_in_gallery(owner, owner_of_first))
+    for i in np.flatnonzero(wrong):
+        here, there = (
+            f"{tracklets.label(row)} (the tracklet that begins with {tracklets.first_path(row)})"
+            for row in (owner_of_first[i], owner[i])
+        )
+        what = f"is in two tracklets: {here} and {there}"
+        yield Fault(str(tracklets.path(picture[i])), what, "named twice")
+    yield from within_one_tracklet(tracklets, picture[own], owner[own], "listed twice")
+    yield from in_two_tracklets(tracklets, owner[shared], owner_of_first[shared], "listed twice")
 
 
 def too_short(tracklets: Tracklets, min_frames: int) -> Iterator[Fault]:
@@ -67,14 +75,22 @@ def in_train_and_test(tracklets: Tracklets) -> Iterator[Fault]:
 
 
 def without_match(dataset: TrackletDataset) -> Iterator[Fault]:
-    """Queries of people whom no other camera of the gallery shows."""
+    """Queries of people whom no other camera of the gallery shows.
+
+    Notes, for the evaluation leaves them out and counts them; one fault if all are such.
+    """
     gallery = dataset.gallery[dataset.gallery["pid"] != JUNK]
     cameras = gallery.groupby("pid")["camid"].agg(set).to_dict()
-    for row, (pid, camid) in enumerate(dataset.query[["pid", "camid"]].to_numpy()):
-        if not cameras.get(pid, set()) - {camid}:
-            path = dataset.paths(dataset.query.iloc[row], [0])[0]
-            what = f"the gallery has its person, {pid}, in no camera but its own, {camid}"
-            yield Fault(str(path), what, "no match")
+    labels = dataset.query[["pid", "camid"]].to_numpy()
+    alone = [row for row, (p, c) in enumerate(labels) if not cameras.get(p, set()) - {c}]
+    paths = [str(dataset.paths(dataset.query.iloc[row], [0])[0]) for row in alone]
+    if len(alone) == len(labels):
+        what = f"no query has a match: this one has none, nor have the {len(labels) - 1} others"
+        yield Fault(paths[0], what, "no match")
+        return
+    for path, (pid, camid) in zip(paths, labels[alone], strict=True):
+        what = f"the gallery has its person, {pid}, in no camera but its own, {camid}"
+        yield Fault(path, what, "query without a match")
 
 
 def in_one_camera(dataset: TrackletDataset) -> Iterator[Fault]:
