@@ -156,6 +156,7 @@ def test_how_a_run_computes_may_change_and_what_it_computes_may_not(tmp_path):
     open_folder()
     free = ["compile=off", "channels_last=false", "fused=false", "recompute=true"]
     open_folder("--look_every=1", *(f"--training.{option}" for option in free))
+    open_folder("--data.min_frames=2")  # the default of older versions
     for other in ("--training.micro_batches=2", "--tf32=false"):
         with pytest.raises(UserError, match="holds another run"):
             open_folder(other)

@@ -1,6 +1,7 @@
 """The small files of runs: what is written is read, and another version's are refused."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 from conftest import DATA
 from scored_runs import features, task
 
+from experiments.command import RESULTS
+from experiments.running.jobs import OUTSIDE, Job, Unit, deciding
 from experiments.running.results import SCORES, ResultsFolder
-from experiments.running.settings import preset_files
+from experiments.running.settings import defaults, preset_files, settings_of_run
+from experiments.variants import Variant
+from stgcn_pyg.commands import train
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.result import RankingResult
 from stgcn_pyg.scoring import score_features
@@ -48,6 +53,26 @@ def test_a_setting_that_the_folder_does_not_know_is_at_its_default_there(tmp_pat
     ResultsFolder(path, "ward", "smoke", later, usual={"new": 1, "epochs": 800})
     with pytest.raises(UserError, match="preset's new is 2 there, 1 here"):
         ResultsFolder(path, "ward", "smoke", later, usual={"new": 2})
+
+
+@pytest.mark.parametrize("name", ["ward", "stgcn-synth-v1"])
+def test_committed_results_are_of_this_version_and_their_runs_keep_their_names(tmp_path, name):
+    committed = RESULTS / f"{name}-small-cpu"
+    loader = "ward" if name == "ward" else "mars"
+    presets = preset_files("small", name, gpu=False)
+    settings = train.settings(settings_of_run(loader, tmp_path, presets, {}, 0, 0))
+    (tmp_path / "results").mkdir()
+    shutil.copy(committed / "folder.json", tmp_path / "results")
+    path = tmp_path / "results"
+    ResultsFolder(path, name, "small", deciding(settings), deciding(defaults()))
+
+    for file in committed.glob("runs/*/run.json"):
+        about = json.loads(file.read_text())
+        if about["kind"] != "ensemble":
+            config = {n: v for n, v in about["config"].items() if n not in OUTSIDE}
+            unit = Unit(about["split"], about["seed"])
+            job = Job(Variant("any"), unit, about["identity"], config=config)
+            assert job.key == about["key"]
 
 
 def test_queries_without_a_match_stay_so(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.running.claims import Claim
+from experiments.running.jobs import OUTSIDE
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.scoring import RankingTask
@@ -80,7 +81,7 @@ class ResultsFolder:
         with Claim(self.claims, "folder").waited_for():
             if not stored.is_file():
                 write_json(stored, here)
-        _require_same(path, _of_preset(usual) | _read_json(stored), here)
+        _require_same(path, _of_preset(usual) | _deciding(_read_json(stored)), here)
 
     def run(self, key: str) -> Path:
         """The folder of a run's small files."""
@@ -194,6 +195,12 @@ def _read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged: remove {path.parent} and run again") from error
+
+
+def _deciding(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What a folder holds, less the settings that an older version still took for deciding."""
+    outside = _of_preset(dict.fromkeys(OUTSIDE))
+    return {name: value for name, value in stored.items() if name not in outside}
 
 
 def _of_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
