@@ -1,11 +1,15 @@
 """Maps and graphs against the ground truth of the rendered benchmark."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 import rendered
 from scipy import stats
 
+from experiments.running.datasets import Source
+from experiments.tables.occlusion import bins, hidden_shares
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.explain import (
@@ -17,7 +21,7 @@ from stgcn_pyg.explain import (
     weight_from_uncovered,
 )
 from stgcn_pyg.explain.person_mass import elsewhere, grouped_mean, person_mass
-from stgcn_pyg.explain.rendered_truth import covered_patches, on_grid
+from stgcn_pyg.explain.rendered_truth import FILE, covered_patches, on_grid
 
 RNG = np.random.default_rng(0)
 
@@ -183,3 +187,30 @@ def test_the_hidden_share_of_a_tracklet_is_the_mean_over_its_frames(dataset, tru
     first = dataset.frames.iloc[dataset.query["first_frame"]]
     rows = test.set_index("path").loc[first, ["pid", "camid", "tracklet"]]
     np.testing.assert_allclose(found, by_name.loc[pd.MultiIndex.from_frame(rows)])
+
+
+def test_frames_without_a_body_have_no_hidden_share_and_leave_their_tracklet_its_own(
+    dataset, tmp_path
+):
+    table = rendered.truth_of(rendered.covered())
+    queries = dataset.query.sort_index()
+    frames = [
+        dataset.frames.iloc[first : first + count]
+        for first, count in zip(queries["first_frame"], queries["num_frames"], strict=True)
+    ]
+    bodiless = table["path"].isin([frames[0].iloc[0], *frames[1]])
+    shutil.copytree(dataset.root / "info", tmp_path / "info")
+    table.assign(hidden=table["hidden"].mask(bodiless)).to_parquet(tmp_path / FILE)
+    shares = hidden_shares(Source("covered", "mars", tmp_path))
+    hidden = table.set_index("path")["hidden"]
+    assert shares[0] == pytest.approx(hidden[frames[0].iloc[1:]].mean())
+    assert np.isnan(shares).nonzero()[0].tolist() == [1]
+    whole = mean_hidden(RenderedTruth(dataset.root), queries, dataset.frames)
+    np.testing.assert_array_equal(shares[2:], whole[2:])
+
+
+def test_every_share_is_in_one_bin_and_the_whole_of_it_in_the_last():
+    shares = np.array([0.0, 0.19, 0.2, 0.3, 0.999, 1.0, np.nan])
+    labels = [[label for label, inside in bins(shares).items() if inside[i]] for i in range(7)]
+    first, second, third, last = bins(shares)
+    assert labels == [[first], [first], [second], [third], [last], [last], []]

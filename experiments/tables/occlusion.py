@@ -13,7 +13,7 @@ from experiments.tables.conditions import Condition, restricted
 from experiments.tables.finished import NOTHING, named_protocols, read_runs
 from experiments.variants import Experiment
 from stgcn_pyg.embedding import ranking_task
-from stgcn_pyg.explain.rendered_truth import RenderedTruth
+from stgcn_pyg.explain import RenderedTruth, mean_hidden
 from stgcn_pyg.scoring import score_chance
 
 EDGES = (0.0, 0.2, 0.3, 0.4, 1.0)
@@ -28,15 +28,14 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     rule, task = named_protocols(runs)[0], ranking_task(shop.source.load(0))
     chance = score_chance(task)[rule].average_precision
     conditions, places = [], []
-    for low, high in pairwise(EDGES):
-        chosen = (hidden >= low) & (hidden < high) & ~np.isnan(chance)
+    for label, inside in bins(hidden).items():
+        chosen = inside & ~np.isnan(chance)
         if len(np.unique(task.query_pids[chosen])) < 2:
             continue  # nobody to resample
         within = {
             row: {unit: restricted(run, rule, chosen) for unit, run in units.items()}
             for row, units in runs.items()
         }
-        label = f"{100 * low:.0f} to {100 * high:.0f} %"
         share = 100 * hidden[chosen]
         references = {"chance": float(chance[chosen].mean())}
         conditions.append(Condition(float(share.mean()), label, within, references))
@@ -47,18 +46,28 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     )
 
 
+def bins(hidden: np.ndarray) -> dict[str, np.ndarray]:
+    """Which queries are in which bin, ``[Q]`` of bool, by the bin's label.
+
+    Args:
+        hidden: The hidden share of each query's person, ``[Q]``; NaN is in no bin.
+
+    Example:
+        >>> bins(np.array([0.3, 1.0]))["40 to 100 %"]
+        array([False,  True])
+    """
+    place = np.searchsorted(EDGES[1:-1], hidden, side="right")  # 1.0 is in the last
+    return {
+        f"{100 * low:.0f} to {100 * high:.0f} %": (place == i) & ~np.isnan(hidden)
+        for i, (low, high) in enumerate(pairwise(EDGES))
+    }
+
+
 def hidden_shares(source: Source) -> np.ndarray:
     """The mean share of the body that is hidden in each query, ``[Q]``, in the task's order.
 
     Raises:
         UserError: The data set is not a rendered one.
     """
-    truth, dataset = RenderedTruth(source.root), source.load(0)
-    frames = dataset.frames.to_numpy()
-    queries = dataset.query.sort_index()
-    return np.array(
-        [
-            np.mean(truth.hidden(frames[first : first + count]))
-            for first, count in zip(queries["first_frame"], queries["num_frames"], strict=True)
-        ]
-    )
+    dataset = source.load(0)
+    return mean_hidden(RenderedTruth(source.root), dataset.query.sort_index(), dataset.frames)

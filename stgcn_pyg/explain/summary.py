@@ -121,6 +121,18 @@ def _table(rows: dict, names: list[str]) -> pd.DataFrame:
 
 
 def mean_hidden(truth: RenderedTruth, tracklets: pd.DataFrame, paths: pd.Series) -> np.ndarray:
-    """The mean share of the body that is hidden over all frames of each tracklet, ``[N]``."""
-    spans = zip(tracklets["first_frame"], tracklets["num_frames"], strict=True)
-    return np.array([np.nanmean(truth.hidden(paths.iloc[f : f + n])) for f, n in spans])
+    """The mean share of the body that is hidden in each tracklet, ``[N]``.
+
+    The mean is over the tracklet's frames that have a body to hide; it is NaN if none has.
+
+    Args:
+        truth: The ground truth of the tracklets' data set.
+        tracklets: N rows of the data set's tables.
+        paths: The paths of all frames of the data set.
+    """
+    means = []
+    for first, count in zip(tracklets["first_frame"], tracklets["num_frames"], strict=True):
+        hidden = truth.hidden(paths.iloc[first : first + count])
+        hidden = hidden[~np.isnan(hidden)]
+        means.append(hidden.mean() if len(hidden) else np.nan)
+    return np.array(means)
