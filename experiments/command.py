@@ -38,6 +38,12 @@ def parser(experiment: Experiment) -> Parser:
     add("--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="where to train")
     add("--num-workers", type=int, help="processes that read pictures; the preset's if not given")
     add("--pack", type=Path, help="the data set's pack, to read frames from (`stgcn pack`)")
+    add(
+        "--allow-faults",
+        action="store_true",
+        help="go on with a data set in which `stgcn check` finds faults; an unreadable picture is "
+        "replaced by another of its tracklet, and the results say so",
+    )
     add("--dry-run", action="store_true", help="tell what would run, and for how long")
     return parser
 

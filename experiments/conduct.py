@@ -40,7 +40,9 @@ def conduct(experiment: Experiment, options: Namespace) -> int:
     units = _units(options)
     work = options.work.resolve()
     workers = 2 if options.num_workers is None else max(1, options.num_workers)
-    source = open_source(options.dataset, options.root, work, units[0].split, workers)
+    source = open_source(
+        options.dataset, options.root, work, units[0].split, workers, options.allow_faults
+    )
     jobs = jobs_of(experiment, options.variants, source, presets, units)
     settings = train.settings(settings_of_run(source.loader, source.root, presets, {}, 0, 0))
     folder = f"{source.name}-{options.preset}-{hardware_name(device)}"

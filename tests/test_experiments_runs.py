@@ -367,7 +367,7 @@ def test_a_data_set_that_check_refuses_is_refused(place, table, tmp_path, capsys
     picture.write_bytes(picture.read_bytes()[:200])
     assert main(COMPONENTS, arguments(tmp_path, "--root", str(root))) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert picture.name in line and "1 fault" in line and "stgcn check mars" in line
+    assert picture.name in line and "1 truncated or damaged" in line and "stgcn check mars" in line
     assert not (tmp_path / "results").exists()
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scored_runs import features, scored, task
 
+from experiments.running.datasets import Source
 from experiments.running.distance_ranking import rank_by_distances
 from experiments.running.ensemble import sum_of_distances
 from experiments.running.jobs import Unit
 from experiments.running.look_alikes import named, removed_people, score_smaller_groups
+from experiments.running.perform import Workshop
 from experiments.tables.aggregate import pair, tabulate
 from experiments.tables.conditions import (
     Condition,
@@ -125,11 +127,15 @@ class Folder:
         self.path = path
 
 
+def workshop(path, faults=()):
+    source = Source("three", "mars", path, dict(faults))
+    return Workshop(Folder(path), path, source, presets=[], accelerator="cpu")
+
+
 def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
     table = tabulate(TABLE, RUNS, PROTOCOL)
-    written = write_tables(
-        TABLE, Folder(tmp_path), table, "Text.", {PROTOCOL: in_words(table, "baseline")}
-    )
+    shop = workshop(tmp_path)
+    written = write_tables(TABLE, shop, table, "Text.", {PROTOCOL: in_words(table, "baseline")})
     assert (tmp_path / "three.md").read_text() == written
     with (tmp_path / "three.csv").open() as file:
         rows = {row[""]: row for row in csv.DictReader(file)}
@@ -137,6 +143,15 @@ def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
     assert rows["not run"]["mAP"] == ""
     latex = (tmp_path / "three.tex").read_text()
     assert latex.count(r"\\") == 4 and r"Three rows \& 100 \%" in latex
+    assert "faults" not in written + latex
+
+
+def test_faults_that_were_allowed_are_told_beside_the_table(tmp_path):
+    table = tabulate(TABLE, RUNS, PROTOCOL)
+    shop = workshop(tmp_path, faults={"missing": 2_000, "same picture": 1})
+    written = write_tables(TABLE, shop, table, "Text.", {PROTOCOL: in_words(table, "baseline")})
+    for text in (written, (tmp_path / "three.tex").read_text()):
+        assert "faults, which were allowed (2,000 missing, 1 same picture)" in text
 
 
 def test_a_figure_shows_what_was_run_and_is_the_same_each_time(tmp_path):

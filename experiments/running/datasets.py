@@ -2,12 +2,16 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 
 from experiments.running.claims import Claim
 from stgcn_pyg.data import TrackletDataset, load_dataset
 from stgcn_pyg.data.check import check_dataset
+from stgcn_pyg.data.faults import Fault
 from stgcn_pyg.data.synthetic import VERSIONS, write_version
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.written_aside import written_aside
@@ -23,11 +27,13 @@ class Source:
         name: As tables name it: ``stgcn-synth-v1``, ``ward``, ``mars``.
         loader: The name by which :func:`stgcn_pyg.data.load_dataset` reads it.
         root: Its folder.
+        faults: The faults that its check found and that were allowed, counted by kind.
     """
 
     name: str
     loader: str
     root: Path
+    faults: Mapping[str, int] = field(default_factory=dict)
 
     def load(self, split: int) -> TrackletDataset:
         """Its tables; that the pictures are there is known from the check."""
@@ -53,7 +59,14 @@ def about(root: Path) -> dict:
         return {}
 
 
-def open_source(name: str, root: Path | None, work: Path, split: int, workers: int) -> Source:
+def open_source(
+    name: str,
+    root: Path | None,
+    work: Path,
+    split: int,
+    workers: int,
+    allow_faults: bool = False,
+) -> Source:
     """Finds a data set, renders it if it is a named version that is not there, and checks it once.
 
     Args:
@@ -62,14 +75,16 @@ def open_source(name: str, root: Path | None, work: Path, split: int, workers: i
         work: The folder for what is not kept.
         split: Which halves of people the check looks at.
         workers: Processes that render and check.
+        allow_faults: Whether to go on with a data set that has faults.
 
     Raises:
-        UserError: It is not there, is another one than it is called, or has faults.
+        UserError: It is not there, is another one than it is called, has labels that cannot be
+            loaded, or has faults that are not allowed.
     """
     source = _find(name, root, work, workers)
     with Claim(work / "claims", f"check-{name}").waited_for():
-        _check_once(source, work / "checked", split, workers)
-    return source
+        faults = _check_once(source, work / "checked", split, workers, allow_faults)
+    return replace(source, faults=faults)
 
 
 def _find(name: str, root: Path | None, work: Path, workers: int) -> Source:
@@ -95,21 +110,62 @@ def _render_once(root: Path, name: str, work: Path, workers: int) -> None:
             write_version(root, name, workers)
 
 
-def _check_once(source: Source, folder: Path, split: int, workers: int) -> None:
-    """Decodes every picture, unless this was done before at this place."""
+def _check_once(
+    source: Source, folder: Path, split: int, workers: int, allow_faults: bool
+) -> dict[str, int]:
+    """Decodes every picture, unless this was done before at this place.
+
+    Returns:
+        The number of faults of each kind; none, unless they are allowed.
+    """
     which = f"{source.identity(split)} {source.root.resolve()}"
     stamp = folder / hashlib.sha256(which.encode()).hexdigest()[:16]
-    if stamp.exists():
+    faults = _read_stamp(stamp)
+    if faults == {}:
         source.load(split).require_pictures()
-        return
-    print(f"checking {source.name} at {source.root}, once")
-    result = check_dataset(source.loader, source.root, split, workers=workers)
-    if result.faults:
-        first = result.faults[0]
-        raise UserError(
-            f"{source.root}: {len(result.faults)} faults, the first is {first.path}: {first.what} "
-            f"(see `stgcn check {source.loader} {source.root}`)"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with written_aside(stamp) as file:
-        file.write(f"{which}: {result.pictures} pictures\n".encode())
+    if faults is None or (faults and not allow_faults):  # they may have been mended since
+        print(f"checking {source.name} at {source.root}, once")
+        result = check_dataset(source.loader, source.root, split, workers=workers)
+        faults = dict(Counter(fault.kind for fault in result.faults))
+        if faults and not allow_faults:
+            raise UserError(_refusal(source, result.faults))
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"of": which, "pictures": result.pictures, "faults": faults}
+        with written_aside(stamp) as file:
+            file.write(f"{json.dumps(content)}\n".encode())
+    if faults:
+        print(f"{source.root}: going on with its faults: {counted(faults)}")
+    return faults
+
+
+def _read_stamp(stamp: Path) -> dict[str, int] | None:
+    """The faults that an earlier check found; None if there was no such check."""
+    if not stamp.exists():
+        return None
+    try:
+        return json.loads(stamp.read_text())["faults"]
+    except ValueError:
+        return {}  # an older version wrote a plain line, and only if there was no fault
+
+
+def counted(faults: Mapping[str, int]) -> str:
+    """Numbers of faults in words.
+
+    Example:
+        >>> counted({"missing": 2, "no picture": 1})
+        '2 missing, 1 no picture'
+    """
+    return ", ".join(f"{count:,} {kind}" for kind, count in faults.items())
+
+
+def _refusal(source: Source, faults: Sequence[Fault]) -> str:
+    """One line: the kinds of faults, how many there are of each, and the first."""
+    kinds = [
+        f"{len(of_kind):,} {kind} (the first is {of_kind[0].path}: {of_kind[0].what})"
+        for kind, group in groupby(faults, key=lambda fault: fault.kind)
+        for of_kind in [list(group)]
+    ]
+    return (
+        f"{source.root}: the data set has faults: {'; '.join(kinds)}. Mend them (`stgcn check "
+        f"{source.loader} {source.root}` names all), or pass --allow-faults to go on all the same"
+    )

@@ -94,7 +94,7 @@ def jobs_of(
         job = Job(row, unit, identities[unit.split], needs)
         if isinstance(row, Ensemble):
             return job
-        changes = changes_of(experiment, row)
+        changes = changes_of(experiment, row) | in_spite_of_faults(source)
         options = settings_of_run(source.loader, source.root, presets, changes, *unit)
         return replace(job, changes=changes, config=deciding(train.settings(options)))
 
@@ -131,6 +131,11 @@ def changes_of(experiment: Experiment, row: Variant | Retested) -> dict[str, Any
     of = experiment.row(row.of)
     assert isinstance(of, Variant)
     return {**of.settings, **row.settings}
+
+
+def in_spite_of_faults(source: Source) -> dict[str, Any]:
+    """The settings by which runs go on with a data set whose faults are allowed."""
+    return {"on_bad_frame": "skip"} if source.faults else {}
 
 
 def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,7 @@ def perform(job: Job, shop: Workshop) -> None:
         "config": dict(job.config),
         "made_of": [other.key for other in job.needs],
         "identity": job.identity,
+        "faults": dict(shop.source.faults),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **how,
     }

@@ -17,6 +17,7 @@ from stgcn_pyg.checkpoint_files import (
 )
 from stgcn_pyg.commands import train
 from stgcn_pyg.commands.arguments import device_for
+from stgcn_pyg.commands.frames import tell_skipped
 from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.embedding import embed_tracklets, label_tracklets
@@ -53,6 +54,7 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
         train.fit_network(options, module, data, held_out)
     trained = monotonic()
     embeddings = embed(model, data, options.accelerator)
+    tell_skipped(data)
     return embeddings, {"training": trained - start, "embedding": monotonic() - trained}
 
 

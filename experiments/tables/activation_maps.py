@@ -78,7 +78,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         f"{experiment.rows[1].name}; random: drawn by chance. A row of a picture has one scale."
         f"\n\n{in_markdown(shop, files)}"
     )
-    return write_tables(experiment, shop.results, table, introduction, words)
+    return write_tables(experiment, shop, table, introduction, words)
 
 
 def _choose(baseline: Subject, other: Subject) -> dict[str, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.running.jobs import Unit
-from experiments.running.results import ResultsFolder
+from experiments.running.perform import Workshop
 from experiments.tables.conditions import Condition, in_words, tabulate_conditions, trends
 from experiments.tables.curves import draw_lines, write_figure
 from experiments.tables.files import write_tables
@@ -17,7 +17,7 @@ from stgcn_pyg.evaluation import format_interval
 
 def write_conditions(
     experiment: Experiment,
-    results: ResultsFolder,
+    shop: Workshop,
     conditions: Sequence[Condition],
     at: Sequence[Mapping[Unit, np.ndarray]],
     axis: str,
@@ -28,7 +28,7 @@ def write_conditions(
 
     Args:
         experiment: Whose rows they are.
-        results: The folder.
+        shop: Where the runs were made; its results' folder receives the files.
         conditions: From easy to hard.
         at: For each condition, where each query of each unit stands on the axis.
         axis: Its label.
@@ -53,7 +53,7 @@ def write_conditions(
         for name in conditions[0].references
     }
     figure = draw_lines(lines, axis, f"mAP, per cent ({protocol})", list(references.items()))
-    write_figure(results.path / experiment.name, figure)
+    write_figure(shop.results.path / experiment.name, figure)
     scores = in_words(table, ("mAP", "low", "high"), signed=False)
     for name, values in references.items():
         scores.loc[name] = [f"{value:.1f}" for value in values]
@@ -66,9 +66,9 @@ def write_conditions(
     for name, (value, low, high) in (growth / 100).iterrows():
         differences.loc[name, what] = format_interval(value, low, high, signed=True)
     introduction = (
-        f"{results.path.name}: {protocol}, mAP in per cent; the 95 % intervals are over the test "
-        "people, for the networks that were trained.\n\n"
+        f"{shop.results.path.name}: {protocol}, mAP in per cent; the 95 % intervals are over the "
+        "test people, for the networks that were trained.\n\n"
         f"![{experiment.title}]({experiment.name}.png)"
     )
     words = {"mAP": scores, "mAP less the baseline's": differences}
-    return write_tables(experiment, results, table, introduction, words)
+    return write_tables(experiment, shop, table, introduction, words)

@@ -41,7 +41,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     places = [{job.unit: np.full(len(groups), size) for job in jobs} for size in sizes]
     axis = "g, people in the same clothes"
     return write_conditions(
-        experiment, shop.results, conditions, places, axis, rule, (1, "for one person more")
+        experiment, shop, conditions, places, axis, rule, (1, "for one person more")
     )
 
 

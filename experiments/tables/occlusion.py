@@ -42,7 +42,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         places.append({job.unit: share for job in jobs})
     axis = "hidden share of the query's body, per cent"
     return write_conditions(
-        experiment, shop.results, conditions, places, axis, rule, (10, "for 10 points more")
+        experiment, shop, conditions, places, axis, rule, (10, "for 10 points more")
     )
 
 

@@ -36,7 +36,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     )
     if results.dataset not in ("mars", ON_DUKE):
         introduction += f" The runs here are on {results.dataset}, all others on MARS."
-    return write_tables(experiment, results, numbers, introduction, {"": numbers.pipe(_in_words)})
+    return write_tables(experiment, shop, numbers, introduction, {"": numbers.pipe(_in_words)})
 
 
 def _mars() -> tuple[Published, ...]:

@@ -59,7 +59,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         f"{experiment.rows[1].name}, and the {COUNT} where it falls most. A tick is right, a cross "
         f"wrong; what the protocol leaves out is dotted.\n\n{in_markdown(shop, files)}"
     )
-    return write_tables(experiment, shop.results, table, introduction, {"": words_of(table)})
+    return write_tables(experiment, shop, table, introduction, {"": words_of(table)})
 
 
 def _draw(folder: Path, subject: Subject, row: int, title: str) -> Path:

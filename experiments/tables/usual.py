@@ -56,4 +56,4 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
             words[f"{name}, rows less others"] = pairs_in_words(pairs)
             tables[name] = pd.concat([table, pairs])
     numbers = pd.concat(tables, names=["protocol", "row"])
-    return write_tables(experiment, results, numbers, introduction, words)
+    return write_tables(experiment, shop, numbers, introduction, words)
