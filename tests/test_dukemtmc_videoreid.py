@@ -4,6 +4,7 @@ import os
 import random
 
 import pytest
+from checked import found
 
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
@@ -133,13 +134,10 @@ def test_what_is_no_picture_is_passed_over(tree):
 
 
 FAULTS = {
-    "train/0001/0001/0001C1F0003.jpg": "not named like 0001C6F0099X30823.jpg: rename or remove it",
-    "train/0001/0001/0001C1F0003X00013.png": "not named like",
     "train/0001/0001/0002C1F0003X00013.jpg": "named pid 2 in a tracklet of pid 1",
     "train/0001/0001/0001C2F0003X00013.jpg": "named camid 2 in a tracklet of camid 1",
     "train/0001/0001/0001_C1_F0002_X00012.jpg": "number 2 of the tracklet, as 0001C1F0002X00012",
-    "train/0001/0001C1F0003X00013.jpg": "stands where a folder named like 0001 should",
-    "train/0001/0009/": "holds no frames: restore or remove it",
+    "train/0001/0009/": "holds no frames named like 0001C6F0099X30823.jpg: restore them",
     "train/person1/": "stands where a folder named like 0001 should",
 }
 
@@ -147,6 +145,8 @@ FAULTS = {
 def add_fault(tree, fault):
     if fault.endswith("/"):
         (tree / fault).mkdir()
+        if "person" in fault:
+            put(tree / fault / "0001", "0001C1F0001X00090.jpg")
     else:
         (tree / fault).touch()
 
@@ -158,6 +158,43 @@ def test_a_fault_is_raised_in_one_line_that_names_its_path(tree, fault, words):
         load_dataset(NAME, tree)
     assert str(caught.value).startswith(f"{tree / fault}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_frames_under_other_names_is_a_fault(tree):
+    put(tree / "train/0001/0009", "0001C1F0001.jpg", "Thumbs.jpg")
+    with pytest.raises(UserError, match=r"0009: holds no frames named like 0001C6F0099X30823\.jpg"):
+        load_dataset(NAME, tree)
+
+
+def test_stray_pictures_and_empty_folders_are_passed_over_and_noted(tree):
+    expected = load_dataset(NAME, tree)
+    put(tree / "train/0001/0001", "0001C1F0002X00012 (1).jpg", "Thumbs.jpg")
+    put(tree / "train/0001", "0001C1F0003X00013.jpg")
+    put(tree / "train", "cover.png")
+    (tree / "train/person1").mkdir()
+    put(tree / "train/__MACOSX", "._0001C1F0002X00012.jpg")
+    dataset = load_dataset(NAME, tree)
+    assert dataset.frames.equals(expected.frames)
+    unused = [
+        "0001C1F0002X00012 (1).jpg",
+        "Thumbs.jpg",
+        "0001C1F0003X00013.jpg",
+        "cover.png",
+    ]
+    assert found(tree, NAME)["unused"] == unused
+
+
+def test_a_tracklet_that_begins_at_its_second_frame_loses_none(tree):
+    bare = [f"0001C4F{frame:04d}X{500 + frame:05d}.jpg" for frame in range(2, 7)]
+    underscored = [f"0001_C4_F{frame:04d}_X{600 + frame:05d}.jpg" for frame in range(2, 7)]
+    put(tree / "train/0001/0008", *bare)
+    put(tree / "train/0001/0009", *underscored)
+    dataset = load_dataset(NAME, tree)
+    rows = dataset.train[dataset.train["camid"] == 4]
+    assert rows["pid"].tolist() == [1, 1]
+    for (_, row), names in zip(rows.iterrows(), (bare, underscored), strict=True):
+        assert [path.name for path in dataset.paths(row)] == names
+    assert "gap" not in found(tree, NAME)
 
 
 def test_all_faults_are_reported_and_passed_over(tree):

@@ -1,9 +1,12 @@
 """PRID 2011 from folders: which people are taken, the split by seed, and what can be wrong."""
 
+import json
 import os
+import shutil
 
 import numpy as np
 import pytest
+from conftest import DATA
 
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
@@ -68,6 +71,78 @@ def test_half_of_the_people_are_drawn_by_the_seed(root):
         assert people(dataset.query) == sorted(drawn[2:])
 
 
+def put_splits(folder, *splits):
+    names = [
+        {side: [f"person_{pid:04d}" for pid in split[side]] for side in split} for split in splits
+    ]
+    (folder / "splits_prid2011.json").write_text(json.dumps(names))
+
+
+TWO_SPLITS = (
+    {"train": [1, 200], "test": [5, 17, 199]},
+    {"train": [2, 17, 199], "test": [1, 5]},  # the second has a person of few frames
+)
+
+
+@pytest.mark.parametrize("place", ["", "prid_2011"])
+@pytest.mark.parametrize("passed", ["", "prid_2011"])
+def test_the_published_split_counts_if_it_is_there(root, place, passed):
+    put_splits(root / place, *TWO_SPLITS)
+    for split, halves in enumerate(TWO_SPLITS):
+        dataset = load_dataset("prid2011", root / passed, split=split)
+        assert people(dataset.train) == halves["train"]
+        assert people(dataset.query) == people(dataset.gallery) == halves["test"]
+        assert len(dataset.train) == 2 * len(halves["train"])
+
+
+def test_all_ten_published_splits_are_read(tmp_path):
+    file = DATA / "prid2011_splits" / "splits_prid2011.json"
+    if not file.is_file():
+        pytest.skip(f"PRID's splits are not at {file}; STGCN_DATA says where to look")
+    for pid in range(1, 201):
+        for camera in ("cam_a", "cam_b"):
+            put(tmp_path, camera, pid, frames=1)
+    shutil.copy(file, tmp_path)
+    halves = set()
+    for split, published in enumerate(json.loads(file.read_text())):
+        dataset = load_dataset("prid2011", tmp_path, split=split)
+        names = [f"person_{pid:04d}" for pid in people(dataset.train)]
+        assert names == sorted(published["train"]) and len(names) == 89
+        assert len(people(dataset.query)) == 89
+        halves.add(tuple(names))
+    assert len(halves) == 10
+    with pytest.raises(UserError, match="has no split 10: pass one from 0 to 9"):
+        load_dataset("prid2011", tmp_path, split=10)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "no list of splits"),
+        ('{"train": [], "test": []}', "no list of splits"),
+        ('[{"train": ["person_0001"]}]', "no list of splits"),
+        ('[{"train": ["person_0001"], "test": ["0005"]}]', "no list of splits"),
+        ('[{"train": [1], "test": [5]}]', "no list of splits"),
+        ("[]", "has no split 0"),
+        ('[{"train": ["person_0001"], "test": ["person_0001"]}]', "person_0001 in both train and"),
+        (
+            '[{"train": ["person_0001"], "test": ["person_0006"]}]',
+            "person_0006, who is not in both",
+        ),
+        (
+            '[{"train": ["person_0001"], "test": ["person_0201"]}]',
+            "person_0201, who is not in both",
+        ),
+    ],
+)
+def test_splits_that_do_not_fit_are_refused_in_one_line(root, content, words):
+    (root / "splits_prid2011.json").write_text(content)
+    with pytest.raises(UserError, match=words) as caught:
+        load_dataset("prid2011", root)
+    assert str(caught.value).startswith(f"{root / 'splits_prid2011.json'}: ")
+    assert "\n" not in str(caught.value)
+
+
 def test_each_test_tracklet_is_a_query_against_the_other_camera(root):
     dataset = load_dataset("prid2011", root)
     assert dataset.protocols == ("cross-camera",)
@@ -101,19 +176,28 @@ def test_frames_are_in_the_order_of_their_numbers_whatever_the_file_systems(root
 
 
 FAULTS = {
-    "cam_a/person_0001/1.jpg": "not named like 0001.png: rename or remove it",
-    "cam_a/person_0001/frame.png": "not named like 0001.png",
     "cam_a/person_0001/01.png": "has number 1 of the tracklet, as 0001.png has",
     "cam_a/person_0006/": "its person is in one camera only: restore the other folder",
-    "cam_a/0001.png": "stands where a folder named like person_0001 should",
     "cam_b/person7/": "stands where a folder named like person_0001 should",
 }
+STRAYS = ["cam_a/person_0001/1.jpg", "cam_a/person_0001/0001 (1).png", "cam_a/0001.png"]
 
 
 def add_fault(root, fault):
     path = root / "prid_2011" / "multi_shot" / fault
-    path.mkdir() if fault.endswith("/") else path.touch()
+    if fault.endswith("/"):
+        path.mkdir()
+        (path / "0001.png").touch()
+    else:
+        path.touch()
     return path
+
+
+def test_stray_pictures_are_passed_over(root):
+    expected = load_dataset("prid2011", root)
+    for stray in STRAYS:
+        add_fault(root, stray)
+    assert load_dataset("prid2011", root).frames.equals(expected.frames)
 
 
 @pytest.mark.parametrize(("fault", "words"), FAULTS.items())

@@ -80,7 +80,8 @@ class TrackletDataset:
             UserError: Some are not; it counts them and names the first.
         """
         used = self.frames[self._is_used()]
-        present = _files_below(self.root, {Path(frame).parent for frame in used})
+        folders = {Path(folder) for folder in {frame.rpartition("/")[0] for frame in used}}
+        present = _files_below(self.root, folders)
         missing = used[~used.isin(present)]
         if len(missing):
             raise UserError(

@@ -12,16 +12,30 @@ from stgcn_pyg.errors import UserError
 
 
 def folders_in(folder: Path, form: re.Pattern[str], example: str, report: Report) -> list[Path]:
-    """The folders in a folder, by their names; what has no name of that form is reported."""
+    """The folders in a folder, by their names.
+
+    Args:
+        folder: The folder to look in.
+        form: The form of their names.
+        example: Such a name.
+        report: Is called with each folder that has pictures in it but no such name. Other files
+            are nobody's, and passed over.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; restore it, or pass the folder of the data set")
     found = []
     for path in sorted(folder.iterdir()):
-        if form.fullmatch(path.name) and path.is_dir():
+        if not path.is_dir() or path.name.startswith("."):
+            continue
+        if form.fullmatch(path.name):
             found.append(path)
-        elif looks_like_a_picture(path.name) or (path.is_dir() and path.name[0] != "."):
+        elif _holds_pictures(path):
             report(path, f"stands where a folder named like {example} should: rename or remove it")
     return found
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(looks_like_a_picture(name) for *_, names in os.walk(folder) for name in names)
 
 
 def frames_in_order(
@@ -30,19 +44,19 @@ def frames_in_order(
     """The pictures of a tracklet by the number in their names, never in the file system's order.
 
     Args:
-        folder: That holds them.
-        form: Of their names. Its group ``frame`` is the number, other named groups are labels,
-            which must be those of ``labels`` or else of the first frame.
-        example: Of such a name.
+        folder: The folder that holds them. Files with names of another form are no frames, and
+            passed over.
+        form: The form of their names. Its group ``frame`` is the number, other named groups are
+            labels, which must be those of ``labels`` or else of the first frame.
+        example: Such a name.
         labels: What is known of the tracklet.
-        report: Is called with each file that is passed over, and if none is left.
+        report: Is called with each picture whose name disagrees with the labels or with another
+            picture, and if no frame is left.
     """
     frames: dict[int, Path] = {}
     for name in sorted(os.listdir(folder)):
         match, path = form.fullmatch(name), folder / name
         if match is None:
-            if looks_like_a_picture(name):
-                report(path, f"not named like {example}: rename or remove it")
             continue
         told = {label: int(value) for label, value in match.groupdict().items()}
         number = told.pop("frame")
@@ -56,7 +70,7 @@ def frames_in_order(
             frames[number] = path
             labels = labels | told
     if not frames:
-        report(folder, "holds no frames: restore or remove it")
+        report(folder, f"holds no frames named like {example}: restore them, or remove it")
     return [frames[number] for number in sorted(frames)]
 
 

@@ -13,7 +13,13 @@ from scipy.io import loadmat
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.data.folders import folders_in
-from stgcn_pyg.data.two_cameras import cross_camera_dataset, half_of, holder_of, read_pairs
+from stgcn_pyg.data.two_cameras import (
+    cross_camera_dataset,
+    find_beside,
+    half_of,
+    holder_of,
+    read_pairs,
+)
 from stgcn_pyg.errors import UserError
 
 PERSON = re.compile(r"person(\d{3})", re.ASCII)
@@ -48,8 +54,7 @@ def load_ilids_vid(root: Path, split: int = 0, report: Report = stop_at) -> Trac
         for folder in folders_in(holder / "sequences" / f"cam{camid}", PERSON, "person001", report)
     }
     people = np.unique([pid for pid, _ in folders])
-    places = (holder, holder.absolute().parent)
-    file = next((place / SPLITS for place in places if (place / SPLITS).is_file()), None)
+    file = find_beside(holder, SPLITS)
     training = half_of(people, split) if file is None else _read_split(file, split, people)
     tracklets = read_pairs(folders, NAME, EXAMPLE, report)
     return cross_camera_dataset("ilids-vid", holder, tracklets, training)

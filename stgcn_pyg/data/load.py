@@ -61,5 +61,5 @@ def _load(name: str, root: Path, split: int, report: Report) -> TrackletDataset:
     if name == "prid2011":
         return load_prid2011(root, split, report=report)
     if name == "ward":
-        return load_ward(root, split, report=report)
+        return load_ward(root, split)
     return load_manifest(root, report=report)

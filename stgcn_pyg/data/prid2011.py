@@ -1,11 +1,13 @@
 """PRID 2011 (Hirzer et al., SCIA 2011), its multi-shot part: 2 cameras.
 
 prid_2011/multi_shot/cam_a/person_0001/0001.png   camera, person, frame
+splits_prid2011.json                              the ten published splits
 
 People 1 to 200 are in both cameras. From 201 on a number is one person in camera a and another,
 who is not the same, in camera b.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -14,30 +16,41 @@ import numpy as np
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.data.folders import folders_in
-from stgcn_pyg.data.two_cameras import cross_camera_dataset, half_of, holder_of, read_pairs
+from stgcn_pyg.data.two_cameras import (
+    cross_camera_dataset,
+    find_beside,
+    half_of,
+    holder_of,
+    read_pairs,
+)
+from stgcn_pyg.errors import UserError
 
 PERSON = re.compile(r"person_(\d{4})", re.ASCII)
 NAME = re.compile(r"(?P<frame>\d+)\.png", re.ASCII)
+SPLITS = "splits_prid2011.json"
 IN_BOTH_CAMERAS = 200
 MIN_FRAMES = 27
 
 
 def load_prid2011(root: Path, split: int = 0, report: Report = stop_at) -> TrackletDataset:
-    """Reads PRID 2011; half of the people, drawn by the seed ``split``, are for training.
+    """Reads PRID 2011; half of the people are for training.
 
-    Of the people in both cameras, those with at least 27 frames in each are taken, 178 of 200, as
-    in the splits that others use; which half of them is for training differs from theirs.
+    The file of the ten published splits, ``splits_prid2011.json``, is used where it lies in
+    ``prid_2011`` or beside it. It names the people of each half, 178 in all. Without it, those with
+    at least 27 frames in each camera are taken, and ``split`` is the seed by which the half for
+    training is drawn.
 
     At test each tracklet is a query once, against the tracklets of the other camera. Elsewhere
     camera a alone is searched for, in camera b: here both directions count.
 
     Args:
         root: The folder that holds ``multi_shot``, or the one that holds ``prid_2011``.
-        split: The seed.
+        split: The place in the file of splits, from 0, or the seed.
         report: Is called with each file and folder that is passed over.
 
     Raises:
-        UserError: There is no such folder, or there are too few people.
+        UserError: There is no such folder or split, the file of splits is damaged or names people
+            who are not here, or there are too few people.
     """
     holder = holder_of(root, "multi_shot", "prid_2011")
     folders = {
@@ -46,6 +59,50 @@ def load_prid2011(root: Path, split: int = 0, report: Report = stop_at) -> Track
         for folder in folders_in(holder / "multi_shot" / camera, PERSON, "person_0001", report)
         if int(folder.name[-4:]) <= IN_BOTH_CAMERAS
     }
-    tracklets = read_pairs(folders, NAME, "0001.png", report, MIN_FRAMES)
-    training = half_of(np.unique([pid for pid, *_ in tracklets]), split)
+    file = find_beside(holder, SPLITS)
+    if file is None:
+        tracklets = read_pairs(folders, NAME, "0001.png", report, MIN_FRAMES)
+        training = half_of(np.unique([pid for pid, *_ in tracklets]), split)
+    else:
+        in_both = {pid for pid, _ in folders if {(pid, 1), (pid, 2)} <= folders.keys()}
+        for_training, for_test = _read_split(file, split, in_both)
+        named = {
+            key: folder for key, folder in folders.items() if key[0] in for_training | for_test
+        }
+        tracklets = read_pairs(named, NAME, "0001.png", report)
+        training = np.array(sorted(for_training))
     return cross_camera_dataset("prid2011", holder, tracklets, training)
+
+
+def _read_split(path: Path, split: int, in_both: set[int]) -> tuple[set[int], set[int]]:
+    """The people for training and for test in one of the published splits."""
+    try:
+        splits = json.loads(path.read_text())
+        people = [[_numbers(each["train"]), _numbers(each["test"])] for each in splits]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{path}: no list of splits with the names of people, such as person_0001, under train "
+            "and test: put back the published file, or move it away"
+        ) from error
+    if split >= len(people):
+        raise UserError(f"{path}: has no split {split}: pass one from 0 to {len(people) - 1}")
+    for_training, for_test = people[split]
+    if twice := for_training & for_test:
+        raise UserError(
+            f"{path}: split {split} has person_{min(twice):04d} in both train and test: put back "
+            "the published file, or move it away"
+        )
+    if absent := (for_training | for_test) - in_both:
+        raise UserError(
+            f"{path}: split {split} names person_{min(absent):04d}, who is not in both cameras: "
+            f"restore the folders ({len(absent)} such people), or move the file away"
+        )
+    return for_training, for_test
+
+
+def _numbers(names: list[str]) -> set[int]:
+    """The numbers of people by the names of their folders."""
+    matches = [PERSON.fullmatch(name) for name in names]
+    if not all(matches):
+        raise ValueError("a name is of another form")
+    return {int(match[1]) for match in matches if match}

@@ -21,6 +21,17 @@ def holder_of(root: Path, folder: str, parent: str) -> Path:
     )
 
 
+def find_beside(holder: Path, file: str | Path) -> Path | None:
+    """A file that lies in a data set's folder or beside it; None if it is in neither.
+
+    Args:
+        holder: The data set's folder.
+        file: The file's name, or its path from the folder that it lies in.
+    """
+    places = (holder / file, holder.absolute().parent / file)
+    return next((place for place in places if place.is_file()), None)
+
+
 def half_of(people: np.ndarray, split: int) -> np.ndarray:
     """The people for training, of all in ascending order, as the seed ``split`` draws them."""
     return np.random.default_rng([split]).permutation(people)[: len(people) // 2]

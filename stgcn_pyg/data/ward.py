@@ -10,32 +10,26 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.faults import Report, looks_like_a_picture, stop_at
 from stgcn_pyg.errors import UserError
 
 NAME = re.compile(r"(\d{4})(\d{4})(\d{4})\.jpg", re.ASCII)
 
 
-def load_ward(root: Path, split: int = 0, report: Report = stop_at) -> TrackletDataset:
+def load_ward(root: Path, split: int = 0) -> TrackletDataset:
     """Reads WARD; half of the people, drawn by the seed ``split``, are for training.
 
     At test each tracklet is a query once, against the tracklets of the other cameras.
 
     Args:
-        root: The folder that holds the pictures.
+        root: The folder that holds the pictures. What is named otherwise is passed over.
         split: The seed of the halves.
-        report: Is called with each picture that is named otherwise, and so passed over.
 
     Raises:
         UserError: The folder holds no pictures of such names, or too few people.
     """
-    found = sorted(path.name for path in root.iterdir())
-    names = [name for name in found if NAME.fullmatch(name)]
+    names = sorted(path.name for path in root.iterdir() if NAME.fullmatch(path.name))
     if not names:
         raise UserError(f"{root}: no pictures named like 000100020003.jpg; pass WARD's folder")
-    for name in found:
-        if looks_like_a_picture(name) and not NAME.fullmatch(name):
-            report(root / name, "not named like 000100020003.jpg: rename or remove it")
     labels = [tuple(map(int, NAME.fullmatch(name).groups())) for name in names]  # type: ignore[union-attr]
     frames = pd.DataFrame(labels, columns=["pid", "camid", "frame"])
     frames["first_frame"] = np.arange(len(frames))

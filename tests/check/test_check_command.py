@@ -47,7 +47,7 @@ def test_different_faults_are_all_shown_counted_and_written(mars_tree, tmp_path,
         "",
         "notes (sound data sets have such too)",
         f"  unused (1): {NOTES['unused']}",
-        f"    {extra}: on disk, but not in the labels",
+        f"    {extra}: on disk, but in no tracklet",
         "",
         "66 pictures read: 3 faults, 1 note",
     ]

@@ -113,12 +113,12 @@ def test_labels_of_which_nothing_is_left_are_refused(mars_tree, bend, words, cap
     assert words in line
 
 
-def test_wrong_names_of_ward_are_found_and_refused(ward_tree):
-    for name in ("00030001001.jpg", "000300010004.JPG", "other.png"):
+def test_other_names_among_wards_are_a_note(ward_tree):
+    before = load_dataset("ward", ward_tree)
+    for name in ("00030001001.jpg", "000300010004.JPG", "000300010003 (1).jpg"):
         shutil.copy(ward_tree / "000300010003.jpg", ward_tree / name)
     for name in ("readme.txt", "._000300010001.jpg"):
         (ward_tree / name).write_text("not a picture to anyone")
-    names = ["000300010004.JPG", "00030001001.jpg", "other.png"]
-    assert found(ward_tree, "ward") == {"wrong name or label": names}
-    with pytest.raises(UserError, match=r"000300010004\.JPG: not named like 000100020003\.jpg"):
-        load_dataset("ward", ward_tree)
+    names = ["000300010003 (1).jpg", "000300010004.JPG", "00030001001.jpg"]
+    assert found(ward_tree, "ward") == {"unused": names}
+    assert load_dataset("ward", ward_tree).frames.equals(before.frames)

@@ -49,12 +49,17 @@ def unused(dataset: TrackletDataset, tracklets: Tracklets, known: set[str]) -> I
     found = (path for path in _pictures_on_disk(dataset, named) if path not in named)
     for path in sorted(str(dataset.root / path) for path in found):
         if path not in known:
-            yield Fault(path, "on disk, but not in the labels", "unused")
+            yield Fault(path, "on disk, but in no tracklet", "unused")
 
 
 def _pictures_on_disk(dataset: TrackletDataset, named: set[str]) -> Iterator[str]:
-    """The pictures in the folders that hold frames, relative to the root as the frames are."""
-    folders = {dataset.root / Path(path).parent for path in named}
+    """The pictures in the folders of the tracklets and above, relative to the root as the frames.
+
+    The root itself is looked into only if it holds frames: what else lies there is nobody's.
+    """
+    holders = {Path(folder) for folder in {path.rpartition("/")[0] for path in named}}
+    above = {folder for holder in holders for folder in holder.parents} - {Path()}
+    folders = {dataset.root / folder for folder in holders | above}
     for top in LISTED.get(dataset.name, ()):
         folders.update(Path(folder) for folder, *_ in os.walk(dataset.root / top))
     for folder in folders:
