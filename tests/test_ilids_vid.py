@@ -104,10 +104,8 @@ def test_the_makers_numbers_are_places_among_the_sorted_folders(root, monkeypatc
     put_splits(root, [[6, 1, 4, 5, 2, 3]])
     listdir = os.listdir
     for seed in range(5):
-        rng = np.random.default_rng(seed)
-        monkeypatch.setattr(
-            os, "listdir", lambda *a, rng=rng: rng.permutation(listdir(*a)).tolist()
-        )
+        shuffled = np.random.default_rng(seed).permutation
+        monkeypatch.setattr(os, "listdir", lambda *a, mix=shuffled: mix(listdir(*a)).tolist())
         dataset = load_dataset("ilids-vid", root)
         assert people(dataset.query) == [1, 12, 319]  # the first half of the row is for test
         assert people(dataset.train) == [3, 7, 30]
@@ -197,7 +195,7 @@ def test_all_faults_are_reported_and_passed_over(root):
 
 def test_an_empty_folder_leaves_its_person_out(root):
     put_person(root, 42, numbers=[])
-    with pytest.raises(UserError, match="cam1/person042: holds no frames: restore or remove it"):
+    with pytest.raises(UserError, match="cam1/person042: holds no frames named"):
         load_dataset("ilids-vid", root)
     dataset = load_dataset("ilids-vid", root, report=lambda path, what: None)
     assert sorted(people(dataset.train) + people(dataset.query)) == PEOPLE

@@ -105,6 +105,14 @@ def test_what_the_labels_list_twice_is_a_fault_only_where_they_contradict_themse
     assert found(mars_tree.write())["named twice"] == ["0001C1T0001F001.jpg", "0001C1T0001F002.jpg"]
 
 
+def test_junk_hides_no_contradiction_of_two_labels(mars_tree):
+    start, *_ = mars_tree.tracks["test"][2]
+    mars_tree.tracks["test"].insert(0, [start, start, -1, 1])
+    mars_tree.tracks["test"].append([start, start, 3, 1])
+    mars_tree.queries = [4, 5]
+    assert found(mars_tree.write())["named twice"] == ["0001C1T0001F001.jpg"]
+
+
 def test_a_name_that_stands_twice_in_a_row_is_one_frame_shown_longer(mars_tree):
     names = mars_tree.names["train"]
     names[7] = names[6]
