@@ -45,7 +45,9 @@ def parser() -> Parser:
     parser = Parser(prog="stgcn check", description=DESCRIPTION)
     parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
     parser.add_argument("root", type=Path, help="the folder that holds it")
-    parser.add_argument("--split", type=NonNegativeInt, default=0, help="which halves, for WARD")
+    parser.add_argument(
+        "--split", type=NonNegativeInt, default=0, help="which split, where there are several"
+    )
     parser.add_argument(
         "--min_frames", type=PositiveInt, default=1, help="the fewest that a tracklet may have"
     )
