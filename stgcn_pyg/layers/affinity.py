@@ -1,16 +1,17 @@
 """The learned affinity of a graph's nodes: Equations 2 and 3, and two others to compare with."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter, softmax
 
-from stgcn_pyg.layers.checks import check_edges, check_nodes
-from stgcn_pyg.layers.equal_blocks import edges_to_blocks
+from stgcn_pyg.layers.checks import check_nodes, checked_edges, optional_size
+from stgcn_pyg.layers.equal_blocks import edges_to_blocks, require_complete
 from stgcn_pyg.layers.functional import (
     cosine_affinity,
     divided_by_root,
+    in_single,
     softmax_affinity,
     squared_affinity,
     unit_length,
@@ -40,21 +41,23 @@ class Affinity(MessagePassing):
     def forward(
         self,
         x: Float[Tensor, "V C"],
-        edge_index: Int[Tensor, "2 E"],
+        edge_index: Integer[Tensor, "2 E"],
         graph_size: int | None = None,
-        batch: Int[Tensor, " V"] | None = None,
-        ptr: Int[Tensor, " _"] | RaggedBlocks | None = None,
+        batch: Integer[Tensor, " V"] | None = None,
+        ptr: Integer[Tensor, " _"] | RaggedBlocks | None = None,
     ) -> Float[Tensor, " E"] | Float[Tensor, "G N N"] | RaggedWeights:
         """The affinity A of the nodes `x` along the edges."""
+        graph_size = optional_size(graph_size)
         check_nodes(x, self.in_channels, graph_size)
         if isinstance(ptr, RaggedBlocks):  # from a stack, which has looked at its edges
             return self._in_ragged_blocks(x, edge_index, ptr)
-        check_edges(edge_index, x.size(0), graph_size)
+        edge_index = checked_edges(edge_index, x.size(0), graph_size)
         blocks = ragged_blocks(graph_ptr(x.size(0), graph_size, batch, ptr), edge_index)
         if blocks is not None:
             return self._in_ragged_blocks(x, edge_index, blocks).to_edges()
         if graph_size is None:
             return self._by_edge(x, edge_index)
+        require_complete(edge_index, graph_size)
         if runs_in_blocks(self):
             return self.in_blocks(self.phi(x).view(-1, graph_size, self.out_channels))
         return edges_to_blocks(self._by_edge(x, edge_index), edge_index, graph_size)
@@ -67,8 +70,9 @@ class Affinity(MessagePassing):
         return RaggedWeights(blocks, blocks.from_edges(self._by_edge(x, edge_index)))
 
     def _by_edge(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        e = self.edge_updater(edge_index, h=self.scaled(self.phi(x)))
-        return self.by_target(e, edge_index[1], x.size(0))
+        h = self.phi(x)
+        e = in_single(self.edge_updater(edge_index, h=self.scaled(h)))
+        return self.by_target(e, edge_index[1], x.size(0)).to(h.dtype)
 
     def in_blocks(self, h: Tensor) -> Tensor:
         """The weights among the transformed nodes `[..., N, D]` of complete graphs."""

@@ -3,12 +3,12 @@
 from typing import Optional
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
-from stgcn_pyg.layers.checks import check_edges, check_nodes, check_weights
-from stgcn_pyg.layers.equal_blocks import blocks_to_edges
+from stgcn_pyg.layers.checks import check_nodes, check_weights, checked_edges, optional_size
+from stgcn_pyg.layers.equal_blocks import blocks_to_edges, require_complete
 from stgcn_pyg.layers.frame_linear import FrameLinear
 from stgcn_pyg.layers.ragged_blocks import RaggedWeights, ragged_blocks
 from stgcn_pyg.layers.routes import graph_ptr, runs_in_blocks
@@ -77,16 +77,17 @@ class AffinityConv(MessagePassing):
     def forward(
         self,
         x: Float[Tensor, "V C"],
-        edge_index: Int[Tensor, "2 E"],
+        edge_index: Integer[Tensor, "2 E"],
         edge_weight: Float[Tensor, " E"] | Float[Tensor, "G N N"] | RaggedWeights,
         graph_size: int | None = None,
-        batch: Int[Tensor, " V"] | None = None,
-        ptr: Int[Tensor, " _"] | None = None,
+        batch: Integer[Tensor, " V"] | None = None,
+        ptr: Integer[Tensor, " _"] | None = None,
     ) -> Float[Tensor, "V D"]:
         """One round of messages: each node gathers its neighbours, weighted."""
+        graph_size = optional_size(graph_size)
         check_nodes(x, self.in_channels, graph_size)
         if isinstance(edge_weight, Tensor):
-            check_edges(edge_index, x.size(0), graph_size)
+            edge_index = checked_edges(edge_index, x.size(0), graph_size)
             check_weights(edge_weight, edge_index, x.size(0), graph_size)
             ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
         h = self.transform(x, graph_size, ptr)
@@ -98,17 +99,19 @@ class AffinityConv(MessagePassing):
             if runs_in_blocks(self):
                 return edge_weight.propagate(h)
             edge_weight = edge_weight.to_edges()
-        elif graph_size is not None and edge_weight.dim() == 3:
-            if runs_in_blocks(self):
+        elif graph_size is not None:
+            if edge_weight.dim() == 3 and runs_in_blocks(self):
                 return torch.bmm(edge_weight, h.view(-1, graph_size, h.size(1))).flatten(0, 1)
-            edge_weight = blocks_to_edges(edge_weight, edge_index)
+            require_complete(edge_index, graph_size)
+            if edge_weight.dim() == 3:
+                edge_weight = blocks_to_edges(edge_weight, edge_index)
         return self.propagate(edge_index, h=h, edge_weight=edge_weight)
 
     def transform(
         self,
         x: Float[Tensor, "V C"],
         graph_size: int | None = None,
-        ptr: Int[Tensor, " _"] | None = None,
+        ptr: Integer[Tensor, " _"] | None = None,
     ) -> Float[Tensor, "V D"]:
         """X W alone, without any neighbour: the fully connected layer of Table 4."""
         return self.lin(x, graph_size, ptr) if isinstance(self.lin, FrameLinear) else self.lin(x)

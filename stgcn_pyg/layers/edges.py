@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
+
+from stgcn_pyg.layers.checks import whole_number, whole_numbers
 
 
 def complete_graphs(
@@ -22,11 +24,16 @@ def complete_graphs(
     Returns:
         ``edge_index`` of shape ``[2, G * N * N]``; row 0 holds j, row 1 holds i.
 
+    Raises:
+        ValueError: A number is below zero or no whole number.
+
     Example:
         >>> complete_graphs(num_graphs=1, graph_size=2)
         tensor([[0, 1, 0, 1],
                 [0, 0, 1, 1]])
     """
+    num_graphs = _count("num_graphs", num_graphs)
+    graph_size = _count("graph_size", graph_size)
     nodes = torch.arange(num_graphs * graph_size, device=device).view(num_graphs, graph_size)
     blocks = (num_graphs, graph_size, graph_size)
     source = nodes.unsqueeze(1).expand(blocks)
@@ -35,7 +42,7 @@ def complete_graphs(
 
 
 def ragged_graphs(
-    sizes: Sequence[int] | Int[Tensor, " G"], device: torch.device | str | None = None
+    sizes: Sequence[int] | Integer[Tensor, " G"], device: torch.device | str | None = None
 ) -> Int[Tensor, "2 E"]:
     """The edges of complete graphs of different sizes, with self-loops, sorted by target.
 
@@ -47,14 +54,14 @@ def ragged_graphs(
         ``edge_index`` of shape ``[2, E]`` with E the sum of the squared sizes.
 
     Raises:
-        ValueError: A size is below zero.
+        ValueError: A size is below zero or no whole number.
 
     Example:
         >>> ragged_graphs([1, 2])
         tensor([[0, 1, 2, 1, 2],
                 [0, 1, 1, 2, 2]])
     """
-    sizes = torch.as_tensor(sizes, dtype=torch.long, device=device)
+    sizes = whole_numbers("sizes", sizes, device)
     if (sizes < 0).any():
         raise ValueError(f"sizes must be 0 or above, got {int(sizes.min())}")
     first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)  # of each node's graph
@@ -86,15 +93,17 @@ def window_graphs(
         ``edge_index`` of shape ``[2, E]``, sorted by target.
 
     Raises:
-        ValueError: ``window`` is below zero.
+        ValueError: A number is below zero or no whole number.
 
     Example:
         >>> window_graphs(num_graphs=1, num_frames=3, num_patches=1, window=1)
         tensor([[0, 1, 0, 1, 2, 1, 2],
                 [0, 0, 1, 1, 1, 2, 2]])
     """
-    if window < 0:
-        raise ValueError(f"window must be 0 or above, got {window}")
+    num_graphs = _count("num_graphs", num_graphs)
+    num_frames = _count("num_frames", num_frames)
+    num_patches = _count("num_patches", num_patches)
+    window = _count("window", window)
     frame = torch.arange(num_frames, device=device).repeat_interleave(num_patches)
     joined = (frame.unsqueeze(1) - frame.unsqueeze(0)).abs() <= window
     target, source = joined.nonzero().unbind(1)
@@ -123,9 +132,17 @@ def top_k_graphs(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
     if a.dim() != 3 or a.size(1) != a.size(2):
         raise ValueError(f"a must be [graphs, size, size], got {tuple(a.shape)}")
     num_graphs, graph_size, _ = a.shape
+    k = whole_number("k", k)
     if not 1 <= k <= graph_size:
         raise ValueError(f"k must lie in 1..{graph_size}, the size of the graphs, got {k}")
     first = torch.arange(num_graphs, device=a.device).view(-1, 1, 1) * graph_size
     source = a.topk(k, dim=2).indices + first
     target = torch.arange(num_graphs * graph_size, device=a.device).repeat_interleave(k)
     return torch.stack([source.flatten(), target])
+
+
+def _count(name: str, value: int) -> int:
+    count = whole_number(name, value)
+    if count < 0:
+        raise ValueError(f"{name} must be 0 or above, got {count}")
+    return count

@@ -1,10 +1,12 @@
 """One linear map a frame position: the weights W_i^k of Equation 7."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
+from stgcn_pyg.layers.checks import check_nodes, optional_size
 from stgcn_pyg.layers.ragged_blocks import to_rows
+from stgcn_pyg.layers.routes import graph_ptr
 
 
 class FrameLinear(torch.nn.Module):
@@ -57,9 +59,12 @@ class FrameLinear(torch.nn.Module):
         self,
         x: Float[Tensor, "V C"],
         graph_size: int | None = None,
-        ptr: Int[Tensor, " _"] | None = None,
+        ptr: Integer[Tensor, " _"] | None = None,
     ) -> Float[Tensor, "V D"]:
         """Applies to each node the map of its frame's position."""
+        graph_size = optional_size(graph_size)
+        check_nodes(x, self.in_channels, graph_size)
+        ptr = graph_ptr(x.size(0), graph_size, None, ptr)
         if ptr is not None:
             self._check_graphs(x, ptr.numel() - 1)
             return self._ragged(x, ptr)
@@ -92,7 +97,8 @@ class FrameLinear(torch.nn.Module):
         if graphs % self.num_frames:
             raise ValueError(
                 f"x {tuple(x.shape)} holds {graphs} graphs, one a frame, "
-                f"which is no multiple of num_frames={self.num_frames}"
+                f"which is no multiple of num_frames={self.num_frames} "
+                "(of frames without any node at the end, only ptr knows)"
             )
 
     def extra_repr(self) -> str:

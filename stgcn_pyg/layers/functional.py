@@ -2,9 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 from torch_geometric.utils import scatter
+
+from stgcn_pyg.layers.checks import check_weights, checked_edges
 
 
 def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
@@ -14,8 +16,9 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
         e_{ij} = h_i^\top h_j, \qquad A_{ij} = \frac{e_{ij}^2}{\sum_k e_{ik}^2}
 
     Each row is divided by its Euclidean norm before it is squared, which is the same number
-    without overflow: in float16 a plain :math:`e^2` overflows at 2,048 channels.
-    A node of zeros has the affinity 0 with every node.
+    without overflow. Of float16, whose largest number is 65,504, inner products and norms are
+    taken in float32 and the affinity is rounded at the end. A node of zeros has the affinity 0
+    with every node.
 
     Args:
         h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
@@ -28,9 +31,9 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
         tensor([[0.5000, 0.5000],
                 [0.2000, 0.8000]])
     """
-    h = within_range(h)
-    e = h @ h.mT
-    return F.normalize(e, dim=-1, eps=torch.finfo(e.dtype).tiny).square()
+    e = inner_products(h)
+    a = F.normalize(e, dim=-1, eps=torch.finfo(e.dtype).tiny).square()
+    return a.half() if h.dtype == torch.float16 else a
 
 
 def softmax_affinity(
@@ -53,11 +56,11 @@ def softmax_affinity(
         tensor([[0.5000, 0.5000],
                 [0.2689, 0.7311]])
     """
-    h = divided_by_root(h)
-    e = h @ h.mT
+    e = inner_products(divided_by_root(h))
     if present is not None:
         e = e.masked_fill(~present.unsqueeze(-2), torch.finfo(e.dtype).min)
-    return e.softmax(dim=-1)
+    a = e.softmax(dim=-1)
+    return a.half() if h.dtype == torch.float16 else a
 
 
 def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
@@ -81,22 +84,38 @@ def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    h = unit_length(h)
-    e = (h @ h.mT).relu()
-    return F.normalize(e, p=1.0, dim=-1, eps=torch.finfo(e.dtype).tiny)
+    e = inner_products(unit_length(h)).relu()
+    a = F.normalize(e, p=1.0, dim=-1, eps=torch.finfo(e.dtype).tiny)
+    return a.half() if h.dtype == torch.float16 else a
 
 
 def within_range(h: Tensor) -> Tensor:
-    """Scales float16 features so that their inner products stay below its largest number, 65,504.
+    """Features of float16 as float32, whose range their inner products do not leave."""
+    return h.float() if h.dtype == torch.float16 else h
 
-    The squared affinity is the same for any scale.
-    """
-    return h * h.size(-1) ** -0.5 if h.dtype == torch.float16 else h
+
+def in_single(values: Tensor) -> Tensor:
+    """float16 and bfloat16 as float32, in which a sum of many of them is no coarser than they."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def inner_products(h: Tensor) -> Tensor:
+    """The inner products of all pairs of nodes, ``[..., N, D] -> [..., N, N]``, within range."""
+    h = within_range(h)
+    device = h.device.type
+    if not (
+        torch.amp.is_autocast_available(device)
+        and torch.is_autocast_enabled(device)
+        and torch.get_autocast_dtype(device) == torch.float16
+    ):
+        return h @ h.mT
+    with torch.autocast(device, enabled=False):
+        return h @ h.mT
 
 
 def divided_by_root(h: Tensor) -> Tensor:
     """Scales features so that their inner products are divided by the root of their width."""
-    return h * h.size(-1) ** -0.25
+    return within_range(h) * h.size(-1) ** -0.25
 
 
 def unit_length(h: Tensor) -> Tensor:
@@ -125,9 +144,10 @@ def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]
         tensor([[0.7500, 0.2500],
                 [0.1000, 0.9000]])
     """
-    a = a + torch.eye(a.size(-1), dtype=a.dtype, device=a.device)
-    scale = a.sum(dim=-1).rsqrt()
-    return a * (scale.unsqueeze(-1) * scale.unsqueeze(-2))
+    wide = in_single(a)
+    wide = wide + torch.eye(a.size(-1), dtype=wide.dtype, device=a.device)
+    scale = wide.sum(dim=-1).rsqrt()
+    return (wide * (scale.unsqueeze(-1) * scale.unsqueeze(-2))).to(a.dtype)
 
 
 def renormalize_shares(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]:
@@ -138,10 +158,10 @@ def renormalize_shares(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graph
 
 
 def renormalize_edges(
-    edge_index: Int[Tensor, "2 E"],
+    edge_index: Integer[Tensor, "2 E"],
     edge_weight: Float[Tensor, " E"],
     num_nodes: int,
-) -> tuple[Int[Tensor, "2 _"], Float[Tensor, " _"]]:
+) -> tuple[Integer[Tensor, "2 _"], Float[Tensor, " _"]]:
     r"""The re-normalisation trick (Eq. 4) on weighted edges.
 
     The identity is added as one more self-loop of weight 1 a node. A self-loop that is there
@@ -155,6 +175,10 @@ def renormalize_edges(
     Returns:
         The edges ``[2, E + V]`` and their weights ``[E + V]``.
 
+    Raises:
+        ValueError: The edges or their weights have a wrong shape or type, or an edge points at no
+            node; the message names the argument.
+
     Example:
         >>> edges, weights = renormalize_edges(torch.tensor([[1], [0]]), torch.tensor([1.0]), 2)
         >>> edges
@@ -163,10 +187,12 @@ def renormalize_edges(
         >>> weights
         tensor([0.7071, 0.5000, 1.0000])
     """
+    edge_index = checked_edges(edge_index, num_nodes, None)
+    check_weights(edge_weight, edge_index, num_nodes, None)
     loops = torch.arange(num_nodes, device=edge_index.device)
     edge_index = torch.cat([edge_index, loops.expand(2, -1)], dim=1)
-    edge_weight = torch.cat([edge_weight, edge_weight.new_ones(num_nodes)])
+    weight = in_single(torch.cat([edge_weight, edge_weight.new_ones(num_nodes)]))
     source, target = edge_index
-    scale = scatter(edge_weight, target, dim_size=num_nodes, reduce="sum").rsqrt()
+    scale = scatter(weight, target, dim_size=num_nodes, reduce="sum").rsqrt()
     scales = scale.index_select(0, target) * scale.index_select(0, source)
-    return edge_index, edge_weight * scales
+    return edge_index, (weight * scales).to(edge_weight.dtype)

@@ -6,15 +6,16 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 
 from stgcn_pyg.layers.affinity import Affinity, CosineAffinity, SoftmaxAffinity, SquaredAffinity
-from stgcn_pyg.layers.checks import check_edges, check_nodes
+from stgcn_pyg.layers.checks import check_nodes, checked_edges, optional_size
 from stgcn_pyg.layers.conv import AffinityConv
+from stgcn_pyg.layers.equal_blocks import blocks_to_edges
 from stgcn_pyg.layers.functional import renormalize_edges, renormalize_shares
-from stgcn_pyg.layers.ragged_blocks import ragged_blocks
-from stgcn_pyg.layers.routes import graph_ptr
+from stgcn_pyg.layers.ragged_blocks import RaggedWeights, ragged_blocks
+from stgcn_pyg.layers.routes import graph_ptr, runs_in_blocks
 
 AFFINITIES = {"squared": SquaredAffinity, "softmax": SoftmaxAffinity, "cosine": CosineAffinity}
 AffinityName = Literal["squared", "softmax", "cosine"]
@@ -104,29 +105,32 @@ class AffinityGCN(torch.nn.Module):
     def forward(
         self,
         x: Float[Tensor, "V C"],
-        edge_index: Int[Tensor, "2 E"],
+        edge_index: Integer[Tensor, "2 E"],
         graph_size: int | None = None,
-        batch: Int[Tensor, " V"] | None = None,
-        ptr: Int[Tensor, " _"] | None = None,
+        batch: Integer[Tensor, " V"] | None = None,
+        ptr: Integer[Tensor, " _"] | None = None,
         return_affinity: bool = False,
     ) -> Float[Tensor, "V D"] | tuple[Float[Tensor, "V D"], Float[Tensor, "..."]]:
         """Runs the stack on the nodes of a batch of graphs."""
+        graph_size = optional_size(graph_size)
         check_nodes(x, self.in_channels, graph_size)
         ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
         if self.affinity is None:
             if return_affinity:
                 raise ValueError('return_affinity needs propagation="gcn": "fc" has no affinity')
             return self._stack(x, lambda conv, x: conv.transform(x, graph_size, ptr))
-        check_edges(edge_index, x.size(0), graph_size)
+        edge_index = checked_edges(edge_index, x.size(0), graph_size)
         blocks = ragged_blocks(ptr, edge_index)
         a = self.affinity(x, edge_index, graph_size, ptr=ptr if blocks is None else blocks)
         edges = edge_index
-        if blocks is not None:
-            weight = a.renormalized()
-        elif graph_size is not None:
-            weight = renormalize_shares(a)
+        if (graph_size is None and blocks is None) or not all(map(runs_in_blocks, self.convs)):
+            # The identity of Eq. 4 is edges of its own, whoever looks at the messages.
+            edges, weight = renormalize_edges(edge_index, _by_edge(a, edge_index), x.size(0))
+            if graph_size is not None:
+                ptr = torch.arange(0, x.size(0) + 1, graph_size, device=x.device)
+                graph_size = None
         else:
-            edges, weight = renormalize_edges(edge_index, a, x.size(0))
+            weight = renormalize_shares(a) if blocks is None else a.renormalized()
         out = self._stack(x, lambda conv, x: conv(x, edges, weight, graph_size, ptr=ptr))
         if return_affinity:
             return out, a if blocks is None else a.to_edges()
@@ -134,7 +138,13 @@ class AffinityGCN(torch.nn.Module):
 
     def _stack(self, x: Tensor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
         for m, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True), start=1):
-            # In place: LayerNorm's gradient does not look at its output.
-            h = F.leaky_relu(norm(convolve(conv, x)), negative_slope=0.1, inplace=True)
+            # Not in place, so that a hook on the norm keeps what it saw.
+            h = F.leaky_relu(norm(convolve(conv, x)), negative_slope=0.1)
             x = h + x if self.shortcut and m >= 2 and h.shape == x.shape else h
         return x
+
+
+def _by_edge(a: Tensor | RaggedWeights, edge_index: Tensor) -> Tensor:
+    if isinstance(a, RaggedWeights):
+        return a.to_edges()
+    return blocks_to_edges(a, edge_index) if a.dim() == 3 else a

@@ -1,14 +1,15 @@
 """From feature maps to graphs: horizontal patches as nodes, held in PyG batches."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple, SupportsIndex, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from stgcn_pyg.layers.checks import is_list, whole_number, whole_numbers
 from stgcn_pyg.layers.edges import complete_graphs, ragged_graphs
 
 
@@ -44,20 +45,21 @@ def patch_nodes(feature_maps: Float[Tensor, "F C h w"], num_patches: int) -> Flo
 
 
 def temporal_graphs(
-    nodes: Float[Tensor, "F P C"], num_frames: int | Sequence[int] | Int[Tensor, " B"]
+    nodes: Float[Tensor, "F P C"],
+    num_frames: SupportsIndex | Sequence[int] | Integer[Tensor, " B"],
 ) -> Batch:
     """One complete graph a video over all patches of its frames (section 3.3).
 
     Args:
         nodes: Patch features ``[F, P, C]`` of all videos, the frames of a video in a row.
-        num_frames: The number T of frames a video, or the number of each of the B videos, where
-            they differ.
+        num_frames: The number T of frames a video, of any integral type, or the number of each of
+            the B videos, where they differ.
 
     Returns:
         A batch of B graphs of T * P nodes each; ``x`` is ``[F * P, C]``.
 
     Raises:
-        ValueError: The frames do not divide into videos of ``num_frames``.
+        ValueError: The frames do not divide into videos of ``num_frames``, or have no patch.
 
     Example:
         >>> temporal_graphs(torch.randn(6, 4, 512), num_frames=3)
@@ -68,14 +70,15 @@ def temporal_graphs(
     _check_nodes(nodes)
     frames, patches, channels = nodes.shape
     x = nodes.reshape(-1, channels)
-    if not isinstance(num_frames, int):
-        lengths = torch.as_tensor(num_frames, dtype=torch.long, device=nodes.device)
+    if is_list(num_frames):
+        lengths = whole_numbers("num_frames", num_frames, nodes.device)
         if int(lengths.sum()) != frames or (lengths < 0).any():
             raise ValueError(
                 f"num_frames of the videos must be 0 or above and add up to the {frames} frames of "
                 f"nodes {tuple(nodes.shape)}, got {lengths.tolist()}"
             )
         return _ragged_batch(x, lengths * patches)
+    num_frames = whole_number("num_frames", num_frames)
     if num_frames < 1 or frames % num_frames:
         raise ValueError(
             f"nodes {tuple(nodes.shape)} hold {frames} frames, "
@@ -102,8 +105,11 @@ def spatial_graphs(nodes: Float[Tensor, "F P C"]) -> Batch:
 
 
 def _check_nodes(nodes: Tensor) -> None:
-    if nodes.dim() != 3:
-        raise ValueError(f"nodes must be [frames, patches, channels], got {tuple(nodes.shape)}")
+    if nodes.dim() != 3 or nodes.size(1) < 1:
+        raise ValueError(
+            f"nodes must be [frames, patches, channels] with one patch or more, "
+            f"got {tuple(nodes.shape)}"
+        )
 
 
 class _Fields(NamedTuple):

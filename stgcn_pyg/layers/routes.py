@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
+from stgcn_pyg.layers.checks import checked_indices
+
 
 def runs_in_blocks(layer: MessagePassing) -> bool:
     """Whether a layer may compute blocks instead of one message an edge.
@@ -25,28 +27,53 @@ def runs_in_blocks(layer: MessagePassing) -> bool:
 
 
 def graph_ptr(
-    num_nodes: int, graph_size: int | None, batch: Tensor | None, ptr: Tensor | None
+    num_nodes: int,
+    graph_size: int | None,
+    batch: Tensor | None,
+    ptr: Tensor | None,
+    batch_size: int | None = None,
 ) -> Tensor | None:
-    """Where each graph begins, `[G + 1]`, if the caller says that graphs are complete.
+    """Where each graph begins, `[G + 1]` of int64, if the caller says that graphs are complete.
+
+    Args:
+        num_nodes: The number V of nodes.
+        graph_size: The number of nodes of each graph, where all have the same.
+        batch: The graph of each node, or None.
+        ptr: Where each graph begins, or None.
+        batch_size: The number G of graphs, which `batch` cannot tell if the last have no node.
 
     Raises:
-        ValueError: `batch` or `ptr` does not describe graphs of V nodes, or stands beside
-            `graph_size`.
+        ValueError: `batch` or `ptr` does not describe G graphs of V nodes in all, they contradict
+            each other, or one stands beside `graph_size`.
     """
     if batch is None and ptr is None:
         return None
     if graph_size is not None:
         raise ValueError("graph_size says that all graphs are equal: leave out batch and ptr")
+    if batch is not None:
+        batch = _checked_batch(batch, num_nodes)
     if ptr is None:
         assert batch is not None
-        return _ptr_of(batch, num_nodes)
-    if ptr.dim() != 1 or not ptr.numel() or ptr.is_floating_point():
-        raise ValueError(
-            f"ptr must be [graphs + 1] of integers, got {tuple(ptr.shape)} of {ptr.dtype}"
-        )
+        ptr = _ptr_of(batch, batch_size)
+        if not torch.compiler.is_compiling() and ptr[-1] != num_nodes:
+            raise ValueError(
+                f"batch_size={batch_size}, but the last node of x is of graph {int(batch[-1])}"
+            )
+        return ptr
+    ptr = _checked_ptr(ptr, num_nodes)
+    if batch_size is not None and ptr.numel() - 1 != batch_size:
+        raise ValueError(f"batch_size={batch_size}, but ptr is of {ptr.numel() - 1} graphs")
+    compiling = torch.compiler.is_compiling()
+    if batch is not None and not compiling and not _ptr_of(batch, ptr.numel() - 1).equal(ptr):
+        raise ValueError("batch and ptr contradict each other: leave out one of them")
+    return ptr
+
+
+def _checked_ptr(ptr: Tensor, num_nodes: int) -> Tensor:
+    ptr = checked_indices("ptr", ptr, ("graphs + 1",))
     if not torch.compiler.is_compiling():
         host = ptr.cpu()
-        if host[0] != 0 or host[-1] != num_nodes or (host.diff() < 0).any():
+        if not len(host) or host[0] != 0 or host[-1] != num_nodes or (host.diff() < 0).any():
             raise ValueError(
                 f"ptr must rise from 0 to the {num_nodes} nodes of x, "
                 f"got {_shortened(host.tolist())}"
@@ -54,12 +81,8 @@ def graph_ptr(
     return ptr
 
 
-def _ptr_of(batch: Tensor, num_nodes: int) -> Tensor:
-    if tuple(batch.shape) != (num_nodes,) or batch.is_floating_point():
-        raise ValueError(
-            f"batch must be [{num_nodes}] of integers, one a node of x, "
-            f"got {tuple(batch.shape)} of {batch.dtype}"
-        )
+def _checked_batch(batch: Tensor, num_nodes: int) -> Tensor:
+    batch = checked_indices("batch", batch, (num_nodes,))
     if not torch.compiler.is_compiling() and num_nodes:
         steps = batch.diff()
         if (steps < 0).any() or batch[0] < 0:
@@ -68,9 +91,15 @@ def _ptr_of(batch: Tensor, num_nodes: int) -> Tensor:
                 f"batch must be sorted and start at 0 or above, but node {place} is of graph "
                 f"{int(batch[place])}: sort the nodes by graph, or leave out batch"
             )
-    num_graphs = int(batch.max()) + 1 if num_nodes else 0
-    torch._check(num_graphs >= 0)  # tells a compiler that it is a size
-    graphs = torch.arange(num_graphs + 1, device=batch.device, dtype=batch.dtype)
+    return batch
+
+
+def _ptr_of(batch: Tensor, num_graphs: int | None) -> Tensor:
+    """Where each graph begins; without `num_graphs` the last that has a node is the last."""
+    if num_graphs is None:
+        num_graphs = int(batch.max()) + 1 if batch.numel() else 0
+        torch._check(num_graphs >= 0)  # tells a compiler that it is a size
+    graphs = torch.arange(num_graphs + 1, device=batch.device)
     return torch.searchsorted(batch, graphs)
 
 

@@ -7,8 +7,10 @@ import sys
 
 import pytest
 import torch
+from by_the_book import affinity_by_the_book, joined_by
 from torch_geometric.data import Batch, Data
 from torch_geometric.explain import Explainer, GNNExplainer
+from torch_geometric.explain.algorithm.utils import clear_masks, set_masks
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import MessagePassing, Sequential
 
@@ -44,7 +46,7 @@ def test_a_message_hook_is_called_and_changes_nothing_in_blocks(promise):
         lambda module, inputs, out: seen.append(out.shape)
     )
     torch.testing.assert_close(gcn(x, EDGES, **promise), before)
-    assert seen == [(EDGES.size(1), 4)]
+    assert seen == [(EDGES.size(1) + len(x), 4)]  # the identity of Eq. 4 behind the edges
     handle.remove()
     gcn(x, EDGES, **promise)
     assert len(seen) == 1
@@ -130,13 +132,112 @@ def test_an_edge_mask_reaches_the_messages(promise):
     assert (conv(nodes(), EDGES, weight, **promise) == 0).all()
 
 
-def test_loops_that_equation_4_appends_are_not_masked():
-    gcn, x, seen = AffinityGCN(CHANNELS, 4, num_layers=1).double(), nodes().double(), []
-    conv = gcn.convs[0]
-    mask_all(conv)
-    conv.register_forward_hook(lambda module, inputs, out: seen.append(out))
-    gcn(x, EDGES)
-    torch.testing.assert_close(seen[0], conv.transform(x) / 2)
+@ROUTES
+@pytest.mark.parametrize("propagated", ["all", "one"])
+@pytest.mark.parametrize("num_frames", [None, GRAPHS])
+def test_the_identity_of_equation_4_is_not_masked(promise, propagated, num_frames):
+    if num_frames is not None and not promise:
+        promise = {"batch": torch.arange(GRAPHS).repeat_interleave(NODES)}
+    gcn = AffinityGCN(CHANNELS, 4, num_layers=2, num_frames=num_frames).double()
+    x, seen = nodes().double(), []
+    for conv in gcn.convs if propagated == "all" else gcn.convs[:1]:
+        mask_all(conv)
+        conv.register_forward_hook(lambda module, inputs, out: seen.append((inputs[0], out)))
+    gcn(x, EDGES, **promise)
+    for conv, (given, out) in zip(gcn.convs, seen, strict=False):
+        alone = conv.transform(given, ptr=PTR)
+        torch.testing.assert_close(out, alone / 2)  # A's rows sum to 1, so degrees are 2
+
+
+class Masked(torch.nn.Module):
+    """A stack with a number on each edge that scales what flows along it, as explainers do it."""
+
+    def __init__(self, gcn, way):
+        super().__init__()
+        self.gcn, self.way = gcn, way
+
+    def forward(self, x, edge_index, mask, **promise):
+        if self.way == "mask":
+            set_masks(self.gcn, torch.nn.Parameter(mask), edge_index, apply_sigmoid=False)
+            out = self.gcn(x, edge_index, **promise)
+            clear_masks(self.gcn)
+            return out
+        handles = [
+            conv.register_message_forward_hook(
+                lambda module, inputs, out: torch.cat(
+                    [mask[:, None] * out[: len(mask)], out[len(mask) :]]
+                )
+            )
+            for conv in self.gcn.convs
+        ]
+        out = self.gcn(x, edge_index, **promise)
+        for handle in handles:
+            handle.remove()
+        return out
+
+
+def masked_by_the_book(gcn, x, edge_index, mask, kind):
+    """Equations 2 to 6 with the messages along the edges scaled, and those of the identity not."""
+    a = affinity_by_the_book(x @ gcn.affinity.phi.weight.T, joined_by(edge_index, len(x)), kind)
+    scales = torch.zeros_like(a)
+    scales[edge_index[1], edge_index[0]] = mask
+    degree = 1 + a.sum(dim=1)
+    a_hat = (a * scales + torch.eye(len(x))) / (degree[:, None] * degree).sqrt()
+    for m, (conv, norm) in enumerate(zip(gcn.convs, gcn.norms, strict=True)):
+        h = torch.nn.functional.leaky_relu(norm(a_hat @ x @ conv.lin.weight.T), 0.1)
+        x = h + x if m > 0 else h
+    return x
+
+
+@pytest.mark.parametrize("way", ["mask", "hook"])
+@pytest.mark.parametrize("kind", ["squared", "softmax", "cosine"])
+@pytest.mark.parametrize("order", ["of blocks", "shuffled"])
+def test_a_masked_explanation_is_the_same_on_all_routes(way, kind, order):
+    gcn = AffinityGCN(CHANNELS, 4, num_layers=3, affinity=kind).double()
+    x, edges = nodes().double(), EDGES
+    if order == "shuffled":
+        edges = edges[:, torch.randperm(edges.size(1))]
+    mask = torch.rand(edges.size(1), dtype=torch.float64)
+    with torch.no_grad():
+        expected = masked_by_the_book(gcn, x, edges, mask, kind)
+        batch = torch.arange(GRAPHS).repeat_interleave(NODES)
+        for promise in ({}, {"graph_size": NODES}, {"ptr": PTR}, {"batch": batch}):
+            found = Masked(gcn, way)(x, edges, mask, **promise)
+            torch.testing.assert_close(found, expected)
+
+
+@ROUTES
+def test_an_explainer_learns_the_same_mask_on_all_routes(promise):
+    torch.manual_seed(1)
+    x, plain = nodes(), NodeClassifier({}).eval()
+    model = NodeClassifier(promise).eval()
+    model.load_state_dict(plain.state_dict())
+    masks = []
+    for network in (plain, model):
+        torch.manual_seed(2)
+        explainer = Explainer(
+            network,
+            GNNExplainer(epochs=20),
+            explanation_type="model",
+            edge_mask_type="object",
+            model_config={"mode": "regression", "task_level": "node", "return_type": "raw"},
+        )
+        masks.append(explainer(x, EDGES, index=2).edge_mask)
+    torch.testing.assert_close(masks[1], masks[0], rtol=1e-3, atol=1e-3)
+
+
+@ROUTES
+def test_a_hook_on_a_norm_keeps_what_the_norm_gave(promise):
+    gcn, x, kept, gradients = AffinityGCN(CHANNELS, 4, num_layers=2), nodes(), [], []
+    for norm in gcn.norms:
+        norm.register_forward_hook(lambda module, inputs, out: kept.append((module, *inputs, out)))
+        norm.register_full_backward_hook(lambda module, grads, _: gradients.append(grads[0].shape))
+    gcn(x, EDGES, **promise).sum().backward()
+    for norm, given, out in kept:
+        expected = torch.nn.functional.layer_norm(given, (4,), norm.weight, norm.bias)
+        torch.testing.assert_close(out, expected)
+        assert (out < -0.5).any()  # a leaky ReLU would have shrunk it
+    assert gradients == [(len(x), 4)] * 2
 
 
 def test_layers_work_in_pygs_loader_and_sequential():
