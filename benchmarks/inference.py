@@ -58,9 +58,8 @@ class Variant:
         channels_last: bool = True,
         compile: bool = False,
     ):
-        order = torch.channels_last if channels_last else torch.contiguous_format
         self.model: STGCN = network(size).to(device)
-        self.model.backbone.to(memory_format=order)
+        self.model.backbone.channels_last = channels_last
         if compile:
             self.model.compile(fullgraph=True)
         self.device = device

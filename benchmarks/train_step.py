@@ -96,7 +96,7 @@ class WholeStep:
 
 def backbone_step(whole: WholeStep, size: Size, compiled: bool) -> Step:
     """That of the backbone alone, from the gradient of its maps; all else as in `whole`."""
-    module = STGCNTraining(network(size), channels_last=whole.module.channels_last)
+    module = STGCNTraining(network(size), channels_last=whole.module.model.backbone.channels_last)
     backbone = module.model.backbone.to(whole.device).train()
     pictures = whole.augment().flatten(0, 1)
     with torch.no_grad():

@@ -46,6 +46,13 @@ def test_a_saved_model_comes_back_with_the_same_bits_ready_to_embed(model, folde
     assert torch.equal(back(clips).logits, model(clips).logits)
 
 
+def test_its_state_dict_is_saved_as_any_other_modules(model, tmp_path):
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    back = STGCN(5, 2, "resnet18", weights=None, **OPTIONS)
+    back.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    assert all(torch.equal(model.state_dict()[k], v) for k, v in back.state_dict().items())
+
+
 def test_the_weights_that_it_began_with_are_neither_named_nor_fetched_again(
     folder, tmp_path, monkeypatch
 ):

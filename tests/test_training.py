@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stgcn_pyg import STGCN
@@ -97,6 +98,38 @@ def test_what_older_versions_saved_is_gone_on_from(root, tmp_path):
     whole, parts = (weights(checkpoint_path(tmp_path / name)) for name in ("whole", "parts"))
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
     assert log_of(tmp_path / "parts")["epoch"].tolist() == [3, 4]
+
+
+def test_averages_in_another_order_of_memory_stay_those_of_their_weights(root, tmp_path):
+    """Older versions kept weights and Adam's averages channel by channel for each pixel."""
+    for name in ("whole", "parts"):
+        module, data = build(root)
+        fit(module, data, tmp_path / name, epochs=1, accelerator="cpu")
+    path = checkpoint_path(tmp_path / "parts")
+    old = torch.load(path, weights_only=True)
+    del old["has_checksum"]
+    (state,) = old["optimizer_states"]
+    trees = [old["state_dict"], *state["state"].values()]
+    for tree in trees:
+        for key, value in tree.items():
+            if torch.is_tensor(value) and value.dim() == 4:
+                tree[key] = value.contiguous(memory_format=torch.channels_last)
+    torch.save(old, path)
+    for name in ("whole", "parts"):
+        module, data = build(root)
+        fit(module, data, tmp_path / name, epochs=2, accelerator="cpu")
+    whole, parts = (weights(checkpoint_path(tmp_path / name)) for name in ("whole", "parts"))
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_a_trained_network_is_saved_as_any_other_module(root, tmp_path):
+    module, data = build(root)
+    fit(module, data, tmp_path, epochs=1, accelerator="cpu")
+    read, _ = load_checkpoint(tmp_path)
+    for model in (module.model, read):
+        save_file(model.state_dict(), tmp_path / "weights.safetensors")
+        back = load_file(tmp_path / "weights.safetensors")
+        assert all(torch.equal(back[key], value) for key, value in model.state_dict().items())
 
 
 def test_another_model_or_fewer_epochs_are_refused_with_the_difference(root, tmp_path):

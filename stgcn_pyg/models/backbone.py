@@ -29,6 +29,9 @@ class Backbone(nn.Module):
 
     Attributes:
         out_channels: The width C of the feature maps: 512, 512 or 2,048.
+        channels_last: Whether the maps lie channel by channel for each pixel, the order of memory
+            in which oneDNN and cuDNN convolve fastest; without, row by row for each channel. The
+            weights lie in PyTorch's ordinary order either way. True at first.
         recompute: Whether training keeps the input of each residual block alone, and computes the
             block again in the backward pass: less memory for more time. False at first.
 
@@ -57,13 +60,14 @@ class Backbone(nn.Module):
         self.layer1, self.layer2 = resnet.layer1, resnet.layer2
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
         self.out_channels: int = resnet.fc.in_features
+        self.channels_last = True
         self.recompute = False
         _set_last_stride_1(self.layer4[0])
-        # The order of memory in which oneDNN and cuDNN convolve fastest.
-        self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last feature maps of a stack of pictures."""
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
+        x = x.contiguous(memory_format=order)  # the maps that follow are in the same order
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             if not self.recompute or not self.training or not torch.is_grad_enabled():

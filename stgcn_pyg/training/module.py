@@ -64,12 +64,12 @@ class STGCNTraining(L.LightningModule):
         self.weight_decay = weight_decay
         self.decay_epochs = decay_epochs
         self.decay_factor = decay_factor
-        self.channels_last = channels_last
         self.fused = fused
         self.micro_batches = micro_batches
         self.config = config or {}
         model.backbone.recompute = recompute
-        model.backbone.to(memory_format=_order_in_memory(channels_last))
+        model.backbone.channels_last = channels_last
+        model.to(memory_format=torch.contiguous_format)
         self.forward_in_training = CompiledForward(compile)
 
     def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
@@ -77,9 +77,8 @@ class STGCNTraining(L.LightningModule):
 
         Where several processes share the batch, they are those of the whole, on each of them.
         """
-        clips = batch.clips if self.channels_last else batch.clips.contiguous()
         run = partial(self.forward_in_training, self.model)
-        output = in_micro_batches(run, self.model, clips, self.micro_batches)
+        output = in_micro_batches(run, self.model, batch.clips, self.micro_batches)
         features, logits, labels = gather_batch(output.features, output.logits, batch.labels)
         loss, terms = stgcn_losses(features, logits, labels, self.margin)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
@@ -108,11 +107,24 @@ class STGCNTraining(L.LightningModule):
         """Refuses to go on with another model or other people."""
         path = self.trainer.ckpt_path or "checkpoint"
         require_same_run(path, checkpoint, self.model, self._people())
+        _in_ordinary_order(checkpoint.get("optimizer_states", []))
 
     def _people(self) -> list[int]:
         """The person of each class, where the data module tells."""
         return [int(pid) for pid in getattr(getattr(self.trainer, "datamodule", None), "pids", ())]
 
 
-def _order_in_memory(channels_last: bool) -> torch.memory_format:
-    return torch.channels_last if channels_last else torch.contiguous_format
+def _in_ordinary_order(states: list[dict[str, Any]]) -> None:
+    """Gives the optimizer's averages the order in memory that the weights have.
+
+    In older checkpoints both lie channel by channel for each pixel. Fused Adam goes through both in
+    the order of their memory, so that averages in another order would be those of other weights.
+
+    Args:
+        states: The state dict of each optimizer, changed in place.
+    """
+    for state in states:
+        for averages in state["state"].values():
+            averages.update(
+                {k: v.contiguous() for k, v in averages.items() if isinstance(v, Tensor)}
+            )
