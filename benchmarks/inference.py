@@ -40,11 +40,11 @@ class KeptBatches:
         self.data = data
         self.batches = list(data.clip_dataloader(tracklets))
 
-    def clip_dataloader(self, tracklets: pd.DataFrame, *of_processes: int) -> list[ClipBatch]:
+    def clip_dataloader(self, tracklets: pd.DataFrame, *how: object) -> list[ClipBatch]:
         return self.batches
 
-    def on_after_batch_transfer(self, batch: ClipBatch) -> ClipBatch:
-        return self.data.on_after_batch_transfer(batch)
+    def move_and_normalize(self, batch: ClipBatch, device: torch.device) -> ClipBatch:
+        return self.data.move_and_normalize(batch, device)
 
 
 class Variant:

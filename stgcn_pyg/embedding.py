@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
+from stgcn_pyg.data.reading import reading
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
@@ -48,8 +49,9 @@ def average_clips(
     """
     total: Tensor | None = None
     counts = torch.zeros(num_tracklets)
-    with _bar(num_tracklets, title) if bar is None else nullcontext(bar) as shown:
-        embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in loader)
+    own_bar = _bar(num_tracklets, title) if bar is None else nullcontext(bar)
+    with own_bar as shown, reading(loader) as batches:
+        embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in batches)
         # Added up in the order of one process, for the last bits hang on it.
         for embeddings, rows in _in_turns(embedded, ranks):
             if total is None:
@@ -90,11 +92,10 @@ def embed_tracklets(
     model.to(device)
 
     def embed(batch: ClipBatch) -> Tensor:
-        batch = data.on_after_batch_transfer(batch._replace(clips=batch.clips.to(device)))
-        return model(batch.clips).embedding
+        return model(data.move_and_normalize(batch, device).clips).embedding
 
     with evaluating(model), torch.inference_mode():
-        loader = data.clip_dataloader(tracklets, ranks.rank, ranks.world_size)
+        loader = data.clip_dataloader(tracklets, ranks.rank, ranks.world_size, device)
         return average_clips(embed, loader, len(tracklets), title, bar, ranks)
 
 

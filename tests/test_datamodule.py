@@ -1,9 +1,10 @@
 """Batches from disk."""
 
 import multiprocessing
-import os
 import signal
+import subprocess
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 
 from stgcn_pyg.data import TrackletDataModule, check_pictures, load_dataset
 from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.sampling import even_frames, random_frames, strided_frames
 from stgcn_pyg.data.transforms import ClipAugmentation
 from stgcn_pyg.errors import UserError, last_line
@@ -121,10 +123,43 @@ def test_a_signal_to_all_leaves_the_workers_reading(dataset, number):
     batches = iter(data.clip_dataloader(dataset.gallery))
     next(batches)
     (worker,) = multiprocessing.active_children()
-    os.kill(worker.pid, number)
+    # By another process than the parent, as a terminal or torchrun sends it.
+    subprocess.run(["kill", f"-{number}", str(worker.pid)], check=True)
     assert len(list(batches)) + 1 == sum(
         len(data.clips_of(length)) for length in dataset.gallery["num_frames"]
     )
+
+
+def test_a_worker_ends_when_its_parent_asks(dataset):
+    data = TrackletDataModule(dataset, **OPTIONS | {"num_workers": 1, "clips_per_test_batch": 1})
+    batches = iter(data.clip_dataloader(dataset.gallery))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    worker.terminate()
+    worker.join(timeout=30)
+    assert worker.exitcode == 0
+
+
+def test_the_workers_end_with_a_loop_that_an_error_ends(dataset):
+    data = TrackletDataModule(dataset, **OPTIONS | {"num_workers": 2})
+    with (
+        pytest.raises(ZeroDivisionError),
+        reading(data.clip_dataloader(dataset.gallery)) as batches,
+    ):
+        next(batches)
+        assert len(multiprocessing.active_children()) == 2
+        raise ZeroDivisionError
+    assert not multiprocessing.active_children()
+
+
+def test_batches_for_the_cpu_are_not_read_into_pinned_memory(dataset, monkeypatch):
+    data = TrackletDataModule(dataset, **OPTIONS)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert not data.clip_dataloader(dataset.gallery).pin_memory
+    assert data.clip_dataloader(dataset.gallery, device="cuda:0").pin_memory
+    assert data.train_dataloader().pin_memory
+    data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    assert not data.train_dataloader().pin_memory
 
 
 def test_two_processes_share_the_batch_of_one(dataset, tmp_path):

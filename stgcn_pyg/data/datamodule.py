@@ -1,6 +1,6 @@
 """The batches of a data set, for training and for test."""
 
-import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -19,6 +19,7 @@ from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.data.pk_sampler import PKSampler
 from stgcn_pyg.data.sampling import TestClips, TrainFrames, clips_at_test
 from stgcn_pyg.data.transforms import Augment, ClipAugmentation, normalize
+from stgcn_pyg.data.worker_signals import end_with_the_parent
 from stgcn_pyg.errors import UserError
 
 
@@ -146,30 +147,57 @@ class TrackletDataModule(L.LightningDataModule):
             self.num_frames,
             self.stride,
         )
+        to_gpu = torch.cuda.is_available()
+        if self.trainer is not None:
+            to_gpu = self.trainer.strategy.root_device.type == "cuda"
         # The sampler decides what a batch holds, so the loader does not batch.
-        return self._loader(batches, self.sampler)
+        return self._loader(batches, self.sampler, to_gpu)
 
     def clip_dataloader(
-        self, tracklets: pd.DataFrame, rank: int = 0, world_size: int = 1
+        self,
+        tracklets: pd.DataFrame,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+        clips: Sequence[np.ndarray] | None = None,
     ) -> DataLoader:
-        """Every clip of some tracklets; a clip's label is its tracklet's row in the table.
+        """Clips of some tracklets; a clip's label is its tracklet's row in the table.
 
-        Of R processes, the one of this rank gets the batches rank, rank + R, rank + 2 R, ...
+        Loop over it in :func:`stgcn_pyg.data.reading.reading`, which ends its worker processes
+        also where an error ends the loop.
+
+        Args:
+            tracklets: N rows of the data set's.
+            rank: This process among R that share the batches: it gets the batches rank, rank + R,
+                rank + 2 R, ...
+            world_size: R.
+            device: Where the batches will be moved to; for a GPU they are read into pinned memory.
+            clips: The frames of each tracklet's clips, N arrays ``[clips, T]``; those of
+                :meth:`clips_of` if they are not given.
         """
-        clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
+        if clips is None:
+            clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
         batches = EvaluationBatches(tracklets, clips, self.reader, self.clips_per_test_batch)
-        return self._loader(batches, range(rank, len(batches), world_size))
+        of_this_process = range(rank, len(batches), world_size)
+        return self._loader(batches, of_this_process, torch.device(device).type == "cuda")
 
-    def _loader(self, batches: Dataset, sampler: PKSampler | range) -> DataLoader:
+    def _loader(self, batches: Dataset, sampler: PKSampler | range, to_gpu: bool) -> DataLoader:
         return DataLoader(
             batches,
             batch_size=None,
             sampler=sampler,
             num_workers=self.num_workers,
-            worker_init_fn=_leave_signals_to_the_parent,
+            worker_init_fn=end_with_the_parent,
             persistent_workers=sampler is self.sampler and self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=to_gpu,
         )
+
+    def move_and_normalize(self, batch: ClipBatch, device: torch.device | str) -> ClipBatch:
+        """A batch of :meth:`clip_dataloader`, its clips normalised on a device."""
+        # From pinned memory a GPU copies while the host goes on.
+        to_gpu = torch.device(device).type == "cuda"
+        clips = batch.clips.to(device, non_blocking=to_gpu)
+        return self.on_after_batch_transfer(batch._replace(clips=clips))
 
     def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int = 0) -> ClipBatch:
         """Augments where the batch says how, and normalises; runs on the device."""
@@ -182,12 +210,6 @@ class TrackletDataModule(L.LightningDataModule):
     def clips_of(self, num_frames: int) -> np.ndarray:
         """The clips by which a tracklet is tested, ``[clips, T]``."""
         return clips_at_test(self.test_clips, num_frames, self.num_frames)
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    # They often come to the whole group; the parent then still needs what is read.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _require_known(**choices: tuple[str, object]) -> None:

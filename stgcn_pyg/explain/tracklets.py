@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.data.batches import EvaluationBatches
+from stgcn_pyg.data.reading import reading
 from stgcn_pyg.explain.activation_maps import Towards, activation_maps, feature_maps_of
 from stgcn_pyg.explain.graphs import learned_graphs
 from stgcn_pyg.explain.patch_distances import patch_distances
@@ -63,16 +62,15 @@ def explain_tracklets(
         UserError: A picture is bad.
     """
     clips = [data.clips_of(int(num_frames))[:1] for num_frames in tracklets["num_frames"]]
-    batches = EvaluationBatches(tracklets, clips, data.reader, data.clips_per_test_batch)
-    loader = DataLoader(batches, batch_size=None, num_workers=data.num_workers)
+    loader = data.clip_dataloader(tracklets, device=device, clips=clips)
     model.to(device)
     maps: list[dict[str, Tensor]] = []
     graphs: list[dict[str, Tensor]] = []
     distances: list[dict[str, Tensor]] = []
     bar = tqdm(total=len(tracklets), desc=title, unit="tracklet", **bar_options())
-    with evaluating(model), bar:
-        for batch in loader:
-            batch = data.on_after_batch_transfer(batch._replace(clips=batch.clips.to(device)))
+    with evaluating(model), bar, reading(loader) as batches:
+        for batch in batches:
+            batch = data.move_and_normalize(batch, device)
             feature_maps = feature_maps_of(model, batch.clips)
             maps.append(activation_maps(model, feature_maps, towards(batch.labels.cpu())))
             graphs.append(learned_graphs(model, feature_maps))

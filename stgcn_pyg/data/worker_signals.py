@@ -1,0 +1,43 @@
+"""When a worker process ends: with the process that began it, or when that one asks."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+LOOK = 1.0  # seconds between two looks whether the parent is still there
+
+
+def end_with_the_parent(worker: int = 0) -> None:
+    """Makes this worker process end when its parent is gone or asks it to, and at no other signal.
+
+    Ctrl-C and SIGTERM often go to a whole group of processes, and the parent then still needs what
+    its workers read, to finish a step and save. So a worker obeys only a SIGTERM that its own
+    parent sent, as ``Process.terminate`` does and Python does for the workers that are left when a
+    program ends. Where the system does not tell who sent a signal (macOS, Windows), SIGTERM does
+    what it did before.
+
+    Args:
+        worker: The number of the worker, which PyTorch passes to a ``worker_init_fn``.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigtimedwait"):
+        # Blocked in all threads, so that it comes to the one below, which learns its sender.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this is no worker process"
+    # The processes of loky have no sentinel, but they are always children of their parent. With the
+    # start method "forkserver" a worker is a child of the server.
+    has_sentinel = getattr(parent, "sentinel", None) is not None
+    began = os.getppid() if has_sentinel else parent.pid
+    while os.getppid() == began and (not has_sentinel or parent.is_alive()):
+        if not hasattr(signal, "sigtimedwait"):
+            time.sleep(LOOK)
+        elif (told := signal.sigtimedwait([signal.SIGTERM], LOOK)) and told.si_pid == parent.pid:
+            break
+    os._exit(0)  # whatever the main thread waits for

@@ -1,0 +1,140 @@
+"""Commands in processes of their own that import nothing anew, yet end as the command itself does.
+
+Run as a program, it forks a process for each request, which leaves by Python's usual exit: with the
+handlers that wait for what is left of its worker processes. A fork of the tests' own process could
+not, for pytest has such handlers too.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+PATIENCE = 25  # seconds that a command may take to end once it has a reason to
+AT_ONCE = 6  # seconds that its processes may outlive it
+
+
+class Job:
+    """A command under way, the leader of a session in which all its processes are."""
+
+    def __init__(self, server, pid, log):
+        self.server, self.pid, self.log = server, pid, log
+
+    def told(self):
+        """The lines that it wrote, without its bars."""
+        lines = self.log.read_text().replace("\r", "\n").splitlines()
+        return [line for line in lines if line.startswith("stgcn ")]
+
+    def processes(self):
+        """Those of its session that are alive."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, _, _, session = path.read_text().rpartition(")")[2].split()[:4]
+            except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                continue
+            if int(session) == self.pid and state != "Z":
+                found.append(int(path.parent.name))
+        return found
+
+    def workers(self, count):
+        """Its other processes, as soon as there are so many."""
+        for _ in range(2_000):
+            found = [pid for pid in self.processes() if pid != self.pid]
+            if len(found) >= count:
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"no {count} workers: {self.log.read_text()}")
+
+    def status(self):
+        """Its exit status, or minus the signal that killed it.
+
+        Fails if the command does not end, or leaves a process.
+        """
+        self.server.stdin.write(json.dumps({"wait": self.pid}) + "\n")
+        self.server.stdin.flush()
+        status = json.loads(self.server.stdout.readline())
+        until = time.monotonic() + AT_ONCE
+        while (left := self.processes()) and time.monotonic() < until:
+            time.sleep(0.05)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert status is not None, f"it did not end: {self.log.read_text()}"
+        assert not left, f"it left {len(left)} processes: {self.log.read_text()}"
+        return status
+
+
+@contextmanager
+def serving():
+    """Gives a function that begins a command, or a script if it is one string."""
+    server = subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def begin(command, log, start="fork"):
+        request = {"command": command, "log": str(log), "start": start}
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return Job(server, json.loads(server.stdout.readline()), log)
+
+    try:
+        yield begin
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def _serve():
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            print(json.dumps(_wait(request["wait"])), flush=True)
+        elif pid := os.fork():
+            print(pid, flush=True)
+        else:
+            return _run(**request)
+
+
+def _wait(pid):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    return None
+
+
+def _run(command, log, start):
+    import multiprocessing
+
+    from stgcn_pyg.cli import main
+
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # if the tests ignore it
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    multiprocessing.set_start_method(start)
+    if isinstance(command, str):
+        exec(command, {"__name__": "__main__"})
+        return 0
+    return main(command)
+
+
+if __name__ == "__main__":
+    import lightning  # noqa: F401
+
+    import stgcn_pyg.commands.check
+    import stgcn_pyg.commands.evaluate
+    import stgcn_pyg.commands.explain
+    import stgcn_pyg.commands.extract
+    import stgcn_pyg.commands.pack
+    import stgcn_pyg.commands.train  # noqa: F401
+
+    sys.exit(_serve())
