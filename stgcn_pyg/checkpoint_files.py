@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.plain_values import plain_values
 from stgcn_pyg.written_aside import written_aside
 
 NAME = "checkpoint.ckpt"
@@ -42,6 +43,17 @@ def state_path(output: Path, validated: bool) -> Path:
     return output / STATE_NAME if validated else checkpoint_path(output)
 
 
+def is_begun(output: Path, validated: bool) -> bool:
+    """Whether there is something in a run's folder that a training goes on from.
+
+    Args:
+        output: The run's folder.
+        validated: Whether the best epoch is chosen.
+    """
+    path = state_path(output, validated)
+    return path.exists() or previous_path(path).exists()
+
+
 def previous_path(path: Path) -> Path:
     """Where the checkpoint before is."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
@@ -52,14 +64,15 @@ def write_checkpoint(path: Path, content: dict[str, Any], keep: Path | None = No
 
     Args:
         path: Of the checkpoint.
-        content: Tensors and plain values, so that it can be read without running code.
+        content: Tensors and values, of which :func:`.plain_values` makes plain ones, so that it can
+            be read without running code.
         keep: The name that the one there before takes.
 
     Raises:
         OSError: It cannot be written; the ones that are there stay.
     """
     buffer = io.BytesIO()
-    torch.save(content | {CHECKED: True}, buffer)
+    torch.save(plain_values(content) | {CHECKED: True}, buffer)
     digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
     with written_aside(path, keep) as file:
         file.write(buffer.getbuffer())

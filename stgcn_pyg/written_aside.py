@@ -1,6 +1,7 @@
 """Files that are whole wherever they are seen."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +19,7 @@ def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
 
     Args:
         path: Of the file.
-        keep: The name that the file there before takes. Between the two changes of names, ``path``
-            is missing for an instant.
+        keep: The name that the file there before takes. ``path`` itself is there all the while.
 
     Raises:
         OSError: It cannot be written; nothing half-written is left, and what was there stays.
@@ -40,7 +40,7 @@ def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         if keep is not None and path.exists():
-            path.replace(keep)
+            _name_too(path, keep)
         part.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -50,3 +50,26 @@ def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _name_too(path: Path, name: Path) -> None:
+    """Gives a file a second name, in place of the file that had it.
+
+    Args:
+        path: The file.
+        name: The second name. A copy has it where the file system has no hard links.
+    """
+    part = name.with_name(name.name + PART)
+    part.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(path, part)
+        except OSError:
+            with path.open("rb") as original, part.open("wb") as copy:
+                shutil.copyfileobj(original, copy)
+                copy.flush()
+                os.fsync(copy.fileno())
+        part.replace(name)
+    finally:
+        # If both were names of one file already, the system has left them as they were.
+        part.unlink(missing_ok=True)

@@ -1,6 +1,9 @@
 """Checkpoints: whole or recognised as damaged, the one before kept, and no code in them."""
 
+import errno
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -76,6 +79,47 @@ def test_between_the_two_changes_of_names_the_one_before_is_there(two):
     two.replace(previous_path(two))
     assert read_last_good(two)["epoch"] == 2
     assert read_checkpoint(two)["epoch"] == 2
+
+
+def watched(monkeypatch, path):
+    """Whether a file was there, after each change of a name and each sync."""
+    there = []
+
+    def then_look(function):
+        def looked(*arguments):
+            function(*arguments)
+            there.append(path.is_file())
+
+        return looked
+
+    monkeypatch.setattr(Path, "replace", then_look(Path.replace))
+    monkeypatch.setattr(os, "fsync", then_look(os.fsync))
+    return there
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_checkpoint_is_there_all_the_while_that_the_next_is_written(two, links, monkeypatch):
+    if not links:  # as on exFAT
+
+        def refuse(*_):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    there = watched(monkeypatch, two)
+    for epoch in (3, 4):
+        write_checkpoint(two, {"epoch": epoch}, previous_path(two))
+    assert len(there) >= 8 and all(there)
+    assert read_checkpoint(two)["epoch"] == 4
+    assert read_checkpoint(previous_path(two))["epoch"] == 3
+    assert {file.name for file in two.parent.iterdir()} == {two.name, previous_path(two).name}
+
+
+def test_one_file_under_both_names_is_told_apart_by_the_next(two):
+    previous_path(two).unlink()
+    os.link(two, previous_path(two))  # killed before the new one took its name
+    write_checkpoint(two, {"epoch": 3}, previous_path(two))
+    assert read_checkpoint(previous_path(two))["epoch"] == 2
+    assert {file.name for file in two.parent.iterdir()} == {two.name, previous_path(two).name}
 
 
 def test_without_any_it_is_told(path):

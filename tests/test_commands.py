@@ -151,7 +151,8 @@ def test_the_same_command_again_goes_on_and_another_is_refused(train, capsys):
 def test_how_a_run_computes_may_change_and_what_it_computes_may_not(tmp_path):
     def open_folder(*more):
         options = parser().parse_args(["mars", "data", f"--output={tmp_path / 'run'}", *more])
-        RunFolder(tmp_path / "run", settings(options), settings(parser().get_defaults()))
+        folder = RunFolder(tmp_path / "run", settings(options), settings(parser().get_defaults()))
+        folder.write()
 
     open_folder()
     free = ["compile=off", "channels_last=false", "fused=false", "recompute=true"]

@@ -135,7 +135,7 @@ def test_a_trained_network_is_saved_as_any_other_module(root, tmp_path):
 def test_another_model_or_fewer_epochs_are_refused_with_the_difference(root, tmp_path):
     module, data = build(root)
     fit(module, data, tmp_path, epochs=2, accelerator="cpu")
-    with pytest.raises(UserError, match="trained for 2 epochs already, more than 1"):
+    with pytest.raises(UserError, match="2 epochs, more than 1: ask for as many"):
         fit(module, data, tmp_path, epochs=1, accelerator="cpu")
     module.model = STGCN(data.num_classes, 2, "resnet18", weights=None, spatial_channels=32)
     with pytest.raises(UserError, match="spatial_channels is 16 there, 32 here"):

@@ -44,8 +44,10 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
     dataset, held_out = train.load(options)
     data = train.build_data(options, dataset)
     config = train.settings(options)
-    module = train.build_module(options, data, config)
     run = RunFolder(folder, config, train.settings(train.parser().get_defaults()))
+    run.require_tracklets(data, held_out)
+    module = train.build_module(options, data, config, run.begun)
+    run.write()
     run.note_environment(describe_environment(device_for(options.accelerator)))
     model = module.model
     if _weights_alone(folder):

@@ -1,13 +1,20 @@
 """The folder of a run: one run each, which goes on there if it was cut short."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from stgcn_pyg import environment
+from stgcn_pyg.checkpoint import description_of, require_same_tracklets
+from stgcn_pyg.checkpoint_files import is_begun, read_last_good, state_path
+from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.training import folder_lock
+from stgcn_pyg.training.run_settings import tracklets_of
 from stgcn_pyg.written_aside import PART, written_aside
 
 # Settings that change how a run goes, not what comes out.
@@ -28,12 +35,18 @@ FREE = {
 
 
 class RunFolder:
-    """Makes the folder, or finds the same run in it.
+    """Finds the same run in a folder, or room for it; nothing is written until :meth:`write`.
+
+    It is the same run with more epochs too, for nothing in an epoch depends on how many there will
+    be; and with a data set at another place, if its tracklets are the same.
 
     Args:
         path: The folder.
         config: Every setting of the run, as plain values.
         defaults: Of the same settings, for those that an older version's run did not know.
+
+    Attributes:
+        begun: Whether the run has something to go on from.
 
     Raises:
         UserError: The folder holds another run, or something that is no run.
@@ -41,19 +54,61 @@ class RunFolder:
 
     def __init__(self, path: Path, config: dict[str, Any], defaults: dict[str, Any]):
         self.path = path
+        self.config = config
         self.metrics = path / "metrics.json"
         self.environment = path / environment.NAME
-        stored = path / "config.yaml"
-        if stored.is_file():
-            _require_same(path, _flat(defaults) | _flat(_read(stored)), _flat(config))
+        self.stored = path / "config.yaml"
+        self._before: dict[str, Any] = {}
+        if self.stored.is_file():
+            self._before = _flat(defaults) | _flat(_read(self.stored))
+            _require_same(path, self._before, _flat(config))
         elif path.exists() and not _is_empty(path):
             raise UserError(f"{path}: holds something that is no run; choose another --output")
+        self._validated = bool(config.get("validation_share"))
+        self.begun = bool(self._before) and is_begun(path, self._validated)
+
+    def require_tracklets(self, data: TrackletDataModule, held_out: pd.DataFrame | None) -> None:
+        """Looks whether a data set that is at another place than before has the same tracklets.
+
+        Where it is at the same place, :func:`.fit` does so.
+
+        Args:
+            data: The batches of the data set.
+            held_out: The tracklets that are held out of them, if there are any.
+
+        Raises:
+            UserError: It has others.
+        """
+        if not self.begun or self._before["root"] == self.config["root"]:
+            return
+        path = state_path(self.path, self._validated)
+        description = description_of(path, read_last_good(path))
+        tracklets = tracklets_of(data, held_out)
+        require_same_tracklets(path, description, tracklets, data.pids.tolist())
+        if "tracklets" not in description:
+            warnings.warn(
+                f"{path}: does not say which tracklets it was trained on, but the people are the "
+                f"same: going on with those at {data.dataset.root}",
+                stacklevel=2,
+            )
+
+    def write(self) -> None:
+        """Makes the folder and writes ``config.yaml``.
+
+        The results of a run that goes on beyond its former last epoch are set aside.
+
+        Raises:
+            UserError: They cannot be written.
+        """
+        epochs = self._before.get("epochs")
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            with written_aside(stored) as file:
-                file.write(yaml.safe_dump(config, sort_keys=False).encode())
+            self.path.mkdir(parents=True, exist_ok=True)
+            if epochs not in (None, self.config["epochs"]) and self.metrics.exists():
+                self.metrics.replace(self.path / f"metrics.{epochs}-epochs.json")
+            with written_aside(self.stored) as file:
+                file.write(yaml.safe_dump(self.config, sort_keys=False).encode())
         except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+            raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
 
     def note_environment(self, here: dict[str, Any]) -> None:
         """Adds in what the run goes on to ``environment.json``, if it is not what it was before.
@@ -97,7 +152,8 @@ class RunFolder:
 
 def _is_empty(path: Path) -> bool:
     """Whether there is nothing, or only what a run left that was killed at once."""
-    return path.is_dir() and {file.name for file in path.iterdir()} <= {"config.yaml" + PART}
+    left = {"config.yaml" + PART, folder_lock.NAME}
+    return path.is_dir() and {file.name for file in path.iterdir()} <= left
 
 
 def _read(stored: Path) -> dict[str, Any]:
@@ -115,8 +171,13 @@ def _read(stored: Path) -> dict[str, Any]:
 
 
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    if old.get("epochs", 0) > new.get("epochs", 0):
+        raise UserError(
+            f"{path}: holds a run of {old['epochs']:,} epochs, more than {new['epochs']:,}: ask "
+            "for as many or more, or choose another --output"
+        )
     for key in sorted(old | new):
-        if key not in FREE and old.get(key) != new.get(key):
+        if key not in FREE | {"epochs", "root"} and old.get(key) != new.get(key):
             raise UserError(
                 f"{path}: holds another run ({key} is {old.get(key)} there, {new.get(key)} here); "
                 f"choose another --output"

@@ -12,6 +12,7 @@ from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.baselines import colour_stripes
+from stgcn_pyg.checkpoint import begin_from
 from stgcn_pyg.commands.arguments import Parser, device_for, plain, write_json
 from stgcn_pyg.commands.frames import add_frame_arguments, needs_pictures, tell_skipped
 from stgcn_pyg.commands.run_folder import RunFolder
@@ -26,6 +27,7 @@ from stgcn_pyg.models import STGCN
 from stgcn_pyg.output_files import require_writable
 from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, hold_out
+from stgcn_pyg.training.folder_lock import only_run_in
 from stgcn_pyg.training.validation import Validation
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
@@ -77,6 +79,13 @@ def parser() -> Parser:
         default=True,
         help="with several processes: over the batch of all, as one process would",
     )
+    parser.add_argument(
+        "--weights_from",
+        type=Path | None,
+        default=None,
+        help="a run's folder or checkpoint whose weights this run begins with, instead of "
+        "--model.weights; of other people, with a new classifier",
+    )
     add_frame_arguments(parser)
     parser.add_argument(
         "--baselines",
@@ -106,27 +115,31 @@ def _train(options: Namespace, ranks: Ranks) -> int:
     require_writable("--json", options.json)
     _quieten()
 
+    # Refuses another run's folder. Nothing is written before the last refusal that can be foreseen.
+    folder = RunFolder(options.output, config, defaults) if ranks.is_first else None
     L.seed_everything(options.seed, verbose=False)
     dataset, held_out = load(options)
     data = build_data(options, dataset)
     data.sampler.share(ranks.rank, ranks.world_size)
-    module = build_module(options, data, config)
-    # Refuses another run's folder; nothing is written before. The first process writes.
-    folder = RunFolder(options.output, config, defaults) if ranks.is_first else None
     if folder is not None:
-        folder.note_environment(describe_environment(device))
-    _describe(data, module.model, options)
-
+        folder.require_tracklets(data, held_out)
+    begun = ranks.from_first(folder is not None and folder.begun)
+    module = build_module(options, data, config, begun)
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
-    if options.baselines:
-        scores["colour stripes"] = _colour_stripes(data, ranks)
-        scores["untrained"] = _score(module.model, data, device, "untrained", ranks)
-    validation = fit_network(options, module, data, held_out)
-    scores["trained"] = _score(module.model, data, device, "trained", ranks)
-    tell_skipped(data, ranks)
-    if folder is None:
-        return 0
-    folder.write_metrics(scores_as_json(scores))
+    with only_run_in(options.output, ranks):
+        _describe(data, module.model, options)
+        if options.baselines:
+            scores["colour stripes"] = _colour_stripes(data, ranks)
+            scores["untrained"] = _score(module.model, data, device, "untrained", ranks)
+        if folder is not None:  # the first process writes
+            folder.write()
+            folder.note_environment(describe_environment(device))
+        validation = fit_network(options, module, data, held_out)
+        scores["trained"] = _score(module.model, data, device, "trained", ranks)
+        tell_skipped(data, ranks)
+        if folder is None:
+            return 0
+        folder.write_metrics(scores_as_json(scores))
     if options.json is not None:
         write_json(options.json, scores_as_json(scores))
     if validation is not None:
@@ -166,11 +179,26 @@ def build_data(options: Namespace, dataset: TrackletDataset | None = None) -> Tr
 
 
 def build_module(
-    options: Namespace, data: TrackletDataModule, config: dict[str, Any]
+    options: Namespace, data: TrackletDataModule, config: dict[str, Any], begun: bool = False
 ) -> STGCNTraining:
-    """The network and its optimisation."""
+    """The network and its optimisation.
+
+    Args:
+        options: Those of the command.
+        data: The batches.
+        config: The settings, to be kept in the checkpoints.
+        begun: Whether a checkpoint is there to go on from. What the run began with is then read
+            only to score it as a baseline, and may be gone otherwise.
+
+    Raises:
+        UserError: An option makes no sense, or there are no such weights to begin with.
+    """
+    resumed = begun and not options.baselines
+    chosen = options.model.as_dict()
+    if resumed or options.weights_from is not None:
+        chosen["weights"] = None
     try:
-        model = STGCN(data.num_classes, **options.model.as_dict())
+        model = STGCN(data.num_classes, **chosen)
     except ValueError as error:
         raise UserError(f"--model: {error}") from error
     rows = -(-data.height // 16)  # of the feature maps
@@ -180,6 +208,8 @@ def build_module(
             f"--data.height {data.height} gives feature maps of {rows} rows, too few for "
             f"{patches} patches: pass at least {16 * patches}"
         )
+    if options.weights_from is not None and not resumed:
+        print(begin_from(model, options.weights_from, data.pids.tolist()))
     return STGCNTraining(model, **options.training.as_dict(), config=config)
 
 
@@ -234,7 +264,8 @@ def _describe(data: TrackletDataModule, model: STGCN, options: Namespace) -> Non
         f"{dataset.name} at {dataset.root}: {len(dataset.train):,} tracklets of "
         f"{data.num_classes:,} people to train on, {len(dataset.query):,} queries, "
         f"{len(dataset.gallery):,} in the gallery\n"
-        f"STGCN: {options.model.backbone} from {options.model.weights or 'random'} weights, "
+        f"STGCN: {options.model.backbone} from "
+        f"{options.weights_from or options.model.weights or 'random'} weights, "
         f"{' + '.join(model.branches)}, {parameters / 1e6:.1f} million parameters\n"
         f"{options.epochs:,} epochs of {len(data.sampler):,} steps, seed {options.seed}; "
         f"checkpoint: {checkpoint_path(options.output)}"

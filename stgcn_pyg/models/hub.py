@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError
+from torch import nn
 
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.models.rebuilt import require_rebuilt
 
 try:
     from huggingface_hub import PyTorchModelHubMixin
@@ -69,7 +71,26 @@ class HubModel(
 ):
     """A module that is saved as safetensors beside its ``options``, and built from them again."""
 
-    options: dict[str, Any]
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that build the module again."""
+        raise NotImplementedError
+
+    def save_pretrained(self, *args: Any, **options: Any) -> Any:
+        """Writes the weights, the options and a card into a folder.
+
+        Args:
+            *args: Of ``huggingface_hub.PyTorchModelHubMixin.save_pretrained``: the folder first.
+            **options: Of the same.
+
+        Raises:
+            UserError: ``huggingface_hub`` is not installed, or the network was changed by hand, so
+                that its options do not build it again.
+        """
+        assert isinstance(self, nn.Module)
+        require_rebuilt(self, lambda: type(self)(**self.options))
+        self._hub_mixin_config = self.options  # what the mixin writes
+        return super().save_pretrained(*args, **options)
 
     @classmethod
     def from_pretrained(

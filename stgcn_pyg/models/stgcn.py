@@ -1,7 +1,7 @@
 """STGCN: a clip of frames goes in; features by branch, an embedding and logits come out."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from stgcn_pyg.models.branches import (
     TemporalBranch,
 )
 from stgcn_pyg.models.hub import HubModel
+from stgcn_pyg.plain_values import plain_values
 
 BRANCHES = ("global", "temporal", "spatial")
 EmbeddingKind = Literal["normalized", "raw", "global", "temporal", "spatial"]
@@ -104,8 +105,7 @@ class STGCN(nn.Module, HubModel):
         options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         super().__init__()
         _check_options(branches, embedding)
-        self.options = options | {"branches": list(branches), "weights": None}
-        self._hub_mixin_config = self.options  # what `save_pretrained` writes
+        self._options = plain_values(options | {"branches": list(branches), "weights": None})
         self.num_frames = num_frames
         self.embedding_kind = embedding
         self.backbone = Backbone(backbone, weights)
@@ -133,6 +133,15 @@ class STGCN(nn.Module, HubModel):
         self.branches = nn.ModuleDict(chosen)
         width = sum(branch.out_channels for branch in chosen.values())
         self.classifier = nn.Linear(width, num_classes)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that build the network again, as plain values; it then takes its weights.
+
+        Of a classifier that another linear layer has replaced, it is the number of classes there.
+        """
+        classes = getattr(self.classifier, "out_features", self._options["num_classes"])
+        return self._options | {"num_classes": classes}
 
     def forward(self, clips: Tensor) -> STGCNOutput:
         """Features, embedding and logits of a batch of clips."""

@@ -12,8 +12,10 @@ from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.training.finite import FiniteSteps
-from stgcn_pyg.training.resumed_sampler import ResumedSampler
+from stgcn_pyg.training.module import STGCNTraining
+from stgcn_pyg.training.resumed_sampler import ResumedSampler, position
 from stgcn_pyg.training.signals import NotedSignals
+from stgcn_pyg.training.validation import Validation
 
 
 class CheckpointFiles(CheckpointIO):
@@ -49,6 +51,9 @@ class CheckpointFiles(CheckpointIO):
 class Checkpoints(Checkpoint):
     """Saves at the end of an epoch and where a signal came, then leaves; sets resumed runs right.
 
+    An epoch that is the best so far is saved in any case, and only then is the file of the best
+    epoch written. So that file is never of a later time than the one that a run goes on from.
+
     Args:
         path: Of the checkpoint.
         every: Epochs between two; one is always saved at the end.
@@ -56,6 +61,7 @@ class Checkpoints(Checkpoint):
         signals: Those that came to this process; one to any of them ends all after the same step.
         ranks: The processes that train.
         finite: Looks at steps and weights before they are saved.
+        validation: Chooses the best epoch, if that is to be done.
 
     Raises:
         RunError: It cannot be written, or a step or weight is not finite; the last good one
@@ -71,6 +77,7 @@ class Checkpoints(Checkpoint):
         signals: NotedSignals,
         ranks: Ranks,
         finite: FiniteSteps,
+        validation: Validation | None = None,
     ):
         self.path = path
         self.every = every
@@ -78,11 +85,17 @@ class Checkpoints(Checkpoint):
         self.signals = signals
         self.ranks = ranks
         self.finite = finite
+        self.validation = validation
 
     def on_load_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Goes on with the batch after the last one that is in the checkpoint."""
+        if "optimizer_states" not in checkpoint:
+            raise UserError(
+                f"{self.path}: holds weights alone, without the state that a training goes on "
+                "from: choose another folder"
+            )
         epoch, batches = position(checkpoint)
         if epoch > (trainer.max_epochs or 0):
             raise UserError(
@@ -112,8 +125,12 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves an epoch."""
         done, number = trainer.current_epoch + 1, self._signal()
-        if done % self.every == 0 or done == trainer.max_epochs or number:
+        is_best = self.validation is not None and self.validation.is_best(done)
+        if done % self.every == 0 or done == trainer.max_epochs or number or is_best:
             self._save(trainer)
+        if self.validation is not None and is_best and self.ranks.is_first:
+            assert isinstance(pl_module, STGCNTraining)
+            self.validation.keep(pl_module, done)
         if number:
             self._leave(number, f"epoch {done}")
 
@@ -137,16 +154,3 @@ class Checkpoints(Checkpoint):
             f"interrupted; all up to {done} is saved in {self.path}: the same command goes on "
             "there",
         )
-
-
-def position(checkpoint: dict[str, Any]) -> tuple[int, int]:
-    """How many epochs a checkpoint has behind it, and how many batches of the next.
-
-    Args:
-        checkpoint: As Lightning writes it; its loops count what they have done.
-    """
-    loops = checkpoint["loops"]["fit_loop"]
-    epochs = loops["epoch_progress"]["current"]
-    if epochs["started"] > epochs["processed"]:
-        return epochs["processed"], loops["epoch_loop.batch_progress"]["current"]["processed"]
-    return epochs["processed"], 0

@@ -10,7 +10,8 @@ import lightning as L
 import pandas as pd
 import torch
 
-from stgcn_pyg.checkpoint_files import checkpoint_path, previous_path, state_path
+from stgcn_pyg.checkpoint import require_readable
+from stgcn_pyg.checkpoint_files import checkpoint_path, is_begun, state_path
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.models import STGCN
@@ -20,8 +21,10 @@ from stgcn_pyg.training.checkpoints import CheckpointFiles, Checkpoints
 from stgcn_pyg.training.compiled_forward import Compile
 from stgcn_pyg.training.epoch_log import EpochLog
 from stgcn_pyg.training.finite import FiniteSteps
+from stgcn_pyg.training.folder_lock import only_run_in
 from stgcn_pyg.training.module import STGCNTraining
 from stgcn_pyg.training.processes import process_options
+from stgcn_pyg.training.run_settings import deciding
 from stgcn_pyg.training.signals import NotedSignals
 from stgcn_pyg.training.tf32 import tf32_allowed
 from stgcn_pyg.training.validation import Validation
@@ -147,17 +150,36 @@ def fit(
         The scores of the held-out people, if there are any.
 
     Raises:
-        UserError: No checkpoint in the folder can be read or gone on from, or a picture is bad.
+        UserError: The folder holds a run with other settings, tracklets or another network, or is
+            another process's at the moment; what is there cannot be read or gone on from; the
+            network was changed by hand, so that its checkpoints could not be read back, or has
+            fewer classes than there are people; or a picture is bad. Only the last is found after
+            something was written.
         RunError: A loss, gradient or weight is not finite, the disk is full, or the GPU's memory,
             or another process is lost.
         SignalledError: Ctrl-C or SIGTERM ended it.
     """
+    output, epochs = Path(output), int(epochs)
+    require_readable(module.model, module.config)
+    _require_classes(module.model, data)
+    _require_state(output, validation is not None)
+    module.run = deciding(
+        module,
+        data,
+        validation,
+        precision=precision,
+        sync_batch_norm=sync_batch_norm,
+        tf32=tf32,
+        **({} if validation is None else {"validation_every": validation_every}),
+    )
+    module.run["epochs"] = epochs
     last = state_path(output, validation is not None)
     chosen = None
     sampler = data.sampler
     finite = FiniteSteps(sampler, data.dataset.train, last, look_every)
     with (
         joined() as ranks,
+        only_run_in(output, ranks),
         NotedSignals(second_acts=ranks.world_size == 1) as signals,
         warnings.catch_warnings(),
         tf32_allowed(tf32),
@@ -179,21 +201,51 @@ def fit(
                 finite,
                 *([] if chosen is None else [chosen]),
                 EpochLog(output, chosen, look_every),
-                Checkpoints(last, checkpoint_every, data, signals, ranks, finite),
+                Checkpoints(last, checkpoint_every, data, signals, ranks, finite, chosen),
             ],
             enable_model_summary=False,
             use_distributed_sampler=False,
             **options | {"plugins": [CheckpointFiles(ranks), *options["plugins"]]},
         )
-        there = ranks.from_first(last.exists() or previous_path(last).exists())
+        there = ranks.from_first(is_begun(output, validation is not None))
         try:
             with _told_in_a_line(last, signals):
                 trainer.fit(module, data, ckpt_path=str(last) if there else None, weights_only=True)
         finally:
             data.sampler = sampler
+            module.model.backbone.channels_last = True  # as wherever it is read back
         if chosen is not None:
             chosen.take_best(module)
     return chosen
+
+
+def _require_classes(model: STGCN, data: TrackletDataModule) -> None:
+    classes = model.options["num_classes"]
+    if data.num_classes > classes:
+        raise UserError(
+            f"the network has {classes:,} classes, the data set {data.num_classes:,} people to "
+            f"train on: build the network with num_classes={data.num_classes}"
+        )
+
+
+def _require_state(output: Path, validated: bool) -> None:
+    """Looks whether what is in a folder can be gone on from, where the best epoch is chosen or not.
+
+    Raises:
+        UserError: It cannot; what is there would be written over.
+    """
+    state, other = (state_path(output, validated=is_chosen) for is_chosen in (True, False))
+    begun = is_begun(output, validated=True)
+    if validated and other.exists() and not begun:
+        raise UserError(
+            f"{other}: is there without {state.name}, so that it is of a run without people held "
+            "out, or was copied here: train as that run did, or choose another folder"
+        )
+    if begun and not validated:
+        raise UserError(
+            f"{state}: is of a run whose best epoch is chosen on people who are held out: hold "
+            "out the same, or choose another folder"
+        )
 
 
 @contextmanager

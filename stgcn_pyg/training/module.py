@@ -1,5 +1,6 @@
 """The LightningModule: the losses of a batch, and how the weights follow from them."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -7,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from stgcn_pyg.checkpoint import KEY, describe, require_same_run
+from stgcn_pyg.checkpoint import KEY, describe, require_network, require_same_run
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.losses import stgcn_losses
@@ -38,6 +39,13 @@ class STGCNTraining(L.LightningModule):
         recompute: Whether the backbone's blocks are computed again in the backward pass, to take
             less memory.
         config: Plain values to carry in the checkpoint, such as the command's configuration.
+
+    Attributes:
+        run: What decides the run's outcome beside the network, as :func:`fit` notes it; a
+            checkpoint carries it, and a run goes on only where it is the same.
+
+    Raises:
+        UserError: ``micro_batches`` is below 1, or the model is no :class:`.STGCN`.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class STGCNTraining(L.LightningModule):
         config: dict[str, Any] | None = None,
     ):
         super().__init__()
+        require_network(model)
         if micro_batches < 1:
             raise UserError(f"micro_batches={micro_batches}: pass at least 1")
         self.model = model
@@ -67,6 +76,7 @@ class STGCNTraining(L.LightningModule):
         self.fused = fused
         self.micro_batches = micro_batches
         self.config = config or {}
+        self.run: dict[str, Any] = {}
         model.backbone.recompute = recompute
         model.backbone.channels_last = channels_last
         model.to(memory_format=torch.contiguous_format)
@@ -101,13 +111,21 @@ class STGCNTraining(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds what is needed to build the model again, and who its classes are."""
-        checkpoint[KEY] = describe(self.model, self.config, self._people())
+        checkpoint[KEY] = self.describe(self._people())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses to go on with another model or other people."""
+        """Refuses to go on with another model, other settings or other tracklets."""
         path = self.trainer.ckpt_path or "checkpoint"
-        require_same_run(path, checkpoint, self.model, self._people())
+        require_same_run(path, checkpoint, self.model, self._people(), self.run)
         _in_ordinary_order(checkpoint.get("optimizer_states", []))
+
+    def describe(self, people: Sequence[int]) -> dict[str, Any]:
+        """What a checkpoint of this module says, see :func:`stgcn_pyg.checkpoint.describe`.
+
+        Args:
+            people: The person of each class.
+        """
+        return describe(self.model, self.config, people, self.run)
 
     def _people(self) -> list[int]:
         """The person of each class, where the data module tells."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 from torch.utils.data import Sampler
 
@@ -48,3 +49,16 @@ class ResumedSampler(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         epoch, batches = self.begun
         return islice(iter(self.sampler), batches if self.sampler.epoch == epoch else 0, None)
+
+
+def position(checkpoint: dict[str, Any]) -> tuple[int, int]:
+    """How many epochs a checkpoint has behind it, and how many batches of the next.
+
+    Args:
+        checkpoint: As Lightning writes it; its loops count what they have done.
+    """
+    loops = checkpoint["loops"]["fit_loop"]
+    epochs = loops["epoch_progress"]["current"]
+    if epochs["started"] > epochs["processed"]:
+        return epochs["processed"], loops["epoch_loop.batch_progress"]["current"]["processed"]
+    return epochs["processed"], 0

@@ -1,5 +1,7 @@
 """The best epoch, chosen on people who are held out of training."""
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,15 @@ import lightning as L
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.checkpoint import KEY, PREFIX, describe, load_checkpoint
-from stgcn_pyg.checkpoint_files import write_checkpoint
+from stgcn_pyg.checkpoint import KEY, PREFIX, weights_of
+from stgcn_pyg.checkpoint_files import read_checkpoint, write_checkpoint
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.embedding import embed_tracklets
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.scoring import score_features, task_of_tracklets
 from stgcn_pyg.training.module import STGCNTraining
+from stgcn_pyg.training.resumed_sampler import position
 
 PROTOCOL = "full-gallery"
 
@@ -56,10 +59,10 @@ def hold_out(
 
 
 class Validation(L.Callback):
-    """Scores the held-out people after an epoch and keeps the weights of the best one.
+    """Scores the held-out people after an epoch and says which epoch is the best.
 
     Every held-out tracklet is searched for among all of them; what counts is mAP. Of equal epochs
-    the first is kept.
+    the first is the best.
 
     Args:
         data: Whose settings embed the tracklets.
@@ -90,6 +93,10 @@ class Validation(L.Callback):
         self.ranks = ranks
         self.scores: dict[int, float] = {}
 
+    def is_best(self, epoch: int) -> bool:
+        """Whether an epoch has been scored and none is better."""
+        return epoch in self.scores and self.best_epoch == epoch
+
     @property
     def best_epoch(self) -> int:
         """The one with the highest mAP."""
@@ -104,9 +111,19 @@ class Validation(L.Callback):
         """Plain values, for the checkpoint."""
         return {"scores": self.scores}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes them back."""
-        self.scores = state_dict["scores"]
+    def on_load_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes the scores back whose best epoch's weights are there.
+
+        Those are in the file of the best epoch, or in the checkpoint itself if that epoch is its
+        last. Elsewhere they are lost, as where an older version was killed between the two files;
+        then a warning says that the best is chosen anew.
+        """
+        self.scores = dict(checkpoint["callbacks"].get(self.state_key, {}).get("scores", {}))
+        if self.scores and self.ranks.is_first and not self._is_there(self.best_epoch):
+            self._replace_best(checkpoint)
+        self.scores = self.ranks.from_first(self.scores)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Scores the epoch, if it is its turn."""
@@ -123,24 +140,61 @@ class Validation(L.Callback):
             ranks=self.ranks,
         )
         self.scores[epoch] = score_features(self.task, features, features)[PROTOCOL].mAP
-        if self.best_epoch == epoch and self.ranks.is_first:
-            self._keep(pl_module, epoch)
 
     def take_best(self, module: STGCNTraining) -> None:
         """Gives the module the weights of the best epoch.
 
         Raises:
-            UserError: Its checkpoint is missing or damaged.
+            UserError: Its checkpoint is missing or damaged, or holds another epoch.
         """
-        model, _ = load_checkpoint(self.path)
-        module.model.load_state_dict(model.state_dict())
+        content = read_checkpoint(self.path)
+        if content.get("epoch") != self.best_epoch:
+            raise UserError(
+                f"{self.path}: holds epoch {content.get('epoch')}, not {self.best_epoch}, which is "
+                "the best: put back a copy, or train in another folder"
+            )
+        module.model.load_state_dict(weights_of(self.path, content, module.model))
 
-    def _keep(self, module: STGCNTraining, epoch: int) -> None:
+    def keep(self, module: STGCNTraining, epoch: int) -> None:
+        """Writes the file of the best epoch.
+
+        Args:
+            module: The module, with the weights of that epoch.
+            epoch: The epoch, from 1.
+
+        Raises:
+            RunError: The file cannot be written; the one before stays.
+        """
         weights = {PREFIX + name: value for name, value in module.model.state_dict().items()}
-        description = describe(module.model, module.config, self.data.pids.tolist())
+        self._write(module.describe(self.data.pids.tolist()), weights, epoch)
+
+    def _is_there(self, epoch: int) -> bool:
+        """Whether the file of the best epoch holds that one."""
+        try:
+            content = read_checkpoint(self.path)
+        except UserError:
+            return False
+        score = self.scores[epoch]
+        return content.get("epoch") == epoch and content.get("score", score) == score
+
+    def _replace_best(self, checkpoint: dict[str, Any]) -> None:
+        """Chooses anew, beginning with the epoch that a checkpoint of the training ends with."""
+        epoch, batches = position(checkpoint)
+        lost = self.best_epoch
+        self.scores = {e: score for e, score in self.scores.items() if e == epoch and not batches}
+        if self.scores:
+            self._write(checkpoint[KEY], checkpoint["state_dict"], epoch)
+        if lost not in self.scores:
+            warnings.warn(
+                f"{self.path}: does not hold epoch {lost}, the best so far, whose weights are "
+                f"lost: the best is chosen among the epochs from {epoch + (not self.scores)} on",
+                stacklevel=2,
+            )
+
+    def _write(self, description: dict[str, Any], weights: Mapping[str, Any], epoch: int) -> None:
         content = {KEY: description, "state_dict": weights, "epoch": epoch}
         try:
-            write_checkpoint(self.path, content)
+            write_checkpoint(self.path, content | {"score": self.scores[epoch]})
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be written ({error.strerror}); that of the best epoch before "
