@@ -1,5 +1,6 @@
 """What a checkpoint says: a model's weights and the options that build it again. It is no code."""
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stgcn_pyg.checkpoint_files import checkpoint_path, read_checkpoint
+from stgcn_pyg.checkpoint_files import (
+    checkpoint_path,
+    decode_checkpoint,
+    read_bytes,
+    read_checkpoint,
+)
 from stgcn_pyg.data.identity import Identity, difference
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN
@@ -92,10 +98,21 @@ def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
     Raises:
         UserError: It is missing, damaged, no such checkpoint, or holds another architecture.
     """
+    model, config, _ = load_with_digest(path)
+    return model, config
+
+
+def load_with_digest(path: str | Path) -> tuple[STGCN, dict[str, Any], str]:
+    """The same, and the SHA-256 of the very bytes that were loaded.
+
+    A training that goes on meanwhile may put another checkpoint in the place of the file.
+    """
     path = Path(path)
     if path.is_dir():
         path = checkpoint_path(path)
-    content = read_checkpoint(path)
+    written = read_bytes(path)
+    digest = hashlib.sha256(written).hexdigest()
+    content = decode_checkpoint(path, written)
     description = description_of(path, content)
     try:
         model, config = STGCN(**description["model"]), description["config"]
@@ -106,7 +123,7 @@ def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
         ) from error
     weights = weights_of(path, content, model)
     model.load_state_dict(weights)
-    return model.eval(), config
+    return model.eval(), config, digest
 
 
 def description_of(path: str | Path, content: dict[str, Any]) -> dict[str, Any]:

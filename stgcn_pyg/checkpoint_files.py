@@ -88,12 +88,33 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         DamagedError: Its checksum does not fit, or it does not hold tensors and plain values.
         UserError: There is none, or it cannot be opened.
     """
+    return decode_checkpoint(path, read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """A checkpoint as it is on disk.
+
+    Raises:
+        UserError: There is none, or it cannot be opened.
+    """
     try:
-        written = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such checkpoint; pass a run's folder or its {NAME}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def decode_checkpoint(path: Path, written: bytes) -> dict[str, Any]:
+    """The content of a checkpoint, as :func:`read_checkpoint` gives it.
+
+    Args:
+        path: Where it was read from, for messages.
+        written: What :func:`read_bytes` gave.
+
+    Raises:
+        DamagedError: Its checksum does not fit, or it does not hold tensors and plain values.
+    """
     failure: type[UserError] = DamagedError
     end = max(0, len(written) - len(LABEL) - DIGEST_LENGTH - 1)
     checked = written[end:].startswith(LABEL)

@@ -1,5 +1,6 @@
 """`stgcn extract`: embeddings in files, also if it is killed."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 import torch
 from conftest import MarsTree
@@ -127,6 +129,7 @@ def test_the_description_tells_what_they_are(run, root, extracted):
     assert told["dataset"] == "mars"
     assert told["root"] == str(root)
     assert told["protocols"] == ["mars-official", "full-gallery", "query-free"]
+    assert (told["run"], told["num_frames"], told["embedding"]) == (str(run), 2, "normalized")
     assert (told["parts"], told["test_clips"], told["split"]) == ("test", "all", 0)
     assert (told["num_tracklets"], told["width"], told["shard_size"]) == (6, 512 + 32, 2)
     assert len(told["checkpoint_sha256"]) == len(told["key"]) == 64
@@ -241,6 +244,155 @@ def test_labels_that_were_changed_are_found_at_evaluation(copy, capsys):
         f"stgcn evaluate: error: {copy}: its tracklets are not those that embeddings.json tells: "
         "run the same `stgcn extract` again, which writes them anew"
     )
+
+
+def rewritten(path):
+    """The same Parquet table in other bytes, as another version of pyarrow writes it."""
+    table, version = parquet.read_table(path), f"version {pyarrow.__version__}".encode()
+    parquet.write_table(table, path, compression="zstd", write_page_checksum=True)
+    assert version in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(version, version[::-1]))
+
+
+def test_a_shard_in_the_bytes_of_another_pyarrow_is_not_embedded_again(run, copy, monkeypatch):
+    for shard in range(3):
+        rewritten(copy / f"0000{shard}.parquet")
+    before = contents(copy)
+    monkeypatch.setattr(STGCN, "forward", None)
+    assert main(command(run, copy)) == 0
+    assert contents(copy) == before
+
+
+def test_labels_that_were_changed_are_written_anew(run, extracted, copy):
+    path = copy / "00001.parquet"
+    table = parquet.read_table(path)
+    pids = table.column_names.index("pid")
+    parquet.write_table(table.set_column(pids, "pid", [[1, 1]]), path)
+    assert main(command(run, copy)) == 0
+    assert contents(copy) == contents(extracted)
+
+
+@pytest.fixture
+def bad_picture(root):
+    """A picture of the second shard, damaged; called, it is mended."""
+    (path,) = root.rglob("0001C1T0001F002.jpg")
+    content = path.read_bytes()
+    path.write_bytes(content[:300])
+
+    def mend():
+        path.write_bytes(content)
+
+    mend.path = path
+    yield mend
+    mend()
+
+
+def test_a_picture_mended_between_two_runs_takes_the_place_of_its_substitute(
+    run, extracted, bad_picture, tmp_path, capsys
+):
+    output = tmp_path / "output"
+    skip = command(run, output, "--on-bad-frame=skip")
+    assert main(skip) == 0
+    whole, substituted = contents(extracted), contents(output)
+    changed = [name for name in whole if whole[name] != substituted[name]]
+    assert sorted(changed) == ["00001.parquet", "00001.safetensors"]
+    bad_picture()
+    capsys.readouterr()
+    assert main(skip) == 0
+    assert f"{output}: 4 of 6 tracklets are there already" in capsys.readouterr().out
+    assert contents(output) == contents(extracted)
+
+
+def test_a_substitute_stays_while_its_picture_is_bad_and_is_not_for_those_who_stop(
+    run, bad_picture, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / "output"
+    assert main(command(run, output, "--on-bad-frame=skip")) == 0
+    before = contents(output)
+    told = json.loads(parquet.read_schema(output / "00001.parquet").metadata[b"passed_over"])
+    assert [line.partition(":")[0] for line in told] == [str(bad_picture.path)]
+    assert b"passed_over" not in parquet.read_schema(output / "00000.parquet").metadata
+    assert main(command(run, output, "--on-bad-frame=stop")) == 2
+    assert str(bad_picture.path) in last_line(capsys)
+    assert contents(output) == before
+    monkeypatch.setattr(STGCN, "forward", None)
+    assert main(command(run, output, "--on-bad-frame=skip")) == 0
+    assert contents(output) == before
+
+
+def test_the_digest_is_of_the_weights_that_embed_while_a_training_goes_on(
+    run, root, extracted, tmp_path, monkeypatch
+):
+    training, output = tmp_path / "training", tmp_path / "output"
+    shutil.copytree(run, training)
+    later = write_run(tmp_path / "later", root, seed=1) / "checkpoint.ckpt"
+    load = TrainedModel.__init__
+
+    def load_while_it_goes_on(self, *arguments):
+        load(self, *arguments)
+        shutil.copy(later, training / "checkpoint.ckpt")
+
+    monkeypatch.setattr(TrainedModel, "__init__", load_while_it_goes_on)
+    assert main(command(training, output)) == 0
+    told, expected = (
+        json.loads((folder / "embeddings.json").read_text()) for folder in (output, extracted)
+    )
+    assert told["checkpoint_sha256"] == expected["checkpoint_sha256"]
+    np.testing.assert_array_equal(read(output)[0], read(extracted)[0])
+
+
+def of_an_older_version(folder):
+    """Makes an extraction one of before the run, T and the kind of embedding were told."""
+    path = folder / "embeddings.json"
+    told = json.loads(path.read_text())
+    key = told.pop("key")
+    for name in ("run", "num_frames", "embedding"):
+        del told[name]
+    old = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(told | {"key": old}))
+    for path in folder.glob("*.safetensors"):
+        path.write_bytes(path.read_bytes().replace(key.encode(), old.encode()))
+    for path in folder.glob("*.parquet"):
+        table = parquet.read_table(path)
+        table = table.replace_schema_metadata({**table.schema.metadata, b"extraction": old})
+        parquet.write_table(table, path, write_page_checksum=True)
+
+
+def test_an_extraction_of_an_older_version_is_read_and_gone_on_with(run, extracted, copy, capsys):
+    of_an_older_version(copy)
+    told = (copy / "embeddings.json").read_bytes()
+    assert main(["evaluate", str(copy)]) == 0
+    (copy / "00002.parquet").unlink()
+    capsys.readouterr()
+    assert main(command(run, copy)) == 0
+    assert f"{copy}: 4 of 6 tracklets are there already" in capsys.readouterr().out
+    assert main(["evaluate", str(copy)]) == 0
+    assert (copy / "embeddings.json").read_bytes() == told
+    np.testing.assert_array_equal(read(copy)[0], read(extracted)[0])
+
+
+def test_the_same_data_set_at_another_place_is_the_same_and_said_so(
+    run, root, extracted, copy, tmp_path, capsys
+):
+    moved = tmp_path / "moved"
+    moved.symlink_to(root)
+    shutil.copytree(root, tmp_path / "copied")
+    (copy / "00001.parquet").unlink()
+    assert main(command(run, copy, f"--root={moved}")) == 0
+    assert "so far" not in capsys.readouterr().out
+    assert main(command(run, copy, f"--root={tmp_path / 'copied'}")) == 0
+    assert f"so far they were read at {root}" in capsys.readouterr().out
+    assert contents(copy) == contents(extracted)
+
+
+def test_an_embedding_of_one_branch_has_its_width(root, tmp_path, monkeypatch):
+    run = write_run(tmp_path / "run", root, embedding="spatial")
+    output = tmp_path / "output"
+    assert main(command(run, output)) == 0
+    assert json.loads((output / "embeddings.json").read_text())["width"] == 32
+    assert main(["evaluate", str(output)]) == 0
+    monkeypatch.setattr(STGCN, "forward", None)
+    assert main(command(run, output)) == 0
 
 
 def test_another_extraction_is_refused_with_the_difference(run, root, copy, tmp_path, capsys):

@@ -6,7 +6,7 @@ from stgcn_pyg.checkpoint import KEY, describe
 from stgcn_pyg.models import STGCN
 
 
-def write_run(folder, root, seed=0):
+def write_run(folder, root, seed=0, **options):
     """Writes the checkpoint of a run on the data set in MARS's layout at `root`."""
     torch.manual_seed(seed)
     model = STGCN(
@@ -17,6 +17,7 @@ def write_run(folder, root, seed=0):
         branches=("global", "spatial"),
         spatial_channels=16,
         spatial_patches=2,
+        **options,
     )
     data = {"height": 32, "width": 16, "tracklets_per_person": 2}
     config = {"dataset": "mars", "root": str(root), "split": 0, "data": data}

@@ -13,7 +13,7 @@ from stgcn_pyg.commands.arguments import Parser
 from stgcn_pyg.commands.frames import tell_skipped
 from stgcn_pyg.commands.model_arguments import add_model_arguments
 from stgcn_pyg.commands.together import together
-from stgcn_pyg.commands.trained_model import TrainedModel, checkpoint_sha256
+from stgcn_pyg.commands.trained_model import TrainedModel
 from stgcn_pyg.embedding import label_tracklets
 from stgcn_pyg.embedding_files import Description, EmbeddingWriter, describe, shard_rows
 from stgcn_pyg.progress import bar_options
@@ -55,20 +55,28 @@ def _extract(options: Namespace, ranks: Ranks) -> int:
     tracklets = label_tracklets(trained.data.dataset, options.parts)
     description = _describe(trained, tracklets, options)
     # The first process writes; the others share its work.
-    writer = EmbeddingWriter(options.output, description, tracklets) if ranks.is_first else None
+    writer = None
+    if ranks.is_first:
+        writer = EmbeddingWriter(options.output, description, tracklets, trained.still_bad)
+        _tell_of_another_place(options.output, writer.description["root"], description["root"])
     missing = ranks.from_first(writer.missing() if writer is not None else [])
     total = len(tracklets)
     rows = {shard: tracklets.iloc[shard_rows(description, shard)] for shard in missing}
     there = total - sum(map(len, rows.values()))
     if there:
         print(f"{options.output}: {there:,} of {total:,} tracklets are there already")
+    passed_over: set[str] = set()
     with tqdm(
         total=total, initial=there, desc="embedding", unit="tracklet", **bar_options()
     ) as bar:
         for shard in missing:
+            trained.data.skipped.clear()
             embeddings = trained.embed(rows[shard], bar)
+            faults = set().union(*ranks.gather(trained.data.skipped))
             if writer is not None:
-                writer.write(shard, embeddings.numpy())
+                writer.write(shard, embeddings.numpy(), sorted(faults))
+            passed_over |= faults
+    trained.data.skipped |= passed_over
     tell_skipped(trained.data, ranks)
     print(
         f"{options.output}: {total:,} embeddings of width {description['width']:,}; "
@@ -77,17 +85,25 @@ def _extract(options: Namespace, ranks: Ranks) -> int:
     return 0
 
 
+def _tell_of_another_place(output: Path, there: str, here: str) -> None:
+    if Path(there).resolve() != Path(here).resolve():
+        print(f"{output}: goes on with the pictures at {here}; so far they were read at {there}")
+
+
 def _describe(trained: TrainedModel, tracklets: pd.DataFrame, options: Namespace) -> Description:
     dataset = trained.data.dataset
     return describe(
         tracklets,
+        run=str(options.run),
         dataset=dataset.name,
-        root=str(dataset.root.resolve()),
+        root=str(dataset.root),
         split=trained.config.get("split", 0),
         protocols=dataset.protocols,
         parts=options.parts,
         test_clips=trained.data.test_clips,
-        checkpoint_sha256=checkpoint_sha256(options.run),
-        width=trained.model.classifier.in_features,
+        num_frames=trained.model.num_frames,
+        embedding=trained.model.embedding_kind,
+        checkpoint_sha256=trained.checkpoint_sha256,
+        width=trained.model.embedding_width,
         shard_size=options.shard_size,
     )

@@ -1,6 +1,6 @@
 """A run's model and the data set that it is to embed."""
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from jsonargparse import Namespace
 from torch import Tensor
 from tqdm import tqdm
 
-from stgcn_pyg.checkpoint import load_checkpoint
+from stgcn_pyg.checkpoint import load_with_digest
 from stgcn_pyg.commands.arguments import device_for
 from stgcn_pyg.commands.frames import needs_pictures, tell_skipped
 from stgcn_pyg.data import TrackletDataModule, load_dataset
@@ -18,7 +18,6 @@ from stgcn_pyg.embedding import embed_tracklets, label_tracklets, ranking_task
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import RankingTask
-from stgcn_pyg.training import checkpoint_path
 
 
 class TrainedModel:
@@ -34,6 +33,7 @@ class TrainedModel:
         data: The data set and its clips.
         config: The run's configuration, with the data set that is taken.
         device: Where to embed.
+        checkpoint_sha256: Of the checkpoint's bytes as they were loaded.
 
     Raises:
         UserError: There is no such checkpoint or data set.
@@ -44,7 +44,7 @@ class TrainedModel:
     def __init__(self, run: Path, options: Namespace, ranks: Ranks = ALONE):
         self.ranks = ranks
         self.device = device_for(options.accelerator, ranks)
-        self.model, config = load_checkpoint(run)
+        self.model, config, self.checkpoint_sha256 = load_with_digest(run)
         given = {k: v for k in ("dataset", "root", "split") if (v := options[k]) is not None}
         self.config = config | given
         if "dataset" not in self.config or "root" not in self.config:
@@ -79,16 +79,25 @@ class TrainedModel:
             self.model, self.data, tracklets, self.device, bar=bar, ranks=self.ranks
         )
 
+    def still_bad(self, tracklets: pd.DataFrame, faults: Sequence[str]) -> bool:
+        """Whether pictures that were passed over would be passed over again.
 
-def checkpoint_sha256(run: Path) -> str:
-    """The digest of a run's checkpoint.
-
-    Args:
-        run: The run's folder, or the checkpoint.
-    """
-    path = checkpoint_path(run) if run.is_dir() else run
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        Args:
+            tracklets: Rows of the data set's, among whose frames the pictures are.
+            faults: What was wrong with each of them.
+        """
+        reader, frames = self.data.reader, self.data.dataset.frames
+        if reader.on_bad_frame == "stop":
+            return False
+        told, found = "\n".join(faults), set()
+        for tracklet in tracklets[["first_frame", "num_frames"]].itertuples(index=False):
+            for row in range(tracklet.first_frame, tracklet.first_frame + tracklet.num_frames):
+                if frames.iat[row] in told:
+                    try:
+                        reader.source.read([row])
+                    except UserError as error:
+                        found.add(str(error))
+        return found >= set(faults)
 
 
 def _build_data(

@@ -23,6 +23,7 @@ COLUMNS = (
     "is_train",
 )
 ANEW = "extract into a new folder"
+PLACES = ("run", "root", "key")  # what may differ in the same extraction
 
 Description = Mapping[str, Any]
 
@@ -30,12 +31,15 @@ Description = Mapping[str, Any]
 def describe(
     tracklets: pd.DataFrame,
     *,
+    run: str,
     dataset: str,
     root: str,
     split: int,
     protocols: tuple[str, ...],
     parts: str,
     test_clips: str,
+    num_frames: int,
+    embedding: str,
     checkpoint_sha256: str,
     width: int,
     shard_size: int,
@@ -44,12 +48,15 @@ def describe(
 
     Args:
         tracklets: All tracklets in the order of the shards, as ``label_tracklets`` gives them.
+        run: The run's folder or checkpoint, as it was named.
         dataset: The data set's name.
-        root: The folder that holds it.
+        root: The folder that holds it, as it was named.
         split: Which halves of people it was split in.
         protocols: The evaluation protocols that it allows, its usual one first.
         parts: Which of its tracklets these are: ``"test"``, ``"train"`` or ``"all"``.
         test_clips: Which clips stand for a tracklet.
+        num_frames: T, of a clip.
+        embedding: The kind of embedding, as :class:`stgcn_pyg.STGCN` names it.
         checkpoint_sha256: Of the checkpoint that embedded them.
         width: D, of an embedding.
         shard_size: How many tracklets a shard holds; the last holds the rest.
@@ -57,12 +64,15 @@ def describe(
     content = {
         "format": FORMAT,
         "version": __version__,
+        "run": run,
         "dataset": dataset,
         "root": root,
         "split": split,
         "protocols": list(protocols),
         "parts": parts,
         "test_clips": test_clips,
+        "num_frames": num_frames,
+        "embedding": embedding,
         "checkpoint_sha256": checkpoint_sha256,
         "width": width,
         "num_tracklets": len(tracklets),
@@ -93,9 +103,13 @@ def read_description(folder: Path) -> Description:
 
 
 def require_same(folder: Path, there: Description, here: Description) -> None:
-    """Raises a UserError that names the first difference, if there is one."""
+    """Raises a UserError that names the first difference, if there is one.
+
+    Where the run and the data set lie may have changed: the digests tell whether they are the
+    same. What an older version did not write is not compared.
+    """
     for name in here:
-        if there.get(name) != here[name]:
+        if name in there and name not in PLACES and there[name] != here[name]:
             raise UserError(
                 f"{folder}: holds another extraction ({name} is {there.get(name)} there, "
                 f"{here[name]} here); choose another folder"

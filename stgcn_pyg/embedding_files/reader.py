@@ -27,6 +27,7 @@ class StoredEmbeddings:
         tracklets: A row a tracklet: ``pid``, ``camid``, ``num_frames``, ``first_frame_path``,
             ``is_query``, ``is_gallery`` and ``is_train``; the index is its number.
         embeddings: ``[N, D]`` of float32, in the order of the rows.
+        passed_over: What was wrong with pictures for which other frames of their tracklets stand.
 
     Raises:
         UserError: A shard is missing, damaged, of another extraction, or of another width.
@@ -39,11 +40,13 @@ class StoredEmbeddings:
         self.description = read_description(folder)
         shape = (self.description["num_tracklets"], self.description["width"])
         self.embeddings = np.empty(shape, dtype=np.float32)
+        self.passed_over: set[str] = set()
         tables = []
         for shard in range(num_shards(self.description)):
-            table, embeddings = read_shard(folder, self.description, shard)
-            self.embeddings[shard_rows(self.description, shard)] = embeddings
-            tables.append(table)
+            found = read_shard(folder, self.description, shard)
+            self.embeddings[shard_rows(self.description, shard)] = found.embeddings
+            self.passed_over.update(found.passed_over)
+            tables.append(found.tracklets)
         self.tracklets = pd.concat(tables)
         if digest_of_tracklets(self.tracklets) != self.description["tracklets_sha256"]:
             raise UserError(

@@ -1,7 +1,10 @@
 """A shard: some tracklets' embeddings and labels, in two files that hold together."""
 
 import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,8 +32,26 @@ SCHEMA = pa.schema(
 )
 
 
+class Shard(NamedTuple):
+    """What a shard holds.
+
+    Attributes:
+        tracklets: A row a tracklet, n of them; the index is its number.
+        embeddings: Theirs, ``[n, D]`` of float32.
+        passed_over: What was wrong with pictures for which other frames of their tracklets stand.
+    """
+
+    tracklets: pd.DataFrame
+    embeddings: np.ndarray
+    passed_over: list[str]
+
+
 def encode_shard(
-    description: Description, shard: int, tracklets: pd.DataFrame, embeddings: np.ndarray
+    description: Description,
+    shard: int,
+    tracklets: pd.DataFrame,
+    embeddings: np.ndarray,
+    passed_over: Sequence[str] = (),
 ) -> tuple[bytes, bytes]:
     """The content of a shard's two files; the same arguments always give the same bytes.
 
@@ -39,6 +60,7 @@ def encode_shard(
         shard: Its number.
         tracklets: Its n tracklets; the index is their number.
         embeddings: Theirs, ``[n, D]`` of float32.
+        passed_over: What was wrong with pictures for which other frames stand.
     """
     # A single entry: safetensors writes several in an order that changes from run to run.
     tensors = save({"embedding": embeddings}, {"extraction": description["key"]})
@@ -48,6 +70,7 @@ def encode_shard(
             "extraction": description["key"],
             "shard": str(shard),
             "embedding_sha256": _digest(embeddings),
+            **({"passed_over": json.dumps(sorted(passed_over))} if passed_over else {}),
         }
     )
     rows = pa.BufferOutputStream()
@@ -55,10 +78,8 @@ def encode_shard(
     return tensors, rows.getvalue().to_pybytes()
 
 
-def read_shard(
-    folder: Path, description: Description, shard: int
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """A shard's tracklets, whose index is their number, and embeddings ``[n, D]`` of float32.
+def read_shard(folder: Path, description: Description, shard: int) -> Shard:
+    """What a shard holds, held against its checksums.
 
     Raises:
         UserError: It is missing, damaged, of another extraction, or of another width.
@@ -82,7 +103,26 @@ def read_shard(
         raise UserError(
             f"{tensor_path}: damaged (not the embeddings that {table_path.name} goes with): {ANEW}"
         )
-    return table.to_pandas().set_index("tracklet").rename_axis(None), embeddings
+    tracklets = table.to_pandas().set_index("tracklet").rename_axis(None)
+    return Shard(tracklets, embeddings, json.loads(told.get("passed_over", "[]")))
+
+
+def are_same(files: tuple[Path, Path], contents: tuple[bytes, bytes]) -> bool:
+    """Whether two files of a shard hold these bytes.
+
+    Another version of pyarrow writes the same table in other bytes, which counts as the same; what
+    is in it was held against its checksums before.
+
+    Args:
+        files: What :func:`read_shard` has read.
+        contents: What :func:`encode_shard` gives for the same shard.
+    """
+    tensors, table = (path.read_bytes() for path in files)
+    writers = [
+        parquet.ParquetFile(pa.BufferReader(written)).metadata.created_by
+        for written in (table, contents[1])
+    ]
+    return tensors == contents[0] and (table == contents[1] or writers[0] != writers[1])
 
 
 def paths(folder: Path, shard: int) -> tuple[Path, Path]:

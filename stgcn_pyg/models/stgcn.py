@@ -133,6 +133,7 @@ class STGCN(nn.Module, HubModel):
         self.branches = nn.ModuleDict(chosen)
         width = sum(branch.out_channels for branch in chosen.values())
         self.classifier = nn.Linear(width, num_classes)
+        self.embedding_width = sum(chosen[name].out_channels for name in self.embedded)
 
     @property
     def options(self) -> dict[str, Any]:
