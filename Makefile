@@ -15,7 +15,7 @@ demo: $(VENV)/.installed $(DEMO_DATA)/benchmark.json
 $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed
 	rm -rf $(DEMO_DATA)
 	$(BIN)/stgcn synth $(DEMO_DATA) --workers 2 --train-people 32 --test-people 20 --cameras 4 \
-	    --tracklets-per-camera 2 --frames [6,10] --look-alikes 2 --occlusion 0.1 --clutter 0.2 \
+	    --tracklets-per-camera 2 --frames '[6,10]' --look-alikes 2 --occlusion 0.1 --clutter 0.2 \
 	    --distractors 24 --junk 12
 
 # Two workers on two cores: more threads would wait for each other.

@@ -1,1 +1,1 @@
-"""How fast it is: a file a question, each `python -m benchmarks.<name>`; see README.md."""
+"""How fast it is: a file a question, each `python -m benchmarks.NAME`; see README.md."""

@@ -1,12 +1,13 @@
 """What the commands' parsers share: errors of one line, presets, settings and JSON files."""
 
 import json
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.output_files import write_output
@@ -17,8 +18,15 @@ if TYPE_CHECKING:
 PRESETS = files("stgcn_pyg") / "presets"
 
 
+class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
+    """Leaves the lines of a description as they are, for its examples are commands to copy."""
+
+
 class Parser(ArgumentParser):
     """A parser that knows presets, takes `--two-words` as `--two_words`, and errs in one line."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **{"formatter_class": _Formatter} | kwargs)
 
     def parse_args(self, args: Sequence[str], **kwargs: Any) -> Namespace:  # type: ignore[override]
         """Parses a command's arguments."""

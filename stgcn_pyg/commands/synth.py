@@ -8,9 +8,11 @@ from stgcn_pyg.errors import UserError
 
 DESCRIPTION = """Renders walking people into a folder, in the layout of MARS.
 
-Example: stgcn synth data/v1 --name stgcn-synth-v1 --workers 2
+Examples:
+  stgcn synth data/v1 --name stgcn-synth-v1 --workers 2
+  stgcn synth data/tiny --train-people 16 --test-people 8 --frames '[4,6]'
 
-Example: stgcn synth data/tiny --train_people 16 --test_people 8 --occlusion 0.3"""
+A list stands in quotes, without which a shell may take it for a pattern of file names."""
 
 BESIDE_A_NAME = ("root", "name", "workers", "progress", "config")
 
