@@ -1,14 +1,17 @@
 """Anyone's features and labels in one ``.npz``."""
 
+import hashlib
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.version import __version__
 
 ARRAYS = (
     "query_features",
@@ -48,7 +51,9 @@ class FeatureArrays:
     method = "features"
 
     def __init__(self, path: Path):
-        self.arrays = arrays = _read(path)
+        self.path = path
+        self.arrays, self.sha256 = _read(path)
+        arrays = self.arrays
         for name in ("query_features", "gallery_features"):
             if arrays[name].ndim != 2:
                 raise UserError(
@@ -65,26 +70,39 @@ class FeatureArrays:
             str(path), protocols, **labels, gallery_is_query=is_query, query_tracklets=rows
         )
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """The file, by the names of :mod:`stgcn_pyg.about`."""
+        return {"version": __version__, "file": str(self.path), "file_sha256": self.sha256}
+
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """Those of queries and gallery."""
         return self.arrays["query_features"], self.arrays["gallery_features"]
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays, and the digest of the file that they are read from."""
     try:
         # Opened here: np.load leaves the file of a damaged zip open.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            missing = [name for name in ARRAYS if name not in file]
-            if missing:
-                raise UserError(
-                    f"{path}: lacks the arrays {', '.join(missing)} (it has: "
-                    f"{', '.join(file.files) or 'none'})"
-                )
-            return {name: _array(path, file, name) for name in (*ARRAYS, OPTIONAL) if name in file}
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            return _arrays(path, stream), digest
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file: pass one that numpy.savez wrote") from error
     except (*DAMAGE, TypeError) as error:  # the latter of a lone array, which opens no file
         raise UserError(f"{path}: damaged, or not written by numpy.savez") from error
+
+
+def _arrays(path: Path, stream: BinaryIO) -> dict[str, np.ndarray]:
+    with np.load(stream, allow_pickle=False) as file:
+        missing = [name for name in ARRAYS if name not in file]
+        if missing:
+            raise UserError(
+                f"{path}: lacks the arrays {', '.join(missing)} (it has: "
+                f"{', '.join(file.files) or 'none'})"
+            )
+        return {name: _array(path, file, name) for name in (*ARRAYS, OPTIONAL) if name in file}
 
 
 def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:

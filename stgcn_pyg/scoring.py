@@ -79,6 +79,10 @@ class Source(Protocol):
     def task(self) -> RankingTask:
         """Whose features they are."""
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What they are of, by the names of :mod:`stgcn_pyg.about`; ask after the features."""
+
     def features(self) -> tuple[Array, Array]:
         """Those of the queries ``[Q, D]`` and of the gallery ``[G, D]``, in the task's order."""
 

@@ -1,5 +1,6 @@
 """`stgcn evaluate` on a run, an extraction, and anyone's arrays."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from conftest import MarsTree
 from safetensors.numpy import save_file
+from score_files import read_scores
 from tiny_run import write_run
 
 from stgcn_pyg.cli import main
@@ -23,6 +25,7 @@ from stgcn_pyg.evaluation import (
     protocol,
     rerank,
 )
+from stgcn_pyg.version import __version__
 
 AGAIN = "run the same `stgcn extract` again, which writes it anew"
 
@@ -83,7 +86,7 @@ def error_line(capsys):
 def evaluated(source, tmp_path, *more):
     path = tmp_path / "scores.json"
     assert main(["evaluate", str(source), f"--json={path}", *more]) == 0
-    return json.loads(path.read_text())
+    return read_scores(path)
 
 
 def test_arrays_score_what_a_hand_works_out(arrays, tmp_path):
@@ -110,7 +113,8 @@ def test_an_extraction_scores_as_the_run_that_it_is_of(run, extracted, tmp_path)
 
 def test_every_protocol_is_printed_and_said_what_it_is(extracted, capsys):
     assert main(["evaluate", str(extracted)]) == 0
-    *blocks, last = capsys.readouterr().out.strip().split("\n\n")
+    about, *blocks, last = capsys.readouterr().out.strip().split("\n\n")
+    assert about.startswith(f"{extracted}, embeddings of {extracted.parent / 'run'} (checkpoint ")
     assert last.startswith("The intervals cover the choice of the test people")
     described = {rule.name: rule.description for rule in PROTOCOLS}
     assert len(blocks) == 3
@@ -194,12 +198,16 @@ def test_per_query_has_a_row_a_query_and_protocol(arrays, tmp_path):
     }
     wanted = ["--protocols", "full-gallery", "agrl"]
     assert main(["evaluate", arrays(**far), f"--per-query={path}", *wanted]) == 0
+    source = tmp_path / "features.npz"
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    same = f"features,{__version__},{source},{digest}"
     assert path.read_text() == (
-        "protocol,tracklet,pid,camid,num_matches,average_precision,first_match_rank\n"
-        "full-gallery,0,7,3,1,1.0,1.0\n"
-        "full-gallery,1,8,3,0,,\n"
-        "agrl,0,7,3,1,0.0,inf\n"
-        "agrl,1,8,3,0,,\n"
+        "protocol,tracklet,pid,camid,num_matches,average_precision,first_match_rank,"
+        "method,version,file,file_sha256\n"
+        f"full-gallery,0,7,3,1,1.0,1.0,{same}\n"
+        f"full-gallery,1,8,3,0,,,{same}\n"
+        f"agrl,0,7,3,1,0.0,inf,{same}\n"
+        f"agrl,1,8,3,0,,,{same}\n"
     )
 
 

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from score_files import read_scores
 
 from experiments.command import main
 from experiments.components import COMPONENTS
@@ -120,7 +121,7 @@ def test_a_run_is_what_the_command_train_makes_of_the_same_settings(shop, tmp_pa
         arguments += ["--config", str(file)]
     assert options.model.branches == ["global", "temporal"]
     assert train.main([*arguments, '--model.branches=["global","temporal"]']) == 0
-    scores = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    scores = read_scores(tmp_path / "run" / "metrics.json")
     run = read(shop, job)
     for protocol, rows in scores.items():
         assert run.about["scores"][protocol]["mAP"] == rows["trained"]["mAP"]

@@ -20,6 +20,7 @@ from conftest import MarsTree
 from pyarrow import parquet
 from safetensors.numpy import load_file
 from scipy.io import savemat
+from score_files import read_scores
 from tiny_run import write_run
 
 from stgcn_pyg.cli import main
@@ -521,7 +522,7 @@ def test_the_page_about_embeddings_runs_from_top_to_bottom(run, tmp_path, monkey
             continue
         for line in block.splitlines():
             assert main(line.removeprefix("stgcn ").split()) == 0
-    scores = json.loads(Path("scores.json").read_text())
+    scores = read_scores(Path("scores.json"))
     assert list(scores) == ["mars-official", "agrl"]
     assert Path("queries.csv").read_text().count("\n") == 1 + 2 * 2
     assert set(names["tracklets"].columns) == set(re.findall(r"`(\w+)`", columns_of(page)))

@@ -10,6 +10,7 @@ import rendered
 import torch
 import yaml
 from report_runs import QUICK, Page, copy_of, data, evil_manifest, other_run, run
+from score_files import read_scores
 
 from stgcn_pyg.checkpoint import KEY
 from stgcn_pyg.checkpoint_files import read_checkpoint
@@ -79,7 +80,7 @@ def test_a_page_needs_nothing_beside_it(page):
 
 
 def test_a_pages_scores_are_those_of_the_run(page):
-    metrics = json.loads((run() / "metrics.json").read_text())
+    metrics = read_scores(run() / "metrics.json")
     for protocol, methods in metrics.items():
         table = page.table(f"Scores under {protocol}")
         for method, scores in methods.items():
@@ -146,7 +147,7 @@ def test_what_was_run_is_told(page):
 
 
 def test_two_runs_stand_side_by_side_with_their_paired_differences(both):
-    for protocol in json.loads((run() / "metrics.json").read_text()):
+    for protocol in read_scores(run() / "metrics.json"):
         scores = both.table(f"Scores under {protocol}")
         assert list(scores) == ["chance", "run", "other"]
         for name, row in both.table(f"other less run under {protocol}").items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 
+from stgcn_pyg.about import in_words
 from stgcn_pyg.commands.arguments import Parser, write_json
 from stgcn_pyg.commands.model_arguments import add_model_arguments, refuse_model_arguments
 from stgcn_pyg.commands.per_query import per_query, write_per_query
@@ -52,19 +53,23 @@ def _evaluate(options: Namespace, ranks: Ranks) -> int:
     if not ranks.is_first:
         return 0
     scores[source.method] = score_features(task, *features, max_rank)
+    about = source.about | {"reranking": None, "ranks": list(options.ranks or REPORTED_RANKS)}
     if options.rerank:
         parameters = Reranking(options.k1, options.k2, options.lambda_value)
+        about["reranking"] = parameters._asdict()
         scores["re-ranked"] = score_features(task, *features, max_rank, parameters)
     intervals = {
         row: score_intervals(task, results, options.ranks or REPORTED_RANKS, options.resamples)
         for row, results in scores.items()
         if row != "chance"
     }
+    print(f"\n{in_words(about)}")
     show(scores, intervals, options.ranks)
     if options.json is not None:
-        write_json(options.json, scores_as_json(scores, intervals))
+        write_json(options.json, scores_as_json(scores, about, intervals))
     if options.per_query is not None:
-        write_per_query(options.per_query, per_query(task, scores[source.method]))
+        told = {"method": source.method} | about
+        write_per_query(options.per_query, per_query(task, scores[source.method], told))
     return 0
 
 

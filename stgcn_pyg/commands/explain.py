@@ -13,6 +13,7 @@ import pandas as pd
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
+from stgcn_pyg.about import ABOUT
 from stgcn_pyg.commands.arguments import Parser, write_json
 from stgcn_pyg.commands.frames import tell_skipped
 from stgcn_pyg.commands.model_arguments import add_model_arguments
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     _check(options)
     with _new_folder(options.output) as folder:
-        subject = _subject(TrainedModel(options.run, options), options.protocol)
+        trained = TrainedModel(options.run, options)
+        subject = _subject(trained, options.protocol)
         content: dict[str, Any] = {"run": str(options.run), "protocol": subject.protocol.name}
         if {"lists", "maps", "graphs"} & set(options.parts):
             content["queries"] = _write_queries(folder, subject, options)
@@ -64,8 +66,8 @@ def main(arguments: Sequence[str]) -> int:
                 name: _records(table.reset_index()) for name, table in tables.items()
             }
             _show(tables)
-        write_json(folder / "explain.json", content)
         tell_skipped(subject.data)
+        write_json(folder / "explain.json", {ABOUT: trained.about} | content)
     print(f"{options.output}: {', '.join(sorted(path.name for path in options.output.iterdir()))}")
     return 0
 

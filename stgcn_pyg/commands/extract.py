@@ -10,7 +10,7 @@ from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from stgcn_pyg.commands.arguments import Parser
-from stgcn_pyg.commands.frames import tell_skipped
+from stgcn_pyg.commands.frames import skipped_within, tell_skipped
 from stgcn_pyg.commands.model_arguments import add_model_arguments
 from stgcn_pyg.commands.together import together
 from stgcn_pyg.commands.trained_model import TrainedModel
@@ -65,18 +65,15 @@ def _extract(options: Namespace, ranks: Ranks) -> int:
     there = total - sum(map(len, rows.values()))
     if there:
         print(f"{options.output}: {there:,} of {total:,} tracklets are there already")
-    passed_over: set[str] = set()
     with tqdm(
         total=total, initial=there, desc="embedding", unit="tracklet", **bar_options()
     ) as bar:
         for shard in missing:
-            trained.data.skipped.clear()
-            embeddings = trained.embed(rows[shard], bar)
-            faults = set().union(*ranks.gather(trained.data.skipped))
+            with skipped_within(trained.data) as skipped:
+                embeddings = trained.embed(rows[shard], bar)
+            faults = sorted(set().union(*ranks.gather(skipped)))
             if writer is not None:
-                writer.write(shard, embeddings.numpy(), sorted(faults))
-            passed_over |= faults
-    trained.data.skipped |= passed_over
+                writer.write(shard, embeddings.numpy(), faults)
     tell_skipped(trained.data, ranks)
     print(
         f"{options.output}: {total:,} embeddings of width {description['width']:,}; "

@@ -1,5 +1,7 @@
 """What the commands share about reading frames: from where, and what happens at a bad one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,3 +39,18 @@ def tell_skipped(data: "TrackletDataModule", ranks: Ranks = ALONE, show: int = 3
             print(f"  {fault}")
         if len(faults) > show:
             print("  ... (`stgcn check` names all)")
+
+
+@contextmanager
+def skipped_within(data: "TrackletDataModule") -> Iterator[set[str]]:
+    """Gathers what was wrong with bad pictures that this process passes over in a block.
+
+    Args:
+        data: Whose ``skipped`` holds it afterwards too.
+    """
+    before, data.skipped = data.skipped, set()
+    found = data.skipped
+    try:
+        yield found
+    finally:
+        data.skipped = before | found

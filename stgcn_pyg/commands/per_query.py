@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -10,17 +12,23 @@ from stgcn_pyg.output_files import write_output
 from stgcn_pyg.scoring import RankingTask
 
 
-def per_query(task: RankingTask, results: Mapping[str, RankingResult]) -> pd.DataFrame:
+def per_query(
+    task: RankingTask,
+    results: Mapping[str, RankingResult],
+    about: Mapping[str, Any] = MappingProxyType({}),
+) -> pd.DataFrame:
     """A row a query and protocol, in that the protocols follow each other.
 
     Args:
         task: What was evaluated.
         results: By the name of the protocol.
+        about: What the scores are of, by the names of :mod:`stgcn_pyg.about`.
 
     Returns:
         ``protocol``, ``tracklet`` (its number), ``pid``, ``camid``, ``num_matches``,
         ``average_precision`` and ``first_match_rank``. The last two are NaN where the query has no
-        match; the rank is infinite where the protocol cut the list before the first match.
+        match; the rank is infinite where the protocol cut the list before the first match. Then a
+        column for each plain value of ``about``, the same in all rows.
     """
     tables = [
         pd.DataFrame(
@@ -36,7 +44,8 @@ def per_query(task: RankingTask, results: Mapping[str, RankingResult]) -> pd.Dat
         )
         for name, result in results.items()
     ]
-    return pd.concat(tables, ignore_index=True)
+    same = {name: value for name, value in about.items() if isinstance(value, str | int)}
+    return pd.concat(tables, ignore_index=True).assign(**same)
 
 
 def write_per_query(path: Path, table: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stgcn_pyg.about import ABOUT, in_words
 from stgcn_pyg.evaluation import BootstrapResult, RankingResult, format_table
 
 Scores = Mapping[str, Mapping[str, RankingResult]]
@@ -12,14 +13,24 @@ Intervals = Mapping[str, Mapping[str, BootstrapResult]]
 """The same; not every method has them."""
 
 
-def print_table(scores: Scores, protocol: str) -> None:
-    """Prints what every method scores under one protocol."""
-    print("\n" + format_table({row: results[protocol] for row, results in scores.items()}))
+def print_table(scores: Scores, protocol: str, about: Mapping[str, Any]) -> None:
+    """Prints what every method scores under one protocol, and above it what the scores are of."""
+    table = format_table({row: results[protocol] for row, results in scores.items()})
+    print(f"\n{in_words(about)}\n{table}")
 
 
-def scores_as_json(scores: Scores, intervals: Intervals | None = None) -> dict[str, Any]:
-    """By protocol, by row."""
-    content = {
+def scores_as_json(
+    scores: Scores, about: Mapping[str, Any], intervals: Intervals | None = None
+) -> dict[str, Any]:
+    """What the scores are of, under ``about``; then they by protocol, by row.
+
+    Args:
+        scores: By row, by protocol.
+        about: By the names of :mod:`stgcn_pyg.about`.
+        intervals: Of some of the rows.
+    """
+    content: dict[str, Any] = {ABOUT: dict(about)}
+    content |= {
         p: {row: results[p].to_dict() for row, results in scores.items()} for p in protocols(scores)
     }
     for row, by_protocol in (intervals or {}).items():

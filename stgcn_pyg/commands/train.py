@@ -1,5 +1,6 @@
 """`stgcn train`: from tracklets on disk to a trained model and its CMC and mAP."""
 
+import hashlib
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,16 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from stgcn_pyg.baselines import colour_stripes
 from stgcn_pyg.checkpoint import begin_from
 from stgcn_pyg.commands.arguments import Parser, device_for, plain, write_json
-from stgcn_pyg.commands.frames import add_frame_arguments, needs_pictures, tell_skipped
+from stgcn_pyg.commands.frames import (
+    add_frame_arguments,
+    needs_pictures,
+    skipped_within,
+    tell_skipped,
+)
 from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.commands.together import together
+from stgcn_pyg.commands.trained_model import about_model
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.environment import describe_environment
@@ -135,17 +142,20 @@ def _train(options: Namespace, ranks: Ranks) -> int:
             folder.write()
             folder.note_environment(describe_environment(device))
         validation = fit_network(options, module, data, held_out)
-        scores["trained"] = _score(module.model, data, device, "trained", ranks)
+        with skipped_within(data) as skipped:
+            scores["trained"] = _score(module.model, data, device, "trained", ranks)
+        passed_over = len(set().union(*ranks.gather(skipped)))
         tell_skipped(data, ranks)
         if folder is None:
             return 0
-        folder.write_metrics(scores_as_json(scores))
+        about = _about(options, module.model, data, passed_over)
+        folder.write_metrics(scores_as_json(scores, about))
     if options.json is not None:
-        write_json(options.json, scores_as_json(scores))
+        write_json(options.json, scores_as_json(scores, about))
     if validation is not None:
         print(f"the best of {options.epochs:,} epochs by the people held out: {validation.best}")
     usual, *others = protocols(scores)
-    print_table(scores, usual)
+    print_table(scores, usual, about)
     print(f"\nwritten to {options.output}: {folder.contents()}")
     if others:
         print(f"metrics.json and `stgcn evaluate {options.output}` also have {', '.join(others)}")
@@ -243,6 +253,14 @@ def _score(
     title = f"embedding, {title}"
     embeddings = embed_tracklets(model, data, tracklets, device, title, ranks=ranks)
     return score(data.dataset, tracklets, embeddings)
+
+
+def _about(
+    options: Namespace, model: STGCN, data: TrackletDataModule, passed_over: int
+) -> dict[str, Any]:
+    with checkpoint_path(options.output).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return about_model(options.output, digest, model, data, options.split, passed_over)
 
 
 def _colour_stripes(data: TrackletDataModule, ranks: Ranks) -> dict[str, RankingResult]:

@@ -12,12 +12,14 @@ from tqdm import tqdm
 
 from stgcn_pyg.checkpoint import load_with_digest
 from stgcn_pyg.commands.arguments import device_for
-from stgcn_pyg.commands.frames import needs_pictures, tell_skipped
+from stgcn_pyg.commands.frames import needs_pictures, skipped_within, tell_skipped
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import embed_tracklets, label_tracklets, ranking_task
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.models import STGCN
 from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.version import __version__
 
 
 class TrainedModel:
@@ -42,7 +44,9 @@ class TrainedModel:
     method = "trained"
 
     def __init__(self, run: Path, options: Namespace, ranks: Ranks = ALONE):
+        self.run = run
         self.ranks = ranks
+        self.passed_over: set[str] = set()
         self.device = device_for(options.accelerator, ranks)
         self.model, config, self.checkpoint_sha256 = load_with_digest(run)
         given = {k: v for k in ("dataset", "root", "split") if (v := options[k]) is not None}
@@ -50,6 +54,18 @@ class TrainedModel:
         if "dataset" not in self.config or "root" not in self.config:
             raise UserError(f"{run}: does not name its data set; pass --dataset and --root")
         self.data = _build_data(run, self.config, options, self.model.num_frames)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its features are of, by the names of :mod:`stgcn_pyg.about`."""
+        return about_model(
+            self.run,
+            self.checkpoint_sha256,
+            self.model,
+            self.data,
+            self.config.get("split", 0),
+            len(self.passed_over),
+        )
 
     @property
     def task(self) -> RankingTask:
@@ -63,7 +79,9 @@ class TrainedModel:
     def features(self) -> tuple[Tensor, Tensor]:
         """Embeds query and gallery, and tells of pictures that were passed over."""
         tracklets = label_tracklets(self.data.dataset)
-        embeddings = self.embed(tracklets)
+        with skipped_within(self.data) as skipped:
+            embeddings = self.embed(tracklets)
+        self.passed_over = set().union(*self.ranks.gather(skipped))
         tell_skipped(self.data, self.ranks)
         query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
         return embeddings[query], embeddings[gallery]
@@ -98,6 +116,39 @@ class TrainedModel:
                     except UserError as error:
                         found.add(str(error))
         return found >= set(faults)
+
+
+def about_model(
+    run: Path,
+    checkpoint_sha256: str,
+    model: STGCN,
+    data: TrackletDataModule,
+    split: int,
+    passed_over: int,
+) -> dict[str, Any]:
+    """What a model's scores are of, by the names of :mod:`stgcn_pyg.about`.
+
+    Args:
+        run: The run's folder or checkpoint, as it was named.
+        checkpoint_sha256: Of the weights.
+        model: It.
+        data: Its test set and the clips.
+        split: Which halves of people its data set was split in.
+        passed_over: For how many bad pictures other frames stand.
+    """
+    return {
+        "version": __version__,
+        "run": str(run),
+        "checkpoint_sha256": checkpoint_sha256,
+        "dataset": data.dataset.name,
+        "root": str(data.dataset.root),
+        "split": split,
+        "test_clips": data.test_clips,
+        "num_frames": model.num_frames,
+        "embedding": model.embedding_kind,
+        "on_bad_frame": data.reader.on_bad_frame,
+        "passed_over": passed_over,
+    }
 
 
 def _build_data(

@@ -1,6 +1,7 @@
 """Reading an extraction."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,19 @@ from stgcn_pyg.embedding_files.description import (
 from stgcn_pyg.embedding_files.shards import read_shard
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.scoring import RankingTask, task_of_tracklets
+from stgcn_pyg.version import __version__
+
+# What the description tells under the same names.
+TOLD = (
+    "run",
+    "checkpoint_sha256",
+    "dataset",
+    "root",
+    "split",
+    "test_clips",
+    "num_frames",
+    "embedding",
+)
 
 
 class StoredEmbeddings:
@@ -69,6 +83,18 @@ class StoredEmbeddings:
         return task_of_tracklets(
             str(self.folder), tuple(self.description["protocols"]), self.tracklets
         )
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the embeddings are of, by the names of :mod:`stgcn_pyg.about`."""
+        told = {name: self.description[name] for name in TOLD if name in self.description}
+        return {
+            "version": __version__,
+            "extraction": str(self.folder),
+            "extraction_key": self.description["key"],
+            **told,
+            "passed_over": len(self.passed_over),
+        }
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """The embeddings of its queries and of its gallery."""

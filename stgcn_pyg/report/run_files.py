@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from stgcn_pyg.about import split_about
 from stgcn_pyg.checkpoint_files import checkpoint_path
 from stgcn_pyg.environment import read_environments
 from stgcn_pyg.errors import UserError
@@ -106,6 +107,7 @@ def _read_log(path: Path) -> pd.DataFrame:
 def _read_metrics(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
     content = json.loads(path.read_text())
     try:
+        _, content = split_about(content)
         rows = [row for by_method in content.values() for row in by_method.values()]
         sound = all(map(_is_score, rows))
     except (AttributeError, TypeError):

@@ -1,0 +1,99 @@
+"""What scores are of: which model on which data, by which clips.
+
+Files of scores hold it beside the scores, under the key ``about``; tables say it in words above
+themselves. It is a mapping of plain values, by these names as far as they are known:
+
+version              of stgcn-pyg, by which the scores were computed
+run, extraction, file  where the embeddings come from, as it was named
+checkpoint_sha256    of the weights; of the row ``trained`` where there are several
+extraction_key       of an extraction: its key
+file_sha256          of a file of arrays
+dataset, root, split  the data set, as it was named
+test_clips, num_frames  which clips stood for a tracklet, and of how many frames
+embedding            the kind of embedding
+on_bad_frame, passed_over  what was done at a bad picture, and for how many others stand
+reranking            k1, k2 and lambda_value of the row ``re-ranked``, or None
+ranks                the k of the rank-k that were asked for
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+ABOUT = "about"
+SHORT = 12  # digits of a digest
+
+CLIPS = {
+    "all": "all clips",
+    "consecutive": "consecutive clips",
+    "first": "the first clip",
+    "even": "one clip spread evenly,",
+}
+
+
+def split_about(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A file of scores as what they are of, and the scores by protocol and row.
+
+    Args:
+        content: Of a ``metrics.json``, or of a file that ``--json`` wrote. One that earlier code
+            wrote says nothing of what its scores are of.
+
+    Example:
+        >>> split_about({"about": {"run": "runs/tiny"}, "duke": {"trained": {"mAP": 0.5}}})
+        ({'run': 'runs/tiny'}, {'duke': {'trained': {'mAP': 0.5}}})
+        >>> split_about({"duke": {"trained": {"mAP": 0.5}}})[0]
+        {}
+    """
+    scores = {name: value for name, value in content.items() if name != ABOUT}
+    about = content.get(ABOUT)
+    return (about if isinstance(about, dict) else {}), scores
+
+
+def in_words(about: Mapping[str, Any]) -> str:
+    """What scores are of, in one line, or two where there are re-ranked ones.
+
+    Example:
+        >>> print(in_words({"run": "runs/tiny", "checkpoint_sha256": 64 * "a", "dataset": "mars",
+        ...     "root": "data/tiny", "split": 0, "test_clips": "all", "num_frames": 4,
+        ...     "embedding": "normalized",
+        ...     "reranking": {"k1": 20, "k2": 6, "lambda_value": 0.3}}))
+        runs/tiny (checkpoint aaaaaaaaaaaa) on mars at data/tiny, split 0; all clips of 4 frames; \
+normalized embeddings
+        re-ranked: by k-reciprocal neighbours with k1 = 20, k2 = 6, lambda = 0.3
+    """
+    parts = [_source(about) + _data(about), *_how(about)]
+    line = "; ".join(part for part in parts if part)
+    told = about.get("reranking")
+    if told is None:
+        return line
+    return (
+        f"{line}\nre-ranked: by k-reciprocal neighbours with k1 = {told['k1']}, "
+        f"k2 = {told['k2']}, lambda = {told['lambda_value']:g}"
+    )
+
+
+def _source(about: Mapping[str, Any]) -> str:
+    if "file" in about:
+        return f"{about['file']} (SHA-256 {about['file_sha256'][:SHORT]})"
+    told = str(about.get("run", "a run"))
+    if "checkpoint_sha256" in about:
+        told += f" (checkpoint {about['checkpoint_sha256'][:SHORT]})"
+    return f"{about['extraction']}, embeddings of {told}" if "extraction" in about else told
+
+
+def _data(about: Mapping[str, Any]) -> str:
+    if "dataset" not in about:
+        return ""
+    return f" on {about['dataset']} at {about['root']}, split {about['split']}"
+
+
+def _how(about: Mapping[str, Any]) -> list[str]:
+    parts = []
+    if "test_clips" in about:
+        clips = CLIPS.get(about["test_clips"], f"clips {about['test_clips']}")
+        frames = f" of {about['num_frames']} frames" if "num_frames" in about else ""
+        parts.append(clips + frames)
+    if "embedding" in about:
+        parts.append(f"{about['embedding']} embeddings")
+    if about.get("passed_over"):
+        parts.append(f"bad pictures, for which other frames stand: {about['passed_over']:,}")
+    return parts
