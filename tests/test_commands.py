@@ -135,6 +135,45 @@ def test_the_written_config_repeats_the_run(train, tmp_path, capsys):
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+NAMES = [
+    "1", "null", "true", "1e3", "2024-01-01", "[x]", "with a space", "~", "-x", "it's", '"quoted"',
+    "ünïcode", "{a: 1}", "#x", "a: b", "&x", "*x", "!x", "1:30", "0x1F", "no", "x,y",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_written_config_gives_the_same_settings_whatever_folders_are_called(name, tmp_path):
+    own = [f"--output={name}", f"--pack=packs/{name}", f"--model.weights={name}.pth"]
+    options = parser().parse_args([*own, "mars", "--", name])
+    given = settings(options)
+    assert (given["root"], given["output"]) == (name, name)
+    folder = tmp_path / name
+    RunFolder(folder, given, settings(parser().get_defaults()))
+    again = parser().parse_args([f"--config={folder / 'config.yaml'}"])
+    assert settings(again) == given
+    RunFolder(folder, settings(again), settings(parser().get_defaults()))  # the same run
+
+
+@pytest.mark.parametrize("name", ["1e3", "null", "[x]", "-x"])
+def test_a_run_is_repeated_from_its_config_whatever_folders_are_called(
+    train, root, name, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    root.rename(tmp_path / name)
+    short = ["--epochs=1", "--baselines=false", f"--output=runs/{name}"]
+    config = f"--config={tmp_path / 'tiny.yaml'}"
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    assert main(["train", config, *short, "mars", "--", name]) == 0
+    again = [f"--config=runs/{name}/config.yaml", f"--output=again/{name}"]
+    assert main(["train", *again]) == 0
+    first, second = (
+        torch.load(f"{place}/{name}/checkpoint.ckpt", weights_only=True)["state_dict"]
+        for place in ("runs", "again")
+    )
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert main(["evaluate", f"again/{name}", "--num-workers=0"]) == 0
+
+
 def test_the_same_command_again_goes_on_and_another_is_refused(train, capsys):
     assert train() == 0
     before = (train.output / "metrics.json").read_text()

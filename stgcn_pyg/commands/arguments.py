@@ -1,12 +1,14 @@
 """What the commands' parsers share: errors of one line, presets, settings and JSON files."""
 
 import json
+import re
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
 
 from stgcn_pyg.errors import UserError
@@ -80,6 +82,30 @@ def plain(namespace: Namespace) -> dict[str, Any]:
         return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     return convert(namespace.as_dict())
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes, besides what YAML 1.1 takes for a number, what the parsers take for one: 1e3."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
+def as_yaml(settings: dict[str, Any]) -> str:
+    """Settings as a YAML file that ``--config`` reads as they are, whatever folders are called.
+
+    Args:
+        settings: Plain values, as :func:`plain` gives them.
+
+    Example:
+        >>> print(as_yaml({"root": "1e3", "output": "null", "seed": 3}), end="")
+        root: '1e3'
+        output: 'null'
+        seed: 3
+    """
+    return yaml.dump(settings, Dumper=_Dumper, sort_keys=False)
 
 
 def device_for(accelerator: str, ranks: "Ranks | None" = None) -> str:

@@ -11,6 +11,7 @@ import yaml
 from stgcn_pyg import environment
 from stgcn_pyg.checkpoint import description_of, require_same_tracklets
 from stgcn_pyg.checkpoint_files import is_begun, read_last_good, state_path
+from stgcn_pyg.commands.arguments import as_yaml
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.training import folder_lock
@@ -106,7 +107,7 @@ class RunFolder:
             if epochs not in (None, self.config["epochs"]) and self.metrics.exists():
                 self.metrics.replace(self.path / f"metrics.{epochs}-epochs.json")
             with written_aside(self.stored) as file:
-                file.write(yaml.safe_dump(self.config, sort_keys=False).encode())
+                file.write(as_yaml(self.config).encode())
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
 

@@ -39,7 +39,12 @@ from stgcn_pyg.training.validation import Validation
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
 
-Example: stgcn train mars data/MARS --preset paper --output runs/mars"""
+Every setting is written to config.yaml in the run's folder, which --config takes in place of all
+of them, the data set and its folder among them: so a run is repeated in a new folder.
+
+Examples:
+  stgcn train mars data/MARS --preset paper --output runs/mars
+  stgcn train --config runs/mars/config.yaml --output runs/again"""
 
 
 def parser() -> Parser:
@@ -48,7 +53,9 @@ def parser() -> Parser:
     parser.add_argument("dataset", type=str, help="mars (or what is in its layout) or ward")
     parser.add_argument("root", type=Path, help="the folder that holds the data set")
     parser.add_argument("--preset", help="settings by name: paper, small or demo")
-    parser.add_argument("--config", action="config", help="settings from a YAML file")
+    parser.add_argument(
+        "--config", action="config", help="settings from a YAML file, such as RUN/config.yaml"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/stgcn"), help="the run's folder")
     parser.add_argument("--split", type=NonNegativeInt, default=0, help="which halves, for WARD")
     parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of everything random")
