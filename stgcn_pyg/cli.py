@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
     except RunError as error:
-        print(f"stgcn {name}: error: {error}", file=sys.stderr)
+        print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
     except SignalledError as error:
         print(f"stgcn {name}: {error}", file=sys.stderr)

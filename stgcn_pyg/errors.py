@@ -1,5 +1,7 @@
 """The exceptions that are told in one line."""
 
+import re
+
 
 class UserError(Exception):
     """A mistake in the input, told in one line: what is wrong, where, and what to do.
@@ -8,6 +10,38 @@ class UserError(Exception):
     """
 
     status = 2
+
+
+class BadPictureError(UserError):
+    """A picture that is missing, damaged, or of a form that cannot be used.
+
+    It is the only error that ``--on-bad-frame skip`` passes over.
+
+    Args:
+        message: The line to tell.
+        kind: The kind of fault that `stgcn check` lists the picture under.
+        detail: What is to be said there beyond the kind.
+    """
+
+    def __init__(self, message: str, kind: str = "", detail: str = ""):
+        super().__init__(message)
+        self.kind = kind
+        self.detail = detail
+
+
+class UnreadableFileError(UserError):
+    """A file that the system does not let be read, which says nothing about its content.
+
+    Args:
+        message: The line to tell.
+        errno: The system's number of the error, if it has one.
+        reason: The system's words for it.
+    """
+
+    def __init__(self, message: str, errno: int | None = None, reason: str = ""):
+        super().__init__(message)
+        self.errno = errno
+        self.reason = reason
 
 
 class RunError(Exception):
@@ -54,6 +88,20 @@ class ToldError(Exception):
 
 
 def last_line(error: BaseException) -> str:
-    """The message alone, also of an error that a data-loading worker wrapped in its traceback."""
-    line = str(error).strip().rsplit("\n", 1)[-1]
-    return line.removeprefix(f"{UserError.__module__}.{UserError.__qualname__}: ")
+    """The message alone, in one line, also of an error that a data-loading worker raised.
+
+    PyTorch gives such an error the worker's whole traceback for a message, at whose end stands
+    the error's own, after the name of its class.
+
+    Args:
+        error: One of this module's errors.
+
+    Example:
+        >>> last_line(UserError("a.jpg: empty"))
+        'a.jpg: empty'
+    """
+    name = re.escape(f"{type(error).__module__}.{type(error).__qualname__}: ")
+    message = str(error)
+    if message.startswith("Caught "):
+        message = re.split(f"^{name}", message, flags=re.MULTILINE)[-1]
+    return " ".join(message.split("\n")).strip()

@@ -248,7 +248,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"png"}))
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_bad_picture_in_training_is_named_in_one_line(dataset, kind, workers):
     # Clips as long as the tracklets, of which each person has two: an epoch reads every frame.

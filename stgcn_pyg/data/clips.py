@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import BadPictureError
 
 OnBadFrame = Literal["stop", "skip"]
 
@@ -17,7 +17,12 @@ class FrameSource(Protocol):
     """Where frames come from: pictures on disk, or a pack."""
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Frames by their rows, ``[N, H, W, 3]`` of uint8; raises UserError at a bad one."""
+        """Some frames, by their rows among all, as ``[N, H, W, 3]`` of uint8.
+
+        Raises:
+            BadPictureError: One of them is bad.
+            UserError: They cannot be read for another reason.
+        """
 
 
 class ClipReader:
@@ -48,7 +53,8 @@ class ClipReader:
             were replaced.
 
         Raises:
-            UserError: A frame is bad; under ``"skip"``, all frames of its tracklet are.
+            BadPictureError: A frame is bad; under ``"skip"``, all frames of its tracklet are.
+            UserError: A frame cannot be read for another reason, whatever ``on_bad_frame`` says.
         """
         indices = np.asarray(indices)
         first, length = (
@@ -73,14 +79,14 @@ class ClipReader:
                     break
                 faults.append(self._bad[first + near])
             else:
-                raise UserError(f"{faults[-1]} (and no frame of its tracklet is good)")
+                raise BadPictureError(f"{faults[-1]} (and no frame of its tracklet is good)")
         return torch.cat(frames), faults
 
     def _read_one(self, row: int) -> Tensor | None:
         if row not in self._bad:
             try:
                 return self.source.read([row])
-            except UserError as error:
+            except BadPictureError as error:
                 self._bad[row] = str(error)
         return None
 

@@ -1,31 +1,189 @@
-"""A picture from disk, decoded at the size asked for, without torch: workers start sooner."""
+"""Pictures from disk as 8-bit RGB, for the loaders, packs and checks alike; without torch."""
 
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
+
+BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG")  # of JPEG and PNG
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture upright, by the orientation in its EXIF data."""
+
+SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
+
+SIXTEEN_BITS = ("PNG", "TIFF", "PPM", "JPEG2000")
+"""Formats whose grey of more than 8 bits Pillow gives unsigned."""
+
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of TIFF
+WHITE_IS_ZERO = 0
 
 
 def read_picture(path: Path, height: int, width: int) -> np.ndarray:
-    """One picture as ``[height, width, 3]`` of uint8, RGB.
+    """Reads a picture at a given size, upright, as 8-bit RGB.
+
+    Args:
+        path: The file to read. Its content decides the format, whatever its name says.
+        height: The height of what is returned, in pixels.
+        width: The width of what is returned, in pixels.
+
+    Returns:
+        The picture, ``[height, width, 3]`` of uint8.
 
     Raises:
-        UserError: It is missing, damaged, or not what its name says.
+        BadPictureError: The file is missing, is damaged, or holds no picture that can be used.
+        UnreadableFileError: The system does not let the file be read, for example because too
+            many files are open. This says nothing about the picture.
+        UserError: There is too little memory.
+    """
+    with opened(path, read_file(path)) as image:
+        picture = as_rgb(path, image, height, width)
+        if picture.size != (width, height):
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(picture)
+
+
+def read_file(path: Path) -> bytes:
+    """Reads the bytes of a picture's file.
+
+    Args:
+        path: The file to read.
+
+    Raises:
+        BadPictureError: The file is missing or empty, or is a folder or a pipe.
+        UnreadableFileError: The system does not let the file be read.
     """
     try:
-        with Image.open(path) as image:
-            if path.suffix.lower() in (".jpg", ".jpeg") and image.format != "JPEG":
-                raise UserError(f"{path}: is {image.format}, not JPEG as its name says")
-            image.draft("RGB", (width, height))  # a JPEG may decode at a half or a quarter
-            picture = image.convert("RGB")
-            if picture.size != (width, height):
-                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(picture)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such picture; `stgcn check` finds all that are bad") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(
-            f"{path}: truncated or no picture; `stgcn check` finds all that are bad"
-        ) from error
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise _bad(path, "not a regular file", "cannot be read", "not a regular file")
+            content = file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _bad(path, "no such picture", "missing") from error
+    except IsADirectoryError as error:
+        raise _bad(path, "a folder, not a picture", "cannot be read", "Is a directory") from error
+    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
+        raise _unreadable(path, error) from error
+    if not content:
+        raise _bad(path, "empty", "empty")
+    return content
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Opening a pipe would wait for somebody to write to it. Windows has no such pipes.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+@contextmanager
+def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
+    """Opens a picture whose bytes have been read, and names what is wrong with it.
+
+    Args:
+        path: The path to name in errors.
+        content: The bytes of the file.
+
+    Yields:
+        The picture, not decoded yet.
+
+    Raises:
+        BadPictureError: The bytes are no picture, or the block could not decode them.
+        UserError: There is too little memory.
+    """
+    try:
+        with Image.open(BytesIO(content)) as image:
+            yield image
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise UserError(f"{path}: there is too little memory to decode it") from error
+    except Image.DecompressionBombError as error:
+        told = "has more pixels than Pillow decodes: save it smaller"
+        raise _bad(path, told, "cannot be used", told) from error
+    except UnidentifiedImageError as error:
+        kind = "truncated or damaged" if content.startswith(BEGINNINGS) else "no picture"
+        raise _bad(path, "truncated or no picture", kind) from error
+    except Exception as error:  # Pillow raises a dozen types on damaged files
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreadable(path, error) from error
+        raise _bad(path, "truncated or no picture", "truncated or damaged") from error
+
+
+def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Image:
+    """Decodes a picture to 8-bit RGB, upright.
+
+    Args:
+        path: The path to name in errors.
+        image: The picture, as :func:`opened` gives it.
+        height: The least height that is needed. A JPEG may be decoded at a half, a quarter or an
+            eighth of its size, as long as it is not smaller than needed.
+        width: The least width that is needed.
+
+    Returns:
+        The picture in mode RGB, at least ``height`` by ``width`` unless it is smaller by itself.
+
+    Raises:
+        BadPictureError: Its numbers have no fixed black and white.
+    """
+    image.draft("RGB", (height, width) if _orientation(image) in SIDEWAYS else (width, height))
+    image.load()
+    # Only now: Pillow has turned a TIFF by itself, and has taken the orientation out.
+    turn = TURNS.get(_orientation(image))
+    if image.mode[0] in "IF":
+        picture = Image.fromarray(_eight_bits(path, image)).convert("RGB")
+    elif image.mode == "La":  # grey that is multiplied by its opacity
+        picture = image.convert("LA").convert("RGB")
+    else:
+        picture = image.convert("RGB")
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation in a picture's EXIF data, from 1 to 8; 1, upright, where none is told."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Pillow's many, of EXIF data that is damaged; the picture may be sound
+        return 1
+
+
+def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
+    """Scales 16-bit grey to 8-bit grey, ``[H, W]`` of uint8.
+
+    Pillow's own conversion cuts every number above 255 down to 255.
+    """
+    mode, tags = image.mode, getattr(image, "tag_v2", {})
+    # Pillow scales what it reads from a PPM file to 16 bits, and keeps it in 32.
+    known = mode.startswith("I;16") or (mode == "I" and image.format == "PPM")
+    if not known or image.format not in SIXTEEN_BITS:
+        told = f"its pixels are of mode {mode}, whose white is unknown: save it as 8-bit RGB"
+        raise _bad(path, told, "cannot be used", told)
+    white = 2 ** tags.get(BITS_PER_SAMPLE, (16,))[0] - 1
+    grey = np.asarray(image).astype(np.uint32)
+    if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        grey = white - grey
+    return ((grey * 255 + white // 2) // white).astype(np.uint8)
+
+
+def _bad(path: Path, told: str, kind: str, detail: str = "") -> BadPictureError:
+    message = f"{path}: {told}; `stgcn check` finds all that are bad"
+    return BadPictureError(message, kind, detail)
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> UnreadableFileError:
+    reason = getattr(error, "strerror", None) or str(error)
+    number = getattr(error, "errno", None)
+    return UnreadableFileError(f"{path}: cannot be read: {reason}", number, reason)

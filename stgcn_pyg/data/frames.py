@@ -31,7 +31,8 @@ class FrameFiles:
         """Some frames, by their rows among all: ``[N, height, width, 3]`` of uint8, RGB.
 
         Raises:
-            UserError: One is missing, damaged, or not what its name says.
+            BadPictureError: One is missing, damaged, or of a form that cannot be used.
+            UserError: One cannot be read for another reason.
         """
         pictures = np.empty((len(rows), self.height, self.width, 3), np.uint8)
         places: dict[int, int] = {}

@@ -17,7 +17,7 @@ import pandas as pd
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.data.workers import map_in_workers
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import BadPictureError, UserError
 
 FORMAT = 1
 CHUNK = 128  # frames that a worker reads at a time
@@ -87,7 +87,7 @@ def _pack_chunk(chunk: tuple[Path, int, list[Path], int, int]) -> list[tuple[int
     for row, path in enumerate(paths, start=first):
         try:
             pixels[row] = read_picture(path, height, width)
-        except UserError as error:
+        except BadPictureError as error:
             bad.append((row, str(error)))
     return bad
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stgcn_pyg.data.pack import FORMAT, digest_of_file, digest_of_paths
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import BadPictureError, UserError
 
 
 class PackedFrames:
@@ -53,11 +53,11 @@ class PackedFrames:
         Those of a whole batch at a time come fastest: they are copied once, to where they stay.
 
         Raises:
-            UserError: One was bad when it was packed.
+            BadPictureError: One was bad when it was packed.
         """
         for row in rows:
             if row in self.bad:
-                raise UserError(self.bad[row])
+                raise BadPictureError(self.bad[row])
         return torch.from_numpy(self._pixels[list(rows)])
 
     def verify(self) -> None:

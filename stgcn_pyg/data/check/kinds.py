@@ -10,6 +10,7 @@ FAULTS = {
     "cannot be read": "the system does not let these files be read",
     "empty": "files of 0 bytes",
     "no picture": "files whose content is no picture",
+    "cannot be used": "pictures whose pixels cannot be turned into 8-bit RGB",
     "truncated or damaged": "pictures that do not decode to their end",
     "same picture": "the same bytes under labels that contradict each other",
     "too short": "tracklets with fewer frames than --min-frames",

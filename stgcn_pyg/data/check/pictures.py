@@ -1,23 +1,26 @@
 """Reading every picture once: is it sound, and which bytes does it hold."""
 
+import errno
 import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
-
 from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.decoding import as_rgb, opened, read_file
 from stgcn_pyg.data.workers import map_in_workers
+from stgcn_pyg.errors import BadPictureError, UnreadableFileError
 
 CHUNK = 64
 DIGEST_SIZE = 16
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
-BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG")  # of JPEG and PNG
+FORMATS = {".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",)}
+"""What Pillow calls the formats that a name promises; MPO is JPEG with more pictures behind."""
+
+NOT_OF_ONE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors of the system that any file would meet: too many open files, too little memory."""
 
 
 class Picture(NamedTuple):
@@ -59,7 +62,7 @@ def read_pictures(root: Path, frames: Sequence[str], workers: int = 2) -> Iterat
         What the reading of each told, in the order of the paths.
 
     Raises:
-        UserError: A worker was killed.
+        UserError: A worker was killed, or the system lets no file be read any more.
     """
     chunks = (list(frames[i : i + CHUNK]) for i in range(0, len(frames), CHUNK))
     yield from chain.from_iterable(map_in_workers(partial(_read_chunk, root), chunks, workers))
@@ -72,31 +75,31 @@ def _read_chunk(root: Path, frames: Sequence[str]) -> list[Picture]:
 
 
 def read_picture(path: Path) -> Picture:
-    """Reads a picture, decodes it and takes its digest."""
+    """Reads a picture, decodes it as the loaders do, and takes its digest.
+
+    Args:
+        path: The file to read.
+
+    Raises:
+        UserError: The system lets no file be read any more, or there is too little memory.
+    """
     try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return _fault("missing")
-    except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
-        return _fault("cannot be read", getattr(error, "strerror", None) or str(error))
-    if not content:
-        return _fault("empty")
-    try:
-        with Image.open(BytesIO(content)) as image:
-            expected = FORMATS.get(path.suffix.lower(), image.format)
-            found = image.format
+        content = read_file(path)
+        with opened(path, content) as image:
             # At an eighth of its size a JPEG is read to its end all the same, in half the time.
-            image.draft("RGB", (1, 1))
-            image.load()
-    except UnidentifiedImageError:
-        known = content.startswith(BEGINNINGS)
-        return _fault("truncated or damaged" if known else "no picture")
-    except Exception:  # Pillow raises a dozen types on damaged files
-        return _fault("truncated or damaged")
+            as_rgb(path, image, height=1, width=1)
+            expected = FORMATS.get(path.suffix.lower())
+            found = image.format
+    except BadPictureError as error:
+        return _fault(error.kind, error.detail)
+    except UnreadableFileError as error:
+        if error.errno in NOT_OF_ONE_FILE:
+            raise
+        return _fault("cannot be read", error.reason)
     digest = hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
-    if found == expected:
+    if expected is None or found in expected:
         return Picture(digest)
-    return Picture(digest, "wrong format", f"{found}, not {expected} as its name says")
+    return Picture(digest, "wrong format", f"{found}, not {expected[0]} as its name says")
 
 
 def _fault(kind: str, detail: str = "") -> Picture:
