@@ -15,7 +15,7 @@ from stgcn_pyg.commands.arguments import device_for
 from stgcn_pyg.commands.frames import needs_pictures, skipped_within, tell_skipped
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import embed_tracklets, label_tracklets, ranking_task
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import BadPictureError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import RankingTask
@@ -113,7 +113,7 @@ class TrainedModel:
                 if frames.iat[row] in told:
                     try:
                         reader.source.read([row])
-                    except UserError as error:
+                    except BadPictureError as error:
                         found.add(str(error))
         return found >= set(faults)
 
