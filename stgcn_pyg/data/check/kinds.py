@@ -23,8 +23,8 @@ NOTES = {
     "listed twice": "tracklets with pictures that the labels list again, without contradiction",
     "wrong format": "pictures of another format than their name says, which are read all the same",
     "repeated frames": "tracklets in which a picture repeats an earlier one, byte for byte",
-    "shared pictures": "tracklets with pictures that another one of the same person and camera, or "
-    "one that no result depends on, also holds, byte for byte",
+    "shared pictures": "pairs of tracklets with pictures in common, byte for byte, whose labels "
+    "do not contradict each other",
     "query in the gallery": "tracklets of the query with a copy in the gallery under another name",
     "query without a match": "queries that the evaluation leaves out: their person is in no other "
     "camera of the gallery",
