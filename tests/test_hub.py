@@ -10,6 +10,7 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
@@ -63,6 +64,19 @@ def test_the_weights_that_it_began_with_are_neither_named_nor_fetched_again(
     (folder / "config.json").write_text(json.dumps(config | {"weights": "imagenet"}))
     monkeypatch.setattr(backbone, "read_weights", None)
     STGCN.from_pretrained(folder)
+
+
+@torch.no_grad()
+def test_a_classifier_that_was_replaced_comes_back_or_is_refused(tmp_path):
+    model = STGCN(5, 2, "resnet18", weights=None, **OPTIONS).eval()
+    model.classifier = nn.Linear(model.classifier.in_features, 9)
+    model.save_pretrained(tmp_path / "model")
+    clips = torch.randn(2, 2, 3, 64, 32)
+    assert torch.equal(STGCN.from_pretrained(tmp_path / "model")(clips).logits, model(clips).logits)
+    model.classifier = nn.Sequential(model.classifier)
+    with pytest.raises(UserError, match="could not be read back"):
+        model.save_pretrained(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_what_is_pushed_is_safetensors_a_config_and_an_honest_card(model, monkeypatch):

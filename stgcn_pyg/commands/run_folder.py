@@ -69,24 +69,22 @@ class RunFolder:
         self.begun = bool(self._before) and is_begun(path, self._validated)
 
     def require_tracklets(self, data: TrackletDataModule, held_out: pd.DataFrame | None) -> None:
-        """Looks whether a data set that is at another place than before has the same tracklets.
-
-        Where it is at the same place, :func:`.fit` does so.
+        """Looks whether the data set has the tracklets that the run began with, at whatever place.
 
         Args:
             data: The batches of the data set.
             held_out: The tracklets that are held out of them, if there are any.
 
         Raises:
-            UserError: It has others.
+            UserError: It has others, or the run's checkpoint cannot be read.
         """
-        if not self.begun or self._before["root"] == self.config["root"]:
+        if not self.begun:
             return
         path = state_path(self.path, self._validated)
         description = description_of(path, read_last_good(path))
         tracklets = tracklets_of(data, held_out)
         require_same_tracklets(path, description, tracklets, data.pids.tolist())
-        if "tracklets" not in description:
+        if "tracklets" not in description and self._before["root"] != self.config["root"]:
             warnings.warn(
                 f"{path}: does not say which tracklets it was trained on, but the people are the "
                 f"same: going on with those at {data.dataset.root}",

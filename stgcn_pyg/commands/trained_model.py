@@ -155,6 +155,11 @@ def _build_data(
     run: Path, config: dict[str, Any], options: Namespace, num_frames: int
 ) -> TrackletDataModule:
     verify = needs_pictures(options.pack, options.on_bad_frame)
+    if options.root is None and not Path(config["root"]).exists():
+        raise UserError(
+            f"{config['root']}: no such folder or file, where the data set of {run} was; if it has "
+            "moved, pass --root and its place"
+        )
     dataset = load_dataset(config["dataset"], config["root"], config.get("split", 0), verify)
     settings = dict(config.get("data", {}))
     settings |= {

@@ -106,7 +106,7 @@ class STGCN(nn.Module, HubModel):
         super().__init__()
         _check_options(branches, embedding)
         self._options = plain_values(options | {"branches": list(branches), "weights": None})
-        self.num_frames = num_frames
+        self.num_frames = num_frames = self._options["num_frames"]
         self.embedding_kind = embedding
         self.backbone = Backbone(backbone, weights)
         channels = self.backbone.out_channels
