@@ -159,6 +159,7 @@ def test_a_data_set_that_has_changed_is_refused_at_the_same_place_and_another(
         fit(*modules(root), output, epochs=2, accelerator="cpu")
 
 
+@pytest.mark.filterwarnings("default:.*does not say which tracklets")
 def test_an_older_run_without_its_tracklets_is_known_by_its_people(root, tmp_path, capsys):
     output = tmp_path / "run"
     assert main(command(root, output)) == 0
