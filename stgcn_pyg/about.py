@@ -63,37 +63,41 @@ normalized embeddings
     parts = [_source(about) + _data(about), *_how(about)]
     line = "; ".join(part for part in parts if part)
     told = about.get("reranking")
-    if told is None:
+    if not isinstance(told, dict):
         return line
     return (
-        f"{line}\nre-ranked: by k-reciprocal neighbours with k1 = {told['k1']}, "
-        f"k2 = {told['k2']}, lambda = {told['lambda_value']:g}"
+        f"{line}\nre-ranked: by k-reciprocal neighbours with k1 = {told.get('k1')}, "
+        f"k2 = {told.get('k2')}, lambda = {told.get('lambda_value')}"
     )
 
 
 def _source(about: Mapping[str, Any]) -> str:
     if "file" in about:
-        return f"{about['file']} (SHA-256 {about['file_sha256'][:SHORT]})"
+        return f"{about['file']} (SHA-256 {_short(about, 'file_sha256')})"
     told = str(about.get("run", "a run"))
     if "checkpoint_sha256" in about:
-        told += f" (checkpoint {about['checkpoint_sha256'][:SHORT]})"
+        told += f" (checkpoint {_short(about, 'checkpoint_sha256')})"
     return f"{about['extraction']}, embeddings of {told}" if "extraction" in about else told
+
+
+def _short(about: Mapping[str, Any], name: str) -> str:
+    return str(about.get(name, "unknown"))[:SHORT]
 
 
 def _data(about: Mapping[str, Any]) -> str:
     if "dataset" not in about:
         return ""
-    return f" on {about['dataset']} at {about['root']}, split {about['split']}"
+    return f" on {about['dataset']} at {about.get('root')}, split {about.get('split')}"
 
 
 def _how(about: Mapping[str, Any]) -> list[str]:
     parts = []
     if "test_clips" in about:
-        clips = CLIPS.get(about["test_clips"], f"clips {about['test_clips']}")
+        clips = CLIPS.get(str(about["test_clips"]), f"clips {about['test_clips']}")
         frames = f" of {about['num_frames']} frames" if "num_frames" in about else ""
         parts.append(clips + frames)
     if "embedding" in about:
         parts.append(f"{about['embedding']} embeddings")
     if about.get("passed_over"):
-        parts.append(f"bad pictures, for which other frames stand: {about['passed_over']:,}")
+        parts.append(f"bad pictures, for which other frames stand: {about['passed_over']}")
     return parts

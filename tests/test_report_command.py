@@ -192,6 +192,41 @@ def test_without_a_checkpoint_the_scores_are_those_of_the_training(copied, repor
     assert shown["mAP"] == f"{100 * metrics['mAP']:.1f}"  # and no interval
 
 
+def changed_metrics(folder, change):
+    content = json.loads((folder / "metrics.json").read_text())
+    change(content)
+    (folder / "metrics.json").unlink()  # a link to that of the run which others use
+    (folder / "metrics.json").write_text(json.dumps(content))
+
+
+def test_a_page_says_what_its_scores_are_of(copied, report):
+    about = json.loads((copied / "metrics.json").read_text())["about"]
+    checkpoint = about["checkpoint_sha256"][:12]
+    page, _ = report(copied)
+    assert f"{copied} (checkpoint {checkpoint})" in page.text
+    assert "first clip of 2 frames" in report(copied, more=["--test-clips=first"])[0].text
+    for file in copied.glob("*.ckpt"):
+        file.unlink()
+    page, _ = report(copied)
+    assert f"{run()} (checkpoint {checkpoint})" in page.text  # as it was trained
+    assert "all clips of 2 frames" in page.text
+
+
+@pytest.mark.parametrize("about", [None, [], {"checkpoint_sha256": 5, "reranking": 1}])
+def test_metrics_of_earlier_code_and_odd_ones_give_the_same_scores(copied, page, report, about):
+    def change(content):
+        del content["about"]
+        if about is not None:
+            content["about"] = about
+
+    changed_metrics(copied, change)
+    for file in copied.glob("*.ckpt"):
+        file.unlink()
+    stored, _ = report(copied)
+    scores = [one.table("Scores under full-gallery")["trained"]["mAP"] for one in (stored, page)]
+    assert scores[0] == scores[1].split()[0]
+
+
 def test_without_metrics_the_scores_are_computed(copied, page, report):
     (copied / "metrics.json").unlink()
     without, _ = report(copied)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, restricted_number_type
@@ -115,12 +116,13 @@ def _named(files: Sequence[RunFiles]) -> list[RunFiles]:
 
 def _report(files: RunFiles, number: int, options: Namespace) -> ReportedRun:
     """A run with its model and test set, or with gaps where they should be."""
-    subject = _subject(files, options)
+    subject, about = _subject(files, options) or (None, {})
     stored = all(options[name] is None for name in ("dataset", "root", "split", "test_clips"))
-    return report_run(files.name, number, files, subject, stored)
+    return report_run(files.name, number, files, subject, stored, about)
 
 
-def _subject(files: RunFiles, options: Namespace) -> Subject | None:
+def _subject(files: RunFiles, options: Namespace) -> tuple[Subject, dict[str, Any]] | None:
+    """A run's model on its test set, and what its scores are of."""
     try:
         trained = TrainedModel(files.path, options)
         task = trained.task
@@ -136,7 +138,8 @@ def _subject(files: RunFiles, options: Namespace) -> Subject | None:
         files.gaps.add_without_model(f"{files.name}: {last_line(error)}")
         return None
     _note_skipped(files, sorted(trained.data.skipped))
-    return Subject(trained.model, trained.data, task, protocol(name), *features, trained.device)
+    subject = Subject(trained.model, trained.data, task, protocol(name), *features, trained.device)
+    return subject, trained.about
 
 
 def _note_skipped(files: RunFiles, faults: Sequence[str]) -> None:

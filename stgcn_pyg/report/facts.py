@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from stgcn_pyg.about import in_words
 from stgcn_pyg.data import TrackletDataset
 from stgcn_pyg.report.reported import ReportedRun
 from stgcn_pyg.report.tables import Cell, Table, words
@@ -19,6 +20,8 @@ def facts(run: ReportedRun) -> list[tuple[str, str]]:
         told.append(("Data", _place(run.files.config)))
     if run.subject is not None:
         told += _data(run.subject.data.dataset, tested_alone=not run.stored)
+    if run.about:
+        told.append(("Scores of", in_words(run.about)))
     if run.files.config is not None:
         told += _settings(run.files.config, *run.files.epochs)
     if run.files.environments:

@@ -1,7 +1,9 @@
 """A run as the page sees it: its files, and what its model makes of the test set."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from types import MappingProxyType
 from typing import Any
 
 from stgcn_pyg.embedding_files.description import digest_of_tracklets
@@ -43,6 +45,7 @@ class ReportedRun:
         results, intervals, chance: By the name of the protocol; empty without a subject.
         stored: Whether the scores in its files hold for the test set of the page.
         gaps: What it lacks, those of its files among them.
+        about: What its scores are of, by the names of :mod:`stgcn_pyg.about`, as far as is known.
     """
 
     label: str
@@ -54,6 +57,7 @@ class ReportedRun:
     chance: dict[str, RankingResult]
     stored: bool
     gaps: Gaps = field(default_factory=Gaps)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def style(self) -> int:
@@ -77,7 +81,12 @@ class ReportedRun:
 
 
 def report_run(
-    label: str, number: int, files: RunFiles, subject: Subject | None, stored: bool
+    label: str,
+    number: int,
+    files: RunFiles,
+    subject: Subject | None,
+    stored: bool,
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> ReportedRun:
     """Scores a run under every protocol that its test set allows.
 
@@ -87,6 +96,7 @@ def report_run(
         files: The same.
         subject: The same.
         stored: The same.
+        about: What the subject's scores are of.
     """
     gaps = Gaps()
     gaps.add_all(files.gaps)
@@ -99,7 +109,8 @@ def report_run(
         except UserError as error:  # such as of features that are not finite
             gaps.add_without_model(f"{label}: {error}")
             subject = None
-    run = ReportedRun(label, number, files, subject, results, intervals, chance, stored, gaps)
+    told = about if results else files.about if stored else {}
+    run = ReportedRun(label, number, files, subject, results, intervals, chance, stored, gaps, told)
     for name, result in results.items():
         before = run._stored().get(name, {}).get(TRAINED, {}).get("mAP")
         if isinstance(before, float) and isfinite(before) and abs(before - result.mAP) > SAME:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class RunFiles:
         log: A row an epoch, N at least 1.
         metrics: Scores by protocol and method, as training wrote them.
         gaps: Why something is None.
+        about: What the scores are of, by the names of :mod:`stgcn_pyg.about`; empty where the file
+            is missing or earlier code wrote it.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class RunFiles:
     log: pd.DataFrame | None
     metrics: dict[str, dict[str, dict[str, Any]]] | None
     gaps: Gaps
+    about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def epochs(self) -> tuple[int, int | None]:
@@ -65,10 +68,12 @@ def read_run(path: Path) -> RunFiles:
     if environments is None:
         gaps.add("run", f"{path / 'environment.json'}: missing, so its commit is unknown")
     table = _read(log, _read_log, "training", gaps, "so there are no curves")
-    metrics = _read(
+    scores = _read(
         path / "metrics.json", _read_metrics, "results", gaps, "for the training has not ended"
     )
-    files = RunFiles(path, path.resolve().name, config, environments, table, metrics, gaps)
+    about, metrics = scores or ({}, None)
+    name = path.resolve().name
+    files = RunFiles(path, name, config, environments, table, metrics, gaps, about)
     done, asked = files.epochs
     if table is not None and asked is not None and done < asked:
         gaps.add("training", f"{path}: trained for {done:,} of its {asked:,} epochs so far")
@@ -104,17 +109,19 @@ def _read_log(path: Path) -> pd.DataFrame:
     return table
 
 
-def _read_metrics(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
+def _read_metrics(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, dict[str, Any]]]]:
+    """What the scores are of, and the scores."""
+    about: dict[str, Any] = {}
     content = json.loads(path.read_text())
     try:
-        _, content = split_about(content)
+        about, content = split_about(content)
         rows = [row for by_method in content.values() for row in by_method.values()]
         sound = all(map(_is_score, rows))
     except (AttributeError, TypeError):
         rows, sound = [], False
     if not (rows and sound):
         raise ValueError("holds no scores by protocol and method")
-    return content
+    return about, content
 
 
 def _is_score(row: dict[str, Any]) -> bool:
