@@ -60,7 +60,7 @@ def in_words(about: Mapping[str, Any]) -> str:
 normalized embeddings
         re-ranked: by k-reciprocal neighbours with k1 = 20, k2 = 6, lambda = 0.3
     """
-    parts = [_source(about) + _data(about), *_how(about)]
+    parts = [_source(about) + _data(about), *clips_in_words(about)]
     line = "; ".join(part for part in parts if part)
     told = about.get("reranking")
     if not isinstance(told, dict):
@@ -90,7 +90,13 @@ def _data(about: Mapping[str, Any]) -> str:
     return f" on {about['dataset']} at {about.get('root')}, split {about.get('split')}"
 
 
-def _how(about: Mapping[str, Any]) -> list[str]:
+def clips_in_words(about: Mapping[str, Any]) -> list[str]:
+    """By which clips and embeddings, and for how many bad pictures other frames stand.
+
+    Example:
+        >>> clips_in_words({"test_clips": "first", "num_frames": 8, "embedding": "raw"})
+        ['the first clip of 8 frames', 'raw embeddings']
+    """
     parts = []
     if "test_clips" in about:
         clips = CLIPS.get(str(about["test_clips"]), f"clips {about['test_clips']}")

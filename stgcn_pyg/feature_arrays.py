@@ -59,6 +59,8 @@ class FeatureArrays:
                 raise UserError(
                     f"{path}: {name} must be [tracklets, D], got {list(arrays[name].shape)}"
                 )
+            if not len(arrays[name]):
+                raise UserError(f"{path}: {name} holds no tracklet: there is nothing to rank")
         is_query = arrays.get(OPTIONAL)
         protocols: tuple[str, ...] = ("mars-official", "full-gallery")
         # Without a tracklet that is no query, there is nothing to rank under query-free.
@@ -106,6 +108,22 @@ def _arrays(path: Path, stream: BinaryIO) -> dict[str, np.ndarray]:
 
 
 def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
+    array = _load(path, file, name)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # torch knows no other
+    kind = array.dtype.kind
+    if name.endswith("features") and kind not in "fiub":
+        raise UserError(f"{path}: {name} must be real numbers, got {array.dtype}: save floats")
+    if name.endswith("ids") and kind == "u":
+        if array.size and array.max() > np.iinfo(np.int64).max:
+            raise UserError(
+                f"{path}: {name} holds {array.max()}, more than 64 bits with a sign can hold: "
+                "give people and cameras smaller numbers"
+            )
+        return array.astype(np.int64)  # beside signed ones, NumPy would make both floats
+    return array
+
+
+def _load(path: Path, file: NpzFile, name: str) -> np.ndarray:
     try:
         return file[name]
     except ValueError as error:

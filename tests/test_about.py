@@ -151,6 +151,16 @@ def test_an_explanation_says_what_it_is_of(place):
     assert (told["run"], told["protocol"]) == ("runs/tiny", "mars-official")
 
 
+def test_the_numbers_of_an_explanation_are_those_of_its_tables(place):
+    command = ["explain", "runs/tiny", "explained", "--num-workers=0", "--parts", "summary"]
+    assert main(command) == 0
+    told = json.loads(Path("explained/explain.json").read_text())["summary"]["weight_by_stripe"]
+    table = pd.read_csv("explained/summary/weight_by_stripe.csv")
+    values = table.select_dtypes(float)
+    assert values.size
+    np.testing.assert_allclose(pd.DataFrame(told)[list(values)], values, rtol=1e-13, atol=0)
+
+
 def test_nothing_tells_where_this_folder_is(place):
     assert main(["extract", "runs/tiny", "embeddings", "--num-workers=0"]) == 0
     evaluated("embeddings", "--per-query=queries.csv")

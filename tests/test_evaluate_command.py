@@ -25,6 +25,7 @@ from stgcn_pyg.evaluation import (
     protocol,
     rerank,
 )
+from stgcn_pyg.models import STGCN
 from stgcn_pyg.version import __version__
 
 AGAIN = "run the same `stgcn extract` again, which writes it anew"
@@ -168,7 +169,33 @@ def test_reranking_adds_a_row_with_its_own_parameters(arrays, tmp_path):
 
 def test_a_mistake_in_reranking_is_told_in_one_line(arrays, capsys):
     assert main(["evaluate", arrays(), "--rerank", "--k1=2", "--k2=6"]) == 2
-    assert error_line(capsys).endswith("features.npz: k2=6: give 1 to k1=2")
+    assert error_line(capsys).endswith("k2=6: give 1 to k1=2")
+
+
+@pytest.mark.parametrize("parameter", ["--k1=3", "--k2=2", "--lambda-value=0.5"])
+def test_a_parameter_of_reranking_without_it_is_refused(run, parameter, capsys, monkeypatch):
+    monkeypatch.setattr(STGCN, "forward", None)  # before anything is embedded
+    assert main(["evaluate", str(run), parameter]) == 2
+    assert "pass --rerank" in error_line(capsys)
+    assert main(["evaluate", str(run), "--rerank", "--k1=1"]) == 2
+    assert "k2=6" in error_line(capsys)
+
+
+@pytest.mark.parametrize("kind", [">f8", "float16", "longdouble"])
+def test_features_of_any_kind_of_real_number_score_the_same(arrays, kind, tmp_path):
+    expected = evaluated(arrays(), tmp_path)
+    changed = {name: ARRAYS[name].astype(kind) for name in ARRAYS if name.endswith("features")}
+    changed["query_pids"] = ARRAYS["query_pids"].astype(">i4")
+    assert evaluated(arrays(**changed), tmp_path) == expected
+
+
+def test_large_people_of_different_kinds_of_integers_are_told_apart(arrays, tmp_path):
+    large = 2**62
+    query = ARRAYS["query_pids"].astype(np.uint64) + np.uint64(large)
+    gallery = ARRAYS["gallery_pids"] + large
+    scores = evaluated(arrays(query_pids=query, gallery_pids=gallery), tmp_path)
+    before = evaluated(arrays(gallery_pids=np.array([1, 2, 1, 2, 9])), tmp_path)
+    assert scores == before
 
 
 def test_protocols_narrow_and_widen(extracted, arrays, tmp_path):
@@ -280,6 +307,27 @@ INTEGERS = "must be a 1-D array of integers, got float64 of shape [3]"
             {"query_features": np.zeros(3)},
             [],
             "query_features must be [tracklets, D], got [3]",
+        ),
+        (
+            {"query_features": ARRAYS["query_features"] + 0j},
+            [],
+            "query_features must be real numbers, got complex128: save floats",
+        ),
+        (
+            {"query_features": ARRAYS["query_features"].astype(str)},
+            [],
+            "query_features must be real numbers, got <U32: save floats",
+        ),
+        (
+            {"query_features": np.zeros((0, 1)), "query_pids": np.zeros(0, int)},
+            [],
+            "query_features holds no tracklet: there is nothing to rank",
+        ),
+        (
+            {"query_pids": np.array([1, 2, 2**63], np.uint64)},
+            [],
+            "query_pids holds 9223372036854775808, more than 64 bits with a sign can hold: give "
+            "people and cameras smaller numbers",
         ),
         ({"query_pids": np.ones(3)}, [], f"query_pids {INTEGERS}"),
         (

@@ -108,6 +108,7 @@ def test_the_table_has_every_row(table, shop):
     assert "\n| STGCN less Ensemble | 1 | " in pairs
     machine = read(shop, jobs(shop)["STGCN"]).about["machine"]
     assert f"5 of 5 runs, 1 a row, on {machine['device']}; torch" in text
+    assert "Scored by one clip spread evenly, of 2 frames; normalized embeddings." in text
     assert "–" not in "".join(row[2] for row in rows[2:])
     assert {p.suffix for p in table.glob("components.*")} == {".csv", ".md", ".tex"}
 

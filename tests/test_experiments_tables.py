@@ -14,7 +14,7 @@ from experiments.running.ensemble import sum_of_distances
 from experiments.running.jobs import Unit
 from experiments.running.look_alikes import named, removed_people, score_smaller_groups
 from experiments.running.perform import Workshop
-from experiments.tables.aggregate import pair, tabulate
+from experiments.tables.aggregate import pair, tabulate, unlike_the_means
 from experiments.tables.conditions import (
     Condition,
     restricted,
@@ -27,7 +27,7 @@ from experiments.tables.files import write_tables
 from experiments.tables.finished import made_on
 from experiments.tables.look_alikes import chance_by_size
 from experiments.tables.pairs import pairs_in_words, tabulate_pairs
-from experiments.tables.write_table import in_words, to_markdown
+from experiments.tables.write_table import in_words, to_markdown, told_of_means
 from experiments.variants import Experiment, Panel, Variant
 from stgcn_pyg.evaluation import chance, evaluate_ranking
 from stgcn_pyg.scoring import score_features
@@ -67,6 +67,39 @@ def test_a_cell_is_the_mean_over_runs_with_their_standard_deviation():
         for run in RUNS["better"].values()
     ]
     assert table.loc["better", "rank-1"] == pytest.approx(sum(hits) / 2)
+
+
+COMPARED = {"better": ("better", "baseline"), "not run": ("not run", "baseline")}
+
+
+def test_a_difference_that_is_not_that_of_the_means_is_told():
+    # Two of the baseline's three runs have a partner.
+    table = tabulate(TABLE, RUNS, PROTOCOL)
+    of_means = table.loc["better", "mAP"] - table.loc["baseline", "mAP"]
+    assert table.loc["better", "mAP difference"] != pytest.approx(of_means)
+    assert unlike_the_means(table, COMPARED) == ["better"]
+    assert "in the rows better:" in told_of_means(["better", "better"])
+
+    units = [Unit(0, seed) for seed in (0, 1)]
+    both = {row: {unit: runs[unit] for unit in units} for row, runs in RUNS.items()}
+    table = tabulate(TABLE, both, PROTOCOL)
+    of_means = table.loc["better", "mAP"] - table.loc["baseline", "mAP"]
+    assert table.loc["better", "mAP difference"] == pytest.approx(of_means)
+    assert unlike_the_means(table, COMPARED) == []
+    assert told_of_means([]) == ""
+
+
+def test_a_difference_over_splits_of_different_sizes_is_told():
+    number = len(task().query_pids)
+    queries = [np.arange(number) < size for size in (number, 10)]
+    runs = {
+        row: {
+            Unit(split, 0): restricted(units[Unit(0, split)], PROTOCOL, queries[split])
+            for split in (0, 1)
+        }
+        for row, units in RUNS.items()
+    }
+    assert unlike_the_means(tabulate(TABLE, runs, "condition"), COMPARED) == ["better"]
 
 
 def test_a_difference_is_paired_by_unit_and_by_query():

@@ -42,6 +42,35 @@ def tabulate(experiment: Experiment, runs: Runs, protocol: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=_columns(rows))
 
 
+def unlike_the_means(means: pd.DataFrame, compared: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Which differences are not those of the means of their two rows.
+
+    A difference is over the queries of the units that both rows have, each query alike; a mean is
+    over the units of its own row, each unit alike. They part where a unit is missing from one row,
+    or where units have different numbers of queries.
+
+    Args:
+        means: What :func:`tabulate` gives, with the rows of other differences below if there are
+            any.
+        compared: By the name of a row with a difference: the row that is compared, and the one
+            with which.
+
+    Returns:
+        The names of such rows.
+    """
+    found = []
+    for name, (row, other) in compared.items():
+        apart = [
+            means.loc[name, f"{statistic} difference"]
+            - (means.loc[row, statistic] - means.loc[other, statistic])
+            for statistic in COMPARED
+            if f"{statistic} difference" in means
+        ]
+        if any(abs(value) > 1e-6 for value in apart):  # in per cent; NaN where nothing is there
+            found.append(name)
+    return found
+
+
 def _columns(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
     """All columns that any row has, those of a full row first."""
     fixed = ["runs", *(f"{name}{part}" for name in STATISTICS for part in ("", " sd"))]

@@ -10,6 +10,7 @@ from experiments.running.perform import Workshop
 from experiments.tables.conditions import Condition, in_words, tabulate_conditions, trends
 from experiments.tables.curves import draw_lines, write_figure
 from experiments.tables.files import write_tables
+from experiments.tables.finished import clips_of
 from experiments.tables.write_table import MISSING
 from experiments.variants import Experiment
 from stgcn_pyg.evaluation import format_interval
@@ -67,7 +68,8 @@ def write_conditions(
         differences.loc[name, what] = format_interval(value, low, high, signed=True)
     introduction = (
         f"{shop.results.path.name}: {protocol}, mAP in per cent; the 95 % intervals are over the "
-        "test people, for the networks that were trained.\n\n"
+        "test people, for the networks that were trained. "
+        f"Scored by {clips_of(conditions[0].runs)}.\n\n"
         f"![{experiment.title}]({experiment.name}.png)"
     )
     words = {"mAP": scores, "mAP less the baseline's": differences}

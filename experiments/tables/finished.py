@@ -7,6 +7,7 @@ from experiments.running.jobs import Job, Unit
 from experiments.running.perform import Workshop
 from experiments.running.results import RunResult
 from experiments.tables.aggregate import Runs
+from stgcn_pyg.about import clips_in_words
 from stgcn_pyg.embedding import ranking_task
 from stgcn_pyg.evaluation import PROTOCOLS
 
@@ -30,6 +31,25 @@ def named_protocols(runs: Runs) -> list[str]:
     known = {protocol.name for protocol in PROTOCOLS}
     scored = [run.results for units in runs.values() for run in units.values()]
     return list(dict.fromkeys(name for results in scored for name in results if name in known))
+
+
+def clips_of(runs: Runs) -> str:
+    """By which clips and embeddings runs were scored, in words."""
+    names = ("data.test_clips", "model.num_frames", "model.embedding")
+    configs = [
+        run.about["config"]
+        for units in runs.values()
+        for run in units.values()
+        if run.about.get("config")
+    ]
+    ways = {
+        "; ".join(clips_in_words({name.partition(".")[2]: config[name] for name in names}))
+        for config in configs
+        if set(names) <= set(config)
+    }
+    if not ways:
+        return "clips of which nothing is told"
+    return ways.pop() if len(ways) == 1 else "clips that differ by row"
 
 
 def made_on(runs: Runs) -> str:

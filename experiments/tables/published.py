@@ -10,7 +10,7 @@ from experiments.running.jobs import Job
 from experiments.running.perform import Workshop
 from experiments.tables.aggregate import STATISTICS, tabulate
 from experiments.tables.files import write_tables
-from experiments.tables.finished import named_protocols, read_runs
+from experiments.tables.finished import clips_of, named_protocols, read_runs
 from experiments.tables.write_table import MISSING
 from experiments.variants import Experiment
 
@@ -36,6 +36,8 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     )
     if results.dataset not in ("mars", ON_DUKE):
         introduction += f" The runs here are on {results.dataset}, all others on MARS."
+    if any(runs.values()):
+        introduction += f" The runs here were scored by {clips_of(runs)}."
     return write_tables(experiment, shop, numbers, introduction, {"": numbers.pipe(_in_words)})
 
 

@@ -6,12 +6,12 @@ import pandas as pd
 
 from experiments.running.jobs import Job
 from experiments.running.perform import Workshop
-from experiments.tables.aggregate import tabulate
+from experiments.tables.aggregate import tabulate, unlike_the_means
 from experiments.tables.curves import draw_panels, write_figure
 from experiments.tables.files import write_tables
-from experiments.tables.finished import NOTHING, made_on, named_protocols, read_runs
+from experiments.tables.finished import NOTHING, clips_of, made_on, named_protocols, read_runs
 from experiments.tables.pairs import pairs_in_words, tabulate_pairs
-from experiments.tables.write_table import in_words
+from experiments.tables.write_table import in_words, told_of_means
 from experiments.variants import Experiment
 
 
@@ -42,6 +42,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         "seed, split and query; their intervals and p-values are over the test people and hold "
         "for the networks that were trained, not for other seeds."
     )
+    introduction += f" Scored by {clips_of(runs)}."
     if experiment.panels:
         usual, table = next(iter(tables.items()))
         with_paper = results.dataset == "mars"
@@ -49,11 +50,20 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         write_figure(results.path / experiment.name, figure)
         introduction += f"\n\n![{experiment.title}]({experiment.name}.png)"
     words = {}
+    compared = {
+        row.name: (row.name, experiment.baseline)
+        for row in experiment.rows
+        if row.name != experiment.baseline
+    }
     for name, table in tables.items():
         words[name] = in_words(table, experiment.baseline)
         if experiment.pairs:
             pairs = tabulate_pairs(experiment, runs, name)
             words[f"{name}, rows less others"] = pairs_in_words(pairs)
             tables[name] = pd.concat([table, pairs])
+            compared |= dict(zip(pairs.index, experiment.pairs, strict=True))
+    introduction += told_of_means(
+        name for table in tables.values() for name in unlike_the_means(table, compared)
+    )
     numbers = pd.concat(tables, names=["protocol", "row"])
     return write_tables(experiment, shop, numbers, introduction, words)

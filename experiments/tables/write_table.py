@@ -1,6 +1,6 @@
 """A table as Markdown and LaTeX: figures with their spread, differences with their interval."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,22 @@ def compared_in_words(table: pd.DataFrame, name: str, title: str) -> dict[str, p
         title: _each(table, lambda row: _difference(row, name)),
         f"{name}: ± over runs, above 0 in": _each(table, lambda row: _over_runs(row, name)),
     }
+
+
+def told_of_means(rows: Iterable[str]) -> str:
+    """Says of which rows the difference is not that of the means; nothing where there are none.
+
+    Args:
+        rows: Their names, as :func:`experiments.tables.aggregate.unlike_the_means` gives them.
+    """
+    names = list(dict.fromkeys(rows))
+    if not names:
+        return ""
+    return (
+        "\n\nA difference is over the runs that both rows have, and counts each of their queries "
+        f"alike. So it is not the difference of the means in the rows {', '.join(names)}: these "
+        "means are over other runs, or over splits with other numbers of queries."
+    )
 
 
 def to_markdown(table: pd.DataFrame) -> str:

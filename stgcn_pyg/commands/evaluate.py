@@ -45,6 +45,7 @@ def _evaluate(options: Namespace, ranks: Ranks) -> int:
     max_rank = max(MAX_RANK, *options.ranks or [MAX_RANK])
     chosen = _known(options.protocols)
     _require_outputs(options)
+    reranking = _reranking(options)
     source = open_source(options, ranks)
     task = source.task if chosen is None else replace(source.task, protocols=chosen)
     scores = {"chance": score_chance(task, max_rank)}
@@ -54,10 +55,9 @@ def _evaluate(options: Namespace, ranks: Ranks) -> int:
         return 0
     scores[source.method] = score_features(task, *features, max_rank)
     about = source.about | {"reranking": None, "ranks": list(options.ranks or REPORTED_RANKS)}
-    if options.rerank:
-        parameters = Reranking(options.k1, options.k2, options.lambda_value)
-        about["reranking"] = parameters._asdict()
-        scores["re-ranked"] = score_features(task, *features, max_rank, parameters)
+    if reranking is not None:
+        about["reranking"] = reranking._asdict()
+        scores["re-ranked"] = score_features(task, *features, max_rank, reranking)
     intervals = {
         row: score_intervals(task, results, options.ranks or REPORTED_RANKS, options.resamples)
         for row, results in scores.items()
@@ -164,6 +164,21 @@ def _known(names: Sequence[str] | None) -> tuple[str, ...] | None:
         return tuple(dict.fromkeys(protocol(name).name for name in names))
     except ValueError as error:
         raise UserError(f"--protocols: {error}") from error
+
+
+def _reranking(options: Namespace) -> Reranking | None:
+    """The parameters that are asked for, if re-ranking is; wrong ones are refused at once."""
+    chosen = Reranking(options.k1, options.k2, options.lambda_value)
+    if not options.rerank:
+        for name, value, usual in zip(chosen._fields, chosen, Reranking(), strict=True):
+            if value != usual:
+                raise UserError(f"--{name} {value}: is of re-ranking: pass --rerank as well")
+        return None
+    try:
+        chosen.check()
+    except ValueError as error:
+        raise UserError(f"--rerank: {error}") from error
+    return chosen
 
 
 def _require_outputs(options: Namespace) -> None:

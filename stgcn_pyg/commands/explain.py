@@ -223,7 +223,7 @@ def _show(tables: dict[str, pd.DataFrame]) -> None:
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as plain values; what is NaN is null."""
-    return json.loads(table.to_json(orient="records"))
+    return json.loads(table.to_json(orient="records", double_precision=15))
 
 
 @contextmanager

@@ -19,6 +19,19 @@ class Reranking(NamedTuple):
     k2: int = 6
     lambda_value: float = 0.3
 
+    def check(self) -> None:
+        """Looks whether they are in their ranges.
+
+        Raises:
+            ValueError: One is not.
+
+        Example:
+            >>> Reranking(k1=2, k2=6).check()
+            Traceback (most recent call last):
+            ValueError: k2=6: give 1 to k1=2
+        """
+        _check_parameters(*self, metric="euclidean", block_size=1)
+
 
 def rerank(
     query_features: Array,
