@@ -1,11 +1,16 @@
 """Manifests: what a table of frames says, there and back, and everything that can be wrong."""
 
+import resource
+import signal
 import time
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
+from pyarrow import parquet as pq
 
 from stgcn_pyg.data import load_dataset, write_manifest
 from stgcn_pyg.errors import UserError
@@ -267,13 +272,13 @@ def test_a_million_rows_load_in_seconds(tmp_path):
     ("row", "words"),
     [
         ("d.jpg,x,2,40,1,gallery", "row 5: pid 'x' is no whole number: write one"),
-        ("d.jpg,2.5,2,40,1,gallery", "row 5: pid 2.5 is no whole number"),
+        ("d.jpg,2.5,2,40,1,gallery", "row 5: pid '2.5' is no whole number"),
         ("d.jpg,,2,40,1,gallery", "row 5: pid '' is no whole number"),
         ("d.jpg,2,True,40,1,gallery", "row 5: camid 'True' is no whole number"),
-        ("d.jpg,2,1e30,40,1,gallery", "row 5: camid 1e+30 is no whole number"),
+        ("d.jpg,2,1e30,40,1,gallery", "row 5: camid '1e30' may have been rounded"),
         ("d.jpg,2,2,T40,1,gallery", "row 5: tracklet 'T40' is no whole number"),
-        ("d.jpg,2,2,40,0.1,gallery", "row 5: frame 0.1 is no whole number"),
-        ("d.jpg,2,2,40,inf,gallery", "row 5: frame inf is no whole number"),
+        ("d.jpg,2,2,40,0.1,gallery", "row 5: frame '0.1' is no whole number"),
+        ("d.jpg,2,2,40,inf,gallery", "row 5: frame 'inf' is no whole number"),
         ("d.jpg,2,2,40", "row 5: frame '' is no whole number"),
         (",2,2,40,1,gallery", "row 5: path is empty"),
         ("/d.jpg,2,2,40,1,gallery", "row 5: path '/d.jpg' is absolute: write it from the"),
@@ -286,10 +291,11 @@ def test_a_million_rows_load_in_seconds(tmp_path):
         ("d.jpg,-1,2,40,1,train", "row 5: pid -1 in train: number people from 0; -1, junk, is"),
         ("d.jpg,-1,2,40,1,query", "row 5: pid -1 in query: number people from 0"),
         ("d.jpg,-2,2,40,1,gallery", "row 5: pid -2 in gallery: number people from 0"),
-        ("c/1.jpg,2,2,40,1,gallery", "row 5: path 'c/1.jpg' stands further up: a picture is in"),
+        ("c/1.jpg,2,1,40,1,gallery", "row 5: path 'c/1.jpg' is of pid 2, camid 1 in gallery, and"),
+        ("c/1.jpg,3,2,40,1,gallery", "row 5: path 'c/1.jpg' is of pid 3, camid 2 in gallery, and"),
         ("c/1.jpg,2,2,30,2,gallery", "row 5: path 'c/1.jpg' stands further up"),
         ("c//1.jpg,2,2,30,2,gallery", "row 5: path 'c/1.jpg' stands further up"),
-        ("a/1.jpg,2,2,40,1,gallery", "row 5: path 'a/1.jpg' stands further up"),
+        ("a/1.jpg,1,1,40,1,gallery", "row 5: path 'a/1.jpg' is of pid 1, camid 1 in gallery, and"),
         ("d.jpg,2,2,30,1,gallery", "row 5: frame 1 of tracklet 30 stands further up: number its"),
         ("d.jpg,3,2,30,2,gallery", "row 5: tracklet 30 is of pid 3, camid 2 in gallery, unlike"),
         ("d.jpg,2,3,30,2,gallery", "row 5: tracklet 30 is of pid 2, camid 3 in gallery, unlike"),
@@ -307,6 +313,111 @@ def test_a_fault_is_told_in_one_line_that_names_file_row_and_column(write, row, 
     assert len(found) == 1
     assert found[0].startswith(words)
     assert_same(dataset, load(write(HEADER + ROWS)))
+
+
+ID = 1234567890123456789  # a float would round it to ...6768, as it would the next numbers
+
+
+@pytest.mark.parametrize("cell", ["", "7.0", "x", "1e0"])
+@pytest.mark.parametrize("column", ["pid", "camid", "tracklet", "frame"])
+def test_long_numbers_stay_exact_beside_a_cell_that_is_no_integer(write, column, cell):
+    place = HEADER.strip().split(",").index(column)
+    lines = (HEADER + ROWS + "d/1.jpg,3,2,40,1,gallery\n").split()
+    rows = [line.split(",") for line in lines[1:]]
+    for i, row in enumerate(rows[:4]):
+        number = ID + i
+        if column == "camid" or (column != "frame" and i == 1):
+            number = ID  # the labels of the two frames of the first tracklet agree
+        row[place] = str(number)
+    rows[-1][place] = cell
+    dataset, found = collect(write("\n".join([lines[0], *map(",".join, rows), ""])))
+    assert [line[: len("row 5: ")] for line in found] == ["row 5: "] * (cell in ("", "x"))
+    tables = dataset.tables()
+    if column == "tracklet":
+        numbers = [tables[split].index[0] for split in ("train", "query", "gallery")]
+        assert numbers == [ID, ID + 2, ID + 3]
+    elif column != "frame":
+        numbers = [tables[split][column].iat[0] for split in ("train", "query", "gallery")]
+        assert numbers == ([ID] * 3 if column == "camid" else [ID, ID + 2, ID + 3])
+    assert dataset.frames.tolist()[:4] == ["a/1.jpg", "a/2.jpg", "b/1.jpg", "c/1.jpg"]
+
+
+def numbers_of(kind, values):
+    """A column of Parquet."""
+    if kind == "decimal":
+        return pa.array([None if v is None else Decimal(v) for v in values], pa.decimal128(20, 0))
+    if kind == "string":
+        return pa.array([None if v is None else str(v) for v in values])
+    if kind == "dictionary":
+        return pa.array(values, pa.int64()).dictionary_encode()
+    if kind == pa.float64():
+        values = [None if v is None else float(v) for v in values]
+    return pa.array(values, kind)
+
+
+@pytest.mark.parametrize("empty", [False, True])
+@pytest.mark.parametrize(
+    "kind", ["decimal", "string", "dictionary", pa.int64(), pa.uint64(), pa.float64()]
+)
+def test_columns_of_parquet_stay_exact_or_are_refused(write, tmp_path, kind, empty):
+    path = write(HEADER + ROWS + "d/1.jpg,3,2,40,1,gallery\n", ".parquet")
+    table = pq.read_table(path)
+    for numbers in ([10, 10, 20, 30], [ID, ID, ID + 1, ID + 2]):
+        column = numbers_of(kind, [*numbers, None if empty else 40])
+        pq.write_table(table.set_column(3, "tracklet", column), path)
+        dataset, found = collect(path) if numbers[0] == 10 or kind != pa.float64() else (None, [])
+        if dataset is None:
+            with pytest.raises(UserError, match=r"row 1: tracklet 1\.23.* may have been rounded"):
+                load(path)
+        else:
+            assert len(found) == empty
+            numbers_read = [table.index[0] for table in dataset.tables().values()]
+            assert numbers_read == numbers[1:]
+
+
+def test_what_float32_and_64_bits_cannot_hold_is_refused(write):
+    path = write(HEADER + ROWS, ".parquet")
+    table = pq.read_table(path)
+    for column, words in (
+        (pa.array([2**24, 2**24, 20, 30], pa.float32()), "row 1: tracklet 16777216.0 may have bee"),
+        (pa.array([2**63, 2**63, 20, 30], pa.uint64()), "row 1: tracklet 9223372036854775808 does"),
+        (pa.array([True, True, False, False]), "row 1: tracklet True is no whole number"),
+        (pa.array([10, 10, 20, 30], pa.timestamp("s")), "row 1: tracklet Timestamp"),
+    ):
+        pq.write_table(table.set_column(3, "tracklet", column), path)
+        with pytest.raises(UserError, match=words):
+            load(path)
+    load(write(HEADER + ROWS.replace("30", str(2**63 - 1))))
+    with pytest.raises(UserError, match="row 4: tracklet '9223372036854775808' does not fit in 64"):
+        load(write(HEADER + ROWS.replace("30", str(2**63))))
+
+
+def test_tracklets_of_one_person_and_camera_may_share_pictures(write, tmp_path):
+    more = "c/1.jpg,2,2,40,1,gallery\nc/2.jpg,2,2,40,2,gallery\na/2.jpg,1,1,50,1,train\n"
+    dataset, found = collect(write(HEADER + ROWS + more))
+    assert found == []
+    names = [path.name for path in dataset.paths(dataset.gallery.loc[40])]
+    assert names == ["1.jpg", "2.jpg"]
+    assert [path.name for path in dataset.paths(dataset.train.loc[50])] == ["2.jpg"]
+    write_manifest(dataset, tmp_path / "again.csv")
+    assert_same(load(tmp_path / "again.csv"), dataset)
+
+
+def test_a_manifest_is_written_whole_or_not_at_all(mars_tree, tmp_path):
+    mars = load_dataset("mars", mars_tree.write())
+    path = mars.root / "frames.csv"
+    write_manifest(mars, path)
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error of the write, then
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"frames\.csv: cannot be written: File too large"):
+            write_manifest(mars, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == before
 
 
 def test_rows_keep_their_numbers_after_others_are_passed_over(write):

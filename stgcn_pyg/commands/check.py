@@ -95,10 +95,6 @@ def _number(count: int, noun: str) -> str:
 def _write_manifest(result: CheckResult, path: Path) -> None:
     if result.faults:
         print(f"{path} is not written, for the faults above: mend them and check again")
-    elif any(note.kind == "listed twice" for note in result.notes):
-        print(
-            f"{path} is not written: a manifest holds each picture once, and some are listed twice"
-        )
     else:
         write_manifest(result.dataset, path)
         print(f"{path} is written: `stgcn train manifest {path}` trains on it")

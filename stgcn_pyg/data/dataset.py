@@ -7,19 +7,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg.data.table_checks import (
+    COLUMNS,
+    check_numbers,
+    checked_frames,
+    checked_protocols,
+    checked_table,
+)
 from stgcn_pyg.errors import UserError
 
-COLUMNS = ("pid", "camid", "first_frame", "num_frames")
+__all__ = ["COLUMNS", "TrackletDataset"]
 
 
 @dataclass(frozen=True)
 class TrackletDataset:
     """The tracklets of a data set: one row a tracklet, one path a frame.
 
-    The three tables have the columns ``pid`` (the person; -1 is junk), ``camid``, ``num_frames``
-    and ``first_frame`` (where the tracklet's paths begin in ``frames``). The index is the
-    tracklet's number, unique in the data set: a query that also stands in the gallery has the
-    same number there.
+    The three tables have the columns ``pid`` (the person, from 0; -1 is junk, in the gallery
+    alone), ``camid``, ``num_frames`` and ``first_frame`` (where the tracklet's paths begin in
+    ``frames``). The index is the tracklet's number, unique in the data set: a query that also
+    stands in the gallery has the same number there.
 
     Args:
         name: The name that :func:`stgcn_pyg.data.load_dataset` knows it by.
@@ -31,7 +38,9 @@ class TrackletDataset:
         protocols: The evaluation protocols that the data set allows, its usual one first.
 
     Raises:
-        UserError: A table lacks a column, is empty, or points beyond the frames.
+        UserError: A table lacks a column, is empty, or holds what no tracklet can have: a person
+            or camera that is no whole number, a number that two tracklets share, frames that do
+            not exist, junk to train on. The message names the tracklet.
     """
 
     name: str
@@ -43,15 +52,17 @@ class TrackletDataset:
     protocols: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        # What changes no meaning is put right: a root or protocol as text, whole floats.
+        checked: dict[str, object] = {
+            "root": Path(self.root),
+            "frames": checked_frames(self.name, self.frames),
+            "protocols": checked_protocols(self.name, self.protocols),
+        }
         for split, table in self.tables().items():
-            missing = [column for column in COLUMNS if column not in table]
-            if missing:
-                raise UserError(f"{self.name}: the {split} table lacks {', '.join(missing)}")
-            if table.empty:
-                raise UserError(f"{self.name} at {self.root}: there are no {split} tracklets")
-            last = table["first_frame"] + table["num_frames"]
-            if (table["num_frames"] < 1).any() or last.max() > len(self.frames):
-                raise UserError(f"{self.name}: {split} tracklets point beyond the frames")
+            checked[split] = checked_table(self.name, split, table, len(self.frames))
+        for field, value in checked.items():
+            object.__setattr__(self, field, value)
+        check_numbers(self.name, self.tables())
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables by the name of their split."""

@@ -3,14 +3,17 @@
 path,pid,camid,tracklet,frame,split
 cam2/0007/0001.jpg,7,2,40,1,gallery
 
-Paths start from the manifest's folder. pid -1 is junk, which only the gallery may hold. A tracklet
-has a number of its own in the whole table; a query that also stands in the gallery has its frames
-in both splits under one number. Frames are ordered by `frame`, tracklets by their first row.
+Paths start from the manifest's folder. pid -1 is junk, which only the gallery may hold. Numbers may
+have as many digits as fit in 64 bits; those that a program has written as floats are taken below
+2^53, where they are exact. A picture may be in several tracklets of one person and camera. A
+tracklet has a number of its own in the whole table; a query that also stands in the gallery has its
+frames in both splits under one number. Frames are ordered by `frame`, tracklets by their first row.
 """
 
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,7 @@ import pandas as pd
 from stgcn_pyg.data.dataset import COLUMNS as TABLE_COLUMNS
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Report, stop_at
+from stgcn_pyg.data.whole_numbers import whole_numbers
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.written_aside import written_aside
 
@@ -88,22 +92,36 @@ def _read(path: Path) -> pd.DataFrame:
                 f"a manifest has {', '.join(COLUMNS)}"
             )
         if path.suffix.lower() == ".csv":
-            rows = pd.read_csv(
-                path,
-                usecols=COLUMNS,
-                dtype={"path": str, "split": str},
-                keep_default_na=False,  # a picture may be named NA
-                low_memory=False,  # or a column's type may change half-way
-            )
+            rows = _read_csv(path)
         else:
-            rows = parquet.read_table(path, columns=list(COLUMNS)).to_pandas(ignore_metadata=True)
-    except (OSError, ValueError) as error:
+            table = parquet.read_table(path, columns=list(COLUMNS))
+            # Without the last option a column with an empty cell becomes float, which rounds.
+            rows = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    except OSError as error:
+        if error.errno is None:
+            raise UserError(
+                f"{path}: cannot be read as a table: write it anew ({error})"
+            ) from error
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
         said = " ".join(str(error).split())
         raise UserError(f"{path}: cannot be read as a table: write it anew ({said})") from error
     if rows.empty:
         raise UserError(f"{path}: has no rows: write one a frame")
     for column in ("path", "split"):
         rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
+    return rows
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    # A picture may be named NA. A column must not change its type half-way.
+    options: dict[str, Any] = {"keep_default_na": False, "low_memory": False}
+    rows = pd.read_csv(path, usecols=COLUMNS, dtype={"path": str, "split": str}, **options)
+    # One cell that is no integer makes the whole column float, which rounds: take those as text.
+    inexact = [column for column in NUMBERS if rows[column].dtype != np.int64]
+    if inexact:
+        texts = pd.read_csv(path, usecols=inexact, dtype=str, **options)
+        rows[inexact] = texts.astype(object).where(texts.notna(), "")
     return rows
 
 
@@ -121,12 +139,11 @@ def _pass_over(
 
 def _check_numbers(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
     for column in NUMBERS:
-        told = rows[column]
-        values = pd.to_numeric(told.astype(str) if told.dtype == bool else told, errors="coerce")
-        values = values.where((values % 1 == 0) & (values.abs() < 2**62))
-        what = f"{column} {{{column}!r}} is no whole number: write one"
-        rows = _pass_over(rows, values.isna(), what, tell)
-        rows = rows.assign(**{column: values[rows.index].astype(np.int64)})
+        numbers, wrong = whole_numbers(rows[column])
+        for place, what in wrong.items():
+            value = rows[column].iloc[place : place + 1].tolist()[0]
+            tell(f"row {rows.index[place] + 1}: {column} {value!r} {what}")
+        rows = rows.assign(**{column: numbers}).drop(index=rows.index[list(wrong)])
     return rows
 
 
@@ -154,9 +171,28 @@ def _check_splits(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
 
 
 def _check_repeats(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
-    elsewhere = rows.duplicated("path") & ~rows.duplicated(["path", "tracklet"])
-    what = "path {path!r} stands further up: a picture is in one tracklet, once"
-    rows = _pass_over(rows, elsewhere | rows.duplicated(["path", "split"]), what, tell)
+    """Passes over frames that a tracklet has twice, and pictures with contradicting labels.
+
+    Tracklets of one person in one camera may overlap, as those of trackers do. Junk contradicts
+    nothing, for no evaluation counts it.
+    """
+    what = "path {path!r} stands further up in this tracklet: list a frame once"
+    rows = _pass_over(rows, rows.duplicated(["path", "tracklet", "split"]), what, tell)
+    again = rows[(rows["pid"] != -1) & rows.duplicated("path", keep=False)]
+    labels = again[["pid", "camid"]].assign(is_train=again["split"] == "train")
+    first = labels.groupby(again["path"]).transform("first")
+    differs = pd.Series(False, rows.index)
+    differs[again.index] = (labels != first).any(axis=1)
+    told = rows.assign(
+        first_pid=first["pid"].reindex(rows.index, fill_value=0),
+        first_camid=first["camid"].reindex(rows.index, fill_value=0),
+        first_split=again.groupby("path")["split"].transform("first").reindex(rows.index),
+    )
+    what = (
+        "path {path!r} is of pid {pid}, camid {camid} in {split}, and further up of pid "
+        "{first_pid}, camid {first_camid} in {first_split}: mend the label that is wrong"
+    )
+    rows = rows.loc[_pass_over(told, differs, what, tell).index]
     what = "frame {frame} of tracklet {tracklet} stands further up: number its frames by time"
     return _pass_over(rows, rows.duplicated(["tracklet", "split", "frame"]), what, tell)
 
@@ -207,9 +243,13 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
         path: Where to: ``.csv`` or ``.parquet``, in a folder that the pictures are below.
 
     Raises:
-        UserError: The pictures are elsewhere, or the file cannot be written.
+        UserError: The pictures are elsewhere, a tracklet lists a frame twice, or the file cannot
+            be written.
     """
     path = Path(path)
+    csv = path.suffix.lower() == ".csv"
+    if not csv and path.suffix.lower() != ".parquet":
+        raise UserError(f"{path}: ends in neither .csv nor .parquet: name it as one of them")
     folder = Path(os.path.relpath(dataset.root, path.parent))
     if folder.is_absolute() or ".." in folder.parts:
         raise UserError(
@@ -217,13 +257,17 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
             "them, or link them into its folder and load them from there"
         )
     rows = _rows_of(dataset)
+    twice = rows[rows.duplicated(["path", "tracklet", "split"])]
+    if len(twice):
+        raise UserError(
+            f"{path}: is not written, for a manifest lists a frame once, and tracklet "
+            f"{twice['tracklet'].iat[0]} lists {twice['path'].iat[0]} again"
+        )
     if folder.parts:
         rows["path"] = folder.as_posix() + "/" + rows["path"]
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise UserError(f"{path}: ends in neither .csv nor .parquet: name it as one of them")
     try:
         with written_aside(path.resolve()) as file:
-            if path.suffix.lower() == ".csv":
+            if csv:
                 rows.to_csv(file, index=False)
             else:
                 rows.to_parquet(file, index=False)

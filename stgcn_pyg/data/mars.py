@@ -40,10 +40,12 @@ def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
     info = root / "info"
     train_names = _read_names(info / "train_name.txt", report)
     test_names = _read_names(info / "test_name.txt", report)
-    train = _read_tracks(info / "tracks_train_info.mat", TRAIN, train_names, report)
-    test = _read_tracks(info / "tracks_test_info.mat", TEST, test_names, report)
+    path = info / "tracks_train_info.mat"
+    train = _read_tracks(path, TRAIN, train_names, report, lowest_pid=0)
+    path = info / "tracks_test_info.mat"
+    test = _read_tracks(path, TEST, test_names, report, lowest_pid=-1)
     queries = _read_queries(info / "query_IDX.mat", test, report)
-    test.index += len(train)
+    test.index += train.index[-1] + 1
     test["first_frame"] += len(train_names.given)
     return TrackletDataset(
         name="mars",
@@ -115,7 +117,7 @@ def _read_matrix(path: Path, variables: tuple[str, ...]) -> np.ndarray:
 
 
 def _read_tracks(
-    path: Path, variables: tuple[str, ...], names: _Names, report: Report
+    path: Path, variables: tuple[str, ...], names: _Names, report: Report, lowest_pid: int
 ) -> pd.DataFrame:
     """The tracklets; the index is the row in the file, from 0."""
     variable, tracks = variables[0], _read_matrix(path, variables)
@@ -128,9 +130,15 @@ def _read_tracks(
         raise UserError(f"{path}: {what}")
     for row in np.flatnonzero(outside):
         report(path, f"{what} (row {row + 1})")
+    nobody = ~outside & (pid < lowest_pid)
+    for row in np.flatnonzero(nobody):
+        what = f"{variable} says pid {pid[row]}, where {lowest_pid} is the lowest (row {row + 1})"
+        report(path, what)
+    if (outside | nobody).all():
+        raise UserError(f"{path}: {variable} has no person")
     table = pd.DataFrame(
         {"pid": pid, "camid": camid, "first_frame": start - 1, "num_frames": end - start + 1}
-    )[~outside]
+    )[~outside & ~nobody]
     _check_against_names(path, table, names.formed, report)
     return table
 
@@ -191,7 +199,11 @@ def _read_queries(path: Path, test: pd.DataFrame, report: Report) -> np.ndarray:
     for i in np.flatnonzero(again):
         report(path, f"query_IDX names a tracklet twice (tracklet {queries[i]})")
     rows = test.index.get_indexer(queries[~outside & ~again] - 1)
-    return rows[rows >= 0]  # without those whose tracklet is reported already
+    rows = rows[rows >= 0]  # without those whose tracklet is reported already
+    junk = test["pid"].to_numpy()[rows] < 0
+    for row in rows[junk]:
+        report(path, f"query_IDX names junk, of pid -1 (tracklet {test.index[row] + 1})")
+    return rows[~junk]
 
 
 def _paths(folder: str, names: _Names) -> pd.Series:

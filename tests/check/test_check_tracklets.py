@@ -81,10 +81,18 @@ def test_a_query_without_a_match_is_a_fault_only_if_all_are_such(mars_tree):
     assert found(mars_tree.write()) == {"no match": ["0005C1T0001F001.jpg"]}
 
 
-def test_junk_matches_no_query(mars_tree):
-    mars_tree.add("test", -1, 2, frames=3, tracklet=2)
+def test_junk_as_a_query_or_to_train_on_is_found(mars_tree):
     mars_tree.queries.append(1)
-    assert found(mars_tree.write()) == {"query without a match": ["00-1C1T0001F001.jpg"]}
+    root = mars_tree.write()
+    assert found(root) == {"wrong name or label": ["query_IDX.mat"]}
+    assert what(root) == "query_IDX names junk, of pid -1 (tracklet 1)"
+    mars_tree.queries.pop()
+    mars_tree.add("train", -1, 1, frames=3)
+    mars_tree.add("train", 8, 3, frames=3)
+    result = check_dataset("mars", mars_tree.write(), workers=1, progress=False)
+    kinds = {fault.kind for fault in result.faults}
+    assert kinds == {"wrong name or label"} and "says pid -1" in result.faults[0].what
+    assert result.dataset.train["pid"].tolist() == [2, 2, 4, 4, 6, 6, 8, 8, 8]
 
 
 def test_others_in_one_camera_are_a_note(mars_tree):

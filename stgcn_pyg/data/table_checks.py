@@ -1,0 +1,142 @@
+"""What the tables of a data set must be, whoever made them: looked at once, before any use."""
+
+from collections.abc import Mapping
+from pathlib import PurePath
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.data.whole_numbers import whole_numbers
+from stgcn_pyg.errors import UserError
+
+COLUMNS = ("pid", "camid", "first_frame", "num_frames")
+JUNK = -1
+PROTOCOLS = ("mars-official", "full-gallery", "query-free", "agrl", "duke", "cross-camera")
+
+
+def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -> pd.DataFrame:
+    """Looks at the tracklets of one split.
+
+    Args:
+        name: The data set's name, to begin an error with.
+        split: The split's name. Only the gallery may hold junk.
+        table: A row a tracklet, with the columns ``pid``, ``camid``, ``first_frame`` and
+            ``num_frames``.
+        num_frames: The number of frames in the data set.
+
+    Returns:
+        The table, its four columns as int64. It is the same object where they are so already.
+
+    Raises:
+        UserError: A column is missing, a value is no whole number or impossible, or two rows have
+            one tracklet number.
+    """
+    where, lowest_pid = f"{name}: {split}", JUNK if split == "gallery" else 0
+    if not isinstance(table, pd.DataFrame):
+        raise UserError(f"{where} table is a {type(table).__name__}: pass a DataFrame")
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise UserError(f"{where} table lacks {', '.join(missing)}")
+    if table.empty:
+        raise UserError(f"{where} table: there are no {split} tracklets")
+    whole = {column: _whole(where, table[column]) for column in COLUMNS}
+    if any(table[column].dtype != np.int64 for column in COLUMNS):
+        table = table.assign(**whole)
+    first, length = whole["first_frame"], whole["num_frames"]
+    _refuse(where, table, length < 1, "num_frames is {num_frames}: a tracklet has a frame or more")
+    _refuse(where, table, first < 0, "first_frame is {first_frame}: frames count from 0")
+    beyond = first > num_frames - length
+    what = f"its frames end beyond the {num_frames:,} of the data set"
+    _refuse(where, table, beyond, what)
+    what = "pid is {pid}: number people from 0" + (
+        "; -1, junk, is for the gallery alone" if lowest_pid == 0 else "; -1 is junk"
+    )
+    _refuse(where, table, whole["pid"] < lowest_pid, what)
+    if table.index.hasnans:
+        raise UserError(f"{where} table: the index is empty in a row: number every tracklet")
+    again = pd.Series(table.index.duplicated(), table.index)
+    _refuse(where, table, again, "this number stands further up: number every tracklet anew")
+    return table
+
+
+def _whole(where: str, column: pd.Series) -> pd.Series:
+    """A column as int64, if that changes no value."""
+    if column.dtype == np.int64:
+        return column
+    numbers, wrong = whole_numbers(column)
+    texts = [place for place, value in enumerate(column) if isinstance(value, str)]
+    for place in (*texts[:1], *wrong):
+        what = wrong.get(place, "is text: write a whole number")
+        value = column.tolist()[place]
+        raise UserError(f"{where} tracklet {column.index[place]}: {column.name} {value!r} {what}")
+    return numbers
+
+
+def _refuse(where: str, table: pd.DataFrame, bad: pd.Series, what: str) -> None:
+    if bad.any():
+        row = table.iloc[int(np.argmax(bad.to_numpy()))]
+        raise UserError(f"{where} tracklet {row.name}: {what.format(**row)}")
+
+
+def check_numbers(name: str, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Looks whether a tracklet number means one tracklet in all three tables.
+
+    Raises:
+        UserError: Training has a number that the query or the gallery has too, or the query and
+            the gallery have different tracklets by one number.
+    """
+    train, query, gallery = tables["train"], tables["query"], tables["gallery"]
+    for split, table in (("query", query), ("gallery", gallery)):
+        shared = train.index[train.index.isin(table.index)]
+        if len(shared):
+            raise UserError(
+                f"{name}: tracklet number {shared[0]} is in the train and in the {split} table: "
+                "number every tracklet anew"
+            )
+    both = query.index[query.index.isin(gallery.index)]
+    one, other = (table.loc[both, list(COLUMNS)] for table in (query, gallery))
+    differs = (one.to_numpy() != other.to_numpy()).any(axis=1)
+    if differs.any():
+        number = both[int(np.argmax(differs))]
+        column = next(c for c in COLUMNS if one.at[number, c] != other.at[number, c])
+        raise UserError(
+            f"{name}: tracklet {number} has {column} {one.at[number, column]} in the query and "
+            f"{other.at[number, column]} in the gallery: number every tracklet anew"
+        )
+
+
+def checked_frames(name: str, frames: pd.Series) -> pd.Series:
+    """Looks whether every frame has a path.
+
+    Returns:
+        The paths; those given as :class:`~pathlib.Path` become text.
+
+    Raises:
+        UserError: One is no path, or the frames are no Series.
+    """
+    if not isinstance(frames, pd.Series):
+        raise UserError(f"{name}: frames is a {type(frames).__name__}: pass a Series of paths")
+    if isinstance(frames.dtype, pd.StringDtype):
+        wrong = frames.isna().to_numpy()
+    else:
+        frames = frames.map(lambda path: path.as_posix() if isinstance(path, PurePath) else path)
+        wrong = np.array([not isinstance(path, str) for path in frames], bool)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise UserError(f"{name}: frame {row} is {frames.tolist()[row]!r}: write its path as text")
+    return frames
+
+
+def checked_protocols(name: str, protocols: tuple[str, ...]) -> tuple[str, ...]:
+    """Looks whether the protocols are known.
+
+    Raises:
+        UserError: There is none, or one is unknown.
+    """
+    if isinstance(protocols, str):
+        protocols = (protocols,)
+    unknown = [protocol for protocol in protocols if protocol not in PROTOCOLS]
+    if unknown or not protocols:
+        said = f"protocol {unknown[0]!r} is unknown" if unknown else "there is no protocol"
+        raise UserError(f"{name}: {said}: pass some of {', '.join(PROTOCOLS)}")
+    return tuple(protocols)
