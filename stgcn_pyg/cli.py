@@ -1,11 +1,23 @@
 """The command `stgcn`. What a command needs is imported only when that command runs."""
 
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 
-from stgcn_pyg.errors import RunError, SignalledError, ToldError, UserError, last_line
+from stgcn_pyg.errors import (
+    RunError,
+    SignalledError,
+    Terminated,
+    ToldError,
+    UserError,
+    last_line,
+    signalled,
+)
 from stgcn_pyg.version import __version__
 
 COMMANDS = {
@@ -51,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise UserError(f"command {name!r} is unknown: use one of {', '.join(COMMANDS)}")
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _sigterm_raises():
             warnings.showwarning = lambda message, *_, **__: print(
                 f"stgcn {name}: warning: {message}", file=sys.stderr
             )
@@ -69,18 +81,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.status
     except ToldError as error:
         return error.status
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        print(
-            f"stgcn {name}: error: a process that reads pictures was killed, most likely for want "
-            f"of memory: pass fewer --num_workers or smaller batches",
-            file=sys.stderr,
-        )
-        return 2
-    except KeyboardInterrupt:
-        print(f"stgcn {name}: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as interrupt:
+        error = signalled(interrupt)
+        print(f"stgcn {name}: {error}", file=sys.stderr)
+        return error.status
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Lets SIGTERM end a command as Ctrl-C does, in order; a second one ends it at once.
+
+    Where another handler is set, or in a thread other than the main one, nothing is changed.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The exceptions that are told in one line."""
 
 import re
+import signal
 
 
 class UserError(Exception):
@@ -71,6 +72,25 @@ class SignalledError(Exception):
     def __init__(self, number: int, message: str):
         super().__init__(message)
         self.status = 128 + number
+
+
+class Terminated(KeyboardInterrupt):
+    """What SIGTERM raises in a command, as Ctrl-C raises KeyboardInterrupt."""
+
+
+def signalled(interrupt: KeyboardInterrupt, message: str = "interrupted") -> SignalledError:
+    """What an interrupted command tells and exits with.
+
+    Args:
+        interrupt: A ``Terminated`` after SIGTERM, any other after Ctrl-C.
+        message: One line.
+
+    Example:
+        >>> signalled(KeyboardInterrupt()).status, signalled(Terminated()).status
+        (130, 143)
+    """
+    number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
+    return SignalledError(number, message)
 
 
 class ToldError(Exception):

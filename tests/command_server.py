@@ -43,12 +43,10 @@ class Job:
 
     def workers(self, count):
         """Its other processes, as soon as there are so many."""
-        for _ in range(2_000):
-            found = [pid for pid in self.processes() if pid != self.pid]
-            if len(found) >= count:
-                return found
+        while len(found := [pid for pid in self.processes() if pid != self.pid]) < count:
+            assert self.pid in self.processes(), self.log.read_text()
             time.sleep(0.01)
-        raise AssertionError(f"no {count} workers: {self.log.read_text()}")
+        return found
 
     def status(self):
         """Its exit status, or minus the signal that killed it.
@@ -93,9 +91,7 @@ def _serve():
         request = json.loads(line)
         if "wait" in request:
             print(json.dumps(_wait(request["wait"])), flush=True)
-        elif pid := os.fork():
-            print(pid, flush=True)
-        else:
+        elif os.fork() == 0:
             return _run(**request)
 
 
@@ -117,6 +113,7 @@ def _run(command, log, start):
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # if the tests ignore it
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    print(os.getpid(), flush=True)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -1,9 +1,18 @@
 """Whatever happens to a command or its worker processes, all of them end within seconds."""
 
+import os
+import shutil
+import signal
+import time
+
 import pytest
 from command_server import serving
 from conftest import MarsTree
+from PIL import Image
 from tiny_run import write_run
+
+from stgcn_pyg.data import load_dataset
+from stgcn_pyg.training import hold_out
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -26,7 +35,8 @@ def begin():
 def whole(tmp_path_factory):
     """A data set without a fault whose test takes seconds, in batches of one clip."""
     tree = MarsTree(tmp_path_factory.mktemp("whole") / "mars")
-    tree.add("test", 5, 1, frames=1200)
+    for camid in (3, 4):
+        tree.add("test", 1, camid, frames=900)
     return tree.write()
 
 
@@ -89,3 +99,154 @@ def test_so_it_is_with_other_start_methods_and_loops(begin, damaged, run_on, tmp
     job = begin(command(name, damaged, run_on, tmp_path, 1), tmp_path / "log", start)
     assert job.status() == 2
     assert "0003C1T0001F002.jpg: truncated or no picture" in one_line(job)
+
+
+def test_a_training_that_cannot_be_evaluated_says_that_it_is_kept_and_goes_on(
+    begin, damaged, tmp_path
+):
+    root = shutil.copytree(damaged, tmp_path / "mars")
+    job = begin(train(root, tmp_path / "run", 1), tmp_path / "log")
+    assert job.status() == 2
+    line = one_line(job)
+    assert f"kept in {tmp_path / 'run' / 'checkpoint.ckpt'}" in line
+    # Both ways that the line names do what it says.
+    skipping = ["--on-bad-frame=skip", "--num-workers=0"]
+    job = begin(["evaluate", str(tmp_path / "run"), *skipping], tmp_path / "log")
+    assert job.status() == 0
+    shutil.copy(next(root.rglob("0003C1T0001F001.jpg")), next(root.rglob("0003C1T0001F002.jpg")))
+    job = begin(train(root, tmp_path / "run", 1), tmp_path / "log")
+    assert job.status() == 0
+    assert "training: 100%" not in job.log.read_text()
+
+
+def damage_what_is_held_out(root):
+    _, held_out = hold_out(load_dataset("mars", root), 0.4, seed=0)
+    for tracklet in held_out.itertuples():
+        cut_short(root, f"{tracklet.pid:04d}C{tracklet.camid}T0001F001.jpg")
+
+
+def damage_all(root):
+    for path in (root / "bbox_train").rglob("*F00[1-4].jpg"):
+        cut_short(root, path.name)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("damage", "more"),
+    [(damage_all, []), (damage_what_is_held_out, ["--validation_share=0.4"])],
+    ids=["training", "validation"],
+)
+def test_a_damaged_picture_in_the_training_ends_it(begin, tmp_path, whole, workers, damage, more):
+    root = MarsTree(tmp_path / "mars").write()
+    damage(root)
+    job = begin(train(root, tmp_path / "run", workers, *more), tmp_path / "log")
+    assert job.status() == 2
+    assert "truncated or no picture" in one_line(job)
+
+
+SCRIPT = """
+from stgcn_pyg import STGCN
+from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.embedding import embed_tracklets
+
+dataset = load_dataset("mars", {root!r})
+data = TrackletDataModule(
+    dataset, 2, 32, 16, people_per_batch=2, tracklets_per_person=2, num_workers={workers}
+)
+"""
+EMBED = """
+model = STGCN(4, 2, "resnet18", None, spatial_channels=16, spatial_patches=2, temporal_patches=2)
+embed_tracklets(model, data, dataset.test())
+"""
+LOOP = """
+for batch in data.train_dataloader():
+    raise ValueError("of the user's own code")
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("then", [EMBED, LOOP], ids=["embed", "loop"])
+def test_a_script_that_an_error_ends_ends(begin, damaged, tmp_path, workers, then):
+    script = SCRIPT.format(root=str(damaged), workers=workers) + then
+    job = begin(script, tmp_path / "log")
+    assert job.status() == 1
+    assert "Error: " in job.log.read_text().rstrip().splitlines()[-1]
+
+
+TERM, INT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGKILL
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("number", [TERM, INT, KILL])
+@pytest.mark.parametrize("name", ["evaluate", "train"])
+def test_a_signal_to_the_command_alone_ends_its_workers_too(
+    begin, whole, run_on, tmp_path, name, number, workers
+):
+    job = begin_work(begin, whole, run_on, tmp_path, name, workers)
+    os.kill(job.pid, number)
+    assert_ended_by(job, number, name)
+
+
+@pytest.mark.parametrize("number", [TERM, INT])
+@pytest.mark.parametrize("name", ["evaluate", "train"])
+def test_a_signal_to_the_whole_group_is_told_once(begin, whole, run_on, tmp_path, name, number):
+    job = begin_work(begin, whole, run_on, tmp_path, name, workers=2)
+    os.killpg(job.pid, number)
+    assert_ended_by(job, number, name)
+
+
+def begin_work(begin, root, run_on, tmp_path, name, workers, start="fork"):
+    """Begins a command and returns in the middle of its work."""
+    run = command(name, root, run_on, tmp_path, workers)
+    if name == "train":
+        run += ["--epochs=100000", "--checkpoint_every=100000"]
+    job = begin(run, tmp_path / "log", start)
+    while not ("embedding:" in job.log.read_text() or list(tmp_path.glob("output/log/*"))):
+        assert job.pid in job.processes(), job.log.read_text()
+        time.sleep(0.01)
+    job.workers(workers)
+    return job
+
+
+def assert_ended_by(job, number, name):
+    if number == KILL:
+        assert job.status() == -KILL
+        return
+    assert job.status() == 128 + number
+    assert one_line(job).startswith(f"stgcn {name}: interrupted")
+    assert name != "train" or "is saved in" in one_line(job)
+
+
+@pytest.mark.parametrize("name", ["evaluate", "train"])
+def test_a_killed_worker_ends_the_command(begin, whole, run_on, tmp_path, name):
+    job = begin_work(begin, whole, run_on, tmp_path, name, workers=2)
+    os.kill(job.workers(2)[0], KILL)
+    assert job.status() == 2
+    assert "a process that reads pictures was killed" in one_line(job)
+
+
+@pytest.fixture(scope="module")
+def large(whole, tmp_path_factory):
+    """A data set whose pictures take long to decode."""
+    root = shutil.copytree(whole, tmp_path_factory.mktemp("large") / "mars")
+    first, *others = sorted(root.rglob("*.jpg"))
+    Image.effect_noise((3000, 3000), 50).save(first)
+    for other in others:
+        other.unlink()
+        other.hardlink_to(first)
+    return root
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "group"), [(TERM, False), (TERM, True), (INT, True), (KILL, False)]
+)
+@pytest.mark.parametrize("name", ["check", "pack"])
+def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, number, group, workers):
+    output = [str(tmp_path / "pack")] if name == "pack" else []
+    run = [name, "mars", str(large), *output, f"--workers={workers}"]
+    job = begin(run, tmp_path / "log")
+    job.workers(workers if workers > 1 else 0)
+    time.sleep(0.5)
+    (os.killpg if group else os.kill)(job.pid, number)
+    assert_ended_by(job, number, name)

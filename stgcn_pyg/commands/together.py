@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 
-from stgcn_pyg.errors import RunError, SignalledError, ToldError, UserError
+from stgcn_pyg.errors import RunError, SignalledError, ToldError, UserError, signalled
 from stgcn_pyg.ranks import ALONE, Ranks, joined
 
 
@@ -27,9 +27,10 @@ def together() -> Iterator[Ranks]:
                 stack.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
             yield ranks
-    except (UserError, RunError, SignalledError) as error:
+    except (UserError, RunError, SignalledError, KeyboardInterrupt) as raised:
+        error = signalled(raised) if isinstance(raised, KeyboardInterrupt) else raised
         if not ranks.speaks_first():
-            raise ToldError(error) from error
+            raise ToldError(error) from raised
         if not ranks.is_first:
             print(file=sys.stderr)  # a bar of the first one's may stand there, without an end
-        raise
+        raise error from raised.__cause__

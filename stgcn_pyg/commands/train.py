@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,7 +29,7 @@ from stgcn_pyg.commands.trained_model import about_model
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.environment import describe_environment
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, last_line, signalled
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.output_files import require_writable
@@ -149,7 +150,7 @@ def _train(options: Namespace, ranks: Ranks) -> int:
             folder.write()
             folder.note_environment(describe_environment(device))
         validation = fit_network(options, module, data, held_out)
-        with skipped_within(data) as skipped:
+        with _training_is_kept(options.output), skipped_within(data) as skipped:
             scores["trained"] = _score(module.model, data, device, "trained", ranks)
         passed_over = len(set().union(*ranks.gather(skipped)))
         tell_skipped(data, ranks)
@@ -268,6 +269,21 @@ def _about(
     with checkpoint_path(options.output).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return about_model(options.output, digest, model, data, options.split, passed_over)
+
+
+@contextmanager
+def _training_is_kept(output: Path) -> Iterator[None]:
+    """Says of what ends the evaluation that the training before it is not lost."""
+    kept = f"the training is done and kept in {checkpoint_path(output)}: the same command goes on"
+    try:
+        yield
+    except UserError as error:
+        raise UserError(
+            f"{last_line(error)}; {kept} with the evaluation once that is mended, or `stgcn "
+            f"evaluate {output} --on-bad-frame skip` passes over bad pictures"
+        ) from error
+    except KeyboardInterrupt as interrupt:
+        raise signalled(interrupt, f"interrupted; {kept} with the evaluation") from interrupt
 
 
 def _colour_stripes(data: TrackletDataModule, ranks: Ranks) -> dict[str, RankingResult]:

@@ -6,6 +6,9 @@ from typing import TypeVar
 
 from torch.utils.data import DataLoader
 
+from stgcn_pyg.data.worker_signals import signals_held_back
+from stgcn_pyg.errors import UserError
+
 Batch = TypeVar("Batch")
 
 
@@ -25,12 +28,36 @@ def reading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
         >>> with reading(loader) as batches:
         ...     print(list(batches))
         [1, 2, 3]
+
+    Raises:
+        UserError: A worker was killed.
     """
-    batches = iter(loader)
+    with told_if_a_worker_is_killed():
+        batches: Iterator[Batch] | None = None
+        try:
+            with signals_held_back():
+                batches = iter(loader)
+            yield batches
+        finally:
+            # Not public, but there is no other way; Lightning's trainer goes it too.
+            end_workers = getattr(batches, "_shutdown_workers", None)
+            if end_workers is not None:
+                end_workers()
+
+
+@contextmanager
+def told_if_a_worker_is_killed() -> Iterator[None]:
+    """Gives a line to the error that PyTorch raises when a worker process was killed.
+
+    Raises:
+        UserError: One was.
+    """
     try:
-        yield batches
-    finally:
-        # Not public, but there is no other way; Lightning's trainer goes it too.
-        end_workers = getattr(batches, "_shutdown_workers", None)
-        if end_workers is not None:
-            end_workers()
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise UserError(
+            "a process that reads pictures was killed, most likely for want of memory: pass fewer "
+            "--num_workers or smaller batches"
+        ) from error

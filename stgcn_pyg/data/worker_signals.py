@@ -1,12 +1,36 @@
-"""When a worker process ends: with the process that began it, or when that one asks."""
+"""When a worker process ends: with the process that began it, or when that one asks.
+
+The process that begins workers does so inside :func:`signals_held_back`; each worker calls
+:func:`end_with_the_parent` first of all.
+"""
 
 import multiprocessing
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK = 1.0  # seconds between two looks whether the parent is still there
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Holds Ctrl-C and SIGTERM back until the end of the block, in which workers are begun.
+
+    A worker begins with what its parent holds back, so it is not hit before it has prepared itself.
+    A forked one would otherwise answer the signal as its parent does: with the parent's message.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_the_parent(worker: int = 0) -> None:
@@ -23,8 +47,10 @@ def end_with_the_parent(worker: int = 0) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigtimedwait"):
-        # Blocked in all threads, so that it comes to the one below, which learns its sender.
+        # Held back in all threads, so that the one below gets it and learns its sender.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    elif hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_wait_for_the_end, daemon=True).start()
 
 

@@ -1,6 +1,5 @@
 """`map` over worker processes."""
 
-import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
@@ -9,10 +8,11 @@ from typing import TypeVar
 
 from loky import ProcessPoolExecutor
 
+from stgcn_pyg.data.worker_signals import end_with_the_parent, signals_held_back
 from stgcn_pyg.errors import UserError
 
 AHEAD = 4  # items a worker has in its queue: no worker waits, and memory does not grow
-IDLE = 60  # seconds without work after which a worker ends: this process may have been killed
+IDLE = 60  # seconds without work after which a worker ends
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,14 +44,13 @@ def map_in_workers(
         yield from map(function, items)
         return
     # Not the standard library's pool: in Python 3.11 it may wait for ever if one of its processes
-    # dies while it starts another. Ctrl-C is for this process alone.
-    pool = ProcessPoolExecutor(
-        workers, timeout=IDLE, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-    )
+    # dies while it starts another.
+    pool = ProcessPoolExecutor(workers, timeout=IDLE, initializer=end_with_the_parent)
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            with signals_held_back():  # for it may begin a worker
+                waiting.append(pool.submit(function, item))
             if len(waiting) == AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:

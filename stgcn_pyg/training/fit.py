@@ -13,6 +13,7 @@ import torch
 from stgcn_pyg.checkpoint import require_readable
 from stgcn_pyg.checkpoint_files import checkpoint_path, is_begun, state_path
 from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data.reading import told_if_a_worker_is_killed
 from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.ranks import is_lost, joined
@@ -209,7 +210,7 @@ def fit(
         )
         there = ranks.from_first(is_begun(output, validation is not None))
         try:
-            with _told_in_a_line(last, signals):
+            with told_if_a_worker_is_killed(), _told_in_a_line(last, signals):
                 trainer.fit(module, data, ckpt_path=str(last) if there else None, weights_only=True)
         finally:
             data.sampler = sampler
