@@ -82,9 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ToldError as error:
         return error.status
     except KeyboardInterrupt as interrupt:
-        error = signalled(interrupt)
-        print(f"stgcn {name}: {error}", file=sys.stderr)
-        return error.status
+        told = signalled(interrupt)
+        print(f"stgcn {name}: {told}", file=sys.stderr)
+        return told.status
 
 
 @contextmanager

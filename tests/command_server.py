@@ -42,11 +42,16 @@ class Job:
         return found
 
     def workers(self, count):
-        """Its other processes, as soon as there are so many."""
-        while len(found := [pid for pid in self.processes() if pid != self.pid]) < count:
+        """Its worker processes, as soon as there are so many."""
+        while len(found := [pid for pid in self.processes() if self._works(pid)]) < count:
             assert self.pid in self.processes(), self.log.read_text()
             time.sleep(0.01)
         return found
+
+    def _works(self, pid):
+        return (
+            pid != self.pid and b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
 
     def status(self):
         """Its exit status, or minus the signal that killed it.

@@ -246,7 +246,7 @@ def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, number, 
     output = [str(tmp_path / "pack")] if name == "pack" else []
     run = [name, "mars", str(large), *output, f"--workers={workers}"]
     job = begin(run, tmp_path / "log")
-    job.workers(workers if workers > 1 else 0)
+    job.workers(workers if workers > 1 else 0)  # which are starting, or at work, when it comes
     time.sleep(0.5)
     (os.killpg if group else os.kill)(job.pid, number)
     assert_ended_by(job, number, name)
