@@ -3,10 +3,12 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
-from command_server import serving
+from command_server import Job, serving
 from conftest import MarsTree
 from PIL import Image
 from tiny_run import write_run
@@ -250,3 +252,19 @@ def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, number, 
     time.sleep(0.5)
     (os.killpg if group else os.kill)(job.pid, number)
     assert_ended_by(job, number, name)
+
+
+def test_under_torchrun_one_damaged_picture_ends_both_processes(damaged, run_on, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    evaluate = command("evaluate", damaged, run_on, tmp_path, workers=2)
+    with (tmp_path / "log").open("w") as log:
+        run = subprocess.Popen(
+            [*torchrun, "-m", "stgcn_pyg.cli", *evaluate], stdout=log, stderr=log,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    job = Job(None, run.pid, tmp_path / "log")
+    assert run.wait(timeout=60) == 1
+    (line,) = job.told()
+    assert "0003C1T0001F002.jpg: truncated or no picture" in line
+    left = subprocess.run(["pgrep", "-f", str(evaluate[1])], capture_output=True, text=True)
+    assert not left.stdout
