@@ -19,6 +19,7 @@ from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.errors import UserError
 
 FORM = np.frombuffer(b"0000C0T0000F000.jpg", np.uint8)  # of a name, 0 for any digit
+SHOULD_BE = "where a name like 0001C1T0001F001.jpg should be"
 JUNK = np.frombuffer(b"00-1", np.uint8)  # stands for the person in a name of junk
 TRAIN = ("track_train_info", "xmars_tracks_train_info")  # the variable in MARS, and in X-MARS
 TEST = ("track_test_info", "xmars_track_test_info")
@@ -38,8 +39,8 @@ def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
         UserError: A file is missing or is not what it should be, or nothing is left.
     """
     info = root / "info"
-    train_names = _read_names(info / "train_name.txt", report)
-    test_names = _read_names(info / "test_name.txt", report)
+    train_names = _read_names(info / "train_name.txt")
+    test_names = _read_names(info / "test_name.txt")
     path = info / "tracks_train_info.mat"
     train = _read_tracks(path, TRAIN, train_names, report, lowest_pid=0)
     path = info / "tracks_test_info.mat"
@@ -63,29 +64,28 @@ def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
 class _Names(NamedTuple):
     """The names of the frames, `[F]`."""
 
+    path: Path  # of the file that holds them
     given: pd.Series
     formed: np.ndarray  # as bytes; empty where a name has not the right form
 
 
-def _read_names(path: Path, report: Report) -> _Names:
+def _read_names(path: Path) -> _Names:
     try:
         lines = path.read_bytes().split()  # CRLF or LF
     except OSError as error:
         raise UserError(f"{path}: cannot be read; pass the folder that holds MARS") from error
-    should = "where a name like 0001C1T0001F001.jpg should be"
     if not lines:
-        raise UserError(f"{path}: holds nothing {should}")
+        raise UserError(f"{path}: holds nothing {SHOULD_BE}")
     formed = np.array(lines, dtype=f"S{len(FORM)}")  # cuts what is longer
     fits = _fit(formed) & (np.array([len(line) for line in lines]) == len(FORM))
     wrong = np.flatnonzero(~fits)
     shown = [lines[i].decode(errors="replace") for i in wrong]
-    for i, name in zip(wrong, shown, strict=True):
-        tell = report if fits.any() else stop_at
-        tell(path, f"holds {name!r} {should} (name {i + 1})")
+    if not fits.any():
+        raise UserError(f"{path}: holds {shown[0]!r} {SHOULD_BE} (name 1)")
     formed[wrong] = b""
     given = pd.Series(formed.astype(str))
     given[wrong] = shown
-    return _Names(given, formed)
+    return _Names(path, given, formed)
 
 
 def _characters(names: np.ndarray) -> np.ndarray:
@@ -139,14 +139,16 @@ def _read_tracks(
     table = pd.DataFrame(
         {"pid": pid, "camid": camid, "first_frame": start - 1, "num_frames": end - start + 1}
     )[~outside & ~nobody]
-    _check_against_names(path, table, names.formed, report)
+    _check_against_names(path, table, names, report)
     return table
 
 
-def _check_against_names(
-    path: Path, table: pd.DataFrame, names: np.ndarray, report: Report
-) -> None:
-    """Every frame's name must tell the person, camera and order that the table tells."""
+def _check_against_names(path: Path, table: pd.DataFrame, given: _Names, report: Report) -> None:
+    """Every frame's name must tell the person, camera and order that the table tells.
+
+    Names that no tracklet uses may be as they like.
+    """
+    names = given.formed
     characters = _characters(names)
     pid, camid = _number(characters[:, 0:4]), _number(characters[:, 5:6])
     pid[(characters[:, 0:4] == JUNK).all(axis=1)] = -1
@@ -155,7 +157,9 @@ def _check_against_names(
     begins = np.cumsum(length) - length
     tracklet = np.repeat(np.arange(len(table)), length)
     frame = table["first_frame"].to_numpy()[tracklet] + np.arange(len(tracklet)) - begins[tracklet]
-    named = names[frame] != b""  # what has not the right form is reported already
+    named = names[frame] != b""  # has the right form
+    for i in np.unique(frame[~named]):
+        report(given.path, f"holds {given.given[i]!r} {SHOULD_BE} (name {i + 1})")
     for label, told in (("pid", pid), ("camid", camid)):
         wrong = np.flatnonzero((table[label].to_numpy()[tracklet] != told[frame]) & named)
         for i in _first_of_each(tracklet, wrong):

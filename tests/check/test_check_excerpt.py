@@ -123,10 +123,13 @@ def test_a_name_that_stands_twice_in_a_row_is_one_frame_shown_longer(mars_tree):
 
 
 def test_damage_that_no_tracklet_sees_is_no_fault(mars_tree):
-    mars_tree.names["train"] += ["0008C2T0001F006.jpg", "0008C2T0001F007.jpg"]
+    mars_tree.names["train"] += ["0008C2T0001F006.jpg", "0008C2T0001F007.jpg", "0008_of_old.jpg"]
     root = mars_tree.write()
     folder = root / "bbox_train" / "0008"
     (folder / "0008C2T0001F006.jpg").unlink()
     (folder / "0008C2T0001F007.jpg").write_bytes(b"")
-    assert found(root) == {"unused": ["0008C2T0001F006.jpg", "0008C2T0001F007.jpg"]}
+    load_dataset("mars", root)
+    assert found(root) == {
+        "unused": ["0008C2T0001F006.jpg", "0008C2T0001F007.jpg", "0008_of_old.jpg"]
+    }
     assert check(root).pictures == 40 + 26

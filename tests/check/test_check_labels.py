@@ -77,10 +77,10 @@ def test_every_wrong_label_and_name_of_mars_is_found(mars_tree):
     assert said == [
         "holds '0002C1T0001F1.jpg'",
         "holds '0002X2T0001F001.jpg'",
-        "holds '00-1C1T0001F002.jpg.jpg'",
         "row 9 says pid 6",
         "row 10 says pid 8",
         "row 10 says camid 4",
+        "holds '00-1C1T0001F002.jpg.jpg'",
         "the frames of a tracklet are out of order at 0003C1T0001F001.jpg",
         "query_IDX points outside the 6 test tracklets (query 4)",
         "query_IDX names a tracklet twice (tracklet 3)",
