@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import MarsTree
 from score_files import read_scores
 
 from stgcn_pyg.checkpoint import load_checkpoint
@@ -14,7 +15,8 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import embed_tracklets
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import hold_out
+from stgcn_pyg.training import STGCNTraining, hold_out
+from stgcn_pyg.training.validation import Validation
 
 
 @pytest.fixture
@@ -94,8 +96,6 @@ def test_the_checkpoint_is_the_epoch_that_ranks_them_best(root, tmp_path, capsys
 
 def test_it_goes_on_with_the_best_epoch_so_far(root, tmp_path, monkeypatch):
     assert main(command(root, tmp_path / "whole")) == 0
-    from stgcn_pyg.training.validation import Validation
-
     output = tmp_path / "parts"
     keep = Validation.on_train_epoch_end
 
@@ -119,6 +119,94 @@ def test_it_goes_on_with_the_best_epoch_so_far(root, tmp_path, monkeypatch):
     )
     assert one["epoch"] == other["epoch"]
     assert all(torch.equal(value, other["state_dict"][k]) for k, value in one["state_dict"].items())
+
+
+class LookAlikes(MarsTree):
+    """People who can hardly be told apart, so that the epochs' scores differ."""
+
+    def _write_picture(self, path, name, i):
+        super()._write_picture(path, "9999" + name[4:], i)
+
+
+@pytest.fixture
+def look_alikes(tmp_path):
+    tree = LookAlikes(tmp_path / "look-alikes")
+    for pid in (10, 12, 14, 16):
+        for camid in (1, 2):
+            tree.add("train", pid, camid, frames=5)
+    return tree.write()
+
+
+def nudged(module):
+    """What a GPU's roundings do on going on, only larger."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.model.backbone.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(0.1 * noise * parameter.abs().mean())
+
+
+def test_what_is_reported_is_what_is_kept_though_a_run_goes_on_otherwise_than_before(
+    look_alikes, tmp_path, monkeypatch, capsys
+):
+    output = tmp_path / "run"
+    run = command(look_alikes, output, "--seed=4")  # epoch 1 is the best but for a lost epoch 3
+    score = Validation.on_train_epoch_end
+
+    def stop(validation, trainer, module):
+        score(validation, trainer, module)
+        if trainer.current_epoch == 2:
+            raise SystemExit  # epoch 3, the best so far, may be written; only 2 can be gone on from
+
+    monkeypatch.setattr(Validation, "on_train_epoch_end", stop)
+    with pytest.raises(SystemExit):
+        main(run)
+    monkeypatch.undo()
+    start = STGCNTraining.on_train_start
+
+    def start_nudged(module):
+        start(module)
+        nudged(module)
+
+    monkeypatch.setattr(STGCNTraining, "on_train_start", start_nudged)
+    assert main(run) == 0
+    log = pd.read_csv(output / "log" / "metrics.csv").set_index("epoch")["validation_mAP"]
+    best = int(log.idxmax())
+    assert f"the best of 4 epochs by the people held out: {best}, mAP" in capsys.readouterr().out
+    assert torch.load(output / "checkpoint.ckpt", weights_only=True)["epoch"] == best
+    model, config = load_checkpoint(output)
+    dataset, held_out = hold_out(load_dataset("mars", look_alikes), 0.4, config["seed"])
+    data = TrackletDataModule(dataset, 2, 64, 32, people_per_batch=4, num_workers=0)
+    embeddings = embed_tracklets(model, data, held_out).numpy()
+    assert mean_average_precision(embeddings, held_out) == pytest.approx(log[best], abs=1e-6)
+
+
+@pytest.mark.filterwarnings("default:.*does not hold epoch")
+def test_a_lost_file_of_the_best_epoch_is_written_from_the_state_or_the_best_chosen_anew(
+    look_alikes, tmp_path, capsys
+):
+    output = tmp_path / "run"
+    run = command(look_alikes, output, "--seed=4")
+    path = output / "checkpoint.ckpt"
+    assert main([*run, "--epochs=1"]) == 0
+    whole = torch.load(path, weights_only=True)
+    path.unlink()
+    assert main([*run, "--epochs=1"]) == 0  # the state ends with the best epoch
+    again = torch.load(path, weights_only=True)
+    assert again["epoch"] == 1 and again["score"] == whole["score"]
+    assert all(torch.equal(whole["state_dict"][k], v) for k, v in again["state_dict"].items())
+    assert "does not hold epoch" not in capsys.readouterr().err
+
+    assert main([*run, "--epochs=2"]) == 0
+    assert torch.load(path, weights_only=True)["epoch"] == 1
+    path.unlink()
+    capsys.readouterr()
+    assert main([*run, "--epochs=2"]) == 0
+    told = capsys.readouterr()
+    assert "does not hold epoch 1, the best so far" in told.err
+    assert "chosen among the epochs from 2 on" in told.err
+    assert "the best of 2 epochs by the people held out: 2, mAP" in told.out
+    assert torch.load(path, weights_only=True)["epoch"] == 2
 
 
 def test_without_it_the_last_epoch_counts(root, tmp_path):
