@@ -142,12 +142,15 @@ def test_a_training_says_what_its_metrics_are_of(place, capsys):
 
 
 def test_an_explanation_says_what_it_is_of(place):
+    write_run(Path("runs/other"), "data/mars", seed=1)
     command = ["explain", "runs/tiny", "explained", "--num-workers=0", "--parts", "lists"]
-    assert main(command) == 0
+    assert main([*command, "--other=runs/other"]) == 0
     told = json.loads(Path("explained/explain.json").read_text())
     expected = {name: OF_THE_RUN[name] for name in OF_THE_RUN if name not in ("reranking", "ranks")}
     checkpoint = {"checkpoint_sha256": digest("runs/tiny/checkpoint.ckpt")}
     assert told["about"] == expected | checkpoint
+    other = {"run": "runs/other", "checkpoint_sha256": digest("runs/other/checkpoint.ckpt")}
+    assert told["other"] == expected | other
     assert (told["run"], told["protocol"]) == ("runs/tiny", "mars-official")
 
 

@@ -56,7 +56,12 @@ def main(arguments: Sequence[str]) -> int:
         subject = _subject(trained, options.protocol)
         content: dict[str, Any] = {"run": str(options.run), "protocol": subject.protocol.name}
         if {"lists", "maps", "graphs"} & set(options.parts):
-            content["queries"] = _write_queries(folder, subject, options)
+            other = None
+            if options.other is not None:
+                run = _other_run(options, subject)
+                other = _subject(run, subject.protocol.name)
+                content["other"] = run.about
+            content["queries"] = _write_queries(folder, subject, other, options)
         if "embedding" in options.parts:
             tables = write_embedding(folder / "embedding", subject)
             content["embedding"] = {name: _records(table) for name, table in tables.items()}
@@ -133,10 +138,9 @@ def _subject(trained: TrainedModel, name: str | None) -> Subject:
     )
 
 
-def _write_queries(folder: Path, subject: Subject, options: Namespace) -> list[dict[str, Any]]:
-    other = None
-    if options.other is not None:
-        other = _subject(_other_run(options, subject), subject.protocol.name)
+def _write_queries(
+    folder: Path, subject: Subject, other: Subject | None, options: Namespace
+) -> list[dict[str, Any]]:
     rows = _chosen(subject, other, options)
     parts = set(options.parts)
     if "lists" in parts:
