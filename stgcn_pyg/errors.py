@@ -2,6 +2,7 @@
 
 import re
 import signal
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -43,6 +44,17 @@ class UnreadableFileError(UserError):
         super().__init__(message)
         self.errno = errno
         self.reason = reason
+
+    @classmethod
+    def of(cls, path: Path, error: OSError | ValueError) -> "UnreadableFileError":
+        """What the system said about a file.
+
+        Args:
+            path: The file.
+            error: What was raised.
+        """
+        reason = getattr(error, "strerror", None) or str(error)
+        return cls(f"{path}: cannot be read: {reason}", getattr(error, "errno", None), reason)
 
 
 class RunError(Exception):

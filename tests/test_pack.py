@@ -2,14 +2,17 @@
 
 import json
 import os
+import pickle
+import shutil
 import signal
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.data import TrackletDataModule, frames, load_dataset
+from stgcn_pyg.data import TrackletDataModule, frames, load_dataset, packed_from
 from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.data.frames import FrameFiles
 from stgcn_pyg.data.pack import write_pack
@@ -207,6 +210,178 @@ def test_skipped_frames_are_counted_once(dataset, workers):
     assert fault.startswith(f"{bad}: ")
 
 
+def repaint(path, colour=(10, 200, 30)):
+    """Puts another picture of the same format and dimensions in a picture's place."""
+    with Image.open(path) as image:
+        size, kind = image.size, image.format
+    Image.new("RGB", size, colour).save(path, kind)
+
+
+def test_a_pack_whose_pictures_have_changed_since_is_refused(dataset, tmp_path):
+    folder = tmp_path / "pack"
+    pack(dataset, folder)
+    PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+    path = dataset.root / dataset.frames[7]
+    repaint(path)
+    with pytest.raises(UserError, match=f"{path} is not the picture that was packed: pack again"):
+        TrackletDataModule(dataset, **OPTIONS, pack=folder)
+    repaint(dataset.root / dataset.frames[9])
+    with pytest.raises(UserError, match=f"{path} is not .* packed, nor are 1 others: pack again"):
+        TrackletDataModule(dataset, **OPTIONS, pack=folder)
+
+
+def test_a_picture_of_the_same_size_is_told_by_its_content(dataset, tmp_path):
+    paths = [dataset.root / frame for frame in dataset.frames]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (24, 48), (i, i, i)).save(path, "BMP")
+    folder = tmp_path / "pack"
+    pack(dataset, folder)
+    size = paths[3].stat().st_size
+    repaint(paths[3])
+    assert paths[3].stat().st_size == size
+    with pytest.raises(UserError, match=f"{paths[3]} is not the picture that was packed"):
+        PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+
+
+def test_a_pack_of_another_data_set_with_the_same_names_is_refused(dataset, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(dataset.root, other)
+    for path in other.rglob("*.jpg"):
+        repaint(path)
+    pack(dataset, tmp_path / "pack")
+    with pytest.raises(UserError, match=f"{other}/.* is not .* nor are 65 others: pack again"):
+        TrackletDataModule(load_dataset("mars", other), **OPTIONS, pack=tmp_path / "pack")
+
+
+def test_a_copy_of_the_data_set_is_the_same_whatever_its_times(dataset, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset.root, copy, copy_function=shutil.copyfile)
+    assert os.stat(copy / dataset.frames[0]).st_mtime_ns != (
+        os.stat(dataset.root / dataset.frames[0]).st_mtime_ns
+    )
+    pack(dataset, tmp_path / "pack")
+    assert TrackletDataModule(load_dataset("mars", copy), **OPTIONS, pack=tmp_path / "pack")
+
+
+def test_of_many_copied_pictures_some_are_read_and_every_one_that_changed_alone(
+    dataset, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(packed_from, "READ_AT_MOST", 5)
+    paths = [dataset.root / frame for frame in dataset.frames]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (24, 48), (i, i, i)).save(path, "BMP")
+    folder = tmp_path / "pack"
+    pack(dataset, folder)
+    for path in paths:
+        repaint(path)
+    with pytest.raises(UserError, match="is not the picture that was packed, nor are 4 others"):
+        PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+
+
+def test_a_pack_without_its_pictures_is_used_by_itself(dataset, tmp_path):
+    pack(dataset, tmp_path / "pack")
+    kept = dataset.root / dataset.frames[11]
+    for path in dataset.root.rglob("*.jpg"):
+        if path != kept:
+            path.unlink()
+    packed = PackedFrames(tmp_path / "pack", dataset.frames, 64, 32, dataset.root)
+    assert packed.compare(dataset.root, dataset.frames) == 1
+    repaint(kept)
+    with pytest.raises(UserError, match=f"{kept} is not the picture"):
+        PackedFrames(tmp_path / "pack", dataset.frames, 64, 32, dataset.root)
+    kept.unlink()
+    assert packed.compare(dataset.root, dataset.frames) == 0
+
+
+def test_a_bad_picture_that_was_mended_makes_the_pack_stale(dataset, tmp_path):
+    path = dataset.root / dataset.frames[7]
+    content = path.read_bytes()
+    for damaged in (None, content[:300]):
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        folder = tmp_path / f"pack{damaged is None}"
+        pack(dataset, folder, on_bad_frame="skip")
+        PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"{path} is not the picture that was packed"):
+            PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+
+
+def as_format_1(folder):
+    """Makes a pack what the first version wrote."""
+    index = json.loads((folder / "index.json").read_text())
+    del index["pictures_sha256"]
+    (folder / "index.json").write_text(json.dumps(index | {"format": 1}))
+    (folder / "pictures.npy").unlink()
+
+
+def test_a_pack_of_the_first_version_is_used_with_a_warning(dataset, tmp_path):
+    folder = tmp_path / "pack"
+    pack(dataset, folder)
+    as_format_1(folder)
+    with pytest.warns(UserWarning, match="cannot be held against its pictures: pack again if"):
+        packed = PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+    assert torch.equal(packed.read([3]), FrameFiles(dataset.root, dataset.frames, 64, 32).read([3]))
+    packed.verify()
+
+
+def test_verifying_reads_every_picture_and_both_files(root, dataset, tmp_path, capsys):
+    folder = str(tmp_path / "pack")
+    command = ["pack", "mars", str(root), folder, "--height=64", "--width=32"]
+    for i, frame in enumerate(dataset.frames):
+        Image.new("RGB", (24, 48), (i, i, i)).save(root / frame, "BMP")
+    assert main(command) == 0
+    assert main([*command, "--verify=true"]) == 0
+    assert "checksum right, 66 pictures unchanged" in capsys.readouterr().out
+    path = root / dataset.frames[20]
+    status = path.stat()
+    repaint(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # of the old size and time
+    PackedFrames(tmp_path / "pack", dataset.frames, 64, 32, root)
+    assert main([*command, "--verify=true"]) == 2
+    assert f"{path} is not the picture that was packed: pack again" in error_line(capsys)
+    records = np.load(tmp_path / "pack" / "pictures.npy")
+    records["changed_ns"][0] += 1
+    np.save(tmp_path / "pack" / "pictures.npy", records)
+    with pytest.raises(UserError, match=r"pictures\.npy: does not have its checksum"):
+        PackedFrames(tmp_path / "pack", dataset.frames, 64, 32).verify()
+
+
+def test_what_is_wrong_with_the_list_of_pictures_is_told(dataset, tmp_path):
+    folder = tmp_path / "pack"
+    pack(dataset, folder)
+    records = np.load(folder / "pictures.npy")
+    np.save(folder / "pictures.npy", records[1:])
+    with pytest.raises(UserError, match=r"pictures\.npy: does not hold a record a frame: pack"):
+        PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+    (folder / "pictures.npy").unlink()
+    with pytest.raises(UserError, match=r"pictures\.npy: is missing: pack again"):
+        PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
+    PackedFrames(folder, dataset.frames, 64, 32)
+
+
+def test_a_copy_for_another_process_holds_no_pixels(dataset, tmp_path):
+    pack(dataset, tmp_path / "pack")
+    packed = PackedFrames(tmp_path / "pack", dataset.frames, 64, 32)
+    assert packed.read([0]).shape == (1, 64, 32, 3)
+    content = pickle.dumps(packed)
+    assert len(content) < 10_000 < (tmp_path / "pack" / "frames.npy").stat().st_size
+    assert torch.equal(pickle.loads(content).read([5, 2]), packed.read([5, 2]))
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_spawned_worker_reads_the_right_frames(dataset, tmp_path, method):
+    pack(dataset, tmp_path / "pack")
+    data = TrackletDataModule(dataset, **OPTIONS, pack=tmp_path / "pack", num_workers=0)
+    batches = data.clip_dataloader(dataset.query).dataset
+    loader = torch.utils.data.DataLoader(
+        batches, batch_size=None, num_workers=1, multiprocessing_context=method
+    )
+    for one, two in zip(loader, data.clip_dataloader(dataset.query), strict=True):
+        assert torch.equal(one.clips, two.clips)
+
+
 def tiny(tmp_path):
     config = tmp_path / "tiny.yaml"
     config.write_text(
@@ -245,6 +420,40 @@ def test_the_command_packs_and_training_needs_no_picture_then(root, tmp_path, ca
     run = f"--output={tmp_path / 'run'}"
     assert main(["train", "mars", str(root), tiny(tmp_path), run, f"--pack={folder}"]) == 0
     assert main(["evaluate", str(tmp_path / "run"), f"--pack={folder}"]) == 0
+
+
+@pytest.mark.parametrize("split", ["train", "query"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_tracklet_without_a_good_frame_is_told_before_training(
+    root, dataset, tmp_path, capsys, split, packed
+):
+    paths = dataset.paths(dataset.tables()[split].iloc[0])
+    paths[0].write_bytes(b"")
+    for path in paths[1:]:
+        path.unlink()
+    run = tmp_path / "run"
+    command = ["train", "mars", str(root), tiny(tmp_path), f"--output={run}", "--on-bad-frame=skip"]
+    if packed:
+        pack(dataset, tmp_path / "pack", on_bad_frame="skip")
+        command.append(f"--pack={tmp_path / 'pack'}")
+    assert main(command) == 2
+    line = error_line(capsys)
+    assert str(paths[0]) in line and f"of its {split} tracklet is" in line
+    assert not run.exists()
+
+
+def test_a_bad_frame_of_a_pack_is_told_before_a_training_that_would_stop(
+    root, dataset, tmp_path, capsys
+):
+    dataset.paths(dataset.query.iloc[0])[1].unlink()
+    pack(dataset, tmp_path / "pack", on_bad_frame="skip")
+    run = tmp_path / "run"
+    command = ["train", "mars", str(root), tiny(tmp_path), f"--output={run}"]
+    command.append(f"--pack={tmp_path / 'pack'}")
+    assert main(command) == 2
+    assert "a frame of its query tracklet is bad in the pack" in error_line(capsys)
+    assert not run.exists()
+    assert main([*command, "--on-bad-frame=skip"]) == 0
 
 
 def test_a_killed_worker_is_an_error_of_one_line(root, tmp_path, capsys, monkeypatch):

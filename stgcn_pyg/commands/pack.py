@@ -40,7 +40,10 @@ def main(arguments: Sequence[str]) -> int:
         help="stop at a bad picture, or pack the others",
     )
     parser.add_argument(
-        "--verify", type=bool, default=False, help="only hold a pack against its checksum"
+        "--verify",
+        type=bool,
+        default=False,
+        help="only read a whole pack and its pictures, and compare their checksums",
     )
     options = parser.parse_args(arguments)
 
@@ -59,12 +62,14 @@ def main(arguments: Sequence[str]) -> int:
             for count in packing:
                 bar.update(count)
     packed = PackedFrames(options.pack, dataset.frames, options.height, options.width)
+    verified = ""
     if options.verify:
         packed.verify()
+        compared = packed.compare(dataset.root, dataset.frames, every=True)
+        verified = f", checksum right, {compared:,} pictures unchanged"
     megabytes = (options.pack / "frames.npy").stat().st_size / 1e6
     print(
         f"{options.pack}: {len(dataset.frames):,} frames of {options.height} x {options.width}, "
-        f"{megabytes:,.0f} MB, {len(packed.bad):,} bad"
-        + (", checksum right" if options.verify else "")
+        f"{megabytes:,.0f} MB, {len(packed.bad):,} bad{verified}"
     )
     return 0

@@ -27,6 +27,7 @@ from stgcn_pyg.commands.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.commands.together import together
 from stgcn_pyg.commands.trained_model import about_model
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
+from stgcn_pyg.data.good_frames import require_good_frames
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.errors import UserError, last_line, signalled
@@ -179,6 +180,7 @@ def load(options: Namespace) -> tuple[TrackletDataset, pd.DataFrame | None]:
     """The data set, and the tracklets that are held out of its training."""
     verify = needs_pictures(options.pack, options.on_bad_frame)
     dataset = load_dataset(options.dataset, options.root, options.split, verify)
+    require_good_frames(dataset, options.pack, options.on_bad_frame)
     if not options.validation_share:
         return dataset, None
     return hold_out(dataset, options.validation_share, options.seed)

@@ -117,7 +117,7 @@ class TrackletDataModule(L.LightningDataModule):
         self.reader = ClipReader(
             FrameFiles(dataset.root, frames, height, width)
             if pack is None
-            else PackedFrames(pack, frames, height, width),
+            else PackedFrames(pack, frames, height, width, dataset.root),
             on_bad_frame,
         )
         self.skipped: set[str] = set()

@@ -1,5 +1,6 @@
 """Pictures from disk as 8-bit RGB, for the loaders, packs and checks alike; without torch."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
 
+DIGEST_SIZE = 16
 BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG")  # of JPEG and PNG
 
 TURNS = {
@@ -51,7 +53,26 @@ def read_picture(path: Path, height: int, width: int) -> np.ndarray:
             many files are open. This says nothing about the picture.
         UserError: There is too little memory.
     """
-    with opened(path, read_file(path)) as image:
+    return decode(path, read_file(path), height, width)
+
+
+def decode(path: Path, content: bytes, height: int, width: int) -> np.ndarray:
+    """Decodes a picture whose bytes have been read, as :func:`read_picture` does.
+
+    Args:
+        path: The path to name in errors.
+        content: The bytes of the file.
+        height: The height of what is returned, in pixels.
+        width: The width of what is returned, in pixels.
+
+    Returns:
+        The picture, ``[height, width, 3]`` of uint8.
+
+    Raises:
+        BadPictureError: The bytes are damaged, or no picture that can be used.
+        UserError: There is too little memory.
+    """
+    with opened(path, content) as image:
         picture = as_rgb(path, image, height, width)
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling.BILINEAR)
@@ -78,10 +99,15 @@ def read_file(path: Path) -> bytes:
     except IsADirectoryError as error:
         raise _bad(path, "a folder, not a picture", "cannot be read", "Is a directory") from error
     except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
-        raise _unreadable(path, error) from error
+        raise UnreadableFileError.of(path, error) from error
     if not content:
         raise _bad(path, "empty", "empty")
     return content
+
+
+def digest_of(content: bytes) -> bytes:
+    """A short digest of a file's bytes, by which two files are told apart; 16 bytes."""
+    return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -119,7 +145,7 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
         raise _bad(path, "truncated or no picture", kind) from error
     except Exception as error:  # Pillow raises a dozen types on damaged files
         if isinstance(error, OSError) and error.errno is not None:
-            raise _unreadable(path, error) from error
+            raise UnreadableFileError.of(path, error) from error
         raise _bad(path, "truncated or no picture", "truncated or damaged") from error
 
 
@@ -181,9 +207,3 @@ def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
 def _bad(path: Path, told: str, kind: str, detail: str = "") -> BadPictureError:
     message = f"{path}: {told}; `stgcn check` finds all that are bad"
     return BadPictureError(message, kind, detail)
-
-
-def _unreadable(path: Path, error: OSError | ValueError) -> UnreadableFileError:
-    reason = getattr(error, "strerror", None) or str(error)
-    number = getattr(error, "errno", None)
-    return UnreadableFileError(f"{path}: cannot be read: {reason}", number, reason)

@@ -1,7 +1,8 @@
 """A data set's frames, decoded and resized once, in one memory-mapped file.
 
-frames.npy   uint8 [F, height, width, 3], in the order of the data set's frames
-index.json   what they are: data set, size, digests, and which frames are bad
+frames.npy     uint8 [F, height, width, 3], in the order of the data set's frames
+pictures.npy   the size, time of change and digest of the picture of each frame
+index.json     what they are: data set, size, digests, and which frames are bad
 """
 
 import hashlib
@@ -15,11 +16,13 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.decoding import decode, digest_of, read_file
+from stgcn_pyg.data.packed_from import RECORD, state_of
 from stgcn_pyg.data.workers import map_in_workers
 from stgcn_pyg.errors import BadPictureError, UserError
+from stgcn_pyg.written_aside import written_aside
 
-FORMAT = 1
+FORMAT = 2  # 1 had no pictures.npy
 CHUNK = 128  # frames that a worker reads at a time
 
 
@@ -36,8 +39,8 @@ def write_pack(
     Args:
         dataset: Whose frames are packed.
         folder: That receives the pack; it must be new or empty.
-        height: Of a packed frame, in pixels.
-        width: The same.
+        height: The height of a packed frame, in pixels.
+        width: The width of a packed frame, in pixels.
         on_bad_frame: ``"stop"`` at the first bad picture, or ``"skip"`` it: it then counts as
             bad in training and test too.
         workers: Processes that decode; 1 decodes in this one.
@@ -46,8 +49,9 @@ def write_pack(
         How many frames were packed since the last time, until all are.
 
     Raises:
-        UserError: A picture is bad, the folder holds something, the disk is full, or a worker
-            was killed.
+        BadPictureError: A picture is bad, under ``"stop"``.
+        UserError: A picture cannot be read for another reason, the folder holds something, the
+            disk is full, or a worker was killed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: holds something already; choose a new folder")
@@ -60,6 +64,7 @@ def _packing(
     paths = [dataset.root / frame for frame in dataset.frames]
     part = folder / "frames.part"
     bad: list[tuple[int, str]] = []
+    records: list[np.ndarray] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shape = (len(paths), height, width, 3)
@@ -67,11 +72,14 @@ def _packing(
         starts = range(0, len(paths), CHUNK)
         chunks = [(part, i, paths[i : i + CHUNK], height, width) for i in starts]
         with closing(map_in_workers(_pack_chunk, chunks, workers)) as packed:
-            for chunk, faults in zip(chunks, packed, strict=True):
+            for chunk, (faults, of_chunk) in zip(chunks, packed, strict=True):
                 if faults and on_bad_frame == "stop":
-                    raise UserError(faults[0][1])
+                    raise BadPictureError(faults[0][1])
                 bad += faults
+                records.append(of_chunk)
                 yield len(chunk[2])
+        with written_aside(folder / "pictures.npy") as file:
+            np.save(file, np.concatenate([np.empty(0, RECORD), *records]))
         _write_index(dataset, folder, height, width, bad)
     except OSError as error:
         raise UserError(f"{folder}: cannot be written ({error.strerror})") from error
@@ -79,17 +87,25 @@ def _packing(
         part.unlink(missing_ok=True)
 
 
-def _pack_chunk(chunk: tuple[Path, int, list[Path], int, int]) -> list[tuple[int, str]]:
-    """Writes some frames at their rows; gives the bad ones."""
+def _pack_chunk(
+    chunk: tuple[Path, int, list[Path], int, int],
+) -> tuple[list[tuple[int, str]], np.ndarray]:
+    """Writes some frames at their rows; gives the bad ones, and what is noted of each picture."""
     part, first, paths, height, width = chunk
     pixels = np.load(part, mmap_mode="r+")
     bad = []
-    for row, path in enumerate(paths, start=first):
+    records = np.zeros(len(paths), RECORD)
+    for place, path in enumerate(paths):
+        # Before it is read: if it changes meanwhile, its time will tell.
+        records[place]["size"], records[place]["changed_ns"] = state_of(path)
+        content = b""
         try:
-            pixels[row] = read_picture(path, height, width)
+            content = read_file(path)
+            pixels[first + place] = decode(path, content, height, width)
         except BadPictureError as error:
-            bad.append((row, str(error)))
-    return bad
+            bad.append((first + place, str(error)))
+        records[place]["digest"] = np.frombuffer(digest_of(content), np.uint8)
+    return bad, records
 
 
 def _write_index(
@@ -104,11 +120,13 @@ def _write_index(
         "width": width,
         "paths_sha256": digest_of_paths(dataset.frames),
         "sha256": digest_of_file(part),
+        "pictures_sha256": digest_of_file(folder / "pictures.npy"),
         "bad": bad,
     }
     part.rename(path)
     # Last: without an index it is no pack.
-    (folder / "index.json").write_text(json.dumps(index, indent=2) + "\n")
+    with written_aside(folder / "index.json") as file:
+        file.write((json.dumps(index, indent=2) + "\n").encode())
 
 
 def digest_of_paths(frames: pd.Series) -> str:

@@ -1,7 +1,9 @@
 """The frames of a data set, read from a pack."""
 
 import json
+import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,36 @@ import torch
 from torch import Tensor
 
 from stgcn_pyg.data.pack import FORMAT, digest_of_file, digest_of_paths
-from stgcn_pyg.errors import BadPictureError, UserError
+from stgcn_pyg.data.packed_from import RECORD, require_same_pictures
+from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
+
+FORMATS = (1, FORMAT)  # that can be read
 
 
 class PackedFrames:
     """The frames of a data set from a pack.
 
+    Copies for other processes are small: each process opens the file of frames by itself.
+
     Args:
-        folder: That :func:`~stgcn_pyg.data.pack.write_pack` wrote.
+        folder: The pack's folder, which :func:`~stgcn_pyg.data.pack.write_pack` wrote.
         frames: The path of each frame of the data set, which must be those of the pack.
-        height: Of a frame, in pixels; must be that of the pack.
-        width: The same.
+        height: The height of a frame, in pixels; it must be that of the pack.
+        width: The width of a frame, in pixels; it must be that of the pack.
+        root: The folder that the paths start from. If it is given, the pictures that are there
+            must be those that were packed, as far as sizes, times and digests tell
+            (:func:`~stgcn_pyg.data.packed_from.require_same_pictures`).
 
     Raises:
-        UserError: It is no pack, is damaged, or is one of other frames or of another size.
+        UserError: It is no pack, is damaged, or is one of other frames, of other pictures or of
+            another size.
     """
 
-    def __init__(self, folder: Path, frames: pd.Series, height: int, width: int):
+    def __init__(
+        self, folder: Path, frames: pd.Series, height: int, width: int, root: Path | None = None
+    ):
         self.folder = folder
-        self.frames = frames
-        self.index = _read_index(folder)
+        self.index = read_index(folder)
         size = (self.index["height"], self.index["width"])
         if size != (height, width):
             raise UserError(
@@ -40,12 +52,47 @@ class PackedFrames:
             raise UserError(f"{folder}: packed from other frames than these: pack again")
         self.bad = dict(self.index["bad"])
         shape = (len(frames), height, width, 3)
-        try:
-            self._pixels = np.load(folder / "frames.npy", mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder / 'frames.npy'}: damaged ({error}): pack again") from error
+        path = folder / "frames.npy"
         if self._pixels.shape != shape or self._pixels.dtype != np.uint8:
-            raise UserError(f"{folder / 'frames.npy'}: holds {self._pixels.shape}, not {shape}")
+            raise UserError(f"{path}: holds {self._pixels.shape}, not {shape}: pack again")
+        if root is not None:
+            self.compare(root, frames)
+
+    @cached_property
+    def _pixels(self) -> np.ndarray:
+        return _load(self.folder / "frames.npy")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A memory map would be pickled as all of its bytes.
+        return {name: value for name, value in self.__dict__.items() if name != "_pixels"}
+
+    def compare(self, root: Path, frames: pd.Series, every: bool = False) -> int:
+        """Holds the pack against its pictures, as far as they are there.
+
+        Args:
+            root: The folder that the paths start from.
+            frames: The path of each frame.
+            every: Whether to read every picture, which takes as long as reading the data set.
+
+        Returns:
+            The number of pictures that are there and were compared; 0 for a pack of an earlier
+            version, which has not noted its pictures and gives a warning.
+
+        Raises:
+            UserError: A picture has changed.
+        """
+        if self.index["format"] == 1:
+            warnings.warn(
+                f"{self.folder}: a pack of an earlier version, which cannot be held against its "
+                "pictures: pack again if they may have changed since",
+                stacklevel=2,
+            )
+            return 0
+        path = self.folder / "pictures.npy"
+        records = _load(path)
+        if records.dtype != RECORD or records.shape != (len(frames),):
+            raise UserError(f"{path}: does not hold a record a frame: pack again")
+        return require_same_pictures(self.folder, records, root, frames, every)
 
     def read(self, rows: Sequence[int]) -> Tensor:
         """Some frames, by their rows among all: ``[N, height, width, 3]`` of uint8, RGB.
@@ -61,26 +108,51 @@ class PackedFrames:
         return torch.from_numpy(self._pixels[list(rows)])
 
     def verify(self) -> None:
-        """Reads everything and holds it against its checksum.
+        """Reads everything and holds it against its checksums.
 
         Raises:
             UserError: They disagree.
         """
-        path = self.folder / "frames.npy"
-        if digest_of_file(path) != self.index["sha256"]:
-            raise UserError(f"{path}: does not have its checksum, so it is damaged: pack again")
+        sums = {"frames.npy": "sha256", "pictures.npy": "pictures_sha256"}
+        for name, key in sums.items():
+            path = self.folder / name
+            if key in self.index and digest_of_file(path) != self.index[key]:
+                raise UserError(f"{path}: does not have its checksum, so it is damaged: pack again")
 
 
-def _read_index(folder: Path) -> dict[str, Any]:
+def _load(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: is missing: pack again") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise UnreadableFileError.of(path, error) from error
+        raise UserError(f"{path}: damaged ({error}): pack again") from error
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error}): pack again") from error
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """What a pack says about itself.
+
+    Args:
+        folder: The pack's folder.
+
+    Raises:
+        UserError: It is no pack, or one that this version does not know.
+    """
     path = folder / "index.json"
     try:
         index = json.loads(path.read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(
             f"{folder}: no pack (it has no index.json); `stgcn pack` makes one"
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UnreadableFileError.of(path, error) from error
+    except ValueError as error:
         raise UserError(f"{path}: cannot be read: pack again") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
+    if not isinstance(index, dict) or index.get("format") not in FORMATS:
         raise UserError(f"{path}: of another version: pack again")
     return index

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from stgcn_pyg.data.check.duplicates import same_pictures
 from stgcn_pyg.data.check.files import gaps, unused
 from stgcn_pyg.data.check.kinds import FAULTS, NOTES
-from stgcn_pyg.data.check.pictures import DIGEST_SIZE, check_pictures, read_pictures
+from stgcn_pyg.data.check.pictures import check_pictures, read_pictures
 from stgcn_pyg.data.check.tables import (
     count,
     in_one_camera,
@@ -32,6 +32,7 @@ from stgcn_pyg.data.check.tables import (
 )
 from stgcn_pyg.data.check.tracklets import Tracklets
 from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.decoding import DIGEST_SIZE
 from stgcn_pyg.data.faults import Fault
 from stgcn_pyg.data.load import load_dataset
 from stgcn_pyg.progress import bar_options

@@ -1,7 +1,6 @@
 """Reading every picture once: is it sound, and which bytes does it hold."""
 
 import errno
-import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.decoding import as_rgb, opened, read_file
+from stgcn_pyg.data.decoding import as_rgb, digest_of, opened, read_file
 from stgcn_pyg.data.workers import map_in_workers
 from stgcn_pyg.errors import BadPictureError, UnreadableFileError
 
 CHUNK = 64
-DIGEST_SIZE = 16
 FORMATS = {".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",)}
 """What Pillow calls the formats that a name promises; MPO is JPEG with more pictures behind."""
 
@@ -96,7 +94,7 @@ def read_picture(path: Path) -> Picture:
         if error.errno in NOT_OF_ONE_FILE:
             raise
         return _fault("cannot be read", error.reason)
-    digest = hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
+    digest = digest_of(content)
     if expected is None or found in expected:
         return Picture(digest)
     return Picture(digest, "wrong format", f"{found}, not {expected[0]} as its name says")
