@@ -5,11 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.accelerators import MPSAccelerator
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.checkpoint import load_checkpoint
+from stgcn_pyg.commands.arguments import device_for
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
@@ -239,3 +241,17 @@ def test_embeddings_that_are_not_finite_are_a_users_error(root):
     _, data = build(root)
     with pytest.raises(UserError, match="not finite"):
         score(data.dataset, data.dataset.test(), torch.full((6, 4), torch.nan))
+
+
+def test_auto_trains_where_it_evaluates_also_beside_an_apple_gpu(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(MPSAccelerator, "is_available", lambda: True)
+    devices = []
+
+    class Noted(STGCNTraining):
+        def on_train_start(self):
+            devices.append(self.device.type)
+
+    module, data = build(root)
+    module = Noted(module.model)
+    fit(module, data, tmp_path, epochs=1, accelerator="auto")
+    assert devices == [torch.device(device_for("auto")).type]

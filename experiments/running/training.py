@@ -5,6 +5,7 @@ from time import monotonic
 
 import lightning as L
 import numpy as np
+import pandas as pd
 from jsonargparse import Namespace
 
 from stgcn_pyg.checkpoint import KEY, load_checkpoint
@@ -20,6 +21,7 @@ from stgcn_pyg.commands.arguments import device_for
 from stgcn_pyg.commands.frames import tell_skipped
 from stgcn_pyg.commands.run_folder import RunFolder
 from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data.good_frames import require_good_frames
 from stgcn_pyg.embedding import embed_tracklets, label_tracklets
 from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.models import STGCN
@@ -46,6 +48,7 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
     config = train.settings(options)
     run = RunFolder(folder, config, train.settings(train.parser().get_defaults()))
     run.require_tracklets(data, held_out)
+    require_good_frames(data, pd.concat([dataset.train, held_out, dataset.test()]))
     module = train.build_module(options, data, config, run.begun)
     run.write()
     run.note_environment(describe_environment(device_for(options.accelerator)))

@@ -111,6 +111,8 @@ def as_yaml(settings: dict[str, Any]) -> str:
 def device_for(accelerator: str, ranks: "Ranks | None" = None) -> str:
     """The torch device that `auto`, `cpu` or `gpu` stands for; `cuda` is this process's own GPU.
 
+    `auto` is CUDA's GPU where there is one, else the CPU: Apple's GPUs were not tried.
+
     Raises:
         UserError: A GPU is asked for and there is none, or fewer than processes.
     """

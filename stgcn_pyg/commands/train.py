@@ -139,6 +139,8 @@ def _train(options: Namespace, ranks: Ranks) -> int:
     data.sampler.share(ranks.rank, ranks.world_size)
     if folder is not None:
         folder.require_tracklets(data, held_out)
+    needed = pd.concat([dataset.train, held_out, dataset.test()])
+    require_good_frames(data, needed, ranks.rank, ranks.world_size)
     begun = ranks.from_first(folder is not None and folder.begun)
     module = build_module(options, data, config, begun)
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
@@ -180,7 +182,6 @@ def load(options: Namespace) -> tuple[TrackletDataset, pd.DataFrame | None]:
     """The data set, and the tracklets that are held out of its training."""
     verify = needs_pictures(options.pack, options.on_bad_frame)
     dataset = load_dataset(options.dataset, options.root, options.split, verify)
-    require_good_frames(dataset, options.pack, options.on_bad_frame)
     if not options.validation_share:
         return dataset, None
     return hold_out(dataset, options.validation_share, options.seed)

@@ -102,10 +102,14 @@ class PackedFrames:
         Raises:
             BadPictureError: One was bad when it was packed.
         """
+        self.require_good(rows)
+        return torch.from_numpy(self._pixels[list(rows)])
+
+    def require_good(self, rows: Sequence[int]) -> None:
+        """Raises a BadPictureError if one of some frames, by their rows among all, is bad."""
         for row in rows:
             if row in self.bad:
                 raise BadPictureError(self.bad[row])
-        return torch.from_numpy(self._pixels[list(rows)])
 
     def verify(self) -> None:
         """Reads everything and holds it against its checksums.

@@ -24,7 +24,7 @@ from stgcn_pyg.training.epoch_log import EpochLog
 from stgcn_pyg.training.finite import FiniteSteps
 from stgcn_pyg.training.folder_lock import only_run_in
 from stgcn_pyg.training.module import STGCNTraining
-from stgcn_pyg.training.processes import process_options
+from stgcn_pyg.training.processes import lightning_accelerator, process_options
 from stgcn_pyg.training.run_settings import deciding
 from stgcn_pyg.training.signals import NotedSignals
 from stgcn_pyg.training.tf32 import tf32_allowed
@@ -135,7 +135,7 @@ def fit(
             ``log/`` and ``tensorboard/``.
         epochs: To train for in all.
         precision: ``"32-true"``, or ``"bf16-mixed"`` for bfloat16 where it is safe.
-        accelerator: ``"auto"`` takes a GPU where there is one.
+        accelerator: ``"auto"`` takes a CUDA GPU where there is one, else the CPU.
         checkpoint_every: Epochs between checkpoints; one is always written at the end.
         validation: Tracklets of people who are held out of ``data`` (:func:`hold_out`). The epoch
             that ranks them best is the one that counts: ``checkpoint.ckpt`` and the module have its
@@ -193,7 +193,7 @@ def fit(
         options = process_options(ranks, accelerator, sync_batch_norm)
         trainer = L.Trainer(
             max_epochs=epochs,
-            accelerator=accelerator,
+            accelerator=lightning_accelerator(accelerator),
             precision=precision,
             default_root_dir=output,
             logger=False,

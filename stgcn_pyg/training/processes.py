@@ -8,6 +8,23 @@ from stgcn_pyg.ranks import Ranks, environment_of
 from stgcn_pyg.training.batch_norm import BatchNormSync
 
 
+def lightning_accelerator(accelerator: str) -> str:
+    """What Lightning is told, so that a run trains where it is evaluated: on CUDA, or on the CPU.
+
+    By itself, Lightning's ``"auto"`` takes an Apple GPU first, on which nothing was tried.
+
+    Args:
+        accelerator: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+
+    Example:
+        >>> lightning_accelerator("cpu")
+        'cpu'
+    """
+    if accelerator != "auto":
+        return accelerator
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def process_options(ranks: Ranks, accelerator: str, sync_batch_norm: bool) -> dict[str, Any]:
     """Arguments of Lightning's ``Trainer``, its ``plugins`` among them.
 
