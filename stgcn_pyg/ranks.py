@@ -31,7 +31,8 @@ class Ranks:
     Attributes:
         rank: Of this process, from 0.
         world_size: How many there are.
-        local_rank: Of this process among those on its machine, from 0.
+        local_rank: Of this process among those on its machine, from 0. A process that sees GPUs of
+            its own alone counts as the only one on a machine.
         local_world_size: How many those are.
         store: Where they leave notes for each other.
 
@@ -144,6 +145,10 @@ def environment_of(ranks: Ranks) -> "ClusterEnvironment":
             f"{ranks.world_size} processes are joined, but neither torchrun nor srun began them: "
             "begin them so (docs/scale.md)"
         )
+    if ranks.local_world_size < _told_of_this_machine():
+        from stgcn_pyg.own_machines import OwnMachines
+
+        return OwnMachines(environment)
     return environment
 
 
@@ -188,8 +193,32 @@ def _placed(
 ) -> Ranks:
     if environment is None:  # some other launcher, which is taken to be one of a single machine
         return Ranks(rank, world_size, rank, world_size, store)
-    here = os.environ.get("LOCAL_WORLD_SIZE") or os.environ["SLURM_NTASKS_PER_NODE"]
-    return Ranks(rank, world_size, environment.local_rank(), int(here), store)
+    here = _told_of_this_machine()
+    if _each_sees_gpus_of_its_own(world_size, here):
+        return Ranks(rank, world_size, 0, 1, store)
+    return Ranks(rank, world_size, environment.local_rank(), here, store)
+
+
+def _told_of_this_machine() -> int:
+    """How many processes torchrun or srun began here."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["SLURM_NTASKS_PER_NODE"])
+
+
+def _each_sees_gpus_of_its_own(world_size: int, here: int) -> bool:
+    """Whether every process sees GPUs that no other one sees, as `srun --gpus-per-task=1` has it.
+
+    Each of them is then as if alone on a machine.
+    """
+    visible = torch.cuda.device_count()
+    own = [_uuid_of(gpu) for gpu in range(visible)] if visible < here else []
+    of_all: list[list[str]] = [[] for _ in range(world_size)]
+    dist.all_gather_object(of_all, own)
+    different = {uuid for uuids in of_all for uuid in uuids}
+    return all(of_all) and len(different) == sum(map(len, of_all))
+
+
+def _uuid_of(gpu: int) -> str:
+    return str(torch.cuda.get_device_properties(gpu).uuid)
 
 
 def _lost(ranks: Ranks) -> str:

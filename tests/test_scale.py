@@ -1,5 +1,7 @@
 """Several processes have the gradients of one."""
 
+from types import SimpleNamespace
+
 import lightning as L
 import pytest
 import torch
@@ -97,6 +99,44 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     Ranks(world_size=4, local_world_size=2).require_gpus()
     with pytest.raises(UserError, match="4 processes on a machine of 2 GPU"):
         Ranks(world_size=4, local_world_size=4).require_gpus()
+
+
+def see_one_gpu(uuid):
+    """Lets this process see a GPU, which it does not use."""
+    torch.cuda.is_available = lambda: False
+    torch.cuda.device_count = lambda: 1
+    torch.cuda.get_device_properties = lambda gpu: SimpleNamespace(uuid=uuid)
+    torch.cuda.set_device = lambda gpu: None
+
+
+@pytest.mark.parametrize("slurm", [True, False])
+def test_processes_that_each_see_a_gpu_of_their_own_train_as_others_do(root, tmp_path, slurm):
+    """As with `srun --gpus-per-task=1`: simulated, for the training itself is on the CPU."""
+
+    def work(rank):
+        see_one_gpu(f"GPU-{rank}")
+        with joined() as ranks:
+            ranks.require_gpus()
+            kept = train_one_step(root, ranks, "synchronised")
+            torch.save([kept.gradients, kept.labels], tmp_path / str(rank))
+
+    assert run_together(work, slurm=slurm) == [0, 0]
+    one = train_one_step(root, ALONE, "synchronised")
+    parts = [torch.load(tmp_path / rank) for rank in "01"]
+    assert parts[0][1] + parts[1][1] == one.labels
+    assert all(torch.equal(parts[0][0][name], value) for name, value in parts[1][0].items())
+
+
+def test_processes_that_share_one_gpu_are_refused():
+    def work(rank):
+        see_one_gpu("GPU-0")
+        with joined() as ranks:
+            try:
+                ranks.require_gpus()
+            except UserError:
+                return 2
+
+    assert run_together(work) == [2, 2]
 
 
 def test_synchronised_batch_norm_is_that_of_the_whole_batch(tmp_path):
