@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import subprocess
+import time
 
 import lightning as L
 import numpy as np
@@ -15,6 +16,7 @@ from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.sampling import even_frames, random_frames, strided_frames
 from stgcn_pyg.data.transforms import ClipAugmentation
+from stgcn_pyg.data.worker_signals import end_with_the_parent
 from stgcn_pyg.errors import UserError, last_line
 
 OPTIONS = {
@@ -149,6 +151,26 @@ def test_the_workers_end_with_a_loop_that_an_error_ends(dataset):
         next(batches)
         assert len(multiprocessing.active_children()) == 2
         raise ZeroDivisionError
+    assert not multiprocessing.active_children()
+
+
+class Stuck(torch.utils.data.Dataset):
+    """Reads one thing, and then waits for what never comes."""
+
+    def __getitem__(self, row):
+        time.sleep(600 * (row > 0))
+        return row
+
+
+def test_nobody_waits_for_workers_that_wait_themselves():
+    loader = torch.utils.data.DataLoader(
+        Stuck(), None, sampler=range(9), num_workers=4, worker_init_fn=end_with_the_parent
+    )
+    start = time.perf_counter()
+    with pytest.raises(ZeroDivisionError), reading(loader) as batches:
+        assert next(batches) == 0
+        raise ZeroDivisionError
+    assert time.perf_counter() - start < 10  # PyTorch gives each of them five seconds
     assert not multiprocessing.active_children()
 
 

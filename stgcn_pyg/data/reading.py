@@ -1,5 +1,6 @@
 """Loops over a DataLoader, whose worker processes end when the loop does."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -8,6 +9,8 @@ from torch.utils.data import DataLoader
 
 from stgcn_pyg.data.worker_signals import signals_held_back
 from stgcn_pyg.errors import UserError
+
+PATIENCE = 1.0  # seconds that the workers have to finish what they read
 
 Batch = TypeVar("Batch")
 
@@ -39,10 +42,26 @@ def reading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
                 batches = iter(loader)
             yield batches
         finally:
-            # Not public, but there is no other way; Lightning's trainer goes it too.
-            end_workers = getattr(batches, "_shutdown_workers", None)
-            if end_workers is not None:
-                end_workers()
+            _end_workers(batches)
+
+
+def _end_workers(batches: object) -> None:
+    # Not public, but there is no other way; Lightning's trainer goes it too.
+    end = getattr(batches, "_shutdown_workers", None)
+    if end is None:  # this process reads alone
+        return
+
+    def terminate() -> None:
+        for worker in getattr(batches, "_workers", []):
+            worker.terminate()
+
+    # PyTorch alone would wait 5 seconds for each that is in the middle of something.
+    late = threading.Timer(PATIENCE, terminate)
+    late.start()
+    try:
+        end()
+    finally:
+        late.cancel()
 
 
 @contextmanager
