@@ -437,7 +437,7 @@ def test_a_tracklet_without_a_good_frame_is_told_before_training(
         pack(dataset, tmp_path / "pack", on_bad_frame="skip")
         command.append(f"--pack={tmp_path / 'pack'}")
     assert main(command) == 2
-    line = error_line(capsys)
+    line = capsys.readouterr().err.strip().splitlines()[-1]  # below a progress bar
     assert any(str(path) in line for path in paths)
     assert "no frame of its tracklet is good" in line
     assert not run.exists()
