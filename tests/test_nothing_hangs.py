@@ -132,7 +132,7 @@ def damage_all(root):
         cut_short(root, path.name)
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
     ("damage", "more"),
     [(damage_all, []), (damage_what_is_held_out, ["--validation_share=0.4"])],
@@ -166,7 +166,7 @@ for batch in data.train_dataloader():
 """
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("then", [EMBED, LOOP], ids=["embed", "loop"])
 def test_a_script_that_an_error_ends_ends(begin, damaged, tmp_path, workers, then):
     script = SCRIPT.format(root=str(damaged), workers=workers) + then
@@ -178,7 +178,7 @@ def test_a_script_that_an_error_ends_ends(begin, damaged, tmp_path, workers, the
 TERM, INT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGKILL
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("number", [TERM, INT, KILL])
 @pytest.mark.parametrize("name", ["evaluate", "train"])
 def test_a_signal_to_the_command_alone_ends_its_workers_too(
@@ -239,18 +239,25 @@ def large(whole, tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    ("number", "group"), [(TERM, False), (TERM, True), (INT, True), (KILL, False)]
+    ("name", "workers", "number", "to"),
+    [
+        ("check", 1, TERM, os.kill),
+        ("check", 2, TERM, os.kill),
+        ("check", 2, TERM, os.killpg),
+        ("check", 2, INT, os.killpg),
+        ("check", 2, KILL, os.kill),
+        ("pack", 2, TERM, os.kill),
+        ("pack", 2, INT, os.killpg),
+    ],
 )
-@pytest.mark.parametrize("name", ["check", "pack"])
-def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, number, group, workers):
+def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, workers, number, to):
     output = [str(tmp_path / "pack")] if name == "pack" else []
     run = [name, "mars", str(large), *output, f"--workers={workers}"]
     job = begin(run, tmp_path / "log")
     job.workers(workers if workers > 1 else 0)  # which are starting, or at work, when it comes
     time.sleep(0.5)
-    (os.killpg if group else os.kill)(job.pid, number)
+    to(job.pid, number)
     assert_ended_by(job, number, name)
 
 
