@@ -226,6 +226,19 @@ def test_a_bad_picture_that_one_process_meets_stops_all_and_is_told_once(
     assert line.startswith(f"stgcn extract: error: {bad}: truncated or no picture")
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_both_outside_of_training_is_told_once(
+    trained, tmp_path, capfd, number, status
+):
+    def work(rank):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # if the tests ignore it
+        STGCN.forward = lambda model, clips: signal.raise_signal(number)
+        return main(extract(trained, tmp_path / "output"))
+
+    assert run_together(work) == [status, status]
+    assert errors(capfd) == ["stgcn extract: interrupted"]
+
+
 def test_bad_pictures_that_are_passed_over_are_counted_over_all(root, trained, tmp_path, capfd):
     one_each = ["--on-bad-frame=skip", "--test-clips=first", "--clips-per-batch=1"]
     with cut_short(root, "0001C1T0001F001.jpg", "0003C1T0001F001.jpg"):
