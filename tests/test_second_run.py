@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+from several_processes import run_together
 from test_resume import BEFORE_A_STEP, METRICS, begin, command, status_of
 from test_training import build
 
@@ -69,3 +70,12 @@ def test_a_killed_run_leaves_nothing_to_clean_up(root, running, tmp_path):
     assert main(command(root, output, "--data.num_workers=1", "--epochs=4")) == 0
     assert (output / METRICS).is_file()
     assert not (output / "run.lock").exists()
+
+
+def test_a_second_run_of_two_processes_is_refused_once_and_both_end(root, running, capfd):
+    output, process = running
+    again = command(root, output, "--data.num_workers=1")
+    assert run_together(lambda rank: main(again)) == [2, 2]
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("stgcn ")]
+    (line,) = told
+    assert f"another run is writing there (process {process} on" in line

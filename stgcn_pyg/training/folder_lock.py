@@ -41,7 +41,7 @@ def only_run_in(folder: Path, ranks: Ranks = ALONE) -> Iterator[None]:
         []
     """
     lock = FileLock(folder / NAME, is_singleton=True)
-    if lock.is_locked:
+    if ranks.from_first(lock.is_locked):  # every process does as the first one
         yield
         return
     is_new = not folder.exists()
