@@ -136,6 +136,22 @@ def test_what_cannot_be_written_is_refused_before_anything_is_embedded(
     assert (tmp_path / "file").read_text() == "precious"
 
 
+@pytest.mark.parametrize("option", ["--json", "--write-manifest"])
+def test_check_refuses_such_a_file_before_it_reads_a_picture(run, option, tmp_path, capsys):
+    (tmp_path / "file").write_text("precious")
+    path = tmp_path / "file" / "found.csv"
+    line = refused(["check", "mars", run.parent / "mars", option, path], capsys)
+    assert f"{option} {path}: cannot be written" in line
+
+
+def test_train_refuses_such_a_file_before_it_makes_a_run(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("precious")
+    path, output = tmp_path / "file" / "scores.json", tmp_path / "run"
+    command = ["train", "mars", run.parent / "mars", "--output", output, "--json", path]
+    assert f"--json {path}: cannot be written" in refused(command, capsys)
+    assert not output.exists()
+
+
 def test_two_results_in_one_file_are_refused(run, tmp_path, capsys):
     path = tmp_path / "scores"
     line = refused(["evaluate", run, "--json", path, "--per-query", path], capsys)
