@@ -25,6 +25,7 @@ from stgcn_pyg.data.good_frames import require_good_frames
 from stgcn_pyg.embedding import embed_tracklets, label_tracklets
 from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.training.tf32 import tf32_allowed
 
 
 def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[str, float]]:
@@ -58,7 +59,8 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
     else:
         train.fit_network(options, module, data, held_out)
     trained = monotonic()
-    embeddings = embed(model, data, options.accelerator)
+    with tf32_allowed(options.tf32):
+        embeddings = embed(model, data, options.accelerator)
     tell_skipped(data)
     return embeddings, {"training": trained - start, "embedding": monotonic() - trained}
 

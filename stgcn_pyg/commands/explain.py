@@ -53,25 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     _check(options)
     with _new_folder(options.output) as folder:
         trained = TrainedModel(options.run, options)
-        subject = _subject(trained, options.protocol)
-        content: dict[str, Any] = {"run": str(options.run), "protocol": subject.protocol.name}
-        if {"lists", "maps", "graphs"} & set(options.parts):
-            other = None
-            if options.other is not None:
-                run = _other_run(options, subject)
-                other = _subject(run, subject.protocol.name)
-                content["other"] = run.about
-            content["queries"] = _write_queries(folder, subject, other, options)
-        if "embedding" in options.parts:
-            tables = write_embedding(folder / "embedding", subject)
-            content["embedding"] = {name: _records(table) for name, table in tables.items()}
-        if "summary" in options.parts:
-            tables = write_summary(folder / "summary", subject)
-            content["summary"] = {
-                name: _records(table.reset_index()) for name, table in tables.items()
-            }
-            _show(tables)
-        tell_skipped(subject.data)
+        with trained.arithmetic():
+            content = _write_parts(folder, _subject(trained, options.protocol), options)
+        tell_skipped(trained.data)
         write_json(folder / "explain.json", {ABOUT: trained.about} | content)
     print(f"{options.output}: {', '.join(sorted(path.name for path in options.output.iterdir()))}")
     return 0
@@ -136,6 +120,26 @@ def _subject(trained: TrainedModel, name: str | None) -> Subject:
         gallery_features,
         trained.device,
     )
+
+
+def _write_parts(folder: Path, subject: Subject, options: Namespace) -> dict[str, Any]:
+    """Writes the parts that are asked for, and gives their numbers."""
+    content: dict[str, Any] = {"run": str(options.run), "protocol": subject.protocol.name}
+    if {"lists", "maps", "graphs"} & set(options.parts):
+        other = None
+        if options.other is not None:
+            run = _other_run(options, subject)
+            other = _subject(run, subject.protocol.name)
+            content["other"] = run.about
+        content["queries"] = _write_queries(folder, subject, other, options)
+    if "embedding" in options.parts:
+        tables = write_embedding(folder / "embedding", subject)
+        content["embedding"] = {name: _records(table) for name, table in tables.items()}
+    if "summary" in options.parts:
+        tables = write_summary(folder / "summary", subject)
+        content["summary"] = {name: _records(table.reset_index()) for name, table in tables.items()}
+        _show(tables)
+    return content
 
 
 def _write_queries(

@@ -37,6 +37,7 @@ from stgcn_pyg.output_files import require_writable
 from stgcn_pyg.ranks import Ranks
 from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, hold_out
 from stgcn_pyg.training.folder_lock import only_run_in
+from stgcn_pyg.training.tf32 import tf32_allowed
 from stgcn_pyg.training.validation import Validation
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
@@ -144,7 +145,7 @@ def _train(options: Namespace, ranks: Ranks) -> int:
     begun = ranks.from_first(folder is not None and folder.begun)
     module = build_module(options, data, config, begun)
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
-    with only_run_in(options.output, ranks):
+    with only_run_in(options.output, ranks), tf32_allowed(options.tf32):
         _describe(data, module.model, options)
         if options.baselines:
             scores["colour stripes"] = _colour_stripes(data, ranks)

@@ -1,6 +1,7 @@
 """A run's model and the data set that it is to embed."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stgcn_pyg.errors import BadPictureError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.ranks import ALONE, Ranks
 from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.training.tf32 import tf32_allowed
 from stgcn_pyg.version import __version__
 
 
@@ -93,9 +95,14 @@ class TrainedModel:
             tracklets: N rows of the data set's.
             bar: One that counts tracklets, to move on.
         """
-        return embed_tracklets(
-            self.model, self.data, tracklets, self.device, bar=bar, ranks=self.ranks
-        )
+        with self.arithmetic():
+            return embed_tracklets(
+                self.model, self.data, tracklets, self.device, bar=bar, ranks=self.ranks
+            )
+
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """TensorFloat-32 as the run was trained with it; allowed, if that is not known."""
+        return tf32_allowed(self.config.get("tf32", True))
 
     def still_bad(self, tracklets: pd.DataFrame, faults: Sequence[str]) -> bool:
         """Whether pictures that were passed over would be passed over again.
