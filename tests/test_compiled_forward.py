@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from stgcn_pyg import STGCN
@@ -107,6 +108,57 @@ def test_where_it_fails_on_is_a_users_error(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
     with pytest.raises(UserError, match=r"^--training.compile on: .*no compiler here.*pass off$"):
         CompiledForward("on")(network(), clips())
+
+
+def forward_only():
+    """A compiler of forward passes whose backward passes fail, whenever it comes to them."""
+
+    def fails(graph, inputs):
+        raise RuntimeError("no kernel for this backward")
+
+    return aot_autograd(fw_compiler=lambda graph, inputs: graph.forward, bw_compiler=fails)
+
+
+def test_where_the_backward_fails_auto_trains_on_without(monkeypatch):
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=forward_only()))
+    monkeypatch.setattr(CompiledForward, "compiles_on", lambda *_: True)  # as if this were a GPU
+    plain, compiled = network(), network()
+    expected = gradients_of(plain, plain)
+    forward = CompiledForward("auto")
+    with pytest.warns(UserWarning, match="cannot be compiled here.*no kernel for this backward"):
+        found = gradients_of(partial(forward, compiled), compiled)
+    torch.testing.assert_close(found, expected)  # the running statistics as well: nothing ran twice
+    assert not forward.compiled
+
+
+def test_where_the_backward_fails_on_is_a_users_error(monkeypatch):
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=forward_only()))
+    with pytest.raises(UserError, match=r"compile on: .*no kernel for this backward.*pass off$"):
+        CompiledForward("on")(network(), clips())
+
+
+def test_a_failure_at_a_later_batch_of_another_size_is_told_as_well(monkeypatch):
+    torch.compiler.reset()
+    calls = []
+
+    def second_fails(graph, inputs):
+        calls.append(graph)
+        if len(calls) > 1:
+            raise RuntimeError("no kernel for this size")
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=second_fails))
+    monkeypatch.setattr(CompiledForward, "compiles_on", lambda *_: True)
+    model, forward = network().eval(), CompiledForward("auto")
+    with torch.no_grad():
+        forward(model, clips(4))
+        assert forward.compiled
+        with pytest.warns(UserWarning, match="no kernel for this size"):
+            output = forward(model, clips(3))
+        assert torch.equal(output.logits, model(clips(3)).logits)
+    assert not forward.compiled
 
 
 def test_too_little_memory_is_not_taken_for_a_compiler_that_fails(monkeypatch):

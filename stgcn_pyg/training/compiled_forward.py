@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch._functorch import config
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN, STGCNOutput
@@ -36,27 +37,29 @@ class CompiledForward:
 
     def __call__(self, model: STGCN, clips: Tensor) -> STGCNOutput:
         if self._run is None or self._model is not model:
-            return self._run_first(model, clips)
-        return self._run(clips)
+            self._model, self._run, self.compiled = model, model, False
+            if self.compiles_on(clips.device):
+                # One graph or none: where it fails, it fails before it has changed anything.
+                self._run = torch.compile(lambda clips: model(clips), fullgraph=True)
+                self.compiled = True
+        return self._run_compiled(model, clips) if self.compiled else self._run(clips)
 
     def compiles_on(self, device: torch.device) -> bool:
         """Whether compiling is to be tried."""
         return self.compile == "on" or (self.compile == "auto" and device.type == "cuda")
 
-    def _run_first(self, model: STGCN, clips: Tensor) -> STGCNOutput:
-        """Compiles, which happens at the first call."""
-        self._model = self._run = model
-        self.compiled = False
-        if not self.compiles_on(clips.device):
-            return model(clips)
-        # One graph or none: it fails before it has changed anything.
-        compiled = torch.compile(lambda clips: model(clips), fullgraph=True)
+    def _run_compiled(self, model: STGCN, clips: Tensor) -> STGCNOutput:
+        """Runs, and compiles where this is the first batch of its shape."""
+        assert self._run is not None
         try:
-            output = compiled(clips)
+            with config.patch(force_non_lazy_backward_lowering=True):
+                # The backward pass too: left for later, it would fail out of reach, in `backward`.
+                return self._run(clips)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
             output = model(clips)  # if the network itself is at fault, this says how
+            self._run, self.compiled = model, False
             reason = _reason(error)
             if self.compile == "on":
                 raise UserError(
@@ -69,9 +72,6 @@ class CompiledForward:
                 stacklevel=2,
             )
             return output
-        self._run = compiled
-        self.compiled = True
-        return output
 
 
 def _reason(error: Exception) -> str:

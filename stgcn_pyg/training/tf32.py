@@ -32,9 +32,9 @@ def tf32_allowed(allowed: bool) -> Iterator[None]:
         products = "highest"
     # The older way sets the newer one as well; the reverse would leave Lightning unable to read it.
     torch.set_float32_matmul_precision("high" if allowed else "highest")
-    for convolutions in backends[-2:]:
+    for backend in backends[2:]:
         # Not `cudnn.allow_tf32`: false, it means "as torch.backends.fp32_precision says".
-        convolutions.fp32_precision = "tf32" if allowed else "ieee"
+        backend.fp32_precision = "tf32" if allowed else "ieee"
     try:
         yield
     finally:
