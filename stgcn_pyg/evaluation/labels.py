@@ -98,7 +98,8 @@ def check_labels(
         num_queries, num_gallery: rows that the labels are for; None: as many as there are people.
 
     Raises:
-        ValueError: lengths that differ, labels that are not integers, junk among the queries.
+        ValueError: lengths that differ, labels that are not integers, junk among the queries, no
+            query or no gallery item at all.
     """
     labels = Labels(
         _integers("query_pids", query_pids),
@@ -109,6 +110,11 @@ def check_labels(
     )
     _check_lengths("query", num_queries, labels.query_pids, labels.query_camids)
     _check_lengths("gallery", num_gallery, labels.gallery_pids, labels.gallery_camids)
+    if not len(labels.query_pids) or not len(labels.gallery_pids):
+        raise ValueError(
+            f"{len(labels.query_pids)} queries and {len(labels.gallery_pids)} gallery items: "
+            "give one of each at least"
+        )
     junk = np.flatnonzero(labels.query_pids == JUNK)
     if len(junk):
         raise ValueError(
@@ -120,7 +126,7 @@ def check_labels(
 
 def _integers(name: str, values: Array) -> np.ndarray:
     array = to_numpy(values)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ValueError(
             f"{name} must be a 1-D array of integers, "
             f"got {array.dtype} of shape {list(array.shape)}"
