@@ -143,8 +143,8 @@ def description_of(path: str | Path, content: dict[str, Any]) -> dict[str, Any]:
 def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
     """Gives a model the weights of another run's, for a training that begins with them.
 
-    The classifier's are taken only where its classes are the same people; elsewhere it stays as it
-    is.
+    The classifier's are taken only where its classes have the same labels (``pid``); elsewhere it
+    stays as it is.
 
     Args:
         model: The model, which is changed in place.
@@ -173,11 +173,11 @@ def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
     weights = weights_of(path, content, model, "" if known else "classifier.")
     model.load_state_dict(weights, strict=False)
     if known:
-        return f"weights from {source}: all {len(weights)} taken, for the people are the same"
+        return f"weights from {source}: all {len(weights)} taken; its people have the same labels"
     return (
         f"weights from {source}: {len(weights)} of {len(model.state_dict())} taken; the classifier "
         f"begins anew ({there.get('num_classes')} classes there, {model.options['num_classes']} "
-        "here, of other people)"
+        "here, with other labels)"
     )
 
 
