@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 25  # seconds that a command may take to end once it has a reason to
+PATIENCE = 60  # seconds that a command may take to end once it has a reason to
 AT_ONCE = 6  # seconds that its processes may outlive it
 
 
