@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 class SyncedBatchNorm2d(nn.BatchNorm2d):
     """``BatchNorm2d`` with the mean and variance of all processes' batches, on any device.
 
-    ``torch.nn.SyncBatchNorm`` does the same, and faster, but on GPUs alone.
+    ``torch.nn.SyncBatchNorm`` does the same by kernels of its own, on GPUs alone, and makes the
+    host wait for the GPU at each call.
 
     Shapes:
         - Input, output: ``[B, C, H, W]``; B may differ from process to process.

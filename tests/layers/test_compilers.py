@@ -4,6 +4,7 @@ import onnxruntime
 import pytest
 import torch
 from torch._dynamo.testing import CompileCounter
+from torch._subclasses import FakeTensorMode
 from torch.export import Dim, export
 
 from stgcn_pyg import STGCN
@@ -82,6 +83,36 @@ def test_a_batch_made_inside_a_compiled_graph_is_followed():
 
     batches = [(torch.randn(videos * T, C, 8, 4),) for videos in (2, 5, 7)]
     assert calls_and_compilations(run, batches) == 1
+
+
+class TokenBranch(torch.nn.Module):
+    """Makes its graphs inside, of as many frames as come."""
+
+    def __init__(self):
+        super().__init__()
+        self.gcn = AffinityGCN(C, 8, num_layers=2)
+
+    def forward(self, stripes):  # [B, T, P, C]
+        graph_size = stripes.size(1) * stripes.size(2)
+        batch = temporal_graphs(stripes.flatten(0, 1), num_frames=stripes.size(1))
+        return pool_graphs(self.gcn(batch.x, batch.edge_index, graph_size), graph_size=graph_size)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_graphs_of_a_free_number_of_frames_are_exported(strict):
+    branch = TokenBranch().eval()
+    shapes = {"stripes": {0: Dim("batch", min=1), 1: Dim("frames", min=1, max=64)}}
+    program = export(branch, (torch.randn(2, 3, P, C),), dynamic_shapes=shapes, strict=strict)
+    for videos, frames in ((2, 3), (4, 3), (1, 7)):
+        x = torch.randn(videos, frames, P, C)
+        torch.testing.assert_close(program.module()(x), branch(x))
+
+
+def test_fake_tensors_go_through_by_graph_size():
+    # Tensors without values, by which memory and operations are counted.
+    with FakeTensorMode():
+        gcn, (x, edges) = AffinityGCN(C, 8, num_layers=2), equal_batch(5)
+        assert gcn(x, edges, P).shape == (5 * P, 8)
 
 
 def test_gradients_are_those_without_the_compiler():
