@@ -33,6 +33,9 @@ FREE = {
     "training.fused",
     "training.recompute",
 }
+# Settings that may change while a run goes on: more epochs, the data set's place, and what happens
+# at a bad picture, at which a run may have stopped.
+CHANGEABLE = {"epochs", "root", "on_bad_frame"}
 
 
 class RunFolder:
@@ -176,7 +179,7 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
             "for as many or more, or choose another --output"
         )
     for key in sorted(old | new):
-        if key not in FREE | {"epochs", "root"} and old.get(key) != new.get(key):
+        if key not in FREE | CHANGEABLE and old.get(key) != new.get(key):
             raise UserError(
                 f"{path}: holds another run ({key} is {old.get(key)} there, {new.get(key)} here); "
                 f"choose another --output"

@@ -283,8 +283,8 @@ def _training_is_kept(output: Path) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(
-            f"{last_line(error)}; {kept} with the evaluation once that is mended, or `stgcn "
-            f"evaluate {output} --on-bad-frame skip` passes over bad pictures"
+            f"{last_line(error)}; {kept} with the evaluation once that is mended, or at once with "
+            "--on-bad-frame skip, which passes over bad pictures"
         ) from error
     except KeyboardInterrupt as interrupt:
         raise signalled(interrupt, f"interrupted; {kept} with the evaluation") from interrupt
