@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from stgcn_pyg.layers.checks import whole_number, whole_numbers
+from stgcn_pyg.layers.equal_blocks import note_complete
 
 
 def complete_graphs(
@@ -38,7 +39,9 @@ def complete_graphs(
     blocks = (num_graphs, graph_size, graph_size)
     source = nodes.unsqueeze(1).expand(blocks)
     target = nodes.unsqueeze(2).expand(blocks)
-    return torch.stack([source.reshape(-1), target.reshape(-1)])
+    edge_index = torch.stack([source.reshape(-1), target.reshape(-1)])
+    note_complete(edge_index, graph_size)
+    return edge_index
 
 
 def ragged_graphs(

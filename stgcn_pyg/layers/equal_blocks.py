@@ -32,8 +32,35 @@ def require_complete(edge_index: Tensor, graph_size: int) -> None:
     Raises:
         ValueError: The edges on the CPU are not those of complete graphs, in whatever order.
     """
-    if not can_be_read(edge_index) or _in_the_order_of_blocks(edge_index, graph_size):
+    if not can_be_read(edge_index) or _is_noted(edge_index, graph_size):
         return
+    if not _in_the_order_of_blocks(edge_index, graph_size):
+        _require_complete_in_any_order(edge_index, graph_size)
+    note_complete(edge_index, graph_size)
+
+
+def note_complete(edge_index: Tensor, graph_size: int) -> None:
+    """Notes on the tensor that these are complete graphs, so that they are looked at once alone.
+
+    A copy is another tensor, and a change in place makes another version of it: both are looked at
+    again.
+    """
+    if can_be_read(edge_index):
+        edge_index.complete_graphs = _note(edge_index, graph_size)  # type: ignore[attr-defined]
+
+
+def _is_noted(edge_index: Tensor, graph_size: int) -> bool:
+    found = getattr(edge_index, "complete_graphs", None)
+    return found is not None and found == _note(edge_index, graph_size)
+
+
+def _note(edge_index: Tensor, graph_size: int) -> tuple[int, int, int] | None:
+    # A tensor of inference mode does not count its versions.
+    version = None if edge_index.is_inference() else edge_index._version
+    return None if version is None else (id(edge_index), version, graph_size)
+
+
+def _require_complete_in_any_order(edge_index: Tensor, graph_size: int) -> None:
     num_nodes = edge_index.size(1) // graph_size
     require_nodes(edge_index, num_nodes)
     source, target = edge_index

@@ -1,5 +1,7 @@
 """Edges, `batch` and `ptr` of any integral type, and what is no edge."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -220,6 +222,32 @@ def test_edges_that_break_the_promise_of_graph_size_are_refused(edges, size, wor
         with pytest.raises(ValueError, match=r"graph_size=.*complete_graphs, or leave out") as told:
             call(edges.to(dtype))
         assert words in str(told.value)
+
+
+@pytest.mark.parametrize("found", ["made", "shuffled"])
+def test_edges_are_looked_at_again_once_they_have_changed(found):
+    edges = complete_graphs(2, 3)
+    if found == "shuffled":
+        edges = edges[:, torch.randperm(edges.size(1))]
+    gcn(X, edges, 3)
+    with pytest.raises(ValueError, match="graph_size=2"):
+        gcn(X[:4], complete_graphs(2, 3)[:, :8], 2)
+    changed, copied = edges.clone(), copy.deepcopy(edges)
+    changed[0, 0] = copied[0, 0] = edges[0, 0] = (edges[0, 0] + 3) % 6
+    for wrong in (changed, copied, edges):
+        with pytest.raises(ValueError, match="between two graphs"):
+            gcn(X, wrong, 3)
+
+
+def test_edges_are_saved_sent_and_used_in_inference_mode(tmp_path):
+    edges = complete_graphs(2, 3)
+    torch.save(edges, tmp_path / "edges.pt")
+    with torch.inference_mode():
+        for other in (torch.load(tmp_path / "edges.pt"), copy.deepcopy(edges), edges):
+            assert torch.equal(gcn(X, other, 3), gcn(X, complete_graphs(2, 3), 3))
+            other[0, 0] = 5
+            with pytest.raises(ValueError, match="between two graphs"):
+                gcn(X, other, 3)
 
 
 def test_edges_of_any_order_keep_the_promise():
