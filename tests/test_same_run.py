@@ -85,6 +85,8 @@ def test_what_an_older_version_did_not_write_is_not_compared(root, tmp_path):
     del old["has_checksum"]
     torch.save(old, path)
     fit(*modules(root, margin=0.5), tmp_path, epochs=2, accelerator="cpu")
+    description = torch.load(path, weights_only=True)["stgcn_pyg"]
+    assert (description["epochs"], description["settings"]["margin"]) == (2, 0.5)
 
 
 def test_a_run_whose_best_epoch_is_chosen_and_one_without_do_not_mix(root, tmp_path):
