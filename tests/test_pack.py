@@ -222,7 +222,9 @@ def test_a_pack_whose_pictures_have_changed_since_is_refused(dataset, tmp_path):
     pack(dataset, folder)
     PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
     path = dataset.root / dataset.frames[7]
+    status = path.stat()
     repaint(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # its size alone has changed
     with pytest.raises(UserError, match=f"{path} is not the picture that was packed: pack again"):
         TrackletDataModule(dataset, **OPTIONS, pack=folder)
     repaint(dataset.root / dataset.frames[9])
