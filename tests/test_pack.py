@@ -459,6 +459,22 @@ def test_a_bad_frame_of_a_pack_is_told_before_a_training_that_would_stop(
     assert main([*command, "--on-bad-frame=skip"]) == 0
 
 
+def test_what_a_killed_packing_leaves_is_no_hindrance(dataset, tmp_path):
+    packing = write_pack(dataset, tmp_path / "pack", height=64, width=32, workers=1)
+    next(packing)
+    left = {path.name: path.read_bytes() for path in (tmp_path / "pack").iterdir()}
+    packing.close()
+    for name, content in left.items():
+        (tmp_path / "pack" / name).write_bytes(content)
+    assert left
+    pack(dataset, tmp_path / "pack")
+    assert {path.name for path in (tmp_path / "pack").iterdir()} == {
+        "frames.npy",
+        "index.json",
+        "pictures.npy",
+    }
+
+
 def test_a_killed_worker_is_an_error_of_one_line(root, tmp_path, capsys, monkeypatch):
     read = FrameFiles.read
 

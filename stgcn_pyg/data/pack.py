@@ -38,7 +38,8 @@ def write_pack(
 
     Args:
         dataset: Whose frames are packed.
-        folder: That receives the pack; it must be new or empty.
+        folder: The folder that receives the pack. It must be new or empty, or hold what a packing
+            that was killed has left.
         height: The height of a packed frame, in pixels.
         width: The width of a packed frame, in pixels.
         on_bad_frame: ``"stop"`` at the first bad picture, or ``"skip"`` it: it then counts as
@@ -53,9 +54,15 @@ def write_pack(
         UserError: A picture cannot be read for another reason, the folder holds something, the
             disk is full, or a worker was killed.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not _is_free(folder):
         raise UserError(f"{folder}: holds something already; choose a new folder")
     return _packing(dataset, folder, height, width, on_bad_frame, workers)
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether there is nothing in a folder but what a packing that was killed leaves."""
+    left = {"frames.part", "pictures.npy", "pictures.npy.part"}
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= left
 
 
 def _packing(
