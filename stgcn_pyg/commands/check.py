@@ -55,10 +55,10 @@ def parser() -> Parser:
     parser.add_argument(
         "--show", type=NonNegativeInt, default=10, help="lines to print of a kind of fault or note"
     )
-    parser.add_argument("--json", type=Path | None, default=None, help="write all findings here")
+    parser.add_argument("--json", type=Path, default=None, help="write all findings here")
     parser.add_argument(
         "--write_manifest",
-        type=Path | None,
+        type=Path,
         default=None,
         help="if there is no fault, write the data set as one table here, .csv or .parquet",
     )

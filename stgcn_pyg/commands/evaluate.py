@@ -105,10 +105,10 @@ def parser() -> Parser:
     parser.add_argument("--k1", type=PositiveInt, default=20, help="of re-ranking")
     parser.add_argument("--k2", type=PositiveInt, default=6, help="of re-ranking")
     parser.add_argument("--lambda_value", type=float, default=0.3, help="of re-ranking")
-    parser.add_argument("--json", type=Path | None, default=None, help="write the results here")
+    parser.add_argument("--json", type=Path, default=None, help="write the results here")
     parser.add_argument(
         "--per_query",
-        type=Path | None,
+        type=Path,
         default=None,
         help="write a row a query and protocol here, as CSV",
     )

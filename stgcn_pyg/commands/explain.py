@@ -89,7 +89,7 @@ def parser() -> Parser:
         "--protocol", type=str | None, default=None, help="the data set's usual one if not given"
     )
     parser.add_argument(
-        "--other", type=Path | None, default=None, help="another run, whose lists to draw as well"
+        "--other", type=Path, default=None, help="another run, whose lists to draw as well"
     )
     add_model_arguments(parser)
     return parser

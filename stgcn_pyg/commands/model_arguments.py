@@ -17,7 +17,7 @@ CHOICES = ("dataset", "root", "split", "test_clips", "pack")
 def add_model_arguments(parser: Parser) -> None:
     """Adds them."""
     parser.add_argument("--dataset", type=str | None, default=None, help="another data set")
-    parser.add_argument("--root", type=Path | None, default=None, help="the folder that holds it")
+    parser.add_argument("--root", type=Path, default=None, help="the folder that holds it")
     parser.add_argument(
         "--split", type=NonNegativeInt | None, default=None, help="which halves, for WARD"
     )

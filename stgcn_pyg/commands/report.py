@@ -64,7 +64,7 @@ def parser() -> Parser:
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs")
     parser.add_argument(
         "--output",
-        type=Path | None,
+        type=Path,
         default=None,
         help="the file to write; RUN/report.html of a single run if not given",
     )

@@ -110,9 +110,7 @@ def parser() -> Parser:
         default=False,
         help="also score colour stripes and the untrained network",
     )
-    parser.add_argument(
-        "--json", type=Path | None, default=None, help="write the scores here as well"
-    )
+    parser.add_argument("--json", type=Path, default=None, help="write the scores here as well")
     parser.add_class_arguments(STGCN, "model", skip={"num_classes"})
     elsewhere = {"dataset", "num_frames", "seed", "pack", "on_bad_frame"}
     parser.add_class_arguments(TrackletDataModule, "data", skip=elsewhere)

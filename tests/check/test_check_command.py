@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.data.check.kinds import FAULTS, NOTES
@@ -156,3 +158,11 @@ def wait_for_worker(pid):
                 return int(child)
         time.sleep(0.05)
     raise AssertionError("no worker has started")
+
+
+@pytest.mark.parametrize("name", ["#found.json", "~", "null", "&x"])
+def test_a_file_of_any_name_is_written(mars_tree, tmp_path, monkeypatch, name):
+    mars_tree.write()
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "mars", str(mars_tree.root), "--json", name]) == 0
+    assert json.loads((tmp_path / name).read_text())["faults"] == []
