@@ -11,7 +11,6 @@ from stgcn_pyg.layers.equal_blocks import edges_to_blocks, require_complete
 from stgcn_pyg.layers.functional import (
     cosine_affinity,
     divided_by_root,
-    in_single,
     softmax_affinity,
     squared_affinity,
     unit_length,
@@ -71,7 +70,7 @@ class Affinity(MessagePassing):
 
     def _by_edge(self, x: Tensor, edge_index: Tensor) -> Tensor:
         h = self.phi(x)
-        e = in_single(self.edge_updater(edge_index, h=self.scaled(h)))
+        e = self.edge_updater(edge_index, h=self.scaled(h))
         return self.by_target(e, edge_index[1], x.size(0)).to(h.dtype)
 
     def in_blocks(self, h: Tensor) -> Tensor:

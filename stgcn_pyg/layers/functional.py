@@ -89,14 +89,9 @@ def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N
     return a.half() if h.dtype == torch.float16 else a
 
 
-def within_range(h: Tensor) -> Tensor:
-    """Features of float16 as float32, whose range their inner products do not leave."""
-    return h.float() if h.dtype == torch.float16 else h
-
-
-def in_single(values: Tensor) -> Tensor:
-    """float16 and bfloat16 as float32, in which a sum of many of them is no coarser than they."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+def within_range(values: Tensor) -> Tensor:
+    """float16 as float32, whose range its products and sums do not leave."""
+    return values.float() if values.dtype == torch.float16 else values
 
 
 def inner_products(h: Tensor) -> Tensor:
@@ -144,7 +139,7 @@ def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]
         tensor([[0.7500, 0.2500],
                 [0.1000, 0.9000]])
     """
-    wide = in_single(a)
+    wide = within_range(a)
     wide = wide + torch.eye(a.size(-1), dtype=wide.dtype, device=a.device)
     scale = wide.sum(dim=-1).rsqrt()
     return (wide * (scale.unsqueeze(-1) * scale.unsqueeze(-2))).to(a.dtype)
@@ -191,7 +186,7 @@ def renormalize_edges(
     check_weights(edge_weight, edge_index, num_nodes, None)
     loops = torch.arange(num_nodes, device=edge_index.device)
     edge_index = torch.cat([edge_index, loops.expand(2, -1)], dim=1)
-    weight = in_single(torch.cat([edge_weight, edge_weight.new_ones(num_nodes)]))
+    weight = within_range(torch.cat([edge_weight, edge_weight.new_ones(num_nodes)]))
     source, target = edge_index
     scale = scatter(weight, target, dim_size=num_nodes, reduce="sum").rsqrt()
     scales = scale.index_select(0, target) * scale.index_select(0, source)

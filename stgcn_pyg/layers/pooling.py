@@ -7,7 +7,6 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from stgcn_pyg.layers.checks import check_nodes, optional_size, whole_number
-from stgcn_pyg.layers.functional import in_single
 from stgcn_pyg.layers.routes import graph_ptr
 
 
@@ -79,7 +78,8 @@ def pool_graphs(
 
 def _by_segment(x: Tensor, reduce: str, ptr: Tensor) -> Tensor:
     # PyG's `segment` makes 0 of an infinite maximum, and with torch-scatter passes over NaN.
-    values = x if reduce == "max" else in_single(x)
-    out = torch.segment_reduce(values, reduce, offsets=ptr, axis=0)
+    # `segment_reduce` adds up in the type itself, where 256 and 1 are 256 in bfloat16.
+    narrow = reduce != "max" and x.dtype in (torch.float16, torch.bfloat16)
+    out = torch.segment_reduce(x.float() if narrow else x, reduce, offsets=ptr, axis=0)
     empty = (ptr.diff() == 0).unsqueeze(1)
     return out.masked_fill(empty, 0).to(x.dtype)

@@ -1,4 +1,4 @@
-"""Affinities of float16 and bfloat16: float64's answer, rounded once."""
+"""Affinities of float16: float64's answer, rounded once."""
 
 import pytest
 import torch
@@ -80,21 +80,9 @@ def test_equal_nodes_share_alike_where_a_rows_norm_leaves_float16(kind, route):
     torch.testing.assert_close(a, torch.full_like(a, 1 / NODES))
 
 
-@KINDS
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_shares_of_many_edges_sum_to_one(kind, dtype):
-    layer = LAYERS[kind](4).to(dtype)
-    edges = ragged_graphs([2000])[:, :4000]  # into two nodes, from 2,000 each
-    a = layer(torch.ones(2000, 4, dtype=dtype), edges)
-    torch.testing.assert_close(
-        a.double(), torch.full((4000,), 1 / 2000).double(), rtol=0.01, atol=0
-    )
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_degrees_are_counted_beyond_what_the_type_counts(dtype):
+def test_degrees_are_counted_beyond_what_float16_counts():
     size = 600
-    a = torch.full((size, size), 200.0, dtype=dtype)  # degrees of 120,001
+    a = torch.full((size, size), 200.0, dtype=torch.float16)  # degrees of 120,001
     expected = (200 / 120_001.0, 201 / 120_001.0)
     edges, weights = renormalize_edges(ragged_graphs([size]), a.flatten(), size)
     blocks = renormalize(a)
