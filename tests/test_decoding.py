@@ -212,6 +212,26 @@ def test_a_sound_picture_with_damaged_exif_data_is_read(tmp_path):
     assert checked_picture(path).digest
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_a_png_with_one_changed_bit_in_its_pixels_is_damaged(tmp_path, mode):
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (48, 24, 3)).astype(np.uint8)
+    Image.fromarray(noise).convert(mode).save(path)
+    content = path.read_bytes()
+    begin, end = content.index(b"IDAT") + 8, content.index(b"IEND") - 8
+    for place in (begin, (begin + end) // 2, end - 1):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(BadPictureError, match=r"a\.png: damaged \(its pixels do not have thei"):
+            read_picture(path, 48, 24)
+        assert checked_picture(path).what == "truncated or damaged (its checksum is wrong)"
+    for missing in (4, 12, 16):  # what follows the pixels changes none of them
+        path.write_bytes(content[:-missing])
+        assert checked_picture(path).what == ""
+        assert (read_picture(path, 48, 24) == np.asarray(Image.open(path).convert("RGB"))).all()
+
+
 def test_what_a_name_says_does_not_matter_to_reading(tmp_path):
     for name, kind in (("a.jpg", "PNG"), ("a.png", "JPEG"), ("b.jpg", "BMP")):
         Image.new("RGB", (8, 16), WHITE).save(tmp_path / name, kind)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -31,6 +32,9 @@ SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
 
 SIXTEEN_BITS = ("PNG", "TIFF", "PPM", "JPEG2000")
 """Formats whose grey of more than 8 bits Pillow gives unsigned."""
+
+PNG_SIGNATURE = 8  # bytes, before the first chunk
+PNG_PIXELS = b"IDAT"  # the type of the chunks that hold a PNG's pixels
 
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of TIFF
 WHITE_IS_ZERO = 0
@@ -132,6 +136,8 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
     """
     try:
         with Image.open(BytesIO(content)) as image:
+            if image.format == "PNG":
+                _require_checksums(path, content)
             yield image
     except UserError:
         raise
@@ -147,6 +153,24 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
         if isinstance(error, OSError) and error.errno is not None:
             raise UnreadableFileError.of(path, error) from error
         raise _bad(path, "truncated or no picture", "truncated or damaged") from error
+
+
+def _require_checksums(path: Path, content: bytes) -> None:
+    """Refuses a PNG whose pixels do not have their checksums, which Pillow does not compare.
+
+    Pillow gives the pixels before the damage, and black or other ones behind it.
+    """
+    place = PNG_SIGNATURE
+    while place < len(content):
+        size = int.from_bytes(content[place : place + 4])
+        data, end = place + 4, place + 8 + size  # the type and the data, then their checksum
+        checksum = content[end : end + 4]
+        is_whole = len(checksum) == 4  # the end of a file may be missing, behind the last pixel
+        if content[data : data + 4] == PNG_PIXELS and is_whole:
+            if zlib.crc32(memoryview(content)[data:end]) != int.from_bytes(checksum):
+                told = "damaged (its pixels do not have their checksum)"
+                raise _bad(path, told, "truncated or damaged", "its checksum is wrong")
+        place = end + 4
 
 
 def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Image:
