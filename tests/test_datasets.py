@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.io import loadmat, savemat
+from scipy.sparse import csc_matrix
 
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
@@ -109,6 +111,15 @@ def test_x_mars_has_other_names_of_the_same_variables(mars_tree):
         assert after.tables()[split].equals(table)
 
 
+def test_labels_that_matlab_saved_as_floats_are_the_same(mars_tree):
+    root = mars_tree.write()
+    as_integers = load_dataset("mars", root)
+    for variable in ("tracks_train_info", "tracks_test_info", "query_IDX"):
+        rewrite(root, variable, lambda numbers: numbers.astype(float))
+    for split, table in load_dataset("mars", root).tables().items():
+        pd.testing.assert_frame_equal(table, as_integers.tables()[split])
+
+
 def test_pictures_that_no_tracklet_uses_may_be_missing(mars_tree):
     mars_tree.names["train"].insert(0, "0002C1T0009F001.jpg")
     for tracklet in mars_tree.tracks["train"]:
@@ -142,6 +153,12 @@ def beyond(tracks):
     return tracks
 
 
+def undefined_pid(tracks):
+    tracks = tracks.astype(float)
+    tracks[1, 2] = np.nan
+    return tracks
+
+
 @pytest.mark.parametrize(
     ("bend", "words"),
     [
@@ -170,6 +187,27 @@ def beyond(tracks):
         (lambda root: rewrite(root, "tracks_test_info", beyond), "points outside the 26 names"),
         (lambda root: rewrite(root, "query_IDX", lambda q: q + 4), "points outside the 6 test"),
         (lambda root: rewrite(root, "query_IDX", lambda q: q * 0 + 3), "names a tracklet twice"),
+        (
+            lambda root: rewrite(root, "query_IDX", lambda q: q + 0.5),
+            r"query_IDX\.mat: query_IDX holds 3\.5 at \(1, 1\), which is no whole number: put back",
+        ),
+        (
+            lambda root: rewrite(root, "tracks_test_info", undefined_pid),
+            r"tracks_test_info\.mat: track_test_info holds nan at \(2, 3\), which is no whole",
+        ),
+        (
+            lambda root: rewrite(root, "tracks_test_info", lambda t: t + 0.5j),
+            r"track_test_info is no array of real numbers \(ndarray of complex128\): put back",
+        ),
+        (
+            lambda root: rewrite(root, "query_IDX", lambda q: q.astype(object)),
+            r"query_IDX is no array of real numbers \(ndarray of object\)",
+        ),
+        (
+            lambda root: rewrite(root, "query_IDX", lambda q: csc_matrix(q.astype(float))),
+            r"query_IDX is no array of real numbers \(csc_matrix of float64\)",
+        ),
+        (lambda root: rewrite(root, "query_IDX", lambda q: "3 4"), "is no array of real numbers"),
         (
             lambda root: (root / "info" / "test_name.txt").write_text("a.jpg\n"),
             r"test_name\.txt: holds 'a\.jpg' where a name like",

@@ -120,12 +120,14 @@ def test_the_makers_split_is_found_from_within(root, monkeypatch):
 @pytest.mark.parametrize(
     ("rows", "variable", "words"),
     [
-        ([[1, 2, 3, 4, 5, 6]], "other", "no readable .mat file that has ls_set"),
+        ([[1, 2, 3, 4, 5, 6]], "other", r"has no variable ls_set \(it has: other\)"),
         ([[1, 2, 3, 4, 5]], "ls_set", "does not number the 6 people that are here: restore"),
         ([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 5]], "ls_set", "does not number the 6 people"),
         ([[0, 1, 2, 3, 4, 5]], "ls_set", "does not number the 6 people"),
         ([[[1, 2, 3, 4, 5, 6]] * 2], "ls_set", "does not number the 6 people"),
         ([[1, 2, 3, 4, 5, 6]] * 2, "ls_set", "has no split 2: pass one from 0 to 1"),
+        (np.zeros((0, 6)), "ls_set", "holds no split: put back the published file"),
+        ([[1, 2, 3.2, 4, 5, 6]], "ls_set", r"ls_set holds 3.2 at \(1, 3\), which is no whole"),
     ],
 )
 def test_splits_that_do_not_fit_are_refused(root, rows, variable, words):
@@ -138,7 +140,7 @@ def test_splits_that_do_not_fit_are_refused(root, rows, variable, words):
 def test_a_damaged_file_of_splits_is_refused(root):
     put_splits(root, [[1]])
     next(root.glob("*/*.mat")).write_bytes(b"MATLAB? no")
-    with pytest.raises(UserError, match=r"no readable \.mat file that has ls_set"):
+    with pytest.raises(UserError, match=r"no readable \.mat file \("):
         load_dataset("ilids-vid", root)
 
 

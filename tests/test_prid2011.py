@@ -124,7 +124,8 @@ def test_all_ten_published_splits_are_read(tmp_path):
         ('[{"train": ["person_0001"]}]', "no list of splits"),
         ('[{"train": ["person_0001"], "test": ["0005"]}]', "no list of splits"),
         ('[{"train": [1], "test": [5]}]', "no list of splits"),
-        ("[]", "has no split 0"),
+        ("[]", "holds no split: put back the published file"),
+        ("{}", "holds no split"),
         ('[{"train": ["person_0001"], "test": ["person_0001"]}]', "person_0001 in both train and"),
         (
             '[{"train": ["person_0001"], "test": ["person_0006"]}]',

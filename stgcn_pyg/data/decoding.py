@@ -165,11 +165,11 @@ def _require_checksums(path: Path, content: bytes) -> None:
         size = int.from_bytes(content[place : place + 4])
         data, end = place + 4, place + 8 + size  # the type and the data, then their checksum
         checksum = content[end : end + 4]
-        is_whole = len(checksum) == 4  # the end of a file may be missing, behind the last pixel
-        if content[data : data + 4] == PNG_PIXELS and is_whole:
-            if zlib.crc32(memoryview(content)[data:end]) != int.from_bytes(checksum):
-                told = "damaged (its pixels do not have their checksum)"
-                raise _bad(path, told, "truncated or damaged", "its checksum is wrong")
+        # The end of a file may be missing, behind the last pixel.
+        tells = content[data : data + 4] == PNG_PIXELS and len(checksum) == 4
+        if tells and zlib.crc32(memoryview(content)[data:end]) != int.from_bytes(checksum):
+            told = "damaged (its pixels do not have their checksum)"
+            raise _bad(path, told, "truncated or damaged", "its checksum is wrong")
         place = end + 4
 
 

@@ -8,17 +8,18 @@ import re
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.data.folders import folders_in
+from stgcn_pyg.data.mat_numbers import read_mat_numbers
 from stgcn_pyg.data.two_cameras import (
     cross_camera_dataset,
     find_beside,
     half_of,
     holder_of,
     read_pairs,
+    require_split,
 )
 from stgcn_pyg.errors import UserError
 
@@ -62,16 +63,12 @@ def load_ilids_vid(root: Path, split: int = 0, report: Report = stop_at) -> Trac
 
 def _read_split(path: Path, split: int, people: np.ndarray) -> np.ndarray:
     """The people for training in one of the makers' splits."""
-    try:
-        numbers = np.asarray(loadmat(path)["ls_set"]).astype(np.int64)  # [splits, people]
-    except Exception as error:  # scipy raises half a dozen types on a damaged file
-        raise UserError(f"{path}: no readable .mat file that has ls_set ({error})") from error
+    numbers = read_mat_numbers(path, ("ls_set",))  # [splits, people]
     everyone = np.arange(1, len(people) + 1)
     if any(not np.array_equal(np.sort(row), everyone) for row in numbers):
         raise UserError(
             f"{path}: a row of ls_set does not number the {len(people)} people that are here: "
             "restore those that are missing, or move the file away"
         )
-    if split >= len(numbers):
-        raise UserError(f"{path}: has no split {split}: pass one from 0 to {len(numbers) - 1}")
+    require_split(path, split, len(numbers))
     return people[numbers[split, len(people) // 2 :] - 1]

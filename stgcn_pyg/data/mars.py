@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.io import loadmat
 
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Report, stop_at
+from stgcn_pyg.data.mat_numbers import read_mat_numbers
 from stgcn_pyg.errors import UserError
 
 FORM = np.frombuffer(b"0000C0T0000F000.jpg", np.uint8)  # of a name, 0 for any digit
@@ -101,29 +101,21 @@ def _fit(names: np.ndarray) -> np.ndarray:
     return np.all(fits, axis=1)
 
 
-def _read_matrix(path: Path, variables: tuple[str, ...]) -> np.ndarray:
+def _read_numbers(path: Path, variables: tuple[str, ...]) -> np.ndarray:
     """The first of these variables that a file of labels has."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; pass the folder that holds MARS")
-    try:
-        content = loadmat(path)
-    except Exception as error:  # scipy raises half a dozen types on a damaged file
-        raise UserError(f"{path}: no readable .mat file ({error})") from error
-    variable = next((name for name in variables if name in content), None)
-    if variable is None:
-        found = ", ".join(key for key in content if not key.startswith("__")) or "none"
-        raise UserError(f"{path}: has no variable {' or '.join(variables)} (it has: {found})")
-    return np.asarray(content[variable])
+    return read_mat_numbers(path, variables)
 
 
 def _read_tracks(
     path: Path, variables: tuple[str, ...], names: _Names, report: Report, lowest_pid: int
 ) -> pd.DataFrame:
     """The tracklets; the index is the row in the file, from 0."""
-    variable, tracks = variables[0], _read_matrix(path, variables)
-    if tracks.ndim != 2 or tracks.shape[1] != 4 or not np.issubdtype(tracks.dtype, np.number):
+    variable, tracks = variables[0], _read_numbers(path, variables)
+    if tracks.ndim != 2 or tracks.shape[1] != 4:
         raise UserError(f"{path}: {variable} is {tracks.shape}, not a row a tracklet of 4 numbers")
-    start, end, pid, camid = tracks.astype(np.int64).T  # 1-based, end included
+    start, end, pid, camid = tracks.T  # 1-based, end included
     outside = (start < 1) | (end < start) | (end > len(names.formed))
     what = f"{variable} points outside the {len(names.formed):,} names of frames"
     if outside.all():  # also if there are no rows
@@ -191,7 +183,7 @@ def _number(digits: np.ndarray) -> np.ndarray:
 
 def _read_queries(path: Path, test: pd.DataFrame, report: Report) -> np.ndarray:
     """The rows of the queries in the table of test tracklets."""
-    queries = _read_matrix(path, QUERIES).ravel().astype(np.int64)  # 1-based
+    queries = _read_numbers(path, QUERIES).ravel()  # 1-based
     num_test = test.index[-1] + 1
     outside = (queries < 1) | (queries > num_test)
     what = f"query_IDX points outside the {num_test:,} test tracklets"

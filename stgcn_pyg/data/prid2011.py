@@ -22,6 +22,7 @@ from stgcn_pyg.data.two_cameras import (
     half_of,
     holder_of,
     read_pairs,
+    require_split,
 )
 from stgcn_pyg.errors import UserError
 
@@ -84,8 +85,7 @@ def _read_split(path: Path, split: int, in_both: set[int]) -> tuple[set[int], se
             f"{path}: no list of splits with the names of people, such as person_0001, under train "
             "and test: put back the published file, or move it away"
         ) from error
-    if split >= len(people):
-        raise UserError(f"{path}: has no split {split}: pass one from 0 to {len(people) - 1}")
+    require_split(path, split, len(people))
     for_training, for_test = people[split]
     if twice := for_training & for_test:
         raise UserError(

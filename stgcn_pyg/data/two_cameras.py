@@ -37,6 +37,23 @@ def half_of(people: np.ndarray, split: int) -> np.ndarray:
     return np.random.default_rng([split]).permutation(people)[: len(people) // 2]
 
 
+def require_split(path: Path, split: int, count: int) -> None:
+    """Refuses a split that a file of splits does not have.
+
+    Args:
+        path: The file.
+        split: The place that is asked for, from 0.
+        count: The number of splits in the file.
+
+    Raises:
+        UserError: It has no such split.
+    """
+    if not count:
+        raise UserError(f"{path}: holds no split: put back the published file, or move it away")
+    if split >= count:
+        raise UserError(f"{path}: has no split {split}: pass one from 0 to {count - 1}")
+
+
 def read_pairs(
     folders: dict[tuple[int, int], Path],
     form: re.Pattern[str],
