@@ -83,6 +83,16 @@ def test_damage_to_a_pack_is_found(dataset, tmp_path):
         file.truncate(1000)
     with pytest.raises(UserError, match=r"frames\.npy: damaged"):
         PackedFrames(folder, dataset.frames, 64, 32)
+    index = json.loads((folder / "index.json").read_text())
+    for changed in (
+        {name: value for name, value in index.items() if name != "height"},
+        index | {"bad": 3},
+        index | {"bad": [["7", "a.jpg: empty"]]},
+        index | {"paths_sha256": None},
+    ):
+        (folder / "index.json").write_text(json.dumps(changed))
+        with pytest.raises(UserError, match=r"index\.json: damaged .*: pack again"):
+            PackedFrames(folder, dataset.frames, 64, 32)
     (folder / "index.json").write_text("{")
     with pytest.raises(UserError, match=r"index\.json: cannot be read"):
         PackedFrames(folder, dataset.frames, 64, 32)

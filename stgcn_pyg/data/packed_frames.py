@@ -159,4 +159,18 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: pack again") from error
     if not isinstance(index, dict) or index.get("format") not in FORMATS:
         raise UserError(f"{path}: of another version: pack again")
+    if not _is_whole(index):
+        raise UserError(f"{path}: damaged (it does not tell all that a pack tells): pack again")
     return index
+
+
+def _is_whole(index: dict[str, Any]) -> bool:
+    sizes = (index.get(name) for name in ("frames", "height", "width"))
+    digests = (index.get(name) for name in ("paths_sha256", "sha256"))
+    bad = index.get("bad")
+    return (
+        all(isinstance(size, int) for size in sizes)
+        and all(isinstance(digest, str) for digest in digests)
+        and isinstance(bad, list)
+        and all(isinstance(each, list) and list(map(type, each)) == [int, str] for each in bad)
+    )
