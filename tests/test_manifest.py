@@ -456,6 +456,10 @@ def test_a_query_must_have_every_frame_that_it_has_in_the_gallery(write):
             r"frames\.csv: lacks the columns camid, tracklet \(it has: path, pid, cam, frame, spl",
         ),
         ((HEADER + ROWS).replace(",", ";"), r"lacks the columns path, .* \(it has: path;pid;"),
+        (
+            (HEADER + ROWS).replace("camid", "pid,camid").replace(",1,", ",1,7,"),
+            r"frames\.csv: has several columns pid: remove or rename all but one",
+        ),
         (HEADER + ROWS + '"d', r"frames\.csv: cannot be read as a table: write it anew \(Error"),
         (HEADER + ROWS[: ROWS.index("b/")], r"frames\.csv: no row has the split gallery: every"),
         (HEADER + ROWS[: ROWS.index("c/")], r"frames\.csv: no row has the split gallery"),
@@ -466,6 +470,21 @@ def test_a_table_that_gives_no_data_set_is_refused(write, text, words):
     with pytest.raises(UserError, match=words) as caught:
         load(write(text))
     assert "\n" not in str(caught.value)
+
+
+def test_columns_that_stand_twice_are_refused_if_they_are_read(write, tmp_path):
+    path = write(HEADER + ROWS, ".parquet")
+    table = pq.read_table(path)
+    pq.write_table(
+        table.append_column("note", table["pid"]).append_column("note", table["pid"]), path
+    )
+    assert_same(load(path), load(write(HEADER + ROWS)))
+    pq.write_table(table.append_column("camid", table["pid"]), path)
+    with pytest.raises(UserError, match=r"frames\.parquet: has several columns camid: remove or"):
+        load(path)
+    lines = (HEADER + ROWS).split()
+    noted = "\n".join([lines[0] + ",note,note", *(line + ",x,y" for line in lines[1:]), ""])
+    assert_same(load(write("\ufeff" + noted)), load(write(HEADER + ROWS)))
 
 
 def test_a_file_that_is_no_table_is_refused(tmp_path):

@@ -74,6 +74,18 @@ def test_a_sound_data_set_is_built():
         (changed("query", "first_frame", [0]), "tracklet 2 has first_frame 0 in the query and 4"),
         ({"train": parts()["train"].iloc[:0]}, "there are no train tracklets"),
         ({"train": parts()["train"].drop(columns="camid")}, "train table lacks camid"),
+        (
+            {"train": parts()["train"].iloc[:, [0, 0, 1, 2, 3, 3]]},
+            "train table has several columns pid, num_frames: keep one of each",
+        ),
+        (
+            {"train": parts()["train"].set_axis(pd.MultiIndex.from_product([["a"], [0, 1]]))},
+            "train table: the index has several levels .*: number every tracklet by one",
+        ),
+        (
+            {"query": parts()["query"].set_axis(["q0"])},
+            "tracklet numbers 'q0' of the query and 2 of the gallery cannot be put in order",
+        ),
         ({"train": None}, "train table is a NoneType: pass a DataFrame"),
         ({"frames": pd.Series(range(10))}, "frame 0 is 0: write its path as text"),
         ({"frames": pd.Series(["a.jpg"] * 9 + [None])}, "frame 9 is (nan|None): write its path"),

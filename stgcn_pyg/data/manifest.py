@@ -78,7 +78,8 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: no such file: pass the manifest itself")
     try:
         if path.suffix.lower() == ".csv":
-            found = list(pd.read_csv(path, nrows=0).columns)
+            # As a row, for of a header pandas would rename a name that stands twice.
+            found = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
         elif path.suffix.lower() == ".parquet":
             from pyarrow import parquet  # takes a while to import
 
@@ -90,6 +91,11 @@ def _read(path: Path) -> pd.DataFrame:
             raise UserError(
                 f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): "
                 f"a manifest has {', '.join(COLUMNS)}"
+            )
+        twice = [column for column in COLUMNS if found.count(column) > 1]
+        if twice:
+            raise UserError(
+                f"{path}: has several columns {', '.join(twice)}: remove or rename all but one"
             )
         if path.suffix.lower() == ".csv":
             rows = _read_csv(path)

@@ -28,8 +28,8 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
         The table, its four columns as int64. It is the same object where they are so already.
 
     Raises:
-        UserError: A column is missing, a value is no whole number or impossible, or two rows have
-            one tracklet number.
+        UserError: A column is missing or stands twice, a value is no whole number or impossible,
+            two rows have one tracklet number, or the index has several levels.
     """
     where, lowest_pid = f"{name}: {split}", JUNK if split == "gallery" else 0
     if not isinstance(table, pd.DataFrame):
@@ -37,6 +37,14 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise UserError(f"{where} table lacks {', '.join(missing)}")
+    twice = [column for column in COLUMNS if (table.columns == column).sum() > 1]
+    if twice:
+        raise UserError(f"{where} table has several columns {', '.join(twice)}: keep one of each")
+    if isinstance(table.index, pd.MultiIndex):
+        levels = ", ".join(str(name) for name in table.index.names)
+        raise UserError(
+            f"{where} table: the index has several levels ({levels}): number every tracklet by one"
+        )
     if table.empty:
         raise UserError(f"{where} table: there are no {split} tracklets")
     whole = {column: _whole(where, table[column]) for column in COLUMNS}
@@ -82,8 +90,9 @@ def check_numbers(name: str, tables: Mapping[str, pd.DataFrame]) -> None:
     """Looks whether a tracklet number means one tracklet in all three tables.
 
     Raises:
-        UserError: Training has a number that the query or the gallery has too, or the query and
-            the gallery have different tracklets by one number.
+        UserError: Training has a number that the query or the gallery has too, the query and the
+            gallery have different tracklets by one number, or their numbers are of kinds that
+            cannot be put in order, such as numbers and texts.
     """
     train, query, gallery = tables["train"], tables["query"], tables["gallery"]
     for split, table in (("query", query), ("gallery", gallery)):
@@ -93,6 +102,14 @@ def check_numbers(name: str, tables: Mapping[str, pd.DataFrame]) -> None:
                 f"{name}: tracklet number {shared[0]} is in the train and in the {split} table: "
                 "number every tracklet anew"
             )
+    try:
+        query.index.append(gallery.index).sort_values()
+    except TypeError as error:
+        raise UserError(
+            f"{name}: the tracklet numbers {query.index.tolist()[0]!r} of the query and "
+            f"{gallery.index.tolist()[0]!r} of the gallery cannot be put in order: number every "
+            "tracklet by a whole number"
+        ) from error
     both = query.index[query.index.isin(gallery.index)]
     one, other = (table.loc[both, list(COLUMNS)] for table in (query, gallery))
     differs = (one.to_numpy() != other.to_numpy()).any(axis=1)
