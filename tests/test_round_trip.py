@@ -33,7 +33,12 @@ def assert_reads_back(model, folder):
 def test_numbers_of_numpy_and_paths_come_back_as_plain_values(root, tmp_path):
     _, data = build(root)
     model = STGCN(
-        np.int64(4), np.int64(2), np.str_("resnet18"), None, spatial_channels=np.int64(16)
+        np.int64(4),
+        np.int64(2),
+        np.str_("resnet18"),
+        None,
+        branches=np.array(["global", "spatial"]),
+        spatial_channels=np.int64(16),
     )
     config = {"rate": np.float32(0.5), "of": (np.int64(3),), "root": Path("data"), 2: np.arange(2)}
     for epochs in (np.int64(1), np.int64(2)):  # the second goes on
@@ -107,9 +112,49 @@ def overridden(model):
     model.branches["global"].forward = lambda maps, num_frames: maps.mean(dim=(2, 3))
 
 
+def with_more_than_weights(model):
+    class Counted(nn.Linear):
+        """Saves a number beside its weights, as quantised layers do."""
+
+        def get_extra_state(self):
+            return 8
+
+    model.classifier.__class__ = Counted
+
+
+class OtherMaps(STGCN):
+    """Changes a method that `forward` calls."""
+
+    def from_feature_maps(self, feature_maps):
+        return super().from_feature_maps(feature_maps * 2)
+
+
+def of_a_subclass(model):
+    model.__class__ = OtherMaps
+
+
+def with_a_method_of_its_own(model):
+    model._embed = lambda features: torch.cat(list(features.values()), dim=1)
+
+
+def double_conv(model):
+    class Doubled(nn.Conv2d):
+        def _conv_forward(self, *args):
+            return super()._conv_forward(*args) * 2
+
+    model.backbone.conv1.__class__ = Doubled
+
+
 CHANGES = (
     *(sequential, without_bias, added, removed, activation, stride, compiled, parametrized),
-    *(of_float64, overridden),
+    *(
+        of_float64,
+        overridden,
+        with_more_than_weights,
+        of_a_subclass,
+        with_a_method_of_its_own,
+        double_conv,
+    ),
 )
 
 
@@ -122,6 +167,44 @@ def test_a_network_that_could_not_be_read_back_is_refused_before_the_first_step(
     with pytest.raises(UserError, match="could not be read back") as refused:
         fit(module, data, tmp_path / "run", epochs=1, accelerator="cpu")
     assert "\n" not in str(refused.value)
+    assert not (tmp_path / "run").exists()
+
+
+class ForFourPeople(STGCN):
+    """Computes the same, built in a way of its own."""
+
+    def __init__(self):
+        super().__init__(4, 2, "resnet18", None, spatial_channels=16)
+
+
+class OfZeros(nn.Linear):
+    def reset_parameters(self):
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+
+
+def test_subclasses_that_compute_the_same_come_back(root, tmp_path):
+    _, data = build(root)
+    model = ForFourPeople()
+    model.classifier = OfZeros(model.classifier.in_features, 4)
+    train(model, data, tmp_path, epochs=1, accelerator="cpu")
+    assert_reads_back(model, tmp_path)
+
+
+def test_hooks_which_a_checkpoint_does_not_hold_are_told(root, tmp_path):
+    module, data = build(root)
+    module.model.backbone.layer1.register_forward_hook(lambda module, clips, maps: maps * 2)
+    with pytest.warns(
+        UserWarning, match=r"backbone\.layer1 has forward hooks, which are not saved"
+    ):
+        fit(module, data, tmp_path / "run", epochs=1, accelerator="cpu")
+
+
+def test_a_network_that_is_frozen_altogether_is_refused(root, tmp_path):
+    module, data = build(root)
+    module.model.requires_grad_(False)
+    with pytest.raises(UserError, match="every weight of the network is frozen"):
+        fit(module, data, tmp_path / "run", epochs=1, accelerator="cpu")
     assert not (tmp_path / "run").exists()
 
 

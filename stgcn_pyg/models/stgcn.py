@@ -104,7 +104,7 @@ class STGCN(nn.Module, HubModel):
         # Before any other name is bound: what a checkpoint needs to build this model again.
         options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         super().__init__()
-        _check_options(branches, embedding)
+        _check_options(list(branches), embedding)
         self._options = plain_values(options | {"branches": list(branches), "weights": None})
         self.num_frames = num_frames = self._options["num_frames"]
         self.embedding_kind = embedding

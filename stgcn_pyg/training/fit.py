@@ -153,15 +153,16 @@ def fit(
     Raises:
         UserError: The folder holds a run with other settings, tracklets or another network, or is
             another process's at the moment; what is there cannot be read or gone on from; the
-            network was changed by hand, so that its checkpoints could not be read back, or has
-            fewer classes than there are people; or a picture is bad. Only the last is found after
-            something was written.
+            network was changed by hand, so that its checkpoints could not be read back, is frozen
+            altogether, or has fewer classes than there are people; or a picture is bad. Only the
+            last is found after something was written.
         RunError: A loss, gradient or weight is not finite, the disk is full, or the GPU's memory,
             or another process is lost.
         SignalledError: Ctrl-C or SIGTERM ended it.
     """
     output, epochs = Path(output), int(epochs)
     require_readable(module.model, module.config)
+    _require_trainable(module.model)
     _require_classes(module.model, data)
     _require_state(output, validation is not None)
     module.run = deciding(
@@ -218,6 +219,14 @@ def fit(
         if chosen is not None:
             chosen.take_best(module)
     return chosen
+
+
+def _require_trainable(model: STGCN) -> None:
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise UserError(
+            "every weight of the network is frozen, so there is nothing to train: set "
+            "requires_grad of those that are to learn"
+        )
 
 
 def _require_classes(model: STGCN, data: TrackletDataModule) -> None:
