@@ -251,6 +251,16 @@ def test_a_wrong_option_is_told_in_one_line_and_nothing_is_written(train, more, 
     assert not train.output.exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"- epochs\n", b"epochs\n", b"\xff\xfee\0p\0"])
+def test_a_file_without_settings_is_told_in_one_line(root, tmp_path, content, capsys):
+    file, output = tmp_path / "mine.yaml", tmp_path / "run"
+    file.write_bytes(content)
+    for option in ([f"--config={file}"], ["--config", str(file)]):
+        assert main(["train", "mars", str(root), *option, f"--output={output}"]) == 2
+        assert f"--config {file}: holds no settings: pass a YAML file" in error_line(capsys)
+    assert not output.exists()
+
+
 def test_a_wrong_root_is_told_in_one_line_and_nothing_is_written(train, tmp_path, capsys):
     assert train(data=tmp_path / "absent") == 2
     assert f"{tmp_path / 'absent'}: no such folder" in error_line(capsys)

@@ -32,7 +32,12 @@ class Parser(ArgumentParser):
 
     def parse_args(self, args: Sequence[str], **kwargs: Any) -> Namespace:  # type: ignore[override]
         """Parses a command's arguments."""
-        return super().parse_args(_expand(args), **kwargs)
+        expanded = _expand(args)
+        for argument, following in zip(expanded, [*expanded[1:], ""], strict=True):
+            option, equals, value = argument.partition("=")
+            if option == "--config":
+                _require_settings(Path(value if equals else following))
+        return super().parse_args(expanded, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the message as a UserError."""
@@ -60,6 +65,23 @@ def _expand(arguments: Sequence[str]) -> list[str]:
         else:
             others.append(argument)
     return presets + others
+
+
+def _require_settings(path: Path) -> None:
+    """Refuses a file of settings that holds none; what else may be wrong, the parser tells."""
+    if not path.is_file():
+        return
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return
+    except UnicodeDecodeError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise UserError(
+            f"--config {path}: holds no settings: pass a YAML file of names and values, such as "
+            "RUN/config.yaml"
+        )
 
 
 def _preset_path(name: str) -> str:
