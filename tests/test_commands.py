@@ -148,7 +148,7 @@ def test_a_written_config_gives_the_same_settings_whatever_folders_are_called(na
     given = settings(options)
     assert (given["root"], given["output"]) == (name, name)
     folder = tmp_path / name
-    RunFolder(folder, given, settings(parser().get_defaults()))
+    RunFolder(folder, given, settings(parser().get_defaults())).write()
     again = parser().parse_args([f"--config={folder / 'config.yaml'}"])
     assert settings(again) == given
     RunFolder(folder, settings(again), settings(parser().get_defaults()))  # the same run

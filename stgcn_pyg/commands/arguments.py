@@ -33,10 +33,10 @@ class Parser(ArgumentParser):
     def parse_args(self, args: Sequence[str], **kwargs: Any) -> Namespace:  # type: ignore[override]
         """Parses a command's arguments."""
         expanded = _expand(args)
-        for argument, following in zip(expanded, [*expanded[1:], ""], strict=True):
+        for i, argument in enumerate(expanded):
             option, equals, value = argument.partition("=")
             if option == "--config":
-                _require_settings(Path(value if equals else following))
+                _require_settings(Path(value if equals else "".join(expanded[i + 1 : i + 2])))
         return super().parse_args(expanded, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
