@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from stgcn_pyg.data.worker_signals import signals_held_back
 from stgcn_pyg.data.workers import AHEAD, map_in_workers
 from stgcn_pyg.errors import UserError
 
@@ -105,6 +106,24 @@ def wait_until_it_ignores_ctrl_c(worker):
             return
         time.sleep(0.05)
     raise AssertionError("it does not ignore Ctrl-C")
+
+
+def test_ctrl_c_waits_until_workers_have_started_whichever_thread_gets_it():
+    end, passed = threading.Event(), False
+    other = threading.Thread(target=end.wait)
+    other.start()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), signals_held_back():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+            passed = True
+        assert passed
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+        end.set()
+        other.join()
 
 
 @pytest.mark.timeout(60)

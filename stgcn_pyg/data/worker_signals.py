@@ -23,6 +23,10 @@ def signals_held_back() -> Iterator[None]:
 
     A worker begins with what its parent holds back, so it is not hit before it has prepared itself.
     A forked one would otherwise answer the signal as its parent does: with the parent's message.
+
+    While the parent has other threads, one of them gets the signal all the same, and the main
+    thread would answer it in the block. What is raised in the middle of a fork, Python prints and
+    forgets, so that Ctrl-C would be lost. So the answer waits as well.
     """
     if not hasattr(signal, "pthread_sigmask"):  # as on Windows
         yield
@@ -31,9 +35,30 @@ def signals_held_back() -> Iterator[None]:
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        yield
+        with _answers_held_back():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _answers_held_back() -> Iterator[None]:
+    """Holds the handlers of the signals back until the end of the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # the handlers run in the main thread alone
+        return
+    came: list[int] = []
+    # None is a handler that Python did not set, and could not put back.
+    handlers = {n: handler for n in SIGNALS if (handler := signal.getsignal(n)) is not None}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:  # they wait until they are no longer blocked
+            signal.raise_signal(number)
 
 
 def end_with_the_parent(worker: int = 0) -> None:
