@@ -106,5 +106,5 @@ def test_both_times_a_part_runs_its_random_numbers_are_the_same():
 
 
 def test_fewer_parts_than_one_are_refused():
-    with pytest.raises(UserError, match="micro_batches=0: pass at least 1"):
+    with pytest.raises(UserError, match="micro_batches=0: pass a whole number of at least 1"):
         build(micro_batches=0)

@@ -255,3 +255,28 @@ def test_auto_trains_where_it_evaluates_also_beside_an_apple_gpu(root, tmp_path,
     module = Noted(module.model)
     fit(module, data, tmp_path, epochs=1, accelerator="auto")
     assert devices == [torch.device(device_for("auto")).type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("epochs", -1, "at least 1"),
+        ("epochs", 1.5, "a whole number"),
+        ("checkpoint_every", 0, "at least 1"),
+        ("validation_every", 0, "at least 1"),
+        ("look_every", 0, "at least 1"),
+        ("decay_epochs", 0, "at least 1"),
+        ("learning_rate", float("nan"), "a finite number"),
+        ("learning_rate", -1e-3, "at least 0"),
+        ("margin", "hard", "a finite number"),
+        ("precision", "bf16", "use 32-true, bf16-mixed"),
+        ("accelerator", "cuda", "use auto, cpu, gpu"),
+        ("compile", True, "use auto, on, off"),
+    ],
+)
+def test_arguments_that_make_no_training_are_refused_before_it(root, tmp_path, name, value, words):
+    module, data = build(root)
+    options = {"epochs": 1, "accelerator": "cpu"} | {name: value}
+    with pytest.raises(UserError, match=f"{name}=.*{words}"):
+        train(module.model, data, tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 import lightning as L
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 import torch.distributed
 from torch.utils.data import DataLoader, Dataset
 
+from stgcn_pyg.choices import require_known
 from stgcn_pyg.data.batches import ClipBatch, EvaluationBatches, TrainingBatches
 from stgcn_pyg.data.clips import ClipReader, OnBadFrame
 from stgcn_pyg.data.dataset import TrackletDataset
@@ -96,7 +96,7 @@ class TrackletDataModule(L.LightningDataModule):
         seed: int = 0,
     ):
         super().__init__()
-        _require_known(
+        require_known(
             train_frames=(train_frames, TrainFrames),
             augment=(augment, Augment),
             test_clips=(test_clips, TestClips),
@@ -210,12 +210,6 @@ class TrackletDataModule(L.LightningDataModule):
     def clips_of(self, num_frames: int) -> np.ndarray:
         """The clips by which a tracklet is tested, ``[clips, T]``."""
         return clips_at_test(self.test_clips, num_frames, self.num_frames)
-
-
-def _require_known(**choices: tuple[str, object]) -> None:
-    for name, (value, kinds) in choices.items():
-        if value not in get_args(kinds):
-            raise UserError(f"{name}={value!r} is unknown: use {', '.join(get_args(kinds))}")
 
 
 def _require_length(dataset: TrackletDataset, min_frames: int) -> None:

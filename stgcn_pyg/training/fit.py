@@ -12,11 +12,13 @@ import torch
 
 from stgcn_pyg.checkpoint import require_readable
 from stgcn_pyg.checkpoint_files import checkpoint_path, is_begun, state_path
+from stgcn_pyg.choices import require_known
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import told_if_a_worker_is_killed
 from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.ranks import is_lost, joined
+from stgcn_pyg.training.argument_checks import whole_number
 from stgcn_pyg.training.bar import TrainingBar
 from stgcn_pyg.training.checkpoints import CheckpointFiles, Checkpoints
 from stgcn_pyg.training.compiled_forward import Compile
@@ -30,6 +32,9 @@ from stgcn_pyg.training.signals import NotedSignals
 from stgcn_pyg.training.tf32 import tf32_allowed
 from stgcn_pyg.training.validation import Validation
 
+Precision = Literal["32-true", "bf16-mixed"]
+Accelerator = Literal["auto", "cpu", "gpu"]
+
 
 def train(
     model: STGCN,
@@ -41,8 +46,8 @@ def train(
     weight_decay: float = 5e-4,
     decay_epochs: int = 200,
     decay_factor: float = 0.1,
-    precision: Literal["32-true", "bf16-mixed"] = "32-true",
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    precision: Precision = "32-true",
+    accelerator: Accelerator = "auto",
     checkpoint_every: int = 1,
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
@@ -110,8 +115,8 @@ def fit(
     data: TrackletDataModule,
     output: Path,
     epochs: int,
-    precision: Literal["32-true", "bf16-mixed"] = "32-true",
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    precision: Precision = "32-true",
+    accelerator: Accelerator = "auto",
     checkpoint_every: int = 1,
     validation: pd.DataFrame | None = None,
     validation_every: int = 10,
@@ -151,16 +156,21 @@ def fit(
         The scores of the held-out people, if there are any.
 
     Raises:
-        UserError: The folder holds a run with other settings, tracklets or another network, or is
-            another process's at the moment; what is there cannot be read or gone on from; the
-            network was changed by hand, so that its checkpoints could not be read back, is frozen
-            altogether, or has fewer classes than there are people; or a picture is bad. Only the
-            last is found after something was written.
+        UserError: A number of epochs or steps is below 1, or a word is unknown; the folder holds a
+            run with other settings, tracklets or another network, or is another process's at the
+            moment; what is there cannot be read or gone on from; the network was changed by hand,
+            so that its checkpoints could not be read back, is frozen altogether, or has fewer
+            classes than there are people; or a picture is bad. Only the last is found after
+            something was written.
         RunError: A loss, gradient or weight is not finite, the disk is full, or the GPU's memory,
             or another process is lost.
         SignalledError: Ctrl-C or SIGTERM ended it.
     """
-    output, epochs = Path(output), int(epochs)
+    require_known(precision=(precision, Precision), accelerator=(accelerator, Accelerator))
+    output, epochs = Path(output), whole_number("epochs", epochs)
+    checkpoint_every = whole_number("checkpoint_every", checkpoint_every)
+    validation_every = whole_number("validation_every", validation_every)
+    look_every = whole_number("look_every", look_every)
     require_readable(module.model, module.config)
     _require_trainable(module.model)
     _require_classes(module.model, data)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from stgcn_pyg.checkpoint import KEY, describe, require_network, require_same_run
+from stgcn_pyg.choices import require_known
 from stgcn_pyg.data import ClipBatch
-from stgcn_pyg.errors import UserError
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.training.argument_checks import finite, not_negative, whole_number
 from stgcn_pyg.training.compiled_forward import Compile, CompiledForward
 from stgcn_pyg.training.gathered import gather_batch
 from stgcn_pyg.training.micro_batches import in_micro_batches
@@ -45,7 +46,9 @@ class STGCNTraining(L.LightningModule):
             checkpoint carries it, and a run goes on only where it is the same.
 
     Raises:
-        UserError: ``micro_batches`` is below 1, or the model is no :class:`.STGCN`.
+        UserError: ``micro_batches`` or ``decay_epochs`` is below 1, another number is not finite or
+            is negative (a margin may be), ``compile`` is another word, or the model is no
+            :class:`.STGCN`.
     """
 
     def __init__(
@@ -65,16 +68,15 @@ class STGCNTraining(L.LightningModule):
     ):
         super().__init__()
         require_network(model)
-        if micro_batches < 1:
-            raise UserError(f"micro_batches={micro_batches}: pass at least 1")
+        require_known(compile=(compile, Compile))
         self.model = model
-        self.margin = margin
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.decay_epochs = decay_epochs
-        self.decay_factor = decay_factor
+        self.margin = margin if margin == "soft" else finite("margin", margin)
+        self.learning_rate = not_negative("learning_rate", learning_rate)
+        self.weight_decay = not_negative("weight_decay", weight_decay)
+        self.decay_epochs = whole_number("decay_epochs", decay_epochs)
+        self.decay_factor = not_negative("decay_factor", decay_factor)
         self.fused = fused
-        self.micro_batches = micro_batches
+        self.micro_batches = whole_number("micro_batches", micro_batches)
         self.config = config or {}
         self.run: dict[str, Any] = {}
         model.backbone.recompute = recompute
