@@ -3,6 +3,7 @@
 import hashlib
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,7 +30,7 @@ class FeatureArrays:
     """Features ``[Q, D]`` and ``[G, D]`` with their labels, from a file of NumPy's.
 
     The labels may be scored under ``mars-official`` and ``full-gallery``, and under ``query-free``
-    where the file says which of the gallery are queries.
+    where the file says which of the gallery are queries, and a query has a match among the others.
 
     Args:
         path: An ``.npz`` with ``query_features``, ``gallery_features``, ``query_pids``,
@@ -62,15 +63,18 @@ class FeatureArrays:
             if not len(arrays[name]):
                 raise UserError(f"{path}: {name} holds no tracklet: there is nothing to rank")
         is_query = arrays.get(OPTIONAL)
-        protocols: tuple[str, ...] = ("mars-official", "full-gallery")
-        # Without a tracklet that is no query, there is nothing to rank under query-free.
-        if is_query is not None and not is_query.all():
-            protocols = (*protocols, "query-free")
         labels = {name: arrays[name] for name in ARRAYS[2:]}
         rows = np.arange(len(arrays["query_features"]))
         self.task = RankingTask(
-            str(path), protocols, **labels, gallery_is_query=is_query, query_tracklets=rows
+            str(path),
+            ("mars-official", "full-gallery"),
+            **labels,
+            gallery_is_query=is_query,
+            query_tracklets=rows,
         )
+        if is_query is not None and _may_be_scored(self.task, "query-free"):
+            protocols = (*self.task.protocols, "query-free")
+            self.task = replace(self.task, protocols=protocols)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -80,6 +84,14 @@ class FeatureArrays:
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """Those of queries and gallery."""
         return self.arrays["query_features"], self.arrays["gallery_features"]
+
+
+def _may_be_scored(task: RankingTask, name: str) -> bool:
+    """Whether a query has a match under a protocol, or the labels are wrong, which is told then."""
+    try:
+        return bool(task.count_matches(name).any())
+    except ValueError:
+        return True
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:

@@ -206,9 +206,12 @@ def test_protocols_narrow_and_widen(extracted, arrays, tmp_path):
     assert list(evaluated(without, tmp_path, "--protocols", "duke")) == ["duke"]
 
 
-def test_query_free_is_left_out_where_all_the_gallery_are_queries(arrays, tmp_path):
-    everyone = arrays(gallery_is_query=np.ones(5, dtype=bool))
-    assert list(evaluated(everyone, tmp_path)) == ["mars-official", "full-gallery"]
+@pytest.mark.parametrize("queries", [[True] * 5, [False, True, True, True, False]])
+def test_query_free_is_left_out_where_no_query_has_a_match(arrays, tmp_path, queries, capsys):
+    source = arrays(gallery_is_query=np.array(queries))
+    assert list(evaluated(source, tmp_path)) == ["mars-official", "full-gallery"]
+    assert main(["evaluate", source, "--protocols", "query-free"]) == 2
+    assert "gallery" in error_line(capsys)
 
 
 def test_per_query_has_a_row_a_query_and_protocol(arrays, tmp_path):
