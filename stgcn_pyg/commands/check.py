@@ -44,7 +44,7 @@ def parser() -> Parser:
     """Its arguments."""
     parser = Parser(prog="stgcn check", description=DESCRIPTION)
     parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
-    parser.add_argument("root", type=Path, help="the folder that holds it")
+    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
     parser.add_argument(
         "--split", type=NonNegativeInt, default=0, help="which split, where there are several"
     )

@@ -19,7 +19,10 @@ def add_model_arguments(parser: Parser) -> None:
     parser.add_argument("--dataset", type=str | None, default=None, help="another data set")
     parser.add_argument("--root", type=Path, default=None, help="the folder that holds it")
     parser.add_argument(
-        "--split", type=NonNegativeInt | None, default=None, help="which halves, for WARD"
+        "--split",
+        type=NonNegativeInt | None,
+        default=None,
+        help="which split, from 0: of iLIDS-VID, PRID 2011 and WARD",
     )
     parser.add_argument(
         "--test_clips",

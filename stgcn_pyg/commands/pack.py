@@ -27,11 +27,16 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     parser = Parser(prog="stgcn pack", description=DESCRIPTION)
     parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
-    parser.add_argument("root", type=Path, help="the folder that holds it")
+    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
     parser.add_argument("pack", type=Path, help="the folder that receives the pack")
     parser.add_argument("--height", type=PositiveInt, default=256, help="of a packed frame")
     parser.add_argument("--width", type=PositiveInt, default=128, help="of a packed frame")
-    parser.add_argument("--split", type=NonNegativeInt, default=0, help="which halves, for WARD")
+    parser.add_argument(
+        "--split",
+        type=NonNegativeInt,
+        default=0,
+        help="which split, from 0: of iLIDS-VID, PRID 2011 and WARD",
+    )
     parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
     parser.add_argument(
         "--on_bad_frame",

@@ -28,6 +28,7 @@ from stgcn_pyg.commands.together import together
 from stgcn_pyg.commands.trained_model import about_model
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.data.good_frames import require_good_frames
+from stgcn_pyg.data.load import NAMES
 from stgcn_pyg.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.environment import describe_environment
 from stgcn_pyg.errors import UserError, last_line, signalled
@@ -53,14 +54,19 @@ Examples:
 def parser() -> Parser:
     """Every setting of a run; those of a class come from its signature and docstring."""
     parser = Parser(prog="stgcn train", description=DESCRIPTION)
-    parser.add_argument("dataset", type=str, help="mars (or what is in its layout) or ward")
-    parser.add_argument("root", type=Path, help="the folder that holds the data set")
+    parser.add_argument("dataset", type=str, help=f"its name: {', '.join(NAMES)}")
+    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
     parser.add_argument("--preset", help="settings by name: paper, small or demo")
     parser.add_argument(
         "--config", action="config", help="settings from a YAML file, such as RUN/config.yaml"
     )
     parser.add_argument("--output", type=Path, default=Path("runs/stgcn"), help="the run's folder")
-    parser.add_argument("--split", type=NonNegativeInt, default=0, help="which halves, for WARD")
+    parser.add_argument(
+        "--split",
+        type=NonNegativeInt,
+        default=0,
+        help="which split, from 0: of iLIDS-VID, PRID 2011 and WARD",
+    )
     parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of everything random")
     parser.add_argument("--epochs", type=PositiveInt, default=800, help="to train for")
     parser.add_argument(
