@@ -6,11 +6,13 @@ import socket
 import time
 
 import pytest
+import yaml
 from several_processes import run_together
 from test_resume import BEFORE_A_STEP, METRICS, begin, command, status_of
 from test_training import build
 
 from stgcn_pyg.cli import main
+from stgcn_pyg.commands import train
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.training import fit
 
@@ -79,3 +81,21 @@ def test_a_second_run_of_two_processes_is_refused_once_and_both_end(root, runnin
     told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("stgcn ")]
     (line,) = told
     assert f"another run is writing there (process {process} on" in line
+
+
+def test_a_run_that_ends_while_a_second_one_prepares_is_not_written_over(
+    root, tmp_path, monkeypatch, capsys
+):
+    output, load = tmp_path / "run", train.load
+    options = ["--epochs=1", "--data.num_workers=0"]
+
+    def load_after_another_run(options_of_the_second):
+        monkeypatch.setattr(train, "load", load)
+        assert main(command(root, output, *options)) == 0
+        return load(options_of_the_second)
+
+    monkeypatch.setattr(train, "load", load_after_another_run)
+    assert main(command(root, output, *options, "--training.margin=0.5")) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "holds another run (training.margin is 0.3 there, 0.5 here)" in line
+    assert yaml.safe_load((output / "config.yaml").read_text())["training"]["margin"] == 0.3

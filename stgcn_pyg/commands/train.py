@@ -150,6 +150,8 @@ def _train(options: Namespace, ranks: Ranks) -> int:
     module = build_module(options, data, config, begun)
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
     with only_run_in(options.output, ranks), tf32_allowed(options.tf32):
+        if ranks.is_first:  # once more: another run may have begun and ended there meanwhile
+            folder = RunFolder(options.output, config, defaults)
         _describe(data, module.model, options)
         if options.baselines:
             scores["colour stripes"] = _colour_stripes(data, ranks)

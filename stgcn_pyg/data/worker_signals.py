@@ -57,8 +57,8 @@ def _answers_held_back() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in came:  # they wait until they are no longer blocked
-            signal.raise_signal(number)
+        for one in came:  # they wait until they are no longer blocked
+            signal.raise_signal(one)
 
 
 def end_with_the_parent(worker: int = 0) -> None:
