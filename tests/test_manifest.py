@@ -171,6 +171,12 @@ def test_pictures_are_looked_for_below_the_manifests_folder(write, tmp_path, mon
     load_dataset("manifest", "frames.csv")
 
 
+def test_paths_of_windows_are_refused_with_what_to_write(write):
+    path = write(HEADER + ROWS.replace("a/1.jpg", "a\\1.jpg"))
+    with pytest.raises(UserError, match=r"pictures are missing.*: write / in place of \\$"):
+        load_dataset("manifest", path)
+
+
 def test_a_query_in_the_gallery_has_one_number_and_its_frames_once(write):
     dataset = load(write(HEADER + ROWS + "b/1.jpg,2,1,20,1,gallery\n"))
     assert dataset.gallery.index.tolist() == [30, 20]

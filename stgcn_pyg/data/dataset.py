@@ -95,9 +95,11 @@ class TrackletDataset:
         present = _files_below(self.root, folders)
         missing = used[~used.isin(present)]
         if len(missing):
+            first = missing.iat[0]
+            advice = ": write / in place of \\" if "\\" in first else ""
             raise UserError(
                 f"{self.name}: {len(missing):,} of {len(used):,} pictures are missing, "
-                f"the first is {self.root / missing.iat[0]}"
+                f"the first is {self.root / first}{advice}"
             )
 
     def _is_used(self) -> np.ndarray:
