@@ -175,6 +175,15 @@ def test_a_script_that_an_error_ends_ends(begin, damaged, tmp_path, workers, the
     assert "Error: " in job.log.read_text().rstrip().splitlines()[-1]
 
 
+def test_a_script_whose_workers_cannot_start_ends_and_says_why(damaged, tmp_path):
+    spawned = "import multiprocessing\nmultiprocessing.set_start_method('spawn', force=True)\n"
+    script = tmp_path / "script.py"
+    script.write_text(spawned + SCRIPT.format(root=str(damaged), workers=1) + EMBED)
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=110)
+    assert run.returncode == 1
+    assert 'under `if __name__ == "__main__":`' in run.stderr.rstrip().splitlines()[-1]
+
+
 TERM, INT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGKILL
 
 

@@ -11,6 +11,10 @@ from stgcn_pyg.data.worker_signals import signals_held_back
 from stgcn_pyg.errors import UserError
 
 PATIENCE = 1.0  # seconds that the workers have to finish what they read
+BY_ERROR = (
+    "; or an error ended it, which then stands above, as where a script does not do its work under "
+    '`if __name__ == "__main__":`, which processes that are spawned need'
+)
 
 Batch = TypeVar("Batch")
 
@@ -66,7 +70,7 @@ def _end_workers(batches: object) -> None:
 
 @contextmanager
 def told_if_a_worker_is_killed() -> Iterator[None]:
-    """Gives a line to the error that PyTorch raises when a worker process was killed.
+    """Gives a line to the error that PyTorch raises when a worker process has ended unasked.
 
     Raises:
         UserError: One was.
@@ -76,7 +80,8 @@ def told_if_a_worker_is_killed() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker (pid" not in str(error):
             raise
+        by_error = "" if "killed by signal" in str(error) else BY_ERROR
         raise UserError(
             "a process that reads pictures was killed, most likely for want of memory: pass fewer "
-            "--num_workers or smaller batches"
+            f"--num_workers or smaller batches{by_error}"
         ) from error
