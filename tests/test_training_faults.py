@@ -32,6 +32,7 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.filterwarnings("ignore:.*has forward hooks")
 def test_a_loss_that_is_not_finite_stops_it_and_names_the_step_and_its_tracklets(root, tmp_path):
     module, data = build(root)
     cpu(module, data, tmp_path, epochs=1)
@@ -64,6 +65,7 @@ def test_a_gradient_that_is_not_finite_is_named_and_reaches_no_weight(root, tmp_
     assert torch.equal(module.model.classifier.bias, before)
 
 
+@pytest.mark.filterwarnings("ignore:.*has forward hooks")
 def test_weights_that_are_not_finite_are_not_saved(root, tmp_path):
     module, data = build(root)
     statistics = next(module.model.backbone.buffers())  # of no use in training, but at test
