@@ -31,6 +31,13 @@ def checkout(tmp_path):
     return tmp_path
 
 
+def written(path):
+    """A run's folder, made or found again."""
+    folder = RunFolder(path, {"seed": 1, "epochs": 1}, {"seed": 0})
+    folder.write()
+    return folder
+
+
 def test_the_versions_are_those_that_run_here():
     told = describe_environment("cpu")
     assert told["stgcn-pyg"] == stgcn_pyg.__version__
@@ -62,16 +69,16 @@ def test_without_git_there_is_no_commit(checkout, monkeypatch):
 
 
 def test_a_folder_notes_each_environment_once_and_keeps_those_before(tmp_path):
-    folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+    folder = written(tmp_path / "run")
     for version in ("1", "1", "2"):
         folder.note_environment({"torch": version})
-        folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+        folder = written(tmp_path / "run")
     assert read_environments(tmp_path / "run") == [{"torch": "1"}, {"torch": "2"}]
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"torch": "1"}', "[1]", "\0"])
 def test_a_damaged_note_is_begun_anew(tmp_path, content):
-    folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+    folder = written(tmp_path / "run")
     assert read_environments(tmp_path / "run") is None  # as in an older version's run
     (tmp_path / "run" / "environment.json").write_text(content)
     assert read_environments(tmp_path / "run") is None
@@ -80,7 +87,7 @@ def test_a_damaged_note_is_begun_anew(tmp_path, content):
 
 
 def test_a_note_that_cannot_be_written_is_told(tmp_path):
-    folder = RunFolder(tmp_path / "run", {"seed": 1}, {"seed": 0})
+    folder = written(tmp_path / "run")
     (tmp_path / "run" / "environment.json.part").mkdir()
     with pytest.raises(UserError, match=r"environment\.json: cannot be written"):
         folder.note_environment({"torch": "1"})

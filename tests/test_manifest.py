@@ -3,6 +3,7 @@
 import resource
 import signal
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -175,6 +176,14 @@ def test_paths_of_windows_are_refused_with_what_to_write(write):
     path = write(HEADER + ROWS.replace("a/1.jpg", "a\\1.jpg"))
     with pytest.raises(UserError, match=r"pictures are missing.*: write / in place of \\$"):
         load_dataset("manifest", path)
+
+
+def test_a_tracklet_that_lists_a_frame_twice_is_not_written(write, tmp_path):
+    dataset = load(write(HEADER + ROWS))
+    twice = replace(dataset, frames=dataset.frames.replace("a/2.jpg", "a/1.jpg"))
+    with pytest.raises(UserError, match=r"tracklet 10 lists a/1\.jpg again"):
+        write_manifest(twice, tmp_path / "again.csv")
+    assert not (tmp_path / "again.csv").exists()
 
 
 def test_a_query_in_the_gallery_has_one_number_and_its_frames_once(write):

@@ -110,13 +110,14 @@ def test_a_manifest_is_written_of_a_data_set_without_fault_alone(mars_tree, caps
     assert not manifest.exists()
 
 
-def test_no_manifest_is_written_that_would_hold_a_picture_twice(mars_tree, capsys):
+def test_a_manifest_holds_tracklets_that_share_pictures(mars_tree, capsys):
     mars_tree.add("train", 2, 1, frames=2)
     root = mars_tree.write()
     manifest = root / "manifest.csv"
     assert main(["check", "mars", str(root), "--workers=1", f"--write-manifest={manifest}"]) == 0
-    assert f"{manifest} is not written" in capsys.readouterr().out
-    assert not manifest.exists()
+    assert f"{manifest} is written" in capsys.readouterr().out
+    back, dataset = load_dataset("manifest", manifest), load_dataset("mars", root)
+    assert sorted(back.train["num_frames"]) == sorted(dataset.train["num_frames"])
 
 
 def test_workers_find_what_one_process_finds_in_the_order_of_the_paths(mars_tree):
