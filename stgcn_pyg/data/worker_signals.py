@@ -27,8 +27,13 @@ def signals_held_back() -> Iterator[None]:
     While the parent has other threads, one of them gets the signal all the same, and the main
     thread would answer it in the block. What is raised in the middle of a fork, Python prints and
     forgets, so that Ctrl-C would be lost. So the answer waits as well.
+
+    Where workers are spawned, nothing is held back. They do not answer as their parent does, and
+    Python may wait for ever to hand over its work to one that cannot start, as in a script without
+    ``if __name__ == "__main__":``. Ctrl-C must then be able to end it.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+    is_forking = multiprocessing.get_start_method(allow_none=True) in (None, "fork")
+    if not (is_forking and hasattr(signal, "pthread_sigmask")):  # the latter as on Windows
         yield
         return
     # Where it starts with a worker, in Python 3.11 and 3.12, it lets the signals through again.
