@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks.measuring import machine, write_json
-from stgcn_pyg.output_files import write_output
+from stgcn_pyg.files import write_output
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 480  # seconds that a quick run takes at most

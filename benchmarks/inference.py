@@ -26,9 +26,9 @@ from benchmarks.measuring import machine, ratios, spread, times_by_round, write_
 from benchmarks.network import SIZES, Precision, Size, SizeName, autocast, network, size_for
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, load_dataset
-from stgcn_pyg.data.synthetic import write_benchmark
-from stgcn_pyg.embedding import embed_tracklets
-from stgcn_pyg.training.tf32 import tf32_allowed
+from stgcn_pyg.runs.embedding import embed_tracklets
+from stgcn_pyg.runs.training.tf32 import tf32_allowed
+from stgcn_pyg.synthetic import write_benchmark
 
 PEOPLE = {"paper": 64, "cpu": 8, "tiny": 2}  # seen by two cameras each
 

@@ -14,7 +14,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
 
-from stgcn_pyg.output_files import write_output
+from stgcn_pyg.files import write_output
 
 Step = Callable[[], object]
 

@@ -22,7 +22,7 @@ from jsonargparse import auto_cli
 from PIL import Image
 
 from benchmarks.measuring import machine, write_json
-from stgcn_pyg.data.synthetic import write_benchmark
+from stgcn_pyg.synthetic import write_benchmark
 
 
 def render(folder: Path, people: int, frames: tuple[int, int], workers: int) -> tuple[float, float]:

@@ -42,16 +42,16 @@ from benchmarks.network import (
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.losses import stgcn_losses
-from stgcn_pyg.training import STGCNTraining
-from stgcn_pyg.training.compiled_forward import Compile
-from stgcn_pyg.training.finite import FiniteSteps
-from stgcn_pyg.training.tf32 import tf32_allowed
+from stgcn_pyg.runs.training import STGCNTraining
+from stgcn_pyg.runs.training.compiled_forward import Compile
+from stgcn_pyg.runs.training.finite import FiniteSteps
+from stgcn_pyg.runs.training.tf32 import tf32_allowed
 
 Step = Callable[[], object]
 
 
 class WholeStep:
-    """A step as :func:`stgcn_pyg.training.fit` takes it, without its loop."""
+    """A step as :func:`stgcn_pyg.runs.training.fit` takes it, without its loop."""
 
     def __init__(
         self,

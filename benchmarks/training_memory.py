@@ -22,7 +22,7 @@ from benchmarks.measuring import machine, peak_memory, write_json
 from benchmarks.network import Precision, Size, SizeName, autocast, batch, network, size_for
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import normalize
-from stgcn_pyg.training import STGCNTraining
+from stgcn_pyg.runs.training import STGCNTraining
 
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},

@@ -1,6 +1,6 @@
 """How Sphinx builds these pages."""
 
-from stgcn_pyg.version import __version__
+from stgcn_pyg import __version__
 
 project = "stgcn-pyg"
 release = __version__

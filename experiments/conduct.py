@@ -14,8 +14,8 @@ from experiments.running.results import ResultsFolder
 from experiments.running.runner import Runner
 from experiments.running.settings import defaults, preset_files, settings_of_run
 from experiments.variants import Experiment
-from stgcn_pyg.commands import train
-from stgcn_pyg.commands.arguments import device_for
+from stgcn_pyg.cli import train
+from stgcn_pyg.cli.arguments import device_for
 from stgcn_pyg.errors import UserError
 
 OF_ONE_SPLIT = ("mars", "dukemtmc-videoreid", "manifest")

@@ -29,7 +29,6 @@ from jsonargparse import auto_cli
 
 from experiments.rendered_features import Rendered, features_of, load_rendered
 from experiments.running.results import write_json
-from stgcn_pyg.data.synthetic import VERSIONS, write_version
 from stgcn_pyg.evaluation import (
     CROSS_CAMERA,
     MARS_OFFICIAL,
@@ -37,6 +36,7 @@ from stgcn_pyg.evaluation import (
     chance_for_protocol,
     evaluate_protocol,
 )
+from stgcn_pyg.synthetic import VERSIONS, write_version
 
 
 def scores(rendered: Rendered, rule: Protocol, features: np.ndarray | None) -> pd.DataFrame:

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from stgcn_pyg.baselines import colour_stripes
 from stgcn_pyg.data import TrackletDataset, load_dataset
+from stgcn_pyg.runs.baselines import colour_stripes
 
 ERRORS = (0.0, 0.1, 0.25, 0.5, 1.0)
 CROWN, TOES = 3, (13, 17)  # among the 18 joints

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from stgcn_pyg.version import __version__
-
 if TYPE_CHECKING:
     from stgcn_pyg.models import STGCN as STGCN
+
+__version__ = "0.1.0"
 
 __all__ = ["STGCN", "__version__"]
 

@@ -132,11 +132,11 @@ def _run(command, log, start):
 if __name__ == "__main__":
     import lightning  # noqa: F401
 
-    import stgcn_pyg.commands.check
-    import stgcn_pyg.commands.evaluate
-    import stgcn_pyg.commands.explain
-    import stgcn_pyg.commands.extract
-    import stgcn_pyg.commands.pack
-    import stgcn_pyg.commands.train  # noqa: F401
+    import stgcn_pyg.cli.check
+    import stgcn_pyg.cli.evaluate
+    import stgcn_pyg.cli.explain
+    import stgcn_pyg.cli.extract
+    import stgcn_pyg.cli.pack
+    import stgcn_pyg.cli.train  # noqa: F401
 
     sys.exit(_serve())

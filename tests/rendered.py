@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.io import loadmat
 
-from stgcn_pyg.data.synthetic import Benchmark, write_benchmark
+from stgcn_pyg.synthetic import Benchmark, write_benchmark
 
 SMALL = {"height": 64, "width": 32, "progress": False}
 PARTS = ("head", "torso", "left_arm", "right_arm", "left_leg", "right_leg")

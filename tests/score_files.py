@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from stgcn_pyg.about import split_about
+from stgcn_pyg.runs.about import split_about
 
 
 def read_scores(path: Path) -> dict:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.running.results import RunResult
-from stgcn_pyg.scoring import RankingTask, score_features
+from stgcn_pyg.runs.scoring import RankingTask, score_features
 
 PEOPLE, CAMERAS = 12, 3
 

@@ -11,9 +11,9 @@ import pytest
 from conftest import MarsTree
 from tiny_run import write_run
 
-from stgcn_pyg.about import in_words, split_about
+from stgcn_pyg import __version__
 from stgcn_pyg.cli import main
-from stgcn_pyg.version import __version__
+from stgcn_pyg.runs.about import in_words, split_about
 
 COLUMNS = [
     "protocol",

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from stgcn_pyg import STGCN, __version__
-from stgcn_pyg.checkpoint import KEY, describe, load_checkpoint, require_same_run
-from stgcn_pyg.checkpoint_files import (
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.files import written_aside
+from stgcn_pyg.runs.checkpoint import KEY, describe, load_checkpoint, require_same_run
+from stgcn_pyg.runs.checkpoint_files import (
     DamagedError,
     previous_path,
     read_checkpoint,
     read_last_good,
     write_checkpoint,
 )
-from stgcn_pyg.errors import UserError
-from stgcn_pyg.written_aside import written_aside
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import torch
 import yaml
 from torchvision.models import get_model
 
-from stgcn_pyg.checkpoint_files import write_checkpoint
 from stgcn_pyg.cli import main
-from stgcn_pyg.commands.run_folder import RunFolder
-from stgcn_pyg.commands.train import parser, settings
+from stgcn_pyg.cli.train import parser, settings
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs.checkpoint_files import write_checkpoint
+from stgcn_pyg.runs.run_folder import RunFolder
 
 TINY = """
 epochs: 2

@@ -9,8 +9,8 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import STGCNTraining
-from stgcn_pyg.training.compiled_forward import CompiledForward
+from stgcn_pyg.runs.training import STGCNTraining
+from stgcn_pyg.runs.training.compiled_forward import CompiledForward
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import stgcn_pyg
-from stgcn_pyg import environment
-from stgcn_pyg.commands.run_folder import RunFolder
-from stgcn_pyg.environment import describe_environment, read_environments
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs import environment
+from stgcn_pyg.runs.environment import describe_environment, read_environments
+from stgcn_pyg.runs.run_folder import RunFolder
 
 
 def git(folder, *arguments):

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from score_files import read_scores
 from tiny_run import write_run
 
+from stgcn_pyg import __version__
 from stgcn_pyg.cli import main
 from stgcn_pyg.evaluation import (
     PROTOCOLS,
@@ -26,7 +27,6 @@ from stgcn_pyg.evaluation import (
     rerank,
 )
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.version import __version__
 
 AGAIN = "run the same `stgcn extract` again, which writes it anew"
 

@@ -15,10 +15,10 @@ from experiments.running.jobs import OUTSIDE, Job, Unit, deciding
 from experiments.running.results import SCORES, ResultsFolder
 from experiments.running.settings import defaults, preset_files, settings_of_run
 from experiments.variants import Variant
-from stgcn_pyg.commands import train
+from stgcn_pyg.cli import train
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.result import RankingResult
-from stgcn_pyg.scoring import score_features
+from stgcn_pyg.runs.scoring import score_features
 
 SETTINGS = {"epochs": 2, "model.weights": None}
 
@@ -175,7 +175,7 @@ def test_a_run_on_mars_is_kept_in_less_than_100_kb(tmp_path, mars_labels):
     from experiments.running.perform import Workshop, score
     from experiments.tables.aggregate import tabulate
     from experiments.tables.finished import named_protocols, read_runs
-    from stgcn_pyg.embedding import label_tracklets, ranking_task
+    from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 
     assert DATA.is_dir()
     source = Source("mars", "mars", mars_labels)

@@ -31,9 +31,9 @@ from experiments.running.settings import preset_files
 from experiments.state_of_the_art import STATE_OF_THE_ART
 from experiments.tables.occlusion import hidden_shares
 from experiments.variants import Experiment, Retested, Variant
-from stgcn_pyg.commands import train
-from stgcn_pyg.embedding import label_tracklets, ranking_task
+from stgcn_pyg.cli import train
 from stgcn_pyg.errors import SignalledError
+from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 
 FORK = multiprocessing.get_context("fork")
 NAME = "stgcn-synth-tiny"

@@ -30,7 +30,7 @@ from experiments.tables.pairs import pairs_in_words, tabulate_pairs
 from experiments.tables.write_table import in_words, to_markdown, told_of_means
 from experiments.variants import Experiment, Panel, Variant
 from stgcn_pyg.evaluation import chance, evaluate_ranking
-from stgcn_pyg.scoring import score_features
+from stgcn_pyg.runs.scoring import score_features
 
 TABLE = Experiment(
     name="three",

@@ -23,7 +23,7 @@ from experiments.running.settings import preset_files, settings_of_run
 from experiments.state_of_the_art import STATE_OF_THE_ART
 from experiments.variants import Ensemble, Experiment, Retested, Variant
 from stgcn_pyg import STGCN
-from stgcn_pyg.commands import train
+from stgcn_pyg.cli import train
 from stgcn_pyg.errors import UserError
 
 EXPERIMENTS = [

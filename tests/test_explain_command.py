@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 from tiny_run import write_run
 
-from stgcn_pyg.checkpoint import KEY, describe
-from stgcn_pyg.commands.evaluate import parser as evaluation_parser
-from stgcn_pyg.commands.explain import main
-from stgcn_pyg.commands.trained_model import TrainedModel
+from stgcn_pyg.cli.evaluate import parser as evaluation_parser
+from stgcn_pyg.cli.explain import main
+from stgcn_pyg.cli.trained_model import TrainedModel
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain.output import write_lists
 from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.checkpoint import KEY, describe
 
 FAST = ["--num-workers=0", "--count=1"]
 

@@ -13,7 +13,7 @@ from stgcn_pyg.explain import (
     scores_by_quartile,
     tsne,
 )
-from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.runs.scoring import RankingTask
 
 
 @pytest.fixture

@@ -24,11 +24,11 @@ from score_files import read_scores
 from tiny_run import write_run
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.commands.evaluate import parser
-from stgcn_pyg.commands.trained_model import TrainedModel
+from stgcn_pyg.cli.evaluate import parser
+from stgcn_pyg.cli.trained_model import TrainedModel
 from stgcn_pyg.data import load_dataset
-from stgcn_pyg.embedding import embed_tracklets
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.embedding import embed_tracklets
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -9,8 +9,8 @@ from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.models import STGCNOutput
-from stgcn_pyg.training import STGCNTraining
-from stgcn_pyg.training.micro_batches import in_micro_batches
+from stgcn_pyg.runs.training import STGCNTraining
+from stgcn_pyg.runs.training.micro_batches import in_micro_batches
 
 PEOPLE, TRACKLETS, FRAMES = 3, 2, 2
 

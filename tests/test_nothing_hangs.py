@@ -14,7 +14,7 @@ from PIL import Image
 from tiny_run import write_run
 
 from stgcn_pyg.data import load_dataset
-from stgcn_pyg.training import hold_out
+from stgcn_pyg.runs.training import hold_out
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -149,7 +149,7 @@ def test_a_damaged_picture_in_the_training_ends_it(begin, tmp_path, whole, worke
 SCRIPT = """
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.embedding import embed_tracklets
+from stgcn_pyg.runs.embedding import embed_tracklets
 
 dataset = load_dataset("mars", {root!r})
 data = TrackletDataModule(

@@ -12,12 +12,12 @@ import yaml
 from report_runs import QUICK, Page, copy_of, data, evil_manifest, other_run, run
 from score_files import read_scores
 
-from stgcn_pyg.checkpoint import KEY
-from stgcn_pyg.checkpoint_files import read_checkpoint
 from stgcn_pyg.cli import main
-from stgcn_pyg.commands.evaluate import parser as evaluation_parser
-from stgcn_pyg.commands.trained_model import TrainedModel
-from stgcn_pyg.embedding import label_tracklets
+from stgcn_pyg.cli.evaluate import parser as evaluation_parser
+from stgcn_pyg.cli.trained_model import TrainedModel
+from stgcn_pyg.runs.checkpoint import KEY
+from stgcn_pyg.runs.checkpoint_files import read_checkpoint
+from stgcn_pyg.runs.embedding import label_tracklets
 
 SECTIONS = ["run", "training", "results", "lists", "maps", "graphs", "errors"]
 

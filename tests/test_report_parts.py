@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from PIL import Image
 from report_runs import QUICK, Page, run
 
-from stgcn_pyg.commands.report import main
+from stgcn_pyg.cli.report import main
 from stgcn_pyg.data.clips import ClipReader
 from stgcn_pyg.report import page as pages
 from stgcn_pyg.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Series, line_chart

@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.training import STGCNTraining
-from stgcn_pyg.training.finite import FiniteSteps
+from stgcn_pyg.runs.training import STGCNTraining
+from stgcn_pyg.runs.training.finite import FiniteSteps
 
 EPOCHS = 4
 STEPS = 2  # an epoch

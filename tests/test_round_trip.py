@@ -9,9 +9,9 @@ from test_training import build
 from torch import nn
 
 from stgcn_pyg import STGCN
-from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import STGCNTraining, fit, train
+from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.training import STGCNTraining, fit, train
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from stgcn_pyg import STGCN
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import STGCNTraining, fit, hold_out, train
+from stgcn_pyg.runs.training import STGCNTraining, fit, hold_out, train
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.distributed import ALONE, Ranks, joined
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.ranks import ALONE, Ranks, joined
-from stgcn_pyg.training import STGCNTraining
-from stgcn_pyg.training.batch_norm import SyncedBatchNorm2d
-from stgcn_pyg.training.processes import process_options
+from stgcn_pyg.runs.training import STGCNTraining
+from stgcn_pyg.runs.training.batch_norm import SyncedBatchNorm2d
+from stgcn_pyg.runs.training.processes import process_options
 
 PATCHES = {"temporal_patches": 2, "spatial_patches": 2, "spatial_channels": 16}
 

@@ -22,12 +22,12 @@ from test_resume import announce, content, same, signal_at
 from test_resume import command as long_command
 from tiny_run import write_run
 
-from stgcn_pyg import ranks
-from stgcn_pyg.checkpoint_files import write_checkpoint
+from stgcn_pyg import distributed as ranks
 from stgcn_pyg.cli import main
+from stgcn_pyg.distributed import joined
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.ranks import joined
-from stgcn_pyg.training.checkpoints import CheckpointFiles
+from stgcn_pyg.runs.checkpoint_files import write_checkpoint
+from stgcn_pyg.runs.training.checkpoints import CheckpointFiles
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

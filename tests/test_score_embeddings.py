@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from stgcn_pyg.data import load_dataset
-from stgcn_pyg.embedding import score
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs.embedding import score
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from several_processes import run_together
 from test_resume import BEFORE_A_STEP, METRICS, begin, command, status_of
 from test_training import build
 
-from stgcn_pyg.cli import main
-from stgcn_pyg.commands import train
+from stgcn_pyg.cli import main, train
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import fit
+from stgcn_pyg.runs.training import fit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

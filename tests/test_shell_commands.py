@@ -104,7 +104,7 @@ def test_every_command_arrives_as_it_is_written(words_of):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_shows_each_example_on_a_line_of_its_own(name, capsys):
-    examples = of_text(import_module(f"stgcn_pyg.commands.{name}").DESCRIPTION)
+    examples = of_text(import_module(f"stgcn_pyg.cli.{name}").DESCRIPTION)
     assert examples
     with pytest.raises(SystemExit):
         main([name, "--help"])

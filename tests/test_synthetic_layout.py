@@ -9,8 +9,8 @@ from PIL import Image
 from rendered import covered, files, lists, tiny
 from scipy.io import loadmat
 
-from stgcn_pyg.data.synthetic.mars_layout import write_queries
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.synthetic.mars_layout import write_queries
 
 NAME = re.compile(r"^(\d{4}|00-1)C(\d)T(\d{4})F(\d{3})\.jpg$")
 
@@ -125,7 +125,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stgcn_pyg.data.synthetic.benchmark.write_truth", interrupt)
+    monkeypatch.setattr("stgcn_pyg.synthetic.benchmark.write_truth", interrupt)
     with pytest.raises(KeyboardInterrupt):
         tiny(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []

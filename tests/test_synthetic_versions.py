@@ -18,13 +18,13 @@ from scipy.io import loadmat
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset
-from stgcn_pyg.data.synthetic import VERSIONS, write_version
-from stgcn_pyg.data.synthetic.benchmark import make_whole_plan, picture_options
-from stgcn_pyg.data.synthetic.mars_layout import person_folder
-from stgcn_pyg.data.synthetic.pinning import digest, library_versions, plan_sha256
-from stgcn_pyg.data.synthetic.tracklets import render_tracklet
-from stgcn_pyg.data.synthetic.versions import version
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.synthetic import VERSIONS, write_version
+from stgcn_pyg.synthetic.benchmark import make_whole_plan, picture_options
+from stgcn_pyg.synthetic.mars_layout import person_folder
+from stgcn_pyg.synthetic.pinning import digest, library_versions, plan_sha256
+from stgcn_pyg.synthetic.tracklets import render_tracklet
+from stgcn_pyg.synthetic.versions import version
 
 TRACKLETS = {
     # By the place in the plan: someone to train on, junk, a query; junk, a query.

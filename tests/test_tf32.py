@@ -7,9 +7,9 @@ import torch
 from tiny_run import write_run
 
 from stgcn_pyg import STGCN
-from stgcn_pyg.checkpoint import KEY
 from stgcn_pyg.cli import main
-from stgcn_pyg.training.tf32 import tf32_allowed
+from stgcn_pyg.runs.checkpoint import KEY
+from stgcn_pyg.runs.training.tf32 import tf32_allowed
 
 MATMUL, CUDNN = torch.backends.cuda.matmul, torch.backends.cudnn
 

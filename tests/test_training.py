@@ -10,12 +10,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stgcn_pyg import STGCN
-from stgcn_pyg.checkpoint import load_checkpoint
-from stgcn_pyg.commands.arguments import device_for
+from stgcn_pyg.cli.arguments import device_for
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.embedding import chance_scores, embed_tracklets, score
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit, train
+from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.embedding import chance_scores, embed_tracklets, score
+from stgcn_pyg.runs.training import STGCNTraining, checkpoint_path, fit, train
 
 
 def build(root, seed=0, **options):

@@ -11,7 +11,7 @@ from test_training import build, log_of, weights
 from stgcn_pyg.cli import main
 from stgcn_pyg.errors import RunError
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.training import checkpoint_path, fit
+from stgcn_pyg.runs.training import checkpoint_path, fit
 
 cpu = partial(fit, accelerator="cpu")
 

@@ -10,13 +10,13 @@ import torch
 from conftest import MarsTree
 from score_files import read_scores
 
-from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.embedding import embed_tracklets
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.training import STGCNTraining, hold_out
-from stgcn_pyg.training.validation import Validation
+from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.embedding import embed_tracklets
+from stgcn_pyg.runs.training import STGCNTraining, hold_out
+from stgcn_pyg.runs.training.validation import Validation
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from watched_reads import watched_reads
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.errors import RunError
-from stgcn_pyg.training import STGCNTraining, checkpoint_path, fit
+from stgcn_pyg.runs.training import STGCNTraining, checkpoint_path, fit
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 

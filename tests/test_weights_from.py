@@ -7,8 +7,8 @@ import torch
 from conftest import MarsTree
 from test_same_run import command, last_line
 
-from stgcn_pyg.checkpoint import load_checkpoint
 from stgcn_pyg.cli import main
+from stgcn_pyg.runs.checkpoint import load_checkpoint
 
 
 @pytest.fixture

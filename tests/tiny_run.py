@@ -2,8 +2,8 @@
 
 import torch
 
-from stgcn_pyg.checkpoint import KEY, describe
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.checkpoint import KEY, describe
 
 
 def write_run(folder, root, seed=0, **options):

@@ -12,9 +12,9 @@ from experiments.running.claims import Claim
 from stgcn_pyg.data import TrackletDataset, load_dataset
 from stgcn_pyg.data.check import check_dataset
 from stgcn_pyg.data.faults import Fault
-from stgcn_pyg.data.synthetic import VERSIONS, write_version
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.written_aside import written_aside
+from stgcn_pyg.files import written_aside
+from stgcn_pyg.synthetic import VERSIONS, write_version
 
 ABOUT = "benchmark.json"  # beside a rendered data set's pictures
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from stgcn_pyg.evaluation import RankingResult, evaluate_ranking, protocol, select_gallery
-from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.runs.scoring import RankingTask
 
 
 def rank_by_distances(

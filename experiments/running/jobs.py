@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from experiments.running.datasets import Source
 from experiments.running.settings import defaults, flat, settings_of_run
 from experiments.variants import Ensemble, Experiment, Retested, Row, Variant, sources
-from stgcn_pyg.commands import train
-from stgcn_pyg.commands.run_folder import FREE
+from stgcn_pyg.cli import train
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs.run_folder import FREE
 
 # Settings that change how and where a run goes, not what comes out.
 OUTSIDE = FREE | {"root", "sync_batch_norm"}  # one process trains, and has nothing to synchronise

@@ -14,7 +14,7 @@ import pandas as pd
 
 from experiments.running.distance_ranking import rank_by_distances
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.runs.scoring import RankingTask
 
 SEED = 0
 

@@ -23,13 +23,13 @@ from experiments.running.results import ResultsFolder, write_bytes, write_json
 from experiments.running.settings import settings_of_run
 from experiments.running.training import embed, keep_weights_alone, train_and_embed
 from experiments.variants import Ensemble, Retested
-from stgcn_pyg.checkpoint import load_checkpoint
-from stgcn_pyg.checkpoint_files import checkpoint_path
-from stgcn_pyg.commands import train
-from stgcn_pyg.commands.arguments import device_for
-from stgcn_pyg.embedding import label_tracklets, ranking_task
+from stgcn_pyg.cli import train
+from stgcn_pyg.cli.arguments import device_for
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.scoring import RankingTask, score_features
+from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.checkpoint_files import checkpoint_path
+from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
+from stgcn_pyg.runs.scoring import RankingTask, score_features
 
 
 @dataclass(frozen=True)

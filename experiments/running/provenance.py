@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from stgcn_pyg.environment import describe_environment
+from stgcn_pyg.runs.environment import describe_environment
 
 
 def provenance(device: str) -> dict[str, Any]:

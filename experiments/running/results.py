@@ -12,11 +12,11 @@ import pandas as pd
 
 from experiments.running.claims import Claim
 from experiments.running.jobs import OUTSIDE
+from stgcn_pyg import __version__
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.scoring import RankingTask
-from stgcn_pyg.version import __version__
-from stgcn_pyg.written_aside import written_aside
+from stgcn_pyg.files import written_aside
+from stgcn_pyg.runs.scoring import RankingTask
 
 FORMAT = 1
 MAX_RANK = 50

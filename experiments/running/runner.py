@@ -12,7 +12,7 @@ from experiments.running.jobs import Job
 from experiments.running.perform import Workshop
 from stgcn_pyg.errors import SignalledError
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.training.signals import NotedSignals
+from stgcn_pyg.runs.training.signals import NotedSignals
 
 POLL = 1.0  # seconds between two looks at a job
 

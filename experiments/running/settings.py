@@ -8,8 +8,8 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from stgcn_pyg.commands import train
-from stgcn_pyg.commands.arguments import PRESETS as PACKAGE_PRESETS
+from stgcn_pyg.cli import train
+from stgcn_pyg.cli.arguments import PRESETS as PACKAGE_PRESETS
 from stgcn_pyg.errors import UserError
 
 PRESETS = Path(__file__).parents[1] / "presets"

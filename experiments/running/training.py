@@ -8,24 +8,24 @@ import numpy as np
 import pandas as pd
 from jsonargparse import Namespace
 
-from stgcn_pyg.checkpoint import KEY, load_checkpoint
-from stgcn_pyg.checkpoint_files import (
+from stgcn_pyg.cli import train
+from stgcn_pyg.cli.arguments import device_for
+from stgcn_pyg.cli.frames import tell_skipped
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data.good_frames import require_good_frames
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.checkpoint import KEY, load_checkpoint
+from stgcn_pyg.runs.checkpoint_files import (
     checkpoint_path,
     previous_path,
     read_checkpoint,
     state_path,
     write_checkpoint,
 )
-from stgcn_pyg.commands import train
-from stgcn_pyg.commands.arguments import device_for
-from stgcn_pyg.commands.frames import tell_skipped
-from stgcn_pyg.commands.run_folder import RunFolder
-from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.data.good_frames import require_good_frames
-from stgcn_pyg.embedding import embed_tracklets, label_tracklets
-from stgcn_pyg.environment import describe_environment
-from stgcn_pyg.models import STGCN
-from stgcn_pyg.training.tf32 import tf32_allowed
+from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets
+from stgcn_pyg.runs.environment import describe_environment
+from stgcn_pyg.runs.run_folder import RunFolder
+from stgcn_pyg.runs.training.tf32 import tf32_allowed
 
 
 def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[str, float]]:

@@ -7,9 +7,9 @@ from experiments.running.jobs import Job, Unit
 from experiments.running.perform import Workshop
 from experiments.running.results import RunResult
 from experiments.tables.aggregate import Runs
-from stgcn_pyg.about import clips_in_words
-from stgcn_pyg.embedding import ranking_task
 from stgcn_pyg.evaluation import PROTOCOLS
+from stgcn_pyg.runs.about import clips_in_words
+from stgcn_pyg.runs.embedding import ranking_task
 
 NOTHING = "no run is finished"
 

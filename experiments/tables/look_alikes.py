@@ -11,10 +11,10 @@ from experiments.tables.condition_files import write_conditions
 from experiments.tables.conditions import Condition, restricted
 from experiments.tables.finished import NOTHING, named_protocols, read_runs
 from experiments.variants import Experiment
-from stgcn_pyg.embedding import ranking_task
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import Protocol, chance_for_protocol, protocol
-from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.runs.embedding import ranking_task
+from stgcn_pyg.runs.scoring import RankingTask
 
 
 def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:

@@ -12,9 +12,9 @@ from experiments.tables.condition_files import write_conditions
 from experiments.tables.conditions import Condition, restricted
 from experiments.tables.finished import NOTHING, named_protocols, read_runs
 from experiments.variants import Experiment
-from stgcn_pyg.embedding import ranking_task
 from stgcn_pyg.explain import RenderedTruth, mean_hidden
-from stgcn_pyg.scoring import score_chance
+from stgcn_pyg.runs.embedding import ranking_task
+from stgcn_pyg.runs.scoring import score_chance
 
 EDGES = (0.0, 0.2, 0.3, 0.4, 1.0)
 

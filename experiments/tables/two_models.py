@@ -10,14 +10,14 @@ import torch
 from experiments.running.jobs import Job
 from experiments.running.perform import Workshop
 from experiments.variants import Experiment
-from stgcn_pyg.checkpoint import load_checkpoint
-from stgcn_pyg.checkpoint_files import checkpoint_path
-from stgcn_pyg.commands import train
-from stgcn_pyg.commands.arguments import device_for
-from stgcn_pyg.data.synthetic import VERSIONS
-from stgcn_pyg.embedding import label_tracklets, ranking_task
+from stgcn_pyg.cli import train
+from stgcn_pyg.cli.arguments import device_for
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.checkpoint_files import checkpoint_path
+from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
+from stgcn_pyg.synthetic import VERSIONS
 
 
 def subjects_of(

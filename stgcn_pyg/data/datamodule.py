@@ -10,7 +10,6 @@ import torch
 import torch.distributed
 from torch.utils.data import DataLoader, Dataset
 
-from stgcn_pyg.choices import require_known
 from stgcn_pyg.data.batches import ClipBatch, EvaluationBatches, TrainingBatches
 from stgcn_pyg.data.clips import ClipReader, OnBadFrame
 from stgcn_pyg.data.dataset import TrackletDataset
@@ -20,7 +19,7 @@ from stgcn_pyg.data.pk_sampler import PKSampler
 from stgcn_pyg.data.sampling import TestClips, TrainFrames, clips_at_test
 from stgcn_pyg.data.transforms import Augment, ClipAugmentation, normalize
 from stgcn_pyg.data.worker_signals import end_with_the_parent
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, require_known
 
 
 class TrackletDataModule(L.LightningDataModule):

@@ -23,7 +23,7 @@ from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.data.whole_numbers import whole_numbers
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.written_aside import written_aside
+from stgcn_pyg.files import written_aside
 
 NUMBERS = ("pid", "camid", "tracklet", "frame")
 COLUMNS = ("path", *NUMBERS, "split")

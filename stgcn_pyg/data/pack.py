@@ -20,7 +20,7 @@ from stgcn_pyg.data.decoding import decode, digest_of, read_file
 from stgcn_pyg.data.packed_from import RECORD, state_of
 from stgcn_pyg.data.workers import map_in_workers
 from stgcn_pyg.errors import BadPictureError, UserError
-from stgcn_pyg.written_aside import written_aside
+from stgcn_pyg.files import written_aside
 
 FORMAT = 2  # 1 had no pictures.npy
 CHUNK = 128  # frames that a worker reads at a time

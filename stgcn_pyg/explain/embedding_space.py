@@ -17,7 +17,7 @@ from stgcn_pyg.evaluation import (
     select_gallery,
 )
 from stgcn_pyg.evaluation.labels import JUNK
-from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.runs.scoring import RankingTask
 
 QUERIES = 256  # whose distances to the gallery are held at a time
 WORTH_THREADS = 2000  # points, from which on t-SNE takes more than one thread

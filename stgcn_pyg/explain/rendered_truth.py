@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.data.synthetic.measures import MASK_COLUMNS, MASK_ROWS
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.synthetic.measures import MASK_COLUMNS, MASK_ROWS
 
 FILE = "ground_truth.parquet"
 

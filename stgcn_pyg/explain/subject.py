@@ -11,7 +11,6 @@ from torch import Tensor
 
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.sampling import even_frames
-from stgcn_pyg.embedding import label_tracklets
 from stgcn_pyg.evaluation import (
     Protocol,
     RankingResult,
@@ -20,7 +19,8 @@ from stgcn_pyg.evaluation import (
 )
 from stgcn_pyg.explain.ranked_lists import kinds, ranked_list
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.scoring import RankingTask, score_features
+from stgcn_pyg.runs.embedding import label_tracklets
+from stgcn_pyg.runs.scoring import RankingTask, score_features
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from stgcn_pyg.about import in_words
 from stgcn_pyg.data import TrackletDataset
 from stgcn_pyg.report.reported import ReportedRun
 from stgcn_pyg.report.tables import Cell, Table, words
+from stgcn_pyg.runs.about import in_words
 
 SHORT = 12  # digits of a commit
 

@@ -9,7 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from stgcn_pyg.output_files import write_output
+from stgcn_pyg import __version__
+from stgcn_pyg.files import write_output
 from stgcn_pyg.report.error_tables import distance_chart, error_tables
 from stgcn_pyg.report.explained import (
     explain_queries,
@@ -25,7 +26,6 @@ from stgcn_pyg.report.queries import TITLES, shown_queries
 from stgcn_pyg.report.reported import ReportedRun
 from stgcn_pyg.report.scores import headline, protocol_scores
 from stgcn_pyg.report.training import training_charts, training_tables
-from stgcn_pyg.version import __version__
 
 # Bytes that the pictures of a section may take. All of them, and the text, stay below 15 MB.
 ROOM: dict[Section, int] = {"lists": 6_000_000, "maps": 4_000_000, "graphs": 2_500_000}

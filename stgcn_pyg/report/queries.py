@@ -8,7 +8,7 @@ import pandas as pd
 
 from stgcn_pyg.explain.ranked_lists import Rule, choose_queries
 from stgcn_pyg.explain.subject import Subject
-from stgcn_pyg.scoring import RankingTask
+from stgcn_pyg.runs.scoring import RankingTask
 
 TITLES: dict[Rule, str] = {
     "change": "Largest change",

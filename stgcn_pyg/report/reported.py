@@ -6,7 +6,6 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
-from stgcn_pyg.embedding_files.description import digest_of_tracklets
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import BootstrapResult, RankingResult
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
@@ -14,7 +13,8 @@ from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.report.charts import CHANCE_STYLE
 from stgcn_pyg.report.gaps import Gaps
 from stgcn_pyg.report.run_files import RunFiles
-from stgcn_pyg.scoring import score_chance, score_features, score_intervals
+from stgcn_pyg.runs.embedding_files.description import digest_of_tracklets
+from stgcn_pyg.runs.scoring import score_chance, score_features, score_intervals
 
 SAME = 0.0005  # of mAP, within which two computations may round it differently
 TRAINED = "trained"
@@ -45,7 +45,8 @@ class ReportedRun:
         results, intervals, chance: By the name of the protocol; empty without a subject.
         stored: Whether the scores in its files hold for the test set of the page.
         gaps: What it lacks, those of its files among them.
-        about: What its scores are of, by the names of :mod:`stgcn_pyg.about`, as far as is known.
+        about: What its scores are of, by the names of :mod:`stgcn_pyg.runs.about`, as far
+            as is known.
     """
 
     label: str

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from stgcn_pyg.about import split_about
-from stgcn_pyg.checkpoint_files import checkpoint_path
-from stgcn_pyg.environment import read_environments
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.report.gaps import Gaps, Section
+from stgcn_pyg.runs.about import split_about
+from stgcn_pyg.runs.checkpoint_files import checkpoint_path
+from stgcn_pyg.runs.environment import read_environments
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class RunFiles:
         log: A row an epoch, N at least 1.
         metrics: Scores by protocol and method, as training wrote them.
         gaps: Why something is None.
-        about: What the scores are of, by the names of :mod:`stgcn_pyg.about`; empty where the file
-            is missing or earlier code wrote it.
+        about: What the scores are of, by the names of :mod:`stgcn_pyg.runs.about`; empty where
+            the file is missing or earlier code wrote it.
     """
 
     path: Path

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from stgcn_pyg.embedding import embed_tracklets
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.explain.activation_maps import towards_tracklets
 from stgcn_pyg.explain.figures import draw_averages, save
@@ -20,6 +19,7 @@ from stgcn_pyg.explain.summary import (
 )
 from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.embedding import embed_tracklets
 
 
 def write_summary(folder: Path, subject: Subject) -> dict[str, pd.DataFrame]:

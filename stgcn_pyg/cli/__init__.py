@@ -1,0 +1,109 @@
+"""The command `stgcn`. What a command needs is imported only when that command runs."""
+
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from types import FrameType
+
+from stgcn_pyg import __version__
+from stgcn_pyg.errors import (
+    RunError,
+    SignalledError,
+    Terminated,
+    ToldError,
+    UserError,
+    last_line,
+    signalled,
+)
+
+COMMANDS = {
+    "synth": "render a data set of walking people, in the layout of MARS",
+    "check": "count a data set's tracklets and find its bad files",
+    "pack": "decode and resize a data set's frames once",
+    "train": "train STGCN on a data set and evaluate it",
+    "evaluate": "evaluate a trained model, an extraction, or anyone's features",
+    "extract": "write the embeddings of a data set's tracklets",
+    "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
+    "report": "write one HTML page of a run, or of several side by side",
+}
+
+HELP = """\
+usage: stgcn COMMAND ...
+
+Video-based person re-identification by spatial-temporal graph convolutions.
+
+commands:
+{commands}
+
+`stgcn COMMAND --help` tells the options of each. For example:
+  stgcn synth data/tiny --train_people 16 --test_people 8
+  stgcn train mars data/tiny --preset demo --output runs/tiny
+  stgcn evaluate runs/tiny
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and gives its exit status.
+
+    0 is success, 2 a mistake of the user's, 1 a run that could not go on, 130 Ctrl-C and 143
+    SIGTERM; all but the first are told in one line.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(HELP.format(commands="\n".join(f"  {n:<10} {d}" for n, d in COMMANDS.items())))
+        return 0
+    if arguments[0] == "--version":
+        print(f"stgcn-pyg {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    try:
+        if name not in COMMANDS:
+            raise UserError(f"command {name!r} is unknown: use one of {', '.join(COMMANDS)}")
+        with warnings.catch_warnings(), _sigterm_raises():
+            warnings.showwarning = lambda message, *_, **__: print(
+                f"stgcn {name}: warning: {message}", file=sys.stderr
+            )
+            # Said by PyTorch Geometric's own import, to nobody who could change it.
+            warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+            return import_module(f"stgcn_pyg.cli.{name}").main(rest)
+    except UserError as error:
+        print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
+        return error.status
+    except RunError as error:
+        print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
+        return error.status
+    except SignalledError as error:
+        print(f"stgcn {name}: {error}", file=sys.stderr)
+        return error.status
+    except ToldError as error:
+        return error.status
+    except KeyboardInterrupt as interrupt:
+        told = signalled(interrupt)
+        print(f"stgcn {name}: {told}", file=sys.stderr)
+        return told.status
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Lets SIGTERM end a command as Ctrl-C does, in order; a second one ends it at once.
+
+    Where another handler is set, or in a thread other than the main one, nothing is changed.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,100 @@
+"""`stgcn check`: counts a data set's tracklets and finds all that is wrong with it."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from stgcn_pyg.cli.arguments import Parser, write_json
+from stgcn_pyg.data import write_manifest
+from stgcn_pyg.data.check import FAULTS, NOTES, CheckResult, check_dataset
+from stgcn_pyg.data.faults import Fault
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.files import require_writable
+
+DESCRIPTION = """Counts a data set's tracklets, decodes every picture, and finds all that is wrong.
+
+A fault makes a result wrong or a run fail: mend it before the data set is used. A note is worth
+knowing and occurs in sound data sets. The exit status is 1 if there is a fault, 0 if there is none.
+
+Example: stgcn check mars data/MARS --json check.json"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    options = parser().parse_args(arguments)
+    manifest = options.write_manifest
+    if manifest is not None and manifest.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--write-manifest {manifest}: name a file that ends in .csv or .parquet")
+    require_writable("--json", options.json)
+    require_writable("--write-manifest", manifest)
+    result = check_dataset(
+        options.dataset, options.root, options.split, options.min_frames, options.workers
+    )
+    show(result, options.show)
+    if options.json is not None:
+        write_json(options.json, result.to_dict())
+    if manifest is not None:
+        _write_manifest(result, manifest)
+    return 1 if result.faults else 0
+
+
+def parser() -> Parser:
+    """Its arguments."""
+    parser = Parser(prog="stgcn check", description=DESCRIPTION)
+    parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
+    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
+    parser.add_argument(
+        "--split", type=NonNegativeInt, default=0, help="which split, where there are several"
+    )
+    parser.add_argument(
+        "--min_frames", type=PositiveInt, default=1, help="the fewest that a tracklet may have"
+    )
+    parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
+    parser.add_argument(
+        "--show", type=NonNegativeInt, default=10, help="lines to print of a kind of fault or note"
+    )
+    parser.add_argument("--json", type=Path, default=None, help="write all findings here")
+    parser.add_argument(
+        "--write_manifest",
+        type=Path,
+        default=None,
+        help="if there is no fault, write the data set as one table here, .csv or .parquet",
+    )
+    return parser
+
+
+def show(result: CheckResult, lines: int) -> None:
+    """Prints what was found, at most so many lines of a kind."""
+    print(result.counts.to_string())
+    _show_kinds("faults", result.faults, FAULTS, lines)
+    _show_kinds("notes (sound data sets have such too)", result.notes, NOTES, lines)
+    print(
+        f"\n{_number(result.pictures, 'picture')} read: {_number(len(result.faults), 'fault')}, "
+        f"{_number(len(result.notes), 'note')}"
+    )
+
+
+def _show_kinds(title: str, found: list[Fault], kinds: Mapping[str, str], lines: int) -> None:
+    if found:
+        print(f"\n{title}")
+    for kind, group in groupby(found, key=lambda fault: fault.kind):
+        of_kind = list(group)
+        print(f"  {kind} ({len(of_kind):,}): {kinds[kind]}")
+        for fault in of_kind[:lines]:
+            print(f"    {fault.path}" + (f": {fault.what}" if fault.what != kind else ""))
+        if len(of_kind) > lines > 0:
+            print(f"    ... and {len(of_kind) - lines:,} more (--show prints more, --json has all)")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1) if count else f"no {noun}s"
+
+
+def _write_manifest(result: CheckResult, path: Path) -> None:
+    if result.faults:
+        print(f"{path} is not written, for the faults above: mend them and check again")
+    else:
+        write_manifest(result.dataset, path)
+        print(f"{path} is written: `stgcn train manifest {path}` trains on it")

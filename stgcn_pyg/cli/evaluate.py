@@ -1,0 +1,198 @@
+"""`stgcn evaluate`: CMC and mAP of a model, an extraction or arrays, under named protocols."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
+
+from stgcn_pyg.cli.arguments import Parser, write_json
+from stgcn_pyg.cli.model_arguments import add_model_arguments, refuse_model_arguments
+from stgcn_pyg.cli.per_query import per_query, write_per_query
+from stgcn_pyg.cli.scores import Intervals, Scores, protocols, scores_as_json
+from stgcn_pyg.cli.together import together
+from stgcn_pyg.distributed import ALONE, Ranks
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
+from stgcn_pyg.evaluation.result import REPORTED_RANKS
+from stgcn_pyg.files import require_apart, require_writable
+from stgcn_pyg.runs.about import in_words
+from stgcn_pyg.runs.scoring import Source, score_chance, score_features, score_intervals
+
+MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
+
+DESCRIPTION = """Evaluates embeddings under every protocol that their data set allows.
+
+They are a trained model's, on the data set of its run or another; an extraction's; or anyone's,
+in an .npz with query_features, gallery_features, query_pids, gallery_pids, query_camids,
+gallery_camids and, optionally, gallery_is_query.
+
+Examples:
+  stgcn evaluate runs/mars --rerank --json mars.json --per-query mars.csv
+  stgcn evaluate runs/mars --dataset ward --root data/WARD
+  stgcn evaluate embeddings/mars --protocols mars-official agrl
+  stgcn evaluate features.npz"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    with together() as ranks:
+        return _evaluate(parser().parse_args(arguments), ranks)
+
+
+def _evaluate(options: Namespace, ranks: Ranks) -> int:
+    max_rank = max(MAX_RANK, *options.ranks or [MAX_RANK])
+    chosen = _known(options.protocols)
+    _require_outputs(options)
+    reranking = _reranking(options)
+    source = open_source(options, ranks)
+    task = source.task if chosen is None else replace(source.task, protocols=chosen)
+    scores = {"chance": score_chance(task, max_rank)}
+    _require_ranks(options.ranks, scores["chance"])
+    features = source.features()
+    if not ranks.is_first:
+        return 0
+    scores[source.method] = score_features(task, *features, max_rank)
+    about = source.about | {"reranking": None, "ranks": list(options.ranks or REPORTED_RANKS)}
+    if reranking is not None:
+        about["reranking"] = reranking._asdict()
+        scores["re-ranked"] = score_features(task, *features, max_rank, reranking)
+    intervals = {
+        row: score_intervals(task, results, options.ranks or REPORTED_RANKS, options.resamples)
+        for row, results in scores.items()
+        if row != "chance"
+    }
+    print(f"\n{in_words(about)}")
+    show(scores, intervals, options.ranks)
+    if options.json is not None:
+        write_json(options.json, scores_as_json(scores, about, intervals))
+    if options.per_query is not None:
+        told = {"method": source.method} | about
+        write_per_query(options.per_query, per_query(task, scores[source.method], told))
+    return 0
+
+
+def parser() -> Parser:
+    """Its arguments."""
+    parser = Parser(prog="stgcn evaluate", description=DESCRIPTION)
+    parser.add_argument(
+        "source",
+        type=Path,
+        help="a run's folder or checkpoint, an extraction's folder, or an .npz",
+    )
+    parser.add_argument(
+        "--protocols",
+        nargs="+",
+        type=str,
+        default=None,
+        help="names of protocols; those of the data set if not given",
+    )
+    parser.add_argument(
+        "--ranks", nargs="+", type=PositiveInt, default=None, help="the k of rank-k to print"
+    )
+    parser.add_argument(
+        "--resamples", type=PositiveInt, default=10_000, help="of the test people, for intervals"
+    )
+    parser.add_argument(
+        "--rerank",
+        type=bool,
+        default=False,
+        nargs="?",
+        const=True,
+        help="also re-rank by k-reciprocal neighbours",
+    )
+    parser.add_argument("--k1", type=PositiveInt, default=20, help="of re-ranking")
+    parser.add_argument("--k2", type=PositiveInt, default=6, help="of re-ranking")
+    parser.add_argument("--lambda_value", type=float, default=0.3, help="of re-ranking")
+    parser.add_argument("--json", type=Path, default=None, help="write the results here")
+    parser.add_argument(
+        "--per_query",
+        type=Path,
+        default=None,
+        help="write a row a query and protocol here, as CSV",
+    )
+    add_model_arguments(parser)
+    return parser
+
+
+def open_source(options: Namespace, ranks: Ranks = ALONE) -> Source:
+    """What is to be evaluated, by what lies at its path; a model's work is shared by processes.
+
+    Raises:
+        UserError: Nothing that can be evaluated does.
+    """
+    path = options.source
+    if path.suffix == ".npz":
+        from stgcn_pyg.runs.feature_arrays import FeatureArrays
+
+        refuse_model_arguments(options, path)
+        return FeatureArrays(path)
+    if (path / "embeddings.json").exists():
+        from stgcn_pyg.runs.embedding_files import StoredEmbeddings
+
+        refuse_model_arguments(options, path)
+        return StoredEmbeddings(path)
+    if not (path / "checkpoint.ckpt" if path.is_dir() else path).is_file():
+        raise UserError(
+            f"{path}: no such checkpoint, extraction or .npz; pass a run's folder, its "
+            "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
+        )
+    from stgcn_pyg.cli.trained_model import TrainedModel  # the others need no model
+
+    return TrainedModel(path, options, ranks)
+
+
+def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:
+    """Prints a table a protocol, and below each what the protocol is."""
+    for name in protocols(scores):
+        rows = {row: results[name] for row, results in scores.items()}
+        ends = {row: found[name] for row, found in intervals.items() if name in found}
+        table = format_table(rows, tuple(ranks or REPORTED_RANKS), ends)
+        print(f"\n{table}\n{protocol(name).description}")
+    print(
+        "\nThe intervals cover the choice of the test people, not the seed of the training; how "
+        "they are made is in docs/protocols.md."
+    )
+
+
+def _known(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The protocols that are asked for, each once; they are looked up before anything begins."""
+    if names is None:
+        return None
+    try:
+        return tuple(dict.fromkeys(protocol(name).name for name in names))
+    except ValueError as error:
+        raise UserError(f"--protocols: {error}") from error
+
+
+def _reranking(options: Namespace) -> Reranking | None:
+    """The parameters that are asked for, if re-ranking is; wrong ones are refused at once."""
+    chosen = Reranking(options.k1, options.k2, options.lambda_value)
+    if not options.rerank:
+        for name, value, usual in zip(chosen._fields, chosen, Reranking(), strict=True):
+            if value != usual:
+                raise UserError(f"--{name} {value}: is of re-ranking: pass --rerank as well")
+        return None
+    try:
+        chosen.check()
+    except ValueError as error:
+        raise UserError(f"--rerank: {error}") from error
+    return chosen
+
+
+def _require_outputs(options: Namespace) -> None:
+    """Refuses files that cannot be written before anything is embedded, not hours later."""
+    require_writable("--json", options.json)
+    require_writable("--per-query", options.per_query)
+    files = {"the source": options.source, "--json": options.json, "--per-query": options.per_query}
+    require_apart(files)
+
+
+def _require_ranks(ranks: Sequence[int] | None, results: dict[str, RankingResult]) -> None:
+    for name, result in results.items():
+        if ranks is not None and max(ranks) > result.num_gallery:
+            raise UserError(
+                f"--ranks {max(ranks)}: {name} has only {result.num_gallery:,} in the gallery; "
+                "pass lower ones"
+            )

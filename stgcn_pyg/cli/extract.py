@@ -1,0 +1,106 @@
+"""`stgcn extract`: the embeddings of a data set's tracklets, in files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
+from tqdm import tqdm
+
+from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.cli.frames import skipped_within, tell_skipped
+from stgcn_pyg.cli.model_arguments import add_model_arguments
+from stgcn_pyg.cli.together import together
+from stgcn_pyg.cli.trained_model import TrainedModel
+from stgcn_pyg.distributed import Ranks
+from stgcn_pyg.progress import bar_options
+from stgcn_pyg.runs.embedding import label_tracklets
+from stgcn_pyg.runs.embedding_files import Description, EmbeddingWriter, describe, shard_rows
+
+DESCRIPTION = """Writes the embeddings of a data set's tracklets and their labels, in shards.
+
+Killed and started again, the same command goes on after the last whole shard.
+
+Examples:
+  stgcn extract runs/mars embeddings/mars
+  stgcn evaluate embeddings/mars
+  stgcn extract runs/mars embeddings/ward --dataset ward --root data/WARD --parts all"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    with together() as ranks:
+        return _extract(_parser().parse_args(arguments), ranks)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="stgcn extract", description=DESCRIPTION)
+    parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")
+    parser.add_argument("output", type=Path, help="the folder that receives the embeddings")
+    parser.add_argument(
+        "--parts",
+        type=Literal["test", "train", "all"],
+        default="test",
+        help="the tracklets of query and gallery, those to train on, or all",
+    )
+    parser.add_argument("--shard_size", type=PositiveInt, default=1024, help="tracklets a shard")
+    add_model_arguments(parser)
+    return parser
+
+
+def _extract(options: Namespace, ranks: Ranks) -> int:
+    trained = TrainedModel(options.run, options, ranks)
+    tracklets = label_tracklets(trained.data.dataset, options.parts)
+    description = _describe(trained, tracklets, options)
+    # The first process writes; the others share its work.
+    writer = None
+    if ranks.is_first:
+        writer = EmbeddingWriter(options.output, description, tracklets, trained.still_bad)
+        _tell_of_another_place(options.output, writer.description["root"], description["root"])
+    missing = ranks.from_first(writer.missing() if writer is not None else [])
+    total = len(tracklets)
+    rows = {shard: tracklets.iloc[shard_rows(description, shard)] for shard in missing}
+    there = total - sum(map(len, rows.values()))
+    if there:
+        print(f"{options.output}: {there:,} of {total:,} tracklets are there already")
+    with tqdm(
+        total=total, initial=there, desc="embedding", unit="tracklet", **bar_options()
+    ) as bar:
+        for shard in missing:
+            with skipped_within(trained.data) as skipped:
+                embeddings = trained.embed(rows[shard], bar)
+            faults = sorted(set().union(*ranks.gather(skipped)))
+            if writer is not None:
+                writer.write(shard, embeddings.numpy(), faults)
+    tell_skipped(trained.data, ranks)
+    print(
+        f"{options.output}: {total:,} embeddings of width {description['width']:,}; "
+        f"docs/embeddings.md tells how to read them"
+    )
+    return 0
+
+
+def _tell_of_another_place(output: Path, there: str, here: str) -> None:
+    if Path(there).resolve() != Path(here).resolve():
+        print(f"{output}: goes on with the pictures at {here}; so far they were read at {there}")
+
+
+def _describe(trained: TrainedModel, tracklets: pd.DataFrame, options: Namespace) -> Description:
+    dataset = trained.data.dataset
+    return describe(
+        tracklets,
+        run=str(options.run),
+        dataset=dataset.name,
+        root=str(dataset.root),
+        split=trained.config.get("split", 0),
+        protocols=dataset.protocols,
+        parts=options.parts,
+        test_clips=trained.data.test_clips,
+        num_frames=trained.model.num_frames,
+        embedding=trained.model.embedding_kind,
+        checkpoint_sha256=trained.checkpoint_sha256,
+        width=trained.model.embedding_width,
+        shard_size=options.shard_size,
+    )

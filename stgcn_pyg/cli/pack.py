@@ -1,0 +1,80 @@
+"""`stgcn pack`: decodes and resizes a data set's frames once, into one memory-mapped file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from tqdm import tqdm
+
+from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.data import load_dataset
+from stgcn_pyg.data.pack import write_pack
+from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.progress import bar_options
+
+DESCRIPTION = """Packs a data set's frames, so that training reads them without decoding.
+
+A pack takes height x width x 3 bytes a frame: 98 KB at 256 x 128, 117 GB for MARS.
+
+Examples:
+  stgcn pack mars data/MARS data/mars-256x128
+  stgcn train mars data/MARS --pack data/mars-256x128 --preset paper
+  stgcn pack mars data/MARS data/mars-256x128 --verify true"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    parser = Parser(prog="stgcn pack", description=DESCRIPTION)
+    parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
+    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
+    parser.add_argument("pack", type=Path, help="the folder that receives the pack")
+    parser.add_argument("--height", type=PositiveInt, default=256, help="of a packed frame")
+    parser.add_argument("--width", type=PositiveInt, default=128, help="of a packed frame")
+    parser.add_argument(
+        "--split",
+        type=NonNegativeInt,
+        default=0,
+        help="which split, from 0: of iLIDS-VID, PRID 2011 and WARD",
+    )
+    parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
+    parser.add_argument(
+        "--on_bad_frame",
+        type=Literal["stop", "skip"],
+        default="stop",
+        help="stop at a bad picture, or pack the others",
+    )
+    parser.add_argument(
+        "--verify",
+        type=bool,
+        default=False,
+        help="only read a whole pack and its pictures, and compare their checksums",
+    )
+    options = parser.parse_args(arguments)
+
+    stops = options.on_bad_frame == "stop" and not options.verify
+    dataset = load_dataset(options.dataset, options.root, options.split, verify=stops)
+    if not options.verify:
+        packing = write_pack(
+            dataset,
+            options.pack,
+            options.height,
+            options.width,
+            options.on_bad_frame,
+            options.workers,
+        )
+        with tqdm(total=len(dataset.frames), desc="packing", unit="frame", **bar_options()) as bar:
+            for count in packing:
+                bar.update(count)
+    packed = PackedFrames(options.pack, dataset.frames, options.height, options.width)
+    verified = ""
+    if options.verify:
+        packed.verify()
+        compared = packed.compare(dataset.root, dataset.frames, every=True)
+        verified = f", checksum right, {compared:,} pictures unchanged"
+    megabytes = (options.pack / "frames.npy").stat().st_size / 1e6
+    print(
+        f"{options.pack}: {len(dataset.frames):,} frames of {options.height} x {options.width}, "
+        f"{megabytes:,.0f} MB, {len(packed.bad):,} bad{verified}"
+    )
+    return 0

@@ -1,0 +1,152 @@
+"""`stgcn report`: one HTML file of a run, or of several side by side."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from jsonargparse.typing import NonNegativeInt, restricted_number_type
+
+from stgcn_pyg.cli.arguments import Parser, device_for
+from stgcn_pyg.cli.model_arguments import add_model_arguments
+from stgcn_pyg.cli.trained_model import TrainedModel
+from stgcn_pyg.data.load import NAMES
+from stgcn_pyg.errors import UserError, last_line
+from stgcn_pyg.evaluation import protocol
+from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.files import require_writable
+from stgcn_pyg.report import (
+    ReportedRun,
+    RunFiles,
+    read_run,
+    render_page,
+    report_run,
+    require_same_test_set,
+    write_page,
+)
+
+DESCRIPTION = """Writes one HTML file of a run, which needs no network and nothing beside it.
+
+What was run, training curves, the scores under every protocol with intervals, CMC, ranked lists,
+activation maps, learned graphs, and where it errs. Several runs on one test set stand side by
+side, each held against the first. Where a checkpoint or pictures are missing, the page says so in
+their place.
+
+Examples:
+  stgcn report runs/mars
+  stgcn report runs/baseline runs/mars --output compared.html"""
+
+UpTo50 = restricted_number_type("UpTo50", int, [(">", 0), ("<=", 50)])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    options = parser().parse_args(arguments)
+    output = _output(options)
+    _check(options)
+    files = _named([read_run(path) for path in options.runs])
+    runs = [_report(own, number, options) for number, own in enumerate(files)]
+    require_same_test_set(runs)
+    page = render_page(runs, options.count, options.top, options.seed)
+    write_page(output, page)
+    for line in dict.fromkeys(line for run in runs for line in run.gaps.lines()):
+        print(f"stgcn report: on the page: {line}", file=sys.stderr)
+    print(f"{output}: {len(page.encode()) / 1e6:.1f} MB")
+    return 0
+
+
+def parser() -> Parser:
+    """Its arguments."""
+    parser = Parser(prog="stgcn report", description=DESCRIPTION)
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=None,
+        help="the file to write; RUN/report.html of a single run if not given",
+    )
+    parser.add_argument(
+        "--count", type=UpTo50, default=3, help="lists each of the worst, best and random queries"
+    )
+    parser.add_argument("--top", type=UpTo50, default=10, help="ranked items in a list")
+    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of random queries")
+    parser.add_argument(
+        "--protocol", type=str | None, default=None, help="of the lists; the data set's usual one"
+    )
+    add_model_arguments(parser)
+    # A page of what is there is better than none.
+    parser.set_defaults(on_bad_frame="skip")
+    return parser
+
+
+def _output(options: Namespace) -> Path:
+    if options.output is None and len(options.runs) > 1:
+        raise UserError("--output: name the file of a page of several runs")
+    output = options.output or options.runs[0] / "report.html"
+    require_writable("--output", output)
+    return output
+
+
+def _check(options: Namespace) -> None:
+    """Refuses what is wrong in the options themselves, before anything is read."""
+    device_for(options.accelerator)
+    if options.dataset is not None and options.dataset not in NAMES:
+        raise UserError(f"--dataset {options.dataset}: is unknown; pass one of {', '.join(NAMES)}")
+    for name in ("root", "pack"):
+        if options[name] is not None and not options[name].exists():
+            raise UserError(f"--{name} {options[name]}: does not exist")
+    if options.protocol is not None:
+        try:
+            protocol(options.protocol)
+        except ValueError as error:
+            raise UserError(f"--protocol: {error}") from error
+
+
+def _named(files: Sequence[RunFiles]) -> list[RunFiles]:
+    """Runs whose folders have the same name are called by their paths."""
+    counts = Counter(own.name for own in files)
+    named = [own if counts[own.name] == 1 else replace(own, name=str(own.path)) for own in files]
+    if len({own.path.resolve() for own in files}) < len(files):
+        raise UserError("a run is named twice: name each once")
+    return named
+
+
+def _report(files: RunFiles, number: int, options: Namespace) -> ReportedRun:
+    """A run with its model and test set, or with gaps where they should be."""
+    subject, about = _subject(files, options) or (None, {})
+    stored = all(options[name] is None for name in ("dataset", "root", "split", "test_clips"))
+    return report_run(files.name, number, files, subject, stored, about)
+
+
+def _subject(files: RunFiles, options: Namespace) -> tuple[Subject, dict[str, Any]] | None:
+    """A run's model on its test set, and what its scores are of."""
+    try:
+        trained = TrainedModel(files.path, options)
+        task = trained.task
+    except UserError as error:
+        files.gaps.add_without_model(f"{files.name}: {last_line(error)}")
+        return None
+    name = options.protocol or task.protocols[0]
+    if name not in task.protocols:
+        raise UserError(f"--protocol {name}: {task.title} allows {', '.join(task.protocols)} alone")
+    try:
+        features = trained.features()
+    except UserError as error:
+        files.gaps.add_without_model(f"{files.name}: {last_line(error)}")
+        return None
+    _note_skipped(files, sorted(trained.data.skipped))
+    subject = Subject(trained.model, trained.data, task, protocol(name), *features, trained.device)
+    return subject, trained.about
+
+
+def _note_skipped(files: RunFiles, faults: Sequence[str]) -> None:
+    if faults:
+        more = f" ... and {len(faults) - 1:,} more" if len(faults) > 1 else ""
+        files.gaps.add(
+            "results",
+            f"{files.name}: {len(faults):,} bad pictures, for which other frames of their "
+            f"tracklets stand: {faults[0]}{more}",
+        )

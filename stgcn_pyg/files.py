@@ -1,0 +1,167 @@
+"""Files that are whole wherever they are seen, also after a kill, and where results are written."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from stgcn_pyg.errors import UserError
+
+PART = ".part"  # ends the name of a file that is still being written
+
+
+@contextmanager
+def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
+    """Opens a file to write, which takes its name only once it is on the disk.
+
+    At any moment, also after a kill or a loss of power, there is the file as it was before or the
+    whole new one.
+
+    Args:
+        path: Of the file.
+        keep: The name that the file there before takes. ``path`` itself is there all the while.
+
+    Raises:
+        OSError: It cannot be written; nothing half-written is left, and what was there stays.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "greeting"
+        >>> for words in (b"good day", b"good night"):
+        ...     with written_aside(path, keep=path.with_suffix(".before")) as file:
+        ...         _ = file.write(words)
+        >>> {file.name: file.read_text() for file in sorted(path.parent.iterdir())}
+        {'greeting': 'good night', 'greeting.before': 'good day'}
+    """
+    part = path.with_name(path.name + PART)
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            _name_too(path, keep)
+        part.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the new name, too
+        finally:
+            os.close(folder)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _name_too(path: Path, name: Path) -> None:
+    """Gives a file a second name, in place of the file that had it.
+
+    Args:
+        path: The file.
+        name: The second name. A copy has it where the file system has no hard links.
+    """
+    part = name.with_name(name.name + PART)
+    part.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(path, part)
+        except OSError:
+            with path.open("rb") as original, part.open("wb") as copy:
+                shutil.copyfileobj(original, copy)
+                copy.flush()
+                os.fsync(copy.fileno())
+        part.replace(name)
+    finally:
+        # If both were names of one file already, the system has left them as they were.
+        part.unlink(missing_ok=True)
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Writes a file of results, its folder too.
+
+    A kill or a full disk leaves the file that was there before, or the whole new one. What is no
+    ordinary file, such as ``/dev/stdout`` or a pipe, is written to as it is.
+
+    Args:
+        path: The file to write; where it is a link, the file that it points to.
+        content: What it is to hold.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if _is_special(path):
+            with path.open("wb") as file:
+                file.write(content)
+            return
+        with written_aside(path.resolve() if path.is_symlink() else path) as file:
+            file.write(content)
+    except OSError as error:
+        raise _cannot(path, error) from error
+
+
+def require_writable(option: str, path: Path | None) -> None:
+    """Refuses a file that cannot be written, before the work whose results it is to hold.
+
+    Nothing is written; folders that are missing are left to :func:`write_output`.
+
+    Args:
+        option: The option that names the file, for the message.
+        path: The file; None where the option was not given.
+
+    Raises:
+        UserError: It is a folder, or cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        if path.is_dir():
+            raise UserError(f"{option} {path}: is a folder; name a file in it")
+        if _is_special(path):
+            return
+        target = path.resolve() if path.is_symlink() else path
+        (target.parent / (target.name + PART)).exists()  # raises if the name is too long
+        # A file that its owner has protected stays as it is.
+        needed = [target] if target.exists() else []
+        folder = next(parent for parent in target.absolute().parents if parent.exists())
+    except OSError as error:
+        raise _cannot(path, error, option) from error
+    if not folder.is_dir():
+        raise UserError(f"{option} {path}: cannot be written ({folder} is no folder)")
+    for place in (*needed, folder):
+        if not os.access(place, os.W_OK):
+            raise UserError(f"{option} {path}: cannot be written (Permission denied at {place})")
+
+
+def require_apart(files: dict[str, Path | None]) -> None:
+    """Refuses two options that name the same file, of which the second would replace the first.
+
+    Args:
+        files: The file of each option or argument; None where it was not given.
+
+    Raises:
+        UserError: Two of them are the same file.
+    """
+    seen: dict[Path, str] = {}
+    for name, path in files.items():
+        if path is None or _is_special(path):
+            continue
+        first = seen.setdefault(path.resolve(), name)
+        if first != name:
+            raise UserError(f"{first} and {name} are the same file, {path}: name two files")
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something that is neither an ordinary file nor a folder."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _cannot(path: Path, error: OSError, option: str = "") -> UserError:
+    return UserError(f"{option} {path}: cannot be written ({error.strerror})".lstrip())

@@ -1,0 +1,184 @@
+"""The embeddings of tracklets: that of each clip, averaged; and what they score."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from itertools import islice
+from typing import Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
+from stgcn_pyg.data.reading import reading
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import RankingResult
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.models.evaluating import evaluating
+from stgcn_pyg.progress import bar_options
+from stgcn_pyg.distributed import ALONE, Ranks
+from stgcn_pyg.runs.scoring import RankingTask, score_chance, score_features, task_of_tracklets
+
+Parts = Literal["test", "train", "all"]
+T = TypeVar("T")
+
+
+def average_clips(
+    embed: Callable[[ClipBatch], Tensor],
+    loader: DataLoader,
+    num_tracklets: int,
+    title: str,
+    bar: tqdm | None = None,
+    ranks: Ranks = ALONE,
+) -> Tensor:
+    """Embeds clips and averages those of each tracklet.
+
+    Args:
+        embed: A batch of clips to ``[B, D]``.
+        loader: Batches whose labels are rows of tracklets.
+        num_tracklets: N.
+        title: Of the progress bar.
+        bar: A bar that counts tracklets, to move on in place of one of its own.
+        ranks: The processes that share the batches, in turns; ``loader`` gives this one's.
+
+    Returns:
+        ``[N, D]`` of float32, on the CPU; the same on every process, to the last bit.
+    """
+    total: Tensor | None = None
+    counts = torch.zeros(num_tracklets)
+    own_bar = _bar(num_tracklets, title) if bar is None else nullcontext(bar)
+    with own_bar as shown, reading(loader) as batches:
+        embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in batches)
+        # Added up in the order of one process, for the last bits hang on it.
+        for embeddings, rows in _in_turns(embedded, ranks):
+            if total is None:
+                total = torch.zeros(num_tracklets, embeddings.size(1))
+            begun = counts.count_nonzero()
+            total.index_add_(0, rows, embeddings)
+            counts += torch.bincount(rows, minlength=num_tracklets)
+            shown.update(int(counts.count_nonzero() - begun))
+    if total is None:
+        raise ValueError("there are no clips to embed")
+    return total / counts[:, None]
+
+
+def _in_turns(own: Iterator[T], ranks: Ranks) -> Iterator[T]:
+    """What every process has, one of each in turns, until none has any more."""
+    while any(gathered := [found for found in ranks.gather([*islice(own, 1)]) if found]):
+        yield from (one for (one,) in gathered)
+
+
+def _bar(num_tracklets: int, title: str) -> tqdm:
+    return tqdm(total=num_tracklets, desc=title, unit="tracklet", **bar_options())
+
+
+def embed_tracklets(
+    model: STGCN,
+    data: TrackletDataModule,
+    tracklets: pd.DataFrame,
+    device: torch.device | str = "cpu",
+    title: str = "embedding",
+    bar: tqdm | None = None,
+    ranks: Ranks = ALONE,
+) -> Tensor:
+    """The embedding of each tracklet of a table, ``[N, D]`` of float32, on the CPU.
+
+    Title, bar and ranks are those of :func:`average_clips`. The model is in evaluation mode
+    meanwhile, on ``device`` afterwards too.
+    """
+    model.to(device)
+
+    def embed(batch: ClipBatch) -> Tensor:
+        return model(data.move_and_normalize(batch, device).clips).embedding
+
+    with evaluating(model), torch.inference_mode():
+        loader = data.clip_dataloader(tracklets, ranks.rank, ranks.world_size, device)
+        return average_clips(embed, loader, len(tracklets), title, bar, ranks)
+
+
+def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataFrame:
+    """Tracklets of a data set in the order of their numbers, each once, and what they are there.
+
+    Args:
+        dataset: Theirs.
+        parts: ``"test"`` for those of query and gallery, ``"train"``, or ``"all"``.
+
+    Returns:
+        The columns of the data set's tables, ``first_frame_path`` relative to its root, and
+        ``is_query``, ``is_gallery`` and ``is_train``; the index is the tracklet's number.
+    """
+    tables = {"test": [dataset.test()], "train": [dataset.train]}
+    tracklets = pd.concat(tables["train"] + tables["test"] if parts == "all" else tables[parts])
+    tracklets = tracklets.sort_index()
+    numbers = tracklets.index
+    return tracklets.assign(
+        first_frame_path=dataset.frames.to_numpy()[tracklets["first_frame"]],
+        is_query=numbers.isin(dataset.query.index),
+        is_gallery=numbers.isin(dataset.gallery.index),
+        is_train=numbers.isin(dataset.train.index),
+    )
+
+
+def ranking_task(dataset: TrackletDataset) -> RankingTask:
+    """The query and gallery of a data set, in the order of :func:`label_tracklets`.
+
+    Raises:
+        UserError: No query has a match.
+    """
+    title = f"{dataset.name} at {dataset.root}"
+    return task_of_tracklets(title, dataset.protocols, label_tracklets(dataset))
+
+
+def score(
+    dataset: TrackletDataset, tracklets: pd.DataFrame, embeddings: Tensor
+) -> dict[str, RankingResult]:
+    """CMC and mAP of test tracklets' embeddings under every protocol that the data set allows.
+
+    Args:
+        dataset: Whose query and gallery are ranked.
+        tracklets: N rows, its test tracklets among them, in any order.
+        embeddings: ``[N, D]``, a row a tracklet.
+
+    Returns:
+        A result by the name of each protocol, the data set's usual one first.
+
+    Raises:
+        UserError: No query has a match, an embedding is not finite, or a test tracklet has no
+            embedding or two.
+    """
+    labels = label_tracklets(dataset)
+    rows = _rows_of(labels.index, tracklets.index, embeddings)
+    query, gallery = (embeddings[rows[labels[is_in]]] for is_in in ("is_query", "is_gallery"))
+    return score_features(ranking_task(dataset), query, gallery)
+
+
+def _rows_of(wanted: pd.Index, given: pd.Index, embeddings: Tensor) -> np.ndarray:
+    """The row of the embeddings that belongs to each of the wanted tracklets."""
+    if embeddings.ndim != 2 or len(embeddings) != len(given):
+        raise UserError(
+            f"embeddings of the shape {list(embeddings.shape)} do not fit a table of "
+            f"{len(given):,} tracklets: give [N, D], one row a tracklet"
+        )
+    if given.has_duplicates:
+        twice = given[given.duplicated()][0]
+        raise UserError(f"tracklet {twice} stands twice in the table: give each tracklet once")
+    rows = given.get_indexer(wanted)
+    missing = wanted[rows < 0]
+    if len(missing):
+        raise UserError(
+            f"{len(missing):,} of the {len(wanted):,} test tracklets are missing from the table, "
+            f"the first is {missing[0]}: embed every tracklet of query and gallery"
+        )
+    return rows
+
+
+def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
+    """What a random ranking scores under every protocol that the data set allows.
+
+    Raises:
+        UserError: No query has a match.
+    """
+    return score_chance(ranking_task(dataset))

@@ -1,0 +1,97 @@
+"""In what a run was made: the commit, the versions, the machine."""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from stgcn_pyg import __version__
+
+NAME = "environment.json"  # in a run's folder: a list of what describe_environment gives
+PACKAGES = ("torch", "torchvision", "torch-geometric", "lightning", "numpy", "pillow")
+SECONDS = 10  # that git may take
+
+
+def describe_environment(device: str) -> dict[str, Any]:
+    """What a run's outcome may depend on beside its settings and data, as plain values.
+
+    Args:
+        device: Where it computes: ``"cpu"`` or ``"cuda"``.
+
+    Returns:
+        ``stgcn-pyg``, the version; ``commit`` of the checkout that the package is imported from,
+        None where it is in none, and ``changed``, whether a file of the package differs from it;
+        ``device``, with the name of the GPU; ``python``, ``platform``, and the version of each
+        package.
+
+    Example:
+        >>> describe_environment("cpu")["device"]
+        'cpu'
+    """
+    commit, changed = _commit(Path(__file__).parent)
+    return {
+        "stgcn-pyg": __version__,
+        "commit": commit,
+        "changed": changed,
+        "device": _name_of(device),
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        **{package: _version(package) for package in PACKAGES},
+    }
+
+
+def read_environments(run: Path) -> list[dict[str, Any]] | None:
+    """In what a run was made, the latest last; None where its folder does not tell.
+
+    Args:
+        run: The run's folder.
+    """
+    try:
+        noted = json.loads((run / NAME).read_text())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(noted, list) or not all(isinstance(entry, dict) for entry in noted):
+        return None
+    return noted
+
+
+def _commit(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of a folder of sources, and whether a tracked file in it differs."""
+    # An installed package may lie below somebody else's checkout, which does not track it.
+    if _git(folder, "ls-files", "--error-unmatch", "version.py") is None:
+        return None, None
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    return commit, None if changes is None else bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says, or None where it is absent or fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=SECONDS,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _name_of(device: str) -> str:
+    if device != "cuda":
+        return device
+    import torch  # only where it is loaded already
+
+    return f"{device} ({torch.cuda.get_device_name()})"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

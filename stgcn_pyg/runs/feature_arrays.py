@@ -1,0 +1,147 @@
+"""Anyone's features and labels in one ``.npz``."""
+
+import hashlib
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs.scoring import RankingTask
+from stgcn_pyg import __version__
+
+ARRAYS = (
+    "query_features",
+    "gallery_features",
+    "query_pids",
+    "gallery_pids",
+    "query_camids",
+    "gallery_camids",
+)
+OPTIONAL = "gallery_is_query"
+DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+class FeatureArrays:
+    """Features ``[Q, D]`` and ``[G, D]`` with their labels, from a file of NumPy's.
+
+    The labels may be scored under ``mars-official`` and ``full-gallery``, and under ``query-free``
+    where the file says which of the gallery are queries, and a query has a match among the others.
+
+    Args:
+        path: An ``.npz`` with ``query_features``, ``gallery_features``, ``query_pids``,
+            ``gallery_pids``, ``query_camids``, ``gallery_camids`` and, optionally,
+            ``gallery_is_query``, as for :func:`stgcn_pyg.evaluation.evaluate_protocol`.
+
+    Raises:
+        UserError: It is missing, damaged, lacks an array, or holds pickled objects, which are
+            never loaded.
+
+    Example:
+        >>> file = Path(getfixture("tmp_path")) / "features.npz"
+        >>> np.savez(file, query_features=[[0.0]], query_pids=[4], query_camids=[1],
+        ...          gallery_features=[[0.1], [0.2]], gallery_pids=[4, 0], gallery_camids=[2, 2])
+        >>> FeatureArrays(file).task.protocols
+        ('mars-official', 'full-gallery')
+    """
+
+    method = "features"
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.arrays, self.sha256 = _read(path)
+        arrays = self.arrays
+        for name in ("query_features", "gallery_features"):
+            if arrays[name].ndim != 2:
+                raise UserError(
+                    f"{path}: {name} must be [tracklets, D], got {list(arrays[name].shape)}"
+                )
+            if not len(arrays[name]):
+                raise UserError(f"{path}: {name} holds no tracklet: there is nothing to rank")
+        is_query = arrays.get(OPTIONAL)
+        labels = {name: arrays[name] for name in ARRAYS[2:]}
+        rows = np.arange(len(arrays["query_features"]))
+        self.task = RankingTask(
+            str(path),
+            ("mars-official", "full-gallery"),
+            **labels,
+            gallery_is_query=is_query,
+            query_tracklets=rows,
+        )
+        if is_query is not None and _may_be_scored(self.task, "query-free"):
+            protocols = (*self.task.protocols, "query-free")
+            self.task = replace(self.task, protocols=protocols)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """The file, by the names of :mod:`stgcn_pyg.runs.about`."""
+        return {"version": __version__, "file": str(self.path), "file_sha256": self.sha256}
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of queries and gallery."""
+        return self.arrays["query_features"], self.arrays["gallery_features"]
+
+
+def _may_be_scored(task: RankingTask, name: str) -> bool:
+    """Whether a query has a match under a protocol, or the labels are wrong, which is told then."""
+    try:
+        return bool(task.count_matches(name).any())
+    except ValueError:
+        return True
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays, and the digest of the file that they are read from."""
+    try:
+        # Opened here: np.load leaves the file of a damaged zip open.
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            return _arrays(path, stream), digest
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file: pass one that numpy.savez wrote") from error
+    except (*DAMAGE, TypeError) as error:  # the latter of a lone array, which opens no file
+        raise UserError(f"{path}: damaged, or not written by numpy.savez") from error
+
+
+def _arrays(path: Path, stream: BinaryIO) -> dict[str, np.ndarray]:
+    with np.load(stream, allow_pickle=False) as file:
+        missing = [name for name in ARRAYS if name not in file]
+        if missing:
+            raise UserError(
+                f"{path}: lacks the arrays {', '.join(missing)} (it has: "
+                f"{', '.join(file.files) or 'none'})"
+            )
+        return {name: _array(path, file, name) for name in (*ARRAYS, OPTIONAL) if name in file}
+
+
+def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
+    array = _load(path, file, name)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # torch knows no other
+    kind = array.dtype.kind
+    if name.endswith("features") and kind not in "fiub":
+        raise UserError(f"{path}: {name} must be real numbers, got {array.dtype}: save floats")
+    if name.endswith("ids") and kind == "u":
+        if array.size and array.max() > np.iinfo(np.int64).max:
+            raise UserError(
+                f"{path}: {name} holds {array.max()}, more than 64 bits with a sign can hold: "
+                "give people and cameras smaller numbers"
+            )
+        return array.astype(np.int64)  # beside signed ones, NumPy would make both floats
+    return array
+
+
+def _load(path: Path, file: NpzFile, name: str) -> np.ndarray:
+    try:
+        return file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise UserError(
+            f"{path}: {name} holds pickled objects, which could run code and are never loaded: "
+            f"save numbers"
+        ) from error

@@ -1,0 +1,195 @@
+"""The folder of a run: one run each, which goes on there if it was cut short."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from stgcn_pyg.runs import environment
+from stgcn_pyg.runs.checkpoint import description_of, require_same_tracklets
+from stgcn_pyg.runs.checkpoint_files import is_begun, read_last_good, state_path
+from stgcn_pyg.cli.arguments import as_yaml
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.runs.training import folder_lock
+from stgcn_pyg.runs.training.run_settings import tracklets_of
+from stgcn_pyg.files import PART, written_aside
+
+# Settings that change how a run goes, not what comes out.
+FREE = {
+    "output",
+    "checkpoint_every",
+    "look_every",
+    "accelerator",
+    "data.num_workers",
+    "data.min_frames",
+    "baselines",
+    "pack",
+    "training.compile",
+    "training.channels_last",
+    "training.fused",
+    "training.recompute",
+}
+# Settings that may change while a run goes on: more epochs, the data set's place, and what happens
+# at a bad picture, at which a run may have stopped.
+CHANGEABLE = {"epochs", "root", "on_bad_frame"}
+
+
+class RunFolder:
+    """Finds the same run in a folder, or room for it; nothing is written until :meth:`write`.
+
+    It is the same run with more epochs too, for nothing in an epoch depends on how many there will
+    be; and with a data set at another place, if its tracklets are the same.
+
+    Args:
+        path: The folder.
+        config: Every setting of the run, as plain values.
+        defaults: Of the same settings, for those that an older version's run did not know.
+
+    Attributes:
+        begun: Whether the run has something to go on from.
+
+    Raises:
+        UserError: The folder holds another run, or something that is no run.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], defaults: dict[str, Any]):
+        self.path = path
+        self.config = config
+        self.metrics = path / "metrics.json"
+        self.environment = path / environment.NAME
+        self.stored = path / "config.yaml"
+        self._before: dict[str, Any] = {}
+        if self.stored.is_file():
+            self._before = _flat(defaults) | _flat(_read(self.stored))
+            _require_same(path, self._before, _flat(config))
+        elif path.exists() and not _is_empty(path):
+            raise UserError(f"{path}: holds something that is no run; choose another --output")
+        self._validated = bool(config.get("validation_share"))
+        self.begun = bool(self._before) and is_begun(path, self._validated)
+
+    def require_tracklets(self, data: TrackletDataModule, held_out: pd.DataFrame | None) -> None:
+        """Looks whether the data set has the tracklets that the run began with, at whatever place.
+
+        Args:
+            data: The batches of the data set.
+            held_out: The tracklets that are held out of them, if there are any.
+
+        Raises:
+            UserError: It has others, or the run's checkpoint cannot be read.
+        """
+        if not self.begun:
+            return
+        path = state_path(self.path, self._validated)
+        description = description_of(path, read_last_good(path))
+        tracklets = tracklets_of(data, held_out)
+        require_same_tracklets(path, description, tracklets, data.pids.tolist())
+        if "tracklets" not in description and self._before["root"] != self.config["root"]:
+            warnings.warn(
+                f"{path}: does not say which tracklets it was trained on, but the people are the "
+                f"same: going on with those at {data.dataset.root}",
+                stacklevel=2,
+            )
+
+    def write(self) -> None:
+        """Makes the folder and writes ``config.yaml``.
+
+        The results of a run that goes on beyond its former last epoch are set aside.
+
+        Raises:
+            UserError: They cannot be written.
+        """
+        epochs = self._before.get("epochs")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if epochs not in (None, self.config["epochs"]) and self.metrics.exists():
+                self.metrics.replace(self.path / f"metrics.{epochs}-epochs.json")
+            with written_aside(self.stored) as file:
+                file.write(as_yaml(self.config).encode())
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    def note_environment(self, here: dict[str, Any]) -> None:
+        """Adds in what the run goes on to ``environment.json``, if it is not what it was before.
+
+        Where there is no such file, as in an older version's run, or a damaged one, it is begun.
+
+        Args:
+            here: As :func:`.describe_environment` gives it.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        noted = environment.read_environments(self.path) or []
+        if noted and noted[-1] == here:
+            return
+        try:
+            with written_aside(self.environment) as file:
+                file.write((json.dumps([*noted, here], indent=2) + "\n").encode())
+        except OSError as error:
+            raise UserError(f"{self.environment}: cannot be written ({error.strerror})") from error
+
+    def write_metrics(self, content: Any) -> None:
+        """Writes ``metrics.json``.
+
+        Raises:
+            RunError: It cannot be written; what was there stays.
+        """
+        try:
+            with written_aside(self.metrics) as file:
+                file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+        except OSError as error:
+            raise RunError(
+                f"{self.metrics}: cannot be written ({error.strerror}): mend that and run the same "
+                "command again; what was trained is kept"
+            ) from error
+
+    def contents(self) -> str:
+        """The names of what is there."""
+        return ", ".join(sorted(p.name + "/" * p.is_dir() for p in self.path.iterdir()))
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether there is nothing, or only what a run left that was killed at once."""
+    left = {"config.yaml" + PART, folder_lock.NAME}
+    return path.is_dir() and {file.name for file in path.iterdir()} <= left
+
+
+def _read(stored: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(stored.read_text())
+    except OSError as error:
+        raise UserError(f"{stored}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise UserError(
+            f"{stored}: damaged (no YAML of settings): put back a copy, or choose another --output"
+        )
+    return settings
+
+
+def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    if old.get("epochs", 0) > new.get("epochs", 0):
+        raise UserError(
+            f"{path}: holds a run of {old['epochs']:,} epochs, more than {new['epochs']:,}: ask "
+            "for as many or more, or choose another --output"
+        )
+    for key in sorted(old | new):
+        if key not in FREE | CHANGEABLE and old.get(key) != new.get(key):
+            raise UserError(
+                f"{path}: holds another run ({key} is {old.get(key)} there, {new.get(key)} here); "
+                f"choose another --output"
+            )
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat

@@ -1,0 +1,101 @@
+"""One run a folder at a time."""
+
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.distributed import ALONE, Ranks
+
+NAME = "run.lock"
+
+
+@contextmanager
+def only_run_in(folder: Path, ranks: Ranks = ALONE) -> Iterator[None]:
+    """Keeps other runs out of a folder for as long as it is entered.
+
+    The system holds the lock for the process and drops it when the process ends, in whatever way,
+    so a killed run leaves nothing to clean up. Within one that the same thread has entered already,
+    it does nothing.
+
+    Args:
+        folder: The folder of the run; it is made if there is none.
+        ranks: The processes of the run, of which the first one holds the lock.
+
+    Raises:
+        UserError: Another run holds the folder, or it cannot be made; on every process.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with only_run_in(folder), only_run_in(folder):
+        ...     sorted(path.name for path in folder.iterdir())
+        ['run.lock']
+        >>> list(folder.iterdir())
+        []
+    """
+    lock = FileLock(folder / NAME, is_singleton=True)
+    if ranks.from_first(lock.is_locked):  # every process does as the first one
+        yield
+        return
+    is_new = not folder.exists()
+    refusal = ranks.from_first(_take(lock, folder) if ranks.is_first else None)
+    if refusal is not None:
+        raise UserError(refusal)
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):
+                (folder / NAME).unlink()
+            lock.release()
+        if is_new and ranks.is_first:
+            with suppress(OSError):  # unless something was written there
+                folder.rmdir()
+
+
+def _take(lock: FileLock, folder: Path) -> str | None:
+    """Takes the lock, or says in a line why not."""
+    path = folder / NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{folder}: cannot be written ({error.strerror})"
+    try:
+        lock.acquire(timeout=0)
+        _sign(path)
+    except Timeout:
+        return (
+            f"{folder}: another run is writing there ({_holder(path)}): wait for it or stop it, "
+            "or choose another folder"
+        )
+    except OSError as error:
+        warnings.warn(
+            f"{path}: cannot be locked ({error.strerror}): nothing keeps a second run out of the "
+            "folder",
+            stacklevel=2,
+        )
+    return None
+
+
+def _sign(path: Path) -> None:
+    """Writes who holds the lock into its file, whose time says since when."""
+    holder = f"{os.getpid()}\n{socket.gethostname()}\n"
+    if path.read_text(errors="replace") != holder:
+        path.write_text(holder)
+    os.utime(path)
+
+
+def _holder(path: Path) -> str:
+    try:
+        pid, host, *_ = path.read_text(errors="replace").split()
+        since = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
+    except (OSError, ValueError):
+        return "its process is not known yet"
+    return f"process {pid} on {host}, since {since}"

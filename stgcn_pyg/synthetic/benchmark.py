@@ -1,0 +1,232 @@
+"""A rendered person re-identification benchmark on disk."""
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from stgcn_pyg.data.workers import map_in_workers
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.progress import bar_options
+from stgcn_pyg.synthetic.mars_layout import person_folder
+from stgcn_pyg.synthetic.options import check_options
+from stgcn_pyg.synthetic.pinning import library_versions, manifest_sha256
+from stgcn_pyg.synthetic.plan import Plan, TrackletPlan, make_people, make_plan
+from stgcn_pyg.synthetic.tables import write_about, write_info, write_truth
+from stgcn_pyg.synthetic.tracklets import PictureOptions, render_tracklet
+from stgcn_pyg.synthetic.versions import PINNED_WITH, Version, version
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What was written.
+
+    Attributes:
+        path: The benchmark's folder.
+        train_tracklets: Tracklets to train on.
+        test_tracklets: Tracklets in the gallery, queries, distractors and junk included.
+        queries: How many of them are queries.
+        frames: Pictures in all.
+        occlusion: Mean share of the body hidden, measured over all frames but junk.
+        manifest_sha256: The hash of all that it holds.
+    """
+
+    path: Path
+    train_tracklets: int
+    test_tracklets: int
+    queries: int
+    frames: int
+    occlusion: float
+    manifest_sha256: str
+
+
+def write_benchmark(
+    root: str | Path,
+    train_people: int = 64,
+    test_people: int = 64,
+    cameras: int = 6,
+    cameras_per_person: int = 4,
+    tracklets_per_camera: int = 2,
+    frames: tuple[int, int] = (24, 48),
+    look_alikes: int = 4,
+    occlusion: float = 0.3,
+    clutter: float = 0.5,
+    distractors: int = 100,
+    junk: int = 40,
+    height: int = 256,
+    width: int = 128,
+    quality: int = 92,
+    seed: int = 0,
+    workers: int = 1,
+    progress: bool = True,
+) -> Benchmark:
+    """Draw walking people and write them to disk in the layout of the MARS data set.
+
+    Beside the layout of MARS the folder holds `ground_truth.parquet` (a row a frame: pose, heading,
+    joints, box error, and what share of each body part is hidden), `people.parquet` (a row a
+    person: true body, gait and clothes), `strangers.parquet` (the same of who walks in each
+    tracklet of distractors and junk) and `benchmark.json` (the options and a SHA-256 of all it
+    holds). The same options and seed give the same bytes, whatever the number of workers.
+
+    Args:
+        root: Folder to write; it must be new or empty.
+        train_people: Number of people to train on.
+        test_people: Number of other people to test on.
+        cameras: Number of cameras, 2 to 9.
+        cameras_per_person: In how many of the cameras, drawn at random, each person is seen.
+        tracklets_per_camera: Number of tracklets of a person in each of those cameras.
+        frames: Least and most number of frames of a tracklet, 25 to the second.
+        look_alikes: How many people share the same clothes and hair, differing in body and gait.
+        occlusion: Mean share of the body that passing things hide, 0 to 0.9.
+        clutter: How busy the backgrounds are, 0 for plain to 1 for crowded.
+        distractors: Number of tracklets of strangers in the gallery, with pid 0.
+        junk: Number of tracklets of bad boxes in the gallery, with pid -1.
+        height: Height of the pictures in pixels, a multiple of 32.
+        width: Width of the pictures in pixels, a multiple of 16.
+        quality: JPEG quality, 1 to 95.
+        seed: Seed of everything random, not negative.
+        workers: Number of processes that draw.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        The folder and the counts of what it holds.
+
+    Raises:
+        UserError: If the folder is not empty or an option makes no sense.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     benchmark = write_benchmark(
+        ...         f"{folder}/tiny", train_people=1, test_people=1, cameras=2, frames=(2, 2),
+        ...         distractors=0, junk=0, height=64, width=32, progress=False,
+        ...     )
+        >>> benchmark.train_tracklets, benchmark.queries, benchmark.frames
+        (4, 2, 16)
+    """
+    options = dict(locals())
+    for name in ("root", "workers", "progress"):  # these do not change what is drawn
+        del options[name]
+    return _write(Path(root), options, workers, progress)
+
+
+def write_version(
+    root: str | Path, name: str, workers: int = 1, progress: bool = True
+) -> Benchmark:
+    """Draw a named version of the benchmark and hold it against its pinned SHA-256.
+
+    Args:
+        root: Folder to write; it must be new or empty.
+        name: `stgcn-synth-v1`, `stgcn-synth-small` or `stgcn-synth-tiny`.
+        workers: Number of processes that draw.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        The folder and the counts of what it holds.
+
+    Raises:
+        UserError: If no version has that name, or the folder is not empty.
+
+    Warns:
+        UserWarning: The result is not what the name stands for; `benchmark.json` says so as well.
+    """
+    pinned = version(name)
+    benchmark = _write(Path(root), pinned.options, workers, progress, pinned)
+    if benchmark.manifest_sha256 != pinned.manifest_sha256:
+        libraries = ", ".join(f"{name} {of}" for name, of in library_versions().items())
+        warnings.warn(
+            f"{benchmark.path} is not {name}: its SHA-256 is {benchmark.manifest_sha256[:16]}..., "
+            f"that of {name} {pinned.manifest_sha256[:16]}... Do not compare results on it with "
+            f"others'. It was drawn with {libraries}; the pinned one with {PINNED_WITH}",
+            stacklevel=2,
+        )
+    return benchmark
+
+
+def make_whole_plan(options: dict[str, Any]) -> Plan:
+    """The people and tracklets of a benchmark with these options, before anything is drawn."""
+    of_plan = ("cameras", "cameras_per_person", "tracklets_per_camera", "frames", "occlusion")
+    people = make_people(
+        *(options[name] for name in ("seed", "train_people", "test_people", "look_alikes"))
+    )
+    some = {name: options[name] for name in (*of_plan, "distractors", "junk")}
+    return make_plan(options["seed"], people, **some)
+
+
+def picture_options(options: dict[str, Any]) -> PictureOptions:
+    """Those of the options that all pictures have in common."""
+    names = ("seed", "height", "width", "clutter", "quality")
+    return PictureOptions(**{name: options[name] for name in names})
+
+
+def _write(
+    root: Path,
+    options: dict[str, Any],
+    workers: int,
+    progress: bool,
+    pinned: Version | None = None,
+) -> Benchmark:
+    check_options(workers=workers, **options)
+    _check_folder(root)
+    plan = make_whole_plan(options)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    try:
+        rendered = _render(unfinished, picture_options(options), plan, workers, progress)
+        rows = [row for tracklet in rendered for row in tracklet]
+        truth = pd.DataFrame(rows)
+        write_info(unfinished, plan, truth)
+        write_truth(unfinished, plan, truth)
+        manifest = manifest_sha256(unfinished, plan, rows)
+        write_about(unfinished, options, len(rows), manifest, pinned)
+        unfinished.chmod(0o755)
+        if root.exists():
+            root.rmdir()
+        unfinished.rename(root)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return Benchmark(
+        path=root,
+        train_tracklets=len(plan.train),
+        test_tracklets=len(plan.test),
+        queries=len(plan.queries),
+        frames=len(truth),
+        occlusion=float(truth.loc[truth.pid >= 0, "hidden"].mean()),
+        manifest_sha256=manifest,
+    )
+
+
+def _check_folder(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise UserError(f"{root} is a file: name a folder that is new or empty")
+    if root.exists() and any(root.iterdir()):
+        raise UserError(f"{root} is not empty: remove it or name another folder")
+
+
+def _render(
+    root: Path, pictures: PictureOptions, plan: Plan, workers: int, progress: bool
+) -> Iterator[list[dict]]:
+    """The rows of each tracklet in the order of the plan, its pictures written."""
+    tracklets: Sequence[TrackletPlan] = plan.train + plan.test
+    for tracklet in tracklets:
+        folder = person_folder(tracklet.person.split, tracklet.person.pid)
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    render = partial(render_tracklet, root, pictures)
+    total = sum(tracklet.frames for tracklet in tracklets)
+    style = bar_options() | {"desc": "rendering", "unit": "frame", "disable": not progress}
+    with (
+        tqdm(total=total, **style) as bar,
+        closing(map_in_workers(render, tracklets, workers)) as rendered,
+    ):
+        for rows in rendered:
+            bar.update(len(rows))
+            yield rows

@@ -1,0 +1,150 @@
+"""Cameras: where they look from and what they make of the colours."""
+
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from math import pi
+
+import numpy as np
+from PIL import Image
+
+from stgcn_pyg.synthetic.clothes import Clothes, Colour
+from stgcn_pyg.synthetic.exact import rounded_fields
+from stgcn_pyg.synthetic.streams import Stream, generator
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera.
+
+    Attributes:
+        number: From 1.
+        pitch: Radians that it looks down.
+        road: Heading in radians of those who walk along its road one way.
+        light: Direction of the light: right, down and towards the viewer.
+        matrix: 3 x 3 colour response, row by row, exposure included.
+        gamma: Exponent of the tone curve.
+        haze: Brightness that black is lifted to.
+        resolution: Pixels of its sensor along each side of a box, over those of the picture.
+        noise: Standard deviation of the sensor's noise, of 255.
+        box_error: How much larger than usual its detector's errors are.
+    """
+
+    number: int
+    pitch: float
+    road: float
+    light: tuple[float, float, float]
+    matrix: tuple[float, ...]
+    gamma: float
+    haze: float
+    resolution: float
+    noise: float
+    box_error: float
+
+
+def random_camera(seed: int, number: int) -> Camera:
+    """The camera of this number in the benchmark of this seed."""
+    rng = generator(seed, Stream.CAMERA, number)
+    gains = rng.uniform(0.96, 1.04, 3) * rng.uniform(0.9, 1.1)
+    # Rows that sum to one keep greys; off the diagonal stands how much the channels mix.
+    mix = rng.uniform(-0.03, 0.09, (3, 3))
+    np.fill_diagonal(mix, 0)
+    np.fill_diagonal(mix, 1 - mix.sum(axis=1))
+    matrix = gains[:, None] * mix
+    # The golden section spreads the roads over all directions, however many cameras there are.
+    first_road = generator(seed, Stream.CAMERA, 0).uniform(0, pi)
+    camera = Camera(
+        number=number,
+        pitch=rng.uniform(0.05, 0.4),
+        road=first_road + 0.618 * pi * number,
+        light=(rng.uniform(-0.25, 0.25), rng.uniform(-0.2, 0.0), rng.uniform(0.75, 1.1)),
+        matrix=tuple(float(value) for value in matrix.ravel()),
+        gamma=rng.uniform(0.88, 1.14),
+        haze=rng.uniform(0, 0.06),
+        resolution=rng.uniform(0.4, 0.95),
+        noise=rng.uniform(2.0, 6.0),
+        box_error=rng.uniform(0.7, 1.3),
+    )
+    return rounded_fields(camera)
+
+
+def sensor_size(camera: Camera, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the sensor that a box of the picture's size covers."""
+    rows, columns = round(height * camera.resolution), round(width * camera.resolution)
+    return max(rows, 32), max(columns, 16)
+
+
+def recorded_image(camera: Camera, image: np.ndarray) -> np.ndarray:
+    """(3, H, W) float32 with the camera's colour response."""
+    matrix = np.array(camera.matrix, np.float32).reshape(3, 3)
+    rows = [row[0] * image[0] + row[1] * image[1] + row[2] * image[2] for row in matrix]
+    return np.stack(rows)
+
+
+def recorded(camera: Camera, colour: Colour) -> Colour:
+    """A colour with the camera's colour response.
+
+    The response is linear, as are shading and laying one thing over another: to give it to the
+    few colours gives it to every pixel.
+    """
+    red, green, blue = recorded_image(camera, np.array(colour, np.float32)[:, None]).ravel()
+    return float(red), float(green), float(blue)
+
+
+def recorded_clothes(camera: Camera, clothes: Clothes) -> Clothes:
+    """Clothes with the camera's colour response."""
+    colours = {
+        field.name: recorded(camera, getattr(clothes, field.name))
+        for field in fields(Clothes)
+        if field.type is Colour
+    }
+    return replace(clothes, **colours)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=16)
+def _tone_curve(camera: Camera) -> bytes:
+    """The level that each of 256 becomes."""
+    levels = (np.arange(256) / 255) ** camera.gamma
+    curve = np.rint(255 * (camera.haze + (1 - camera.haze) * levels))
+    return curve.astype(np.uint8).tobytes()
+
+
+GRAIN_SIZE = 512
+
+
+@lru_cache(maxsize=16)
+def random_grain(seed: int, camera: Camera) -> np.ndarray:
+    """(512, 512) float32 noise of the camera's sensor, in whole levels of 255."""
+    rng = generator(seed, Stream.SENSOR, 0, camera.number)
+    return np.rint(camera.noise * rng.standard_normal((GRAIN_SIZE, GRAIN_SIZE))).astype(np.float32)
+
+
+def develop(
+    camera: Camera,
+    image: np.ndarray,
+    exposure: float,
+    grain: np.ndarray,
+    height: int,
+    width: int,
+) -> Image.Image:
+    """What a camera records.
+
+    Args:
+        camera: The camera.
+        image: (3, h, w) float32 about [0, 1], the light on its sensor. Overwritten.
+        exposure: Factor on the light.
+        grain: (h, w) float32, the sensor's noise.
+        height: Rows of the picture.
+        width: Columns of the picture.
+
+    Returns:
+        The H x W picture, noisy and as sharp as the camera is.
+    """
+    image *= np.float32(255 * exposure)
+    image += grain
+    np.maximum(image, 0, out=image)
+    np.minimum(image, 255, out=image)
+    pixels = np.empty((*image.shape[1:], 3), np.uint8)
+    np.copyto(pixels, image.transpose(1, 2, 0), casting="unsafe")
+    levels = pixels.tobytes().translate(_tone_curve(camera))
+    picture = Image.frombytes("RGB", pixels.shape[1::-1], levels)
+    return picture.resize((width, height), Image.Resampling.BILINEAR)
