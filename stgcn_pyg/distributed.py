@@ -22,7 +22,7 @@ LOST = (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """The processes of a job, of which this is one; without arguments, one that is alone.
 
     What they tell each other goes through the processes' memory, not the GPUs'. Every process must
@@ -37,7 +37,7 @@ class Ranks:
         store: Where they leave notes for each other.
 
     Example:
-        >>> Ranks().is_first, Ranks().gather("word"), Ranks().largest(3)
+        >>> ProcessGroup().is_first, ProcessGroup().gather("word"), ProcessGroup().largest(3)
         (True, ['word'], 3)
     """
 
@@ -66,7 +66,7 @@ class Ranks:
             )
 
     def gather(self, value: T) -> list[T]:
-        """Every process's value, in the order of the ranks."""
+        """Every process's value, in the order of their ranks."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -99,11 +99,11 @@ class Ranks:
             return False
 
 
-ALONE = Ranks()
+ALONE = ProcessGroup()
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def init_distributed() -> Iterator[ProcessGroup]:
     """Joins the other processes that torchrun or srun began, for as long as it is entered.
 
     Where it is entered already, or PyTorch's default process group is there by other means, they
@@ -116,14 +116,14 @@ def joined() -> Iterator[Ranks]:
     if dist.is_available() and dist.is_initialized():
         yield _placed(environment, dist.get_rank(), dist.get_world_size(), None)
     elif environment is None or environment.world_size() == 1:
-        yield Ranks()
+        yield ProcessGroup()
     else:
-        ranks = _join(environment)
+        group = _join(environment)
         try:
-            yield ranks
+            yield group
         except RuntimeError as error:
             if is_lost(error):
-                raise RunError(_lost(ranks)) from error
+                raise RunError(_lost(group)) from error
             raise
         dist.destroy_process_group()  # after an error it would wait for the others
 
@@ -133,7 +133,7 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, LOST) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
-def environment_of(ranks: Ranks) -> "ClusterEnvironment":
+def environment_of(group: ProcessGroup) -> "ClusterEnvironment":
     """What began the processes, as Lightning knows it.
 
     Raises:
@@ -142,10 +142,10 @@ def environment_of(ranks: Ranks) -> "ClusterEnvironment":
     environment = _began_by()
     if environment is None:
         raise UserError(
-            f"{ranks.world_size} processes are joined, but neither torchrun nor srun began them: "
+            f"{group.world_size} processes are joined, but neither torchrun nor srun began them: "
             "begin them so (docs/scale.md)"
         )
-    if ranks.local_world_size < _told_of_this_machine():
+    if group.local_world_size < _told_of_this_machine():
         from stgcn_pyg.runs.training.own_machines import OwnMachines
 
         return OwnMachines(environment)
@@ -169,7 +169,7 @@ def _began_by() -> "ClusterEnvironment | None":
         raise UserError(f"SLURM: {' '.join(str(error).split())}") from error
 
 
-def _join(environment: "ClusterEnvironment") -> Ranks:
+def _join(environment: "ClusterEnvironment") -> ProcessGroup:
     rank, world_size = environment.global_rank(), environment.world_size()
     os.environ["MASTER_ADDR"] = environment.main_address
     os.environ["MASTER_PORT"] = str(environment.main_port)
@@ -190,13 +190,13 @@ def _join(environment: "ClusterEnvironment") -> Ranks:
 
 def _placed(
     environment: "ClusterEnvironment | None", rank: int, world_size: int, store: dist.Store | None
-) -> Ranks:
+) -> ProcessGroup:
     if environment is None:  # some other launcher, which is taken to be one of a single machine
-        return Ranks(rank, world_size, rank, world_size, store)
+        return ProcessGroup(rank, world_size, rank, world_size, store)
     here = _told_of_this_machine()
     if _each_sees_gpus_of_its_own(world_size, here):
-        return Ranks(rank, world_size, 0, 1, store)
-    return Ranks(rank, world_size, environment.local_rank(), here, store)
+        return ProcessGroup(rank, world_size, 0, 1, store)
+    return ProcessGroup(rank, world_size, environment.local_rank(), here, store)
 
 
 def _told_of_this_machine() -> int:
@@ -221,8 +221,8 @@ def _uuid_of(gpu: int) -> str:
     return str(torch.cuda.get_device_properties(gpu).uuid)
 
 
-def _lost(ranks: Ranks) -> str:
+def _lost(group: ProcessGroup) -> str:
     return (
-        f"process {ranks.rank} of {ranks.world_size} has lost another one, which was killed or "
+        f"process {group.rank} of {group.world_size} has lost another one, which was killed or "
         "cannot be reached: find out why (a machine's memory?) and run the same command again"
     )

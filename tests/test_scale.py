@@ -11,7 +11,7 @@ from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.distributed import ALONE, Ranks, joined
+from stgcn_pyg.distributed import ALONE, ProcessGroup, init_distributed
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.training import STGCNTraining
 from stgcn_pyg.runs.training.batch_norm import SyncedBatchNorm2d
@@ -45,7 +45,7 @@ class InDouble(STGCNTraining):
         return super().training_step(batch._replace(clips=batch.clips.double()), batch_idx)
 
 
-def train_one_step(root, ranks, batch_norm):
+def train_one_step(root, group, batch_norm):
     torch.manual_seed(0)
     size = {"num_frames": 2, "height": 32, "width": 16}
     people = {"people_per_batch": 2, "tracklets_per_person": 2}
@@ -68,7 +68,7 @@ def train_one_step(root, ranks, batch_norm):
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        **process_options(ranks, "cpu", sync_batch_norm=batch_norm == "synchronised"),
+        **process_options(group, "cpu", sync_batch_norm=batch_norm == "synchronised"),
     )
     trainer.fit(module, data)
     return kept
@@ -78,8 +78,8 @@ def train_one_step(root, ranks, batch_norm):
 @pytest.mark.parametrize("batch_norm", ["synchronised", "frozen"])
 def test_two_processes_have_the_gradients_of_one_and_its_batch(root, tmp_path, batch_norm):
     def work(rank):
-        with joined() as ranks:
-            kept = train_one_step(root, ranks, batch_norm)
+        with init_distributed() as group:
+            kept = train_one_step(root, group, batch_norm)
             torch.save([kept.gradients, kept.labels], tmp_path / str(rank))
 
     assert run_together(work) == [0, 0]
@@ -96,9 +96,9 @@ def test_two_processes_have_the_gradients_of_one_and_its_batch(root, tmp_path, b
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    Ranks(world_size=4, local_world_size=2).require_gpus()
+    ProcessGroup(world_size=4, local_world_size=2).require_gpus()
     with pytest.raises(UserError, match="4 processes on a machine of 2 GPU"):
-        Ranks(world_size=4, local_world_size=4).require_gpus()
+        ProcessGroup(world_size=4, local_world_size=4).require_gpus()
 
 
 def see_one_gpu(uuid):
@@ -115,9 +115,9 @@ def test_processes_that_each_see_a_gpu_of_their_own_train_as_others_do(root, tmp
 
     def work(rank):
         see_one_gpu(f"GPU-{rank}")
-        with joined() as ranks:
-            ranks.require_gpus()
-            kept = train_one_step(root, ranks, "synchronised")
+        with init_distributed() as group:
+            group.require_gpus()
+            kept = train_one_step(root, group, "synchronised")
             torch.save([kept.gradients, kept.labels], tmp_path / str(rank))
 
     assert run_together(work, slurm=slurm) == [0, 0]
@@ -130,9 +130,9 @@ def test_processes_that_each_see_a_gpu_of_their_own_train_as_others_do(root, tmp
 def test_processes_that_share_one_gpu_are_refused():
     def work(rank):
         see_one_gpu("GPU-0")
-        with joined() as ranks:
+        with init_distributed() as group:
             try:
-                ranks.require_gpus()
+                group.require_gpus()
             except UserError:
                 return 2
 
@@ -153,7 +153,7 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(tmp_path):
         return [y.detach(), x.grad, norm.weight.grad, norm.bias.grad], list(norm.buffers())
 
     def work(rank):
-        with joined():
+        with init_distributed():
             torch.manual_seed(1)
             torch.save(normalise(SyncedBatchNorm2d, parts[rank]), tmp_path / str(rank))
 

@@ -22,9 +22,9 @@ from test_resume import announce, content, same, signal_at
 from test_resume import command as long_command
 from tiny_run import write_run
 
-from stgcn_pyg import distributed as ranks
+from stgcn_pyg import distributed
 from stgcn_pyg.cli import main
-from stgcn_pyg.distributed import joined
+from stgcn_pyg.distributed import init_distributed
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint_files import write_checkpoint
 from stgcn_pyg.runs.training.checkpoints import CheckpointFiles
@@ -120,7 +120,7 @@ def test_a_damaged_checkpoint_is_put_aside_by_the_first_before_the_others_read(t
 
     def work(rank):
         time.sleep(0.2 * (1 - rank))  # the other one would be first
-        with joined() as others:
+        with init_distributed() as others:
             return CheckpointFiles(others).load_checkpoint(path)["epoch"]
 
     assert run_together(work) == [1, 1]
@@ -146,7 +146,7 @@ def test_a_mistake_in_the_arguments_is_told_once(tmp_path, capfd):
 
 
 def test_a_process_that_waits_in_vain_for_the_others_says_so(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(ranks, "TO_COME", timedelta(seconds=1))
+    monkeypatch.setattr(distributed, "TO_COME", timedelta(seconds=1))
     late = ["evaluate", str(tmp_path)]
     assert run_together(lambda rank: main(late) if rank == 0 else 0) == [1, 0]
     (line,) = errors(capfd)

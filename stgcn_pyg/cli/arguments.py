@@ -15,7 +15,7 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import write_output
 
 if TYPE_CHECKING:
-    from stgcn_pyg.distributed import Ranks
+    from stgcn_pyg.distributed import ProcessGroup
 
 PRESETS = files("stgcn_pyg") / "presets"
 
@@ -130,7 +130,7 @@ def as_yaml(settings: dict[str, Any]) -> str:
     return yaml.dump(settings, Dumper=_Dumper, sort_keys=False)
 
 
-def device_for(accelerator: str, ranks: "Ranks | None" = None) -> str:
+def device_for(accelerator: str, group: "ProcessGroup | None" = None) -> str:
     """The torch device that `auto`, `cpu` or `gpu` stands for; `cuda` is this process's own GPU.
 
     `auto` is CUDA's GPU where there is one, else the CPU: Apple's GPUs were not tried.
@@ -145,8 +145,8 @@ def device_for(accelerator: str, ranks: "Ranks | None" = None) -> str:
         raise UserError("--accelerator gpu: PyTorch sees no GPU here; pass cpu or auto")
     if not available or accelerator == "cpu":
         return "cpu"
-    if ranks is not None:
-        ranks.require_gpus()
+    if group is not None:
+        group.require_gpus()
     return "cuda"
 
 

@@ -12,7 +12,7 @@ from stgcn_pyg.cli.model_arguments import add_model_arguments, refuse_model_argu
 from stgcn_pyg.cli.per_query import per_query, write_per_query
 from stgcn_pyg.cli.scores import Intervals, Scores, protocols, scores_as_json
 from stgcn_pyg.cli.together import together
-from stgcn_pyg.distributed import ALONE, Ranks
+from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
@@ -37,21 +37,21 @@ Examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    with together() as ranks:
-        return _evaluate(parser().parse_args(arguments), ranks)
+    with together() as group:
+        return _evaluate(parser().parse_args(arguments), group)
 
 
-def _evaluate(options: Namespace, ranks: Ranks) -> int:
+def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     max_rank = max(MAX_RANK, *options.ranks or [MAX_RANK])
     chosen = _known(options.protocols)
     _require_outputs(options)
     reranking = _reranking(options)
-    source = open_source(options, ranks)
+    source = open_source(options, group)
     task = source.task if chosen is None else replace(source.task, protocols=chosen)
     scores = {"chance": score_chance(task, max_rank)}
     _require_ranks(options.ranks, scores["chance"])
     features = source.features()
-    if not ranks.is_first:
+    if not group.is_first:
         return 0
     scores[source.method] = score_features(task, *features, max_rank)
     about = source.about | {"reranking": None, "ranks": list(options.ranks or REPORTED_RANKS)}
@@ -116,7 +116,7 @@ def parser() -> Parser:
     return parser
 
 
-def open_source(options: Namespace, ranks: Ranks = ALONE) -> Source:
+def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
     """What is to be evaluated, by what lies at its path; a model's work is shared by processes.
 
     Raises:
@@ -140,7 +140,7 @@ def open_source(options: Namespace, ranks: Ranks = ALONE) -> Source:
         )
     from stgcn_pyg.cli.trained_model import TrainedModel  # the others need no model
 
-    return TrainedModel(path, options, ranks)
+    return TrainedModel(path, options, group)
 
 
 def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:

@@ -14,7 +14,7 @@ from stgcn_pyg.cli.frames import skipped_within, tell_skipped
 from stgcn_pyg.cli.model_arguments import add_model_arguments
 from stgcn_pyg.cli.together import together
 from stgcn_pyg.cli.trained_model import TrainedModel
-from stgcn_pyg.distributed import Ranks
+from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.embedding import label_tracklets
 from stgcn_pyg.runs.embedding_files import Description, EmbeddingWriter, describe, shard_rows
@@ -31,8 +31,8 @@ Examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    with together() as ranks:
-        return _extract(_parser().parse_args(arguments), ranks)
+    with together() as group:
+        return _extract(_parser().parse_args(arguments), group)
 
 
 def _parser() -> Parser:
@@ -50,16 +50,16 @@ def _parser() -> Parser:
     return parser
 
 
-def _extract(options: Namespace, ranks: Ranks) -> int:
-    trained = TrainedModel(options.run, options, ranks)
+def _extract(options: Namespace, group: ProcessGroup) -> int:
+    trained = TrainedModel(options.run, options, group)
     tracklets = label_tracklets(trained.data.dataset, options.parts)
     description = _describe(trained, tracklets, options)
     # The first process writes; the others share its work.
     writer = None
-    if ranks.is_first:
+    if group.is_first:
         writer = EmbeddingWriter(options.output, description, tracklets, trained.still_bad)
         _tell_of_another_place(options.output, writer.description["root"], description["root"])
-    missing = ranks.from_first(writer.missing() if writer is not None else [])
+    missing = group.from_first(writer.missing() if writer is not None else [])
     total = len(tracklets)
     rows = {shard: tracklets.iloc[shard_rows(description, shard)] for shard in missing}
     there = total - sum(map(len, rows.values()))
@@ -71,10 +71,10 @@ def _extract(options: Namespace, ranks: Ranks) -> int:
         for shard in missing:
             with skipped_within(trained.data) as skipped:
                 embeddings = trained.embed(rows[shard], bar)
-            faults = sorted(set().union(*ranks.gather(skipped)))
+            faults = sorted(set().union(*group.gather(skipped)))
             if writer is not None:
                 writer.write(shard, embeddings.numpy(), faults)
-    tell_skipped(trained.data, ranks)
+    tell_skipped(trained.data, group)
     print(
         f"{options.output}: {total:,} embeddings of width {description['width']:,}; "
         f"docs/embeddings.md tells how to read them"

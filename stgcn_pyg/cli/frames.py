@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from stgcn_pyg.cli.arguments import Parser
-from stgcn_pyg.distributed import ALONE, Ranks
+from stgcn_pyg.distributed import ALONE, ProcessGroup
 
 if TYPE_CHECKING:
     from stgcn_pyg.data import TrackletDataModule
@@ -30,9 +30,9 @@ def needs_pictures(pack: Path | None, on_bad_frame: str) -> bool:
     return pack is None and on_bad_frame == "stop"
 
 
-def tell_skipped(data: "TrackletDataModule", ranks: Ranks = ALONE, show: int = 3) -> None:
+def tell_skipped(data: "TrackletDataModule", group: ProcessGroup = ALONE, show: int = 3) -> None:
     """Says how many bad pictures the processes have passed over, and names some."""
-    faults = sorted(set().union(*ranks.gather(data.skipped)))
+    faults = sorted(set().union(*group.gather(data.skipped)))
     if faults:
         print(f"bad pictures, passed over for another frame of their tracklet: {len(faults):,}")
         for fault in faults[:show]:

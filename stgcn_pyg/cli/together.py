@@ -6,31 +6,31 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 
-from stgcn_pyg.distributed import ALONE, Ranks, joined
+from stgcn_pyg.distributed import ALONE, ProcessGroup, init_distributed
 from stgcn_pyg.errors import RunError, SignalledError, ToldError, UserError, signalled
 
 
 @contextmanager
-def together() -> Iterator[Ranks]:
+def together() -> Iterator[ProcessGroup]:
     """Joins the processes of the job; only the first one's prints and warnings are seen.
 
     Raises:
         UserError, RunError, SignalledError: What stops this process.
         ToldError: The same, where another process was stopped first and tells why.
     """
-    ranks = ALONE
+    group = ALONE
     try:
-        with joined() as ranks, ExitStack() as stack:
-            if not ranks.is_first:
+        with init_distributed() as group, ExitStack() as stack:
+            if not group.is_first:
                 nowhere = stack.enter_context(open(os.devnull, "w"))
                 stack.enter_context(redirect_stdout(nowhere))
                 stack.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
-            yield ranks
+            yield group
     except (UserError, RunError, SignalledError, KeyboardInterrupt) as raised:
         error = signalled(raised) if isinstance(raised, KeyboardInterrupt) else raised
-        if not ranks.speaks_first():
+        if not group.speaks_first():
             raise ToldError(error) from raised
-        if not ranks.is_first:
+        if not group.is_first:
             print(file=sys.stderr)  # a bar of the first one's may stand there, without an end
         raise error from raised.__cause__

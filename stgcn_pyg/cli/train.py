@@ -26,7 +26,7 @@ from stgcn_pyg.cli.trained_model import about_model
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.data.good_frames import require_good_frames
 from stgcn_pyg.data.load import NAMES
-from stgcn_pyg.distributed import Ranks
+from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.errors import UserError, last_line, signalled
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.files import require_writable
@@ -126,44 +126,44 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    with together() as ranks:
-        return _train(parser().parse_args(arguments), ranks)
+    with together() as group:
+        return _train(parser().parse_args(arguments), group)
 
 
-def _train(options: Namespace, ranks: Ranks) -> int:
+def _train(options: Namespace, group: ProcessGroup) -> int:
     config, defaults = settings(options), settings(parser().get_defaults())
-    device = device_for(options.accelerator, ranks)
+    device = device_for(options.accelerator, group)
     require_writable("--json", options.json)
     _quieten()
 
     # Refuses another run's folder. Nothing is written before the last refusal that can be foreseen.
-    folder = RunFolder(options.output, config, defaults) if ranks.is_first else None
+    folder = RunFolder(options.output, config, defaults) if group.is_first else None
     L.seed_everything(options.seed, verbose=False)
     dataset, held_out = load(options)
     data = build_data(options, dataset)
-    data.sampler.share(ranks.rank, ranks.world_size)
+    data.sampler.share(group.rank, group.world_size)
     if folder is not None:
         folder.require_tracklets(data, held_out)
     needed = pd.concat([dataset.train, held_out, dataset.test()])
-    require_good_frames(data, needed, ranks.rank, ranks.world_size)
-    begun = ranks.from_first(folder is not None and folder.begun)
+    require_good_frames(data, needed, group.rank, group.world_size)
+    begun = group.from_first(folder is not None and folder.begun)
     module = build_module(options, data, config, begun)
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(data.dataset)}
-    with only_run_in(options.output, ranks), tf32_allowed(options.tf32):
-        if ranks.is_first:  # once more: another run may have begun and ended there meanwhile
+    with only_run_in(options.output, group), tf32_allowed(options.tf32):
+        if group.is_first:  # once more: another run may have begun and ended there meanwhile
             folder = RunFolder(options.output, config, defaults)
         _describe(data, module.model, options)
         if options.baselines:
-            scores["colour stripes"] = _colour_stripes(data, ranks)
-            scores["untrained"] = _score(module.model, data, device, "untrained", ranks)
+            scores["colour stripes"] = _colour_stripes(data, group)
+            scores["untrained"] = _score(module.model, data, device, "untrained", group)
         if folder is not None:  # the first process writes
             folder.write()
             folder.note_environment(describe_environment(device))
         validation = fit_network(options, module, data, held_out)
         with _training_is_kept(options.output), skipped_within(data) as skipped:
-            scores["trained"] = _score(module.model, data, device, "trained", ranks)
-        passed_over = len(set().union(*ranks.gather(skipped)))
-        tell_skipped(data, ranks)
+            scores["trained"] = _score(module.model, data, device, "trained", group)
+        passed_over = len(set().union(*group.gather(skipped)))
+        tell_skipped(data, group)
         if folder is None:
             return 0
         about = _about(options, module.model, data, passed_over)
@@ -252,24 +252,24 @@ def fit_network(
         module,
         data,
         options.output,
-        options.epochs,
-        options.precision,
-        options.accelerator,
-        options.checkpoint_every,
-        held_out,
-        options.validation_every,
-        options.sync_batch_norm,
-        options.tf32,
-        options.look_every,
+        epochs=options.epochs,
+        precision=options.precision,
+        accelerator=options.accelerator,
+        checkpoint_every=options.checkpoint_every,
+        validation=held_out,
+        validation_every=options.validation_every,
+        sync_batch_norm=options.sync_batch_norm,
+        tf32=options.tf32,
+        look_every=options.look_every,
     )
 
 
 def _score(
-    model: STGCN, data: TrackletDataModule, device: str, title: str, ranks: Ranks
+    model: STGCN, data: TrackletDataModule, device: str, title: str, group: ProcessGroup
 ) -> dict[str, RankingResult]:
     tracklets = data.dataset.test()
     title = f"embedding, {title}"
-    embeddings = embed_tracklets(model, data, tracklets, device, title, ranks=ranks)
+    embeddings = embed_tracklets(model, data, tracklets, device, title, group=group)
     return score(data.dataset, tracklets, embeddings)
 
 
@@ -296,14 +296,14 @@ def _training_is_kept(output: Path) -> Iterator[None]:
         raise signalled(interrupt, f"interrupted; {kept} with the evaluation") from interrupt
 
 
-def _colour_stripes(data: TrackletDataModule, ranks: Ranks) -> dict[str, RankingResult]:
+def _colour_stripes(data: TrackletDataModule, group: ProcessGroup) -> dict[str, RankingResult]:
     tracklets = data.dataset.test()
     stripes = average_clips(
         lambda batch: colour_stripes(batch.clips),
-        data.clip_dataloader(tracklets, ranks.rank, ranks.world_size),
+        data.clip_dataloader(tracklets, group.rank, group.world_size),
         len(tracklets),
         "colour stripes",
-        ranks=ranks,
+        group=group,
     )
     return score(data.dataset, tracklets, stripes)
 

@@ -15,7 +15,7 @@ from stgcn_pyg import __version__
 from stgcn_pyg.cli.arguments import device_for
 from stgcn_pyg.cli.frames import needs_pictures, skipped_within, tell_skipped
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.distributed import ALONE, Ranks
+from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import BadPictureError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
@@ -30,7 +30,7 @@ class TrainedModel:
     Args:
         run: A run's folder, or a checkpoint.
         options: Those of ``add_model_arguments``.
-        ranks: The processes that share the work.
+        group: The processes that share the work.
 
     Attributes:
         model: The model.
@@ -45,11 +45,11 @@ class TrainedModel:
 
     method = "trained"
 
-    def __init__(self, run: Path, options: Namespace, ranks: Ranks = ALONE):
+    def __init__(self, run: Path, options: Namespace, group: ProcessGroup = ALONE):
         self.run = run
-        self.ranks = ranks
+        self.group = group
         self.passed_over: set[str] = set()
-        self.device = device_for(options.accelerator, ranks)
+        self.device = device_for(options.accelerator, group)
         self.model, config, self.checkpoint_sha256 = load_with_digest(run)
         given = {k: v for k in ("dataset", "root", "split") if (v := options[k]) is not None}
         self.config = config | given
@@ -83,8 +83,8 @@ class TrainedModel:
         tracklets = label_tracklets(self.data.dataset)
         with skipped_within(self.data) as skipped:
             embeddings = self.embed(tracklets)
-        self.passed_over = set().union(*self.ranks.gather(skipped))
-        tell_skipped(self.data, self.ranks)
+        self.passed_over = set().union(*self.group.gather(skipped))
+        tell_skipped(self.data, self.group)
         query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
         return embeddings[query], embeddings[gallery]
 
@@ -97,7 +97,7 @@ class TrainedModel:
         """
         with self.arithmetic():
             return embed_tracklets(
-                self.model, self.data, tracklets, self.device, bar=bar, ranks=self.ranks
+                self.model, self.data, tracklets, self.device, bar=bar, group=self.group
             )
 
     def arithmetic(self) -> AbstractContextManager[None]:

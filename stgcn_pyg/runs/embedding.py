@@ -19,7 +19,7 @@ from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.evaluating import evaluating
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.distributed import ALONE, Ranks
+from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.runs.scoring import RankingTask, score_chance, score_features, task_of_tracklets
 
 Parts = Literal["test", "train", "all"]
@@ -32,7 +32,7 @@ def average_clips(
     num_tracklets: int,
     title: str,
     bar: tqdm | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Tensor:
     """Embeds clips and averages those of each tracklet.
 
@@ -42,7 +42,7 @@ def average_clips(
         num_tracklets: N.
         title: Of the progress bar.
         bar: A bar that counts tracklets, to move on in place of one of its own.
-        ranks: The processes that share the batches, in turns; ``loader`` gives this one's.
+        group: The processes that share the batches, in turns; ``loader`` gives this one's.
 
     Returns:
         ``[N, D]`` of float32, on the CPU; the same on every process, to the last bit.
@@ -53,7 +53,7 @@ def average_clips(
     with own_bar as shown, reading(loader) as batches:
         embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in batches)
         # Added up in the order of one process, for the last bits hang on it.
-        for embeddings, rows in _in_turns(embedded, ranks):
+        for embeddings, rows in _in_turns(embedded, group):
             if total is None:
                 total = torch.zeros(num_tracklets, embeddings.size(1))
             begun = counts.count_nonzero()
@@ -65,9 +65,9 @@ def average_clips(
     return total / counts[:, None]
 
 
-def _in_turns(own: Iterator[T], ranks: Ranks) -> Iterator[T]:
+def _in_turns(own: Iterator[T], group: ProcessGroup) -> Iterator[T]:
     """What every process has, one of each in turns, until none has any more."""
-    while any(gathered := [found for found in ranks.gather([*islice(own, 1)]) if found]):
+    while any(gathered := [found for found in group.gather([*islice(own, 1)]) if found]):
         yield from (one for (one,) in gathered)
 
 
@@ -82,11 +82,11 @@ def embed_tracklets(
     device: torch.device | str = "cpu",
     title: str = "embedding",
     bar: tqdm | None = None,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Tensor:
     """The embedding of each tracklet of a table, ``[N, D]`` of float32, on the CPU.
 
-    Title, bar and ranks are those of :func:`average_clips`. The model is in evaluation mode
+    Title, bar and group are those of :func:`average_clips`. The model is in evaluation mode
     meanwhile, on ``device`` afterwards too.
     """
     model.to(device)
@@ -95,8 +95,8 @@ def embed_tracklets(
         return model(data.move_and_normalize(batch, device).clips).embedding
 
     with evaluating(model), torch.inference_mode():
-        loader = data.clip_dataloader(tracklets, ranks.rank, ranks.world_size, device)
-        return average_clips(embed, loader, len(tracklets), title, bar, ranks)
+        loader = data.clip_dataloader(tracklets, group.rank, group.world_size, device)
+        return average_clips(embed, loader, len(tracklets), title, bar, group)
 
 
 def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataFrame:

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from stgcn_pyg.runs.checkpoint_files import previous_path, read_last_good, write_checkpoint
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, SignalledError, UserError
-from stgcn_pyg.distributed import Ranks
+from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.runs.training.finite import FiniteSteps
 from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.resumed_sampler import ResumedSampler, position
@@ -22,11 +22,11 @@ class CheckpointFiles(CheckpointIO):
     """Lightning's way to the files: :mod:`stgcn_pyg.runs.checkpoint_files`.
 
     Args:
-        ranks: The processes that train.
+        group: The processes that train.
     """
 
-    def __init__(self, ranks: Ranks):
-        self.ranks = ranks
+    def __init__(self, group: ProcessGroup):
+        self.group = group
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -39,8 +39,8 @@ class CheckpointFiles(CheckpointIO):
     ) -> dict[str, Any]:
         """Reads the last good one; nothing in it is run as code."""
         # The first process alone at first, for a damaged one is given another name.
-        content = read_last_good(Path(path)) if self.ranks.is_first else None
-        self.ranks.gather("read")
+        content = read_last_good(Path(path)) if self.group.is_first else None
+        self.group.gather("read")
         return read_last_good(Path(path)) if content is None else content
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -59,7 +59,7 @@ class Checkpoints(Checkpoint):
         every: Epochs between two; one is always saved at the end.
         data: The batches, whose sampler is set to the place where a resumed run goes on.
         signals: Those that came to this process; one to any of them ends all after the same step.
-        ranks: The processes that train.
+        group: The processes that train.
         finite: Looks at steps and weights before they are saved.
         validation: Chooses the best epoch, if that is to be done.
 
@@ -75,7 +75,7 @@ class Checkpoints(Checkpoint):
         every: int,
         data: TrackletDataModule,
         signals: NotedSignals,
-        ranks: Ranks,
+        group: ProcessGroup,
         finite: FiniteSteps,
         validation: Validation | None = None,
     ):
@@ -83,7 +83,7 @@ class Checkpoints(Checkpoint):
         self.every = every
         self.data = data
         self.signals = signals
-        self.ranks = ranks
+        self.group = group
         self.finite = finite
         self.validation = validation
 
@@ -128,7 +128,7 @@ class Checkpoints(Checkpoint):
         is_best = self.validation is not None and self.validation.is_best(done)
         if done % self.every == 0 or done == trainer.max_epochs or number or is_best:
             self._save(trainer)
-        if self.validation is not None and is_best and self.ranks.is_first:
+        if self.validation is not None and is_best and self.group.is_first:
             assert isinstance(pl_module, STGCNTraining)
             self.validation.keep(pl_module, done)
         if number:
@@ -136,7 +136,7 @@ class Checkpoints(Checkpoint):
 
     def _signal(self) -> int:
         """That which came to any process, or 0."""
-        return self.ranks.largest(self.signals.number or 0)
+        return self.group.largest(self.signals.number or 0)
 
     def _save(self, trainer: L.Trainer) -> None:
         self.finite.require_good(trainer)

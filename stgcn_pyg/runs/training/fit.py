@@ -17,7 +17,7 @@ from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import told_if_a_worker_is_killed
 from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.distributed import is_lost, joined
+from stgcn_pyg.distributed import init_distributed, is_lost
 from stgcn_pyg.runs.training.argument_checks import whole_number
 from stgcn_pyg.runs.training.bar import TrainingBar
 from stgcn_pyg.runs.training.checkpoints import CheckpointFiles, Checkpoints
@@ -40,6 +40,7 @@ def train(
     model: STGCN,
     data: TrackletDataModule,
     output: str | Path,
+    *,
     epochs: int = 800,
     margin: float | Literal["soft"] = 0.3,
     learning_rate: float = 3e-4,
@@ -82,30 +83,30 @@ def train(
     """
     module = STGCNTraining(
         model,
-        margin,
-        learning_rate,
-        weight_decay,
-        decay_epochs,
-        decay_factor,
-        compile,
-        channels_last,
-        fused,
-        micro_batches,
-        recompute,
+        margin=margin,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        decay_epochs=decay_epochs,
+        decay_factor=decay_factor,
+        compile=compile,
+        channels_last=channels_last,
+        fused=fused,
+        micro_batches=micro_batches,
+        recompute=recompute,
     )
     fit(
         module,
         data,
         Path(output),
-        epochs,
-        precision,
-        accelerator,
-        checkpoint_every,
-        validation,
-        validation_every,
-        sync_batch_norm,
-        tf32,
-        look_every,
+        epochs=epochs,
+        precision=precision,
+        accelerator=accelerator,
+        checkpoint_every=checkpoint_every,
+        validation=validation,
+        validation_every=validation_every,
+        sync_batch_norm=sync_batch_norm,
+        tf32=tf32,
+        look_every=look_every,
     )
     return model.eval()
 
@@ -114,6 +115,7 @@ def fit(
     module: STGCNTraining,
     data: TrackletDataModule,
     output: Path,
+    *,
     epochs: int,
     precision: Precision = "32-true",
     accelerator: Accelerator = "auto",
@@ -190,9 +192,9 @@ def fit(
     sampler = data.sampler
     finite = FiniteSteps(sampler, data.dataset.train, last, look_every)
     with (
-        joined() as ranks,
-        only_run_in(output, ranks),
-        NotedSignals(second_acts=ranks.world_size == 1) as signals,
+        init_distributed() as group,
+        only_run_in(output, group),
+        NotedSignals(second_acts=group.world_size == 1) as signals,
         warnings.catch_warnings(),
         tf32_allowed(tf32),
     ):
@@ -200,8 +202,8 @@ def fit(
         warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended")
         if validation is not None:
             best = checkpoint_path(output)
-            chosen = Validation(data, validation, validation_every, best, ranks)
-        options = process_options(ranks, accelerator, sync_batch_norm)
+            chosen = Validation(data, validation, validation_every, best, group)
+        options = process_options(group, accelerator, sync_batch_norm)
         trainer = L.Trainer(
             max_epochs=epochs,
             accelerator=lightning_accelerator(accelerator),
@@ -213,13 +215,13 @@ def fit(
                 finite,
                 *([] if chosen is None else [chosen]),
                 EpochLog(output, chosen, look_every),
-                Checkpoints(last, checkpoint_every, data, signals, ranks, finite, chosen),
+                Checkpoints(last, checkpoint_every, data, signals, group, finite, chosen),
             ],
             enable_model_summary=False,
             use_distributed_sampler=False,
-            **options | {"plugins": [CheckpointFiles(ranks), *options["plugins"]]},
+            **options | {"plugins": [CheckpointFiles(group), *options["plugins"]]},
         )
-        there = ranks.from_first(is_begun(output, validation is not None))
+        there = group.from_first(is_begun(output, validation is not None))
         try:
             with told_if_a_worker_is_killed(), _told_in_a_line(last, signals):
                 trainer.fit(module, data, ckpt_path=str(last) if there else None, weights_only=True)

@@ -11,13 +11,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.distributed import ALONE, Ranks
+from stgcn_pyg.distributed import ALONE, ProcessGroup
 
 NAME = "run.lock"
 
 
 @contextmanager
-def only_run_in(folder: Path, ranks: Ranks = ALONE) -> Iterator[None]:
+def only_run_in(folder: Path, group: ProcessGroup = ALONE) -> Iterator[None]:
     """Keeps other runs out of a folder for as long as it is entered.
 
     The system holds the lock for the process and drops it when the process ends, in whatever way,
@@ -26,7 +26,7 @@ def only_run_in(folder: Path, ranks: Ranks = ALONE) -> Iterator[None]:
 
     Args:
         folder: The folder of the run; it is made if there is none.
-        ranks: The processes of the run, of which the first one holds the lock.
+        group: The processes of the run, of which the first one holds the lock.
 
     Raises:
         UserError: Another run holds the folder, or it cannot be made; on every process.
@@ -41,11 +41,11 @@ def only_run_in(folder: Path, ranks: Ranks = ALONE) -> Iterator[None]:
         []
     """
     lock = FileLock(folder / NAME, is_singleton=True)
-    if ranks.from_first(lock.is_locked):  # every process does as the first one
+    if group.from_first(lock.is_locked):  # every process does as the first one
         yield
         return
     is_new = not folder.exists()
-    refusal = ranks.from_first(_take(lock, folder) if ranks.is_first else None)
+    refusal = group.from_first(_take(lock, folder) if group.is_first else None)
     if refusal is not None:
         raise UserError(refusal)
     try:
@@ -55,7 +55,7 @@ def only_run_in(folder: Path, ranks: Ranks = ALONE) -> Iterator[None]:
             with suppress(OSError):
                 (folder / NAME).unlink()
             lock.release()
-        if is_new and ranks.is_first:
+        if is_new and group.is_first:
             with suppress(OSError):  # unless something was written there
                 folder.rmdir()
 

@@ -54,6 +54,7 @@ class STGCNTraining(L.LightningModule):
     def __init__(
         self,
         model: STGCN,
+        *,
         margin: float | Literal["soft"] = 0.3,
         learning_rate: float = 3e-4,
         weight_decay: float = 5e-4,

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from stgcn_pyg.distributed import Ranks, environment_of
+from stgcn_pyg.distributed import ProcessGroup, environment_of
 from stgcn_pyg.runs.training.batch_norm import BatchNormSync
 
 
@@ -25,26 +25,26 @@ def lightning_accelerator(accelerator: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def process_options(ranks: Ranks, accelerator: str, sync_batch_norm: bool) -> dict[str, Any]:
+def process_options(group: ProcessGroup, accelerator: str, sync_batch_norm: bool) -> dict[str, Any]:
     """Arguments of Lightning's ``Trainer``, its ``plugins`` among them.
 
     Args:
-        ranks: The processes.
+        group: The processes.
         accelerator: ``"auto"``, ``"cpu"`` or ``"gpu"``.
         sync_batch_norm: Whether batch normalisation sees the batch of all processes.
 
     Raises:
         UserError: A machine has fewer GPUs than processes, or neither torchrun nor srun began them.
     """
-    if ranks.world_size == 1:
+    if group.world_size == 1:
         return {"devices": 1, "plugins": []}
     device = "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
     if device == "cuda":
-        ranks.require_gpus()
+        group.require_gpus()
     synced = [BatchNormSync(device)] if sync_batch_norm else []
     return {
-        "devices": ranks.local_world_size,
-        "num_nodes": ranks.num_nodes,
+        "devices": group.local_world_size,
+        "num_nodes": group.num_nodes,
         "strategy": "ddp",
-        "plugins": [environment_of(ranks), *synced],
+        "plugins": [environment_of(group), *synced],
     }

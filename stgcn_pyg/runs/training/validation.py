@@ -15,7 +15,7 @@ from stgcn_pyg.runs.checkpoint_files import read_checkpoint, write_checkpoint
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.errors import RunError, UserError
-from stgcn_pyg.distributed import Ranks
+from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.runs.scoring import score_features, task_of_tracklets
 from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.resumed_sampler import position
@@ -69,7 +69,7 @@ class Validation(L.Callback):
         tracklets: Those that :func:`hold_out` took.
         every: Epochs between two scores; the last epoch is always scored.
         path: The checkpoint of the best epoch: weights, without the state of the training.
-        ranks: The processes that train; they share the tracklets.
+        group: The processes that train; they share the tracklets.
 
     Attributes:
         scores: The mAP by epoch, from 1.
@@ -81,7 +81,7 @@ class Validation(L.Callback):
         tracklets: pd.DataFrame,
         every: int,
         path: Path,
-        ranks: Ranks,
+        group: ProcessGroup,
     ):
         table = tracklets.assign(is_query=True, is_gallery=True)
         title = f"the people held out of {data.dataset.name}"
@@ -90,7 +90,7 @@ class Validation(L.Callback):
         self.tracklets = tracklets
         self.every = every
         self.path = path
-        self.ranks = ranks
+        self.group = group
         self.scores: dict[int, float] = {}
 
     def is_best(self, epoch: int) -> bool:
@@ -121,9 +121,9 @@ class Validation(L.Callback):
         then a warning says that the best is chosen anew.
         """
         self.scores = dict(checkpoint["callbacks"].get(self.state_key, {}).get("scores", {}))
-        if self.scores and self.ranks.is_first and not self._is_there(self.best_epoch):
+        if self.scores and self.group.is_first and not self._is_there(self.best_epoch):
             self._replace_best(checkpoint)
-        self.scores = self.ranks.from_first(self.scores)
+        self.scores = self.group.from_first(self.scores)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Scores the epoch, if it is its turn."""
@@ -137,7 +137,7 @@ class Validation(L.Callback):
             self.tracklets,
             pl_module.device,
             "validation",
-            ranks=self.ranks,
+            group=self.group,
         )
         self.scores[epoch] = score_features(self.task, features, features)[PROTOCOL].mAP
 
