@@ -6,7 +6,7 @@ SCATTER := $(VENV)/torch-scatter
 DEMO := runs/demo
 DEMO_DATA := runs/demo-data
 
-.PHONY: demo test test-scatter install lint docs wheel clean
+.PHONY: demo test test-slow test-scatter install lint docs wheel clean
 
 demo: $(VENV)/.installed $(DEMO_DATA)/benchmark.json
 	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
@@ -19,10 +19,14 @@ $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed
 	    --distractors 24 --junk 12
 
 # Two workers on two cores: more threads would wait for each other.
-test test-scatter: export OMP_NUM_THREADS = 1
+test test-slow test-scatter: export OMP_NUM_THREADS = 1
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --ignore tests/pages
+
+# What `make test` leaves out: processes that are killed, other processors' kernels, whole tables.
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 # The layers once more with torch-scatter, which is built beside the environment, not into it.
 test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
@@ -35,8 +39,10 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: $(VENV)/.installed-docs
+# The pages are built, and what they show is run.
+docs: $(VENV)/.installed-docs $(VENV)/.installed-test
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m pytest tests/pages docs/tour.ipynb
 
 wheel: $(VENV)/.installed
 	rm -rf build dist

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 import resource
 import shutil
 import signal
@@ -20,7 +19,6 @@ from conftest import MarsTree
 from pyarrow import parquet
 from safetensors.numpy import load_file
 from scipy.io import savemat
-from score_files import read_scores
 from tiny_run import write_run
 
 from stgcn_pyg.cli import main
@@ -508,29 +506,3 @@ def test_a_missing_model_is_told_and_nothing_is_written(tmp_path, capsys):
         "its checkpoint.ckpt"
     )
     assert not (tmp_path / "output").exists()
-
-
-def test_the_page_about_embeddings_runs_from_top_to_bottom(run, tmp_path, monkeypatch):
-    page = (Path(__file__).parents[1] / "docs" / "embeddings.md").read_text()
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "tiny").symlink_to(run)
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for language, block in re.findall(r"^```(sh|python)\n(.*?)^```", page, re.DOTALL | re.M):
-        if language == "python":
-            exec(block, names)
-            continue
-        for line in block.splitlines():
-            assert main(line.removeprefix("stgcn ").split()) == 0
-    scores = read_scores(Path("scores.json"))
-    assert list(scores) == ["mars-official", "agrl"]
-    assert Path("queries.csv").read_text().count("\n") == 1 + 2 * 2
-    assert set(names["tracklets"].columns) == set(re.findall(r"`(\w+)`", columns_of(page)))
-    told = json.loads(Path("embeddings/tiny/embeddings.json").read_text())
-    assert all(f"`{name}`" in page for name in told)
-
-
-def columns_of(page):
-    """The first column of the table of columns."""
-    table = page.split("| column | type | what |")[1].split("\n\n")[0]
-    return "".join(row.split("|")[1] for row in table.splitlines()[2:])
