@@ -10,7 +10,7 @@ from rendered import covered, files, lists, tiny
 from scipy.io import loadmat
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.synthetic.mars_layout import write_queries
+from stgcn_pyg.synthetic.files import write_queries
 
 NAME = re.compile(r"^(\d{4}|00-1)C(\d)T(\d{4})F(\d{3})\.jpg$")
 
@@ -64,9 +64,8 @@ def test_queries_are_one_of_each_person_and_camera_and_have_a_match_elsewhere():
 
 
 def test_query_indices_beyond_sixteen_bits_are_kept(tmp_path):
-    (tmp_path / "info").mkdir()
-    write_queries(tmp_path, [1, 70000])
-    assert loadmat(tmp_path / "info" / "query_IDX.mat")["query_IDX"].tolist() == [[1, 70000]]
+    write_queries(tmp_path / "query_IDX.mat", [1, 70000])
+    assert loadmat(tmp_path / "query_IDX.mat")["query_IDX"].tolist() == [[1, 70000]]
 
 
 def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(tmp_path):
@@ -125,7 +124,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stgcn_pyg.synthetic.benchmark.write_truth", interrupt)
+    monkeypatch.setattr("stgcn_pyg.synthetic.files.write_truth", interrupt)
     with pytest.raises(KeyboardInterrupt):
         tiny(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []

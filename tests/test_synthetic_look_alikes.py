@@ -9,7 +9,7 @@ from rendered import bare, covered, truth_of
 
 from stgcn_pyg.synthetic.bodies import Body, random_body
 from stgcn_pyg.synthetic.clothes import Clothes
-from stgcn_pyg.synthetic.streams import Stream, generator
+from stgcn_pyg.synthetic.exact import Stream, generator
 
 
 def test_look_alikes_share_clothes_exactly_and_differ_in_body():

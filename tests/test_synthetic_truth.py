@@ -6,7 +6,7 @@ import pytest
 from rendered import PARTS, bare, covered, lists, tiny, truth_of
 
 from stgcn_pyg.synthetic.bodies import random_body
-from stgcn_pyg.synthetic.streams import Stream, generator
+from stgcn_pyg.synthetic.exact import Stream, generator
 from stgcn_pyg.synthetic.walking import Joint, walk
 
 

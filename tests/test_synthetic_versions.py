@@ -20,9 +20,8 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.synthetic import VERSIONS, write_version
-from stgcn_pyg.synthetic.benchmark import make_whole_plan, picture_options
-from stgcn_pyg.synthetic.mars_layout import person_folder
-from stgcn_pyg.synthetic.pinning import digest, library_versions, plan_sha256
+from stgcn_pyg.synthetic.files import digest, identity_folder, library_versions, plan_sha256
+from stgcn_pyg.synthetic.plan import make_plan
 from stgcn_pyg.synthetic.tracklets import render_tracklet
 from stgcn_pyg.synthetic.versions import version
 
@@ -40,10 +39,11 @@ DRAWN_WITH = ", ".join(f"{name} {number}" for name, number in library_versions()
 def one_tracklet(folder: Path, name: str, index: int) -> str:
     """The hash of a tracklet of a named version, rendered alone."""
     options = version(name).options
-    plan = make_whole_plan(options)
+    plan = make_plan(options)
     tracklet = (plan.train + plan.test)[index]
-    (folder / person_folder(tracklet.person.split, tracklet.person.pid)).mkdir(parents=True)
-    return digest(render_tracklet(folder, picture_options(options), tracklet))
+    identity = tracklet.identity
+    (folder / identity_folder(identity.split, identity.pid)).mkdir(parents=True)
+    return digest(render_tracklet(folder, options, tracklet))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def unlike(monkeypatch):
 def test_the_plan_of_a_version_is_as_pinned(name):
     pinned = version(name)
     assert pinned.name == name
-    assert plan_sha256(make_whole_plan(pinned.options)) == pinned.plan_sha256
+    assert plan_sha256(make_plan(pinned.options)) == pinned.plan_sha256
 
 
 @pytest.mark.parametrize(("name", "index"), TRACKLETS)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.synthetic.measures import MASK_COLUMNS, MASK_ROWS
+from stgcn_pyg.synthetic import MASK_SHAPE
 
 FILE = "ground_truth.parquet"
 
@@ -114,4 +114,4 @@ def covered_patches(
 
 def _unpacked(masks: pd.Series) -> np.ndarray:
     flat = np.frombuffer(b"".join(masks), np.uint8)
-    return np.unpackbits(flat).reshape(-1, MASK_ROWS, MASK_COLUMNS).astype(bool)
+    return np.unpackbits(flat).reshape(-1, *MASK_SHAPE).astype(bool)

@@ -7,7 +7,7 @@ import numpy as np
 
 from stgcn_pyg.synthetic.cameras import Camera, recorded_image
 from stgcn_pyg.synthetic.clothes import Colour
-from stgcn_pyg.synthetic.streams import Stream, generator
+from stgcn_pyg.synthetic.exact import Stream, generator
 
 HEIGHT, WIDTH = 320, 960
 PIXELS_PER_METRE = 110
@@ -17,18 +17,11 @@ GROUND = 270
 
 @lru_cache(maxsize=16)
 def random_background(seed: int, camera: Camera, clutter: float) -> np.ndarray:
-    """The scene behind one camera, in the colours that it records.
+    """(3, 320, 960) float32: the scene behind one camera, in the colours that it records.
 
     Wall and floor change along the way, as they do in a street: which camera it is shows in them
-    no more than where in front of it somebody walks.
-
-    Args:
-        seed: The benchmark's seed.
-        camera: The camera.
-        clutter: 0 for a plain wall and floor, 1 for a crowded street.
-
-    Returns:
-        (3, 320, 960) float32 about [0, 1]; its left and right ends meet.
+    no more than where in front of it somebody walks. The left and right ends meet. `clutter` is 0
+    for a plain wall and floor and 1 for a crowded street.
     """
     rng = generator(seed, Stream.BACKGROUND, camera.number)
     image = np.empty((3, HEIGHT, WIDTH), np.float32)
@@ -100,7 +93,7 @@ def _draw_thing(
 
 
 def _blurred(image: np.ndarray) -> np.ndarray:
-    """Softened by 1, 4, 6, 4, 1 sixteenths along both axes."""
+    """The image softened by 1, 4, 6, 4, 1 sixteenths along both axes."""
     padded = np.pad(image, ((0, 0), (2, 2), (0, 0)), mode="edge")
     padded = np.pad(padded, ((0, 0), (0, 0), (2, 2)), mode="wrap")
     for axis, size in ((1, HEIGHT), (2, WIDTH)):
@@ -124,21 +117,18 @@ def _blotches(rng: np.random.RandomState) -> np.ndarray:
 
 
 def window(
-    background: np.ndarray, height: int, width: int, scale: float, x: float, ground_y: float
+    background: np.ndarray, size: tuple[int, int], scale: float, x: float, ground_y: float
 ) -> np.ndarray:
-    """The part of a background that one box shows.
+    """(3, height, width) float32: a copy of the part of a background that one box shows.
 
     Args:
-        background: As `random_background` gives it.
-        height: The box's rows.
-        width: The box's columns.
+        background: The background, as `random_background` gives it.
+        size: Rows and columns of the box.
         scale: Pixels a metre in the box.
         x: Metres along the background at the box's left edge.
         ground_y: Row of the box that the person stands on.
-
-    Returns:
-        (3, height, width) float32, a copy.
     """
+    height, width = size
     step = PIXELS_PER_METRE / scale
     rows = np.round(GROUND + (np.arange(height) - ground_y) * step, 3)
     columns = np.round(x * PIXELS_PER_METRE + np.arange(width) * step, 3)

@@ -1,4 +1,4 @@
-"""A rendered person re-identification benchmark on disk."""
+"""Writes a rendered person re-identification benchmark to disk."""
 
 import shutil
 import tempfile
@@ -16,13 +16,29 @@ from tqdm import tqdm
 from stgcn_pyg.data.workers import map_in_workers
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.synthetic.mars_layout import person_folder
-from stgcn_pyg.synthetic.options import check_options
-from stgcn_pyg.synthetic.pinning import library_versions, manifest_sha256
-from stgcn_pyg.synthetic.plan import Plan, TrackletPlan, make_people, make_plan
-from stgcn_pyg.synthetic.tables import write_about, write_info, write_truth
-from stgcn_pyg.synthetic.tracklets import PictureOptions, render_tracklet
+from stgcn_pyg.synthetic import files
+from stgcn_pyg.synthetic.plan import Plan, TrackletPlan, make_plan
+from stgcn_pyg.synthetic.tracklets import render_tracklet
 from stgcn_pyg.synthetic.versions import PINNED_WITH, Version, version
+
+MAX_IDENTITIES = 9999  # the layout of MARS gives a pid four digits, a camera one, a frame three
+RANGES = {
+    "train_people": (1, MAX_IDENTITIES - 1),
+    "test_people": (1, MAX_IDENTITIES),  # less those to train on
+    "cameras": (2, 9),
+    "cameras_per_person": (2, 9),
+    "tracklets_per_camera": (1, 9999),
+    "look_alikes": (1, MAX_IDENTITIES),
+    "occlusion": (0, 0.9),
+    "clutter": (0, 1),
+    "distractors": (0, 9999),
+    "junk": (0, 9999),
+    "height": (32, 4096),
+    "width": (16, 2048),
+    "quality": (1, 95),
+    "seed": (0, 2**63),
+    "workers": (1, 1024),
+}
 
 
 @dataclass(frozen=True)
@@ -34,8 +50,8 @@ class Benchmark:
         train_tracklets: Tracklets to train on.
         test_tracklets: Tracklets in the gallery, queries, distractors and junk included.
         queries: How many of them are queries.
-        frames: Pictures in all.
-        occlusion: Mean share of the body hidden, measured over all frames but junk.
+        frames: Images in all.
+        occlusion: Mean share of the body that is occluded, over all frames but junk.
         manifest_sha256: The hash of all that it holds.
     """
 
@@ -71,26 +87,26 @@ def write_benchmark(
     """Draw walking people and write them to disk in the layout of the MARS data set.
 
     Beside the layout of MARS the folder holds `ground_truth.parquet` (a row a frame: pose, heading,
-    joints, box error, and what share of each body part is hidden), `people.parquet` (a row a
-    person: true body, gait and clothes), `strangers.parquet` (the same of who walks in each
-    tracklet of distractors and junk) and `benchmark.json` (the options and a SHA-256 of all it
-    holds). The same options and seed give the same bytes, whatever the number of workers.
+    joints, box error, and what share of each body part is occluded), `people.parquet` (a row an
+    identity: true body, gait and clothes), `strangers.parquet` (body, gait and clothes of whoever
+    walks in each tracklet of distractors and junk) and `benchmark.json` (the options and a SHA-256
+    of all it holds). Equal options and seeds give equal bytes, whatever the number of workers.
 
     Args:
         root: Folder to write; it must be new or empty.
-        train_people: Number of people to train on.
-        test_people: Number of other people to test on.
+        train_people: Number of identities to train on.
+        test_people: Number of other identities to test on.
         cameras: Number of cameras, 2 to 9.
-        cameras_per_person: In how many of the cameras, drawn at random, each person is seen.
-        tracklets_per_camera: Number of tracklets of a person in each of those cameras.
+        cameras_per_person: In how many of the cameras, drawn at random, each identity is seen.
+        tracklets_per_camera: Number of tracklets of an identity in each of those cameras.
         frames: Least and most number of frames of a tracklet, 25 to the second.
-        look_alikes: How many people share the same clothes and hair, differing in body and gait.
-        occlusion: Mean share of the body that passing things hide, 0 to 0.9.
+        look_alikes: How many identities share clothes and hair and differ in body and gait.
+        occlusion: Mean share of the body that passing things occlude, 0 to 0.9.
         clutter: How busy the backgrounds are, 0 for plain to 1 for crowded.
         distractors: Number of tracklets of strangers in the gallery, with pid 0.
         junk: Number of tracklets of bad boxes in the gallery, with pid -1.
-        height: Height of the pictures in pixels, a multiple of 32.
-        width: Width of the pictures in pixels, a multiple of 16.
+        height: Height of the images in pixels, a multiple of 32.
+        width: Width of the images in pixels, a multiple of 16.
         quality: JPEG quality, 1 to 95.
         seed: Seed of everything random, not negative.
         workers: Number of processes that draw.
@@ -141,7 +157,7 @@ def write_version(
     pinned = version(name)
     benchmark = _write(Path(root), pinned.options, workers, progress, pinned)
     if benchmark.manifest_sha256 != pinned.manifest_sha256:
-        libraries = ", ".join(f"{name} {of}" for name, of in library_versions().items())
+        libraries = ", ".join(f"{name} {of}" for name, of in files.library_versions().items())
         warnings.warn(
             f"{benchmark.path} is not {name}: its SHA-256 is {benchmark.manifest_sha256[:16]}..., "
             f"that of {name} {pinned.manifest_sha256[:16]}... Do not compare results on it with "
@@ -151,22 +167,6 @@ def write_version(
     return benchmark
 
 
-def make_whole_plan(options: dict[str, Any]) -> Plan:
-    """The people and tracklets of a benchmark with these options, before anything is drawn."""
-    of_plan = ("cameras", "cameras_per_person", "tracklets_per_camera", "frames", "occlusion")
-    people = make_people(
-        *(options[name] for name in ("seed", "train_people", "test_people", "look_alikes"))
-    )
-    some = {name: options[name] for name in (*of_plan, "distractors", "junk")}
-    return make_plan(options["seed"], people, **some)
-
-
-def picture_options(options: dict[str, Any]) -> PictureOptions:
-    """Those of the options that all pictures have in common."""
-    names = ("seed", "height", "width", "clutter", "quality")
-    return PictureOptions(**{name: options[name] for name in names})
-
-
 def _write(
     root: Path,
     options: dict[str, Any],
@@ -174,19 +174,19 @@ def _write(
     progress: bool,
     pinned: Version | None = None,
 ) -> Benchmark:
-    check_options(workers=workers, **options)
+    _check_options(options | {"workers": workers})
     _check_folder(root)
-    plan = make_whole_plan(options)
+    plan = make_plan(options)
     root.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
-        rendered = _render(unfinished, picture_options(options), plan, workers, progress)
+        rendered = _render(unfinished, options, plan, workers, progress)
         rows = [row for tracklet in rendered for row in tracklet]
         truth = pd.DataFrame(rows)
-        write_info(unfinished, plan, truth)
-        write_truth(unfinished, plan, truth)
-        manifest = manifest_sha256(unfinished, plan, rows)
-        write_about(unfinished, options, len(rows), manifest, pinned)
+        files.write_info(unfinished, plan, truth)
+        files.write_truth(unfinished, plan, truth)
+        manifest = files.manifest_sha256(unfinished, plan, rows)
+        files.write_about(unfinished, options, len(rows), manifest, pinned)
         unfinished.chmod(0o755)
         if root.exists():
             root.rmdir()
@@ -205,6 +205,23 @@ def _write(
     )
 
 
+def _check_options(options: dict[str, Any]) -> None:
+    for name, (least, most) in RANGES.items():
+        if name == "test_people":
+            most -= options["train_people"]
+        if not least <= options[name] <= most:
+            raise UserError(f"{name} is {options[name]}: give a number from {least} to {most}")
+    frames, height, width = options["frames"], options["height"], options["width"]
+    if len(frames) != 2 or not 1 <= frames[0] <= frames[1] <= 999:
+        raise UserError(
+            f"frames is {tuple(frames)}: give the least and the most, in that order, from 1 to 999"
+        )
+    if height % 32 or width % 16:
+        raise UserError(
+            f"height x width is {height} x {width}: give multiples of 32 and 16, like 256 x 128"
+        )
+
+
 def _check_folder(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise UserError(f"{root} is a file: name a folder that is new or empty")
@@ -213,14 +230,14 @@ def _check_folder(root: Path) -> None:
 
 
 def _render(
-    root: Path, pictures: PictureOptions, plan: Plan, workers: int, progress: bool
+    root: Path, options: dict[str, Any], plan: Plan, workers: int, progress: bool
 ) -> Iterator[list[dict]]:
-    """The rows of each tracklet in the order of the plan, its pictures written."""
+    """The rows of each tracklet in the order of the plan, its images written."""
     tracklets: Sequence[TrackletPlan] = plan.train + plan.test
     for tracklet in tracklets:
-        folder = person_folder(tracklet.person.split, tracklet.person.pid)
+        folder = files.identity_folder(tracklet.identity.split, tracklet.identity.pid)
         (root / folder).mkdir(parents=True, exist_ok=True)
-    render = partial(render_tracklet, root, pictures)
+    render = partial(render_tracklet, root, options)
     total = sum(tracklet.frames for tracklet in tracklets)
     style = bar_options() | {"desc": "rendering", "unit": "frame", "disable": not progress}
     with (

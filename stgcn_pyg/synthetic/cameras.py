@@ -8,37 +8,23 @@ import numpy as np
 from PIL import Image
 
 from stgcn_pyg.synthetic.clothes import Clothes, Colour
-from stgcn_pyg.synthetic.exact import rounded_fields
-from stgcn_pyg.synthetic.streams import Stream, generator
+from stgcn_pyg.synthetic.exact import Stream, generator, rounded_fields
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera.
+    """One camera."""
 
-    Attributes:
-        number: From 1.
-        pitch: Radians that it looks down.
-        road: Heading in radians of those who walk along its road one way.
-        light: Direction of the light: right, down and towards the viewer.
-        matrix: 3 x 3 colour response, row by row, exposure included.
-        gamma: Exponent of the tone curve.
-        haze: Brightness that black is lifted to.
-        resolution: Pixels of its sensor along each side of a box, over those of the picture.
-        noise: Standard deviation of the sensor's noise, of 255.
-        box_error: How much larger than usual its detector's errors are.
-    """
-
-    number: int
-    pitch: float
-    road: float
-    light: tuple[float, float, float]
-    matrix: tuple[float, ...]
-    gamma: float
-    haze: float
-    resolution: float
-    noise: float
-    box_error: float
+    number: int  # from 1
+    pitch: float  # radians that it looks down
+    road: float  # heading in radians of those who walk along its road one way
+    light: tuple[float, float, float]  # its direction: right, down and towards the viewer
+    matrix: tuple[float, ...]  # 3 x 3 colour response, row by row, exposure included
+    gamma: float  # exponent of the tone curve
+    haze: float  # brightness that black is lifted to
+    resolution: float  # pixels of the sensor along each side of a box, over those of the image
+    noise: float  # standard deviation of the sensor's noise, of 255
+    box_error: float  # how much larger than usual the detector's errors are
 
 
 def random_camera(seed: int, number: int) -> Camera:
@@ -68,7 +54,7 @@ def random_camera(seed: int, number: int) -> Camera:
 
 
 def sensor_size(camera: Camera, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the sensor that a box of the picture's size covers."""
+    """Rows and columns of the sensor that a box of the image's size covers."""
     rows, columns = round(height * camera.resolution), round(width * camera.resolution)
     return max(rows, 32), max(columns, 16)
 
@@ -119,25 +105,16 @@ def random_grain(seed: int, camera: Camera) -> np.ndarray:
 
 
 def develop(
-    camera: Camera,
-    image: np.ndarray,
-    exposure: float,
-    grain: np.ndarray,
-    height: int,
-    width: int,
+    camera: Camera, image: np.ndarray, exposure: float, grain: np.ndarray, size: tuple[int, int]
 ) -> Image.Image:
-    """What a camera records.
+    """The image of a camera, noisy and as sharp as the camera is.
 
     Args:
         camera: The camera.
         image: (3, h, w) float32 about [0, 1], the light on its sensor. Overwritten.
         exposure: Factor on the light.
         grain: (h, w) float32, the sensor's noise.
-        height: Rows of the picture.
-        width: Columns of the picture.
-
-    Returns:
-        The H x W picture, noisy and as sharp as the camera is.
+        size: Rows and columns of the image.
     """
     image *= np.float32(255 * exposure)
     image += grain
@@ -146,5 +123,5 @@ def develop(
     pixels = np.empty((*image.shape[1:], 3), np.uint8)
     np.copyto(pixels, image.transpose(1, 2, 0), casting="unsafe")
     levels = pixels.tobytes().translate(_tone_curve(camera))
-    picture = Image.frombytes("RGB", pixels.shape[1::-1], levels)
-    return picture.resize((width, height), Image.Resampling.BILINEAR)
+    sensor = Image.frombytes("RGB", pixels.shape[1::-1], levels)
+    return sensor.resize(size[::-1], Image.Resampling.BILINEAR)

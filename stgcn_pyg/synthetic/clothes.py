@@ -1,4 +1,4 @@
-"""What a person wears: all that look-alikes share."""
+"""Clothes, hair and skin: all that look-alikes share."""
 
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def random_clothes(rng: np.random.RandomState) -> Clothes:
 def second_colour_share(
     clothes: Clothes, down: np.ndarray, across: np.ndarray, facing: np.ndarray, turn: float = 0.0
 ) -> np.ndarray:
-    """Where the shirt shows its second colour.
+    """(h, w) booleans: where the shirt shows its second colour.
 
     Args:
         clothes: The clothes.
@@ -81,9 +81,6 @@ def second_colour_share(
         across: (h, w) position across the trunk, from -1 to 1.
         facing: (h, w) cosine of the angle from the breastbone.
         turn: Radians that the trunk is turned.
-
-    Returns:
-        (h, w) booleans.
     """
     size = clothes.pattern_size
     if clothes.pattern == "halves":

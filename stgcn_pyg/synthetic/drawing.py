@@ -5,55 +5,38 @@ from functools import lru_cache
 from math import sqrt
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Point = tuple[float, float]
 """Pixels from the left and from the top."""
 
-CENTRES = np.arange(8192, dtype=np.float32) + np.float32(0.5)
-"""Where the pixels of a row or column have their centres."""
-
-_STEPS = 64
-"""Radii are looked up at so many steps along a tube."""
+_CENTRES = np.arange(8192, dtype=np.float32) + np.float32(0.5)  # of the pixels of a row or column
+_STEPS = 64  # radii are looked up at so many steps along a tube
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture in the making.
+    """An image in the making."""
 
-    Attributes:
-        image: (3, H, W) float32, about [0, 1].
-        parts: (H, W) uint8, what is seen at each pixel; 0 is the background.
-        light: Direction of the light: right, down and towards the viewer.
-    """
-
-    image: np.ndarray
-    parts: np.ndarray
-    light: tuple[float, float, float]
+    image: np.ndarray  # (3, H, W) float32, about [0, 1]
+    parts: np.ndarray  # (H, W) uint8, what is seen at each pixel; 0 is the background
+    light: tuple[float, float, float]  # its direction: right, down and towards the viewer
 
 
 @dataclass(frozen=True)
 class Surface:
-    """The visible side of a tube, on the rectangle of pixels around it.
+    """The visible side of a tube, on the (h, w) rectangle of pixels around it.
 
-    Attributes:
-        rows: The rectangle's rows.
-        columns: The rectangle's columns.
-        cover: (h, w) share of each pixel that the tube fills.
-        along: (h, w) position along the axis, 0 at the start and 1 at the end.
-        across: (h, w) position across, -1 at the left rim and 1 at the right one where the axis
-            points down: the sine of the angle about the axis.
-        bulge: (h, w) how far the surface comes forward, 1 on the axis and 0 at the rims: the
-            cosine of that angle.
-        shade: (h, w) light that reaches the surface.
+    Where the axis points down, `across` is -1 at the left rim and 1 at the right one.
     """
 
     rows: slice
     columns: slice
-    cover: np.ndarray
-    along: np.ndarray
-    across: np.ndarray
-    bulge: np.ndarray
-    shade: np.ndarray
+    cover: np.ndarray  # share of each pixel that the tube fills
+    along: np.ndarray  # position along the axis, 0 at the start and 1 at the end
+    across: np.ndarray  # position across: the sine of the angle about the axis
+    bulge: np.ndarray  # how far the surface comes forward: the cosine of that angle
+    shade: np.ndarray  # light that reaches the surface
 
 
 def tube(
@@ -64,18 +47,15 @@ def tube(
     flat_ends: bool = False,
     roundness: float = 1.0,
 ) -> Surface | None:
-    """The surface of a tube between two points.
+    """The surface of a tube between two points, or None where it lies outside the canvas.
 
     Args:
-        canvas: Where it will be laid.
+        canvas: The canvas that it will be laid on.
         start: Start of the axis.
         end: End of the axis.
         radii: Radii in pixels at even steps along the axis; two make a cone.
         flat_ends: Cut the ends straight instead of rounding them.
         roundness: 1 shades the tube as a cylinder, 0 as a board.
-
-    Returns:
-        The surface, or None when it lies outside the canvas.
     """
     # On a grid of 1/1024 pixel the last bits of what came before are gone.
     (x0, y0, x1, y1), radii = _to_grid(*start, *end), _to_grid(*radii)
@@ -90,8 +70,8 @@ def tube(
         ux, uy = (x1 - x0) / length, (y1 - y0) / length
     else:
         length, ux, uy = 1e-3, 0.0, 1.0  # a ball
-    px = CENTRES[left:right] - x0
-    py = (CENTRES[top:bottom] - y0)[:, None]
+    px = _CENTRES[left:right] - x0
+    py = (_CENTRES[top:bottom] - y0)[:, None]
     pixels_along = px * ux + py * uy
     offset = px * uy - py * ux
     along = pixels_along * (1 / length)
@@ -150,20 +130,22 @@ def _between(count: int) -> tuple[np.ndarray, np.ndarray]:
     return before, ((places - before * _STEPS) / _STEPS).astype(np.float32)
 
 
-def lay(canvas: Canvas, surface: Surface, colour: np.ndarray, part: int) -> None:
-    """Lay a surface on the canvas.
+def lay(canvas: Canvas, surface: Surface | None, colour: ArrayLike, part: int) -> None:
+    """Lay a surface on the canvas, in place; one outside of it, None, changes nothing.
 
     Args:
-        canvas: Changed in place.
-        surface: What to lay.
+        canvas: The canvas.
+        surface: The surface.
         colour: (3,) or (3, h, w) before shading.
         part: The number that `canvas.parts` keeps.
     """
+    if surface is None:
+        return
+    colour = np.asarray(colour, np.float32)
     region = canvas.image[:, surface.rows, surface.columns]
     shaded = colour.reshape(3, *(colour.shape[1:] or (1, 1))) * surface.shade
     shaded -= region
     shaded *= surface.cover
     region += shaded
-    np.copyto(
-        canvas.parts[surface.rows, surface.columns], np.uint8(part), where=surface.cover > 0.5
-    )
+    parts = canvas.parts[surface.rows, surface.columns]
+    np.copyto(parts, np.uint8(part), where=surface.cover > 0.5)

@@ -1,4 +1,4 @@
-"""Numbers that are the same on every machine.
+"""Numbers and random draws that are the same on every machine.
 
 Sums, products, quotients and square roots are exact to the last bit (IEEE 754). Sines, powers and
 logarithms are not, nor is what a compiler may fuse: their last bits differ between processors and
@@ -7,6 +7,7 @@ libraries. So they are rounded here before anything that is drawn depends on the
 
 import math
 from dataclasses import fields, replace
+from enum import IntEnum
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,8 +16,32 @@ DECIMALS = 6
 _Thing = TypeVar("_Thing")
 
 
+class Stream(IntEnum):
+    """What a random generator is for; the numbers are part of what a seed means."""
+
+    BODY = 1
+    CLOTHES = 2
+    CAMERA = 3
+    BACKGROUND = 4
+    PLAN = 5
+    STRANGER = 6
+    WALK = 7
+    BOX = 8
+    OCCLUDERS = 9
+    SENSOR = 10
+
+
+def generator(seed: int, stream: Stream, *indices: int) -> np.random.RandomState:
+    """The random generator of one thing, so that no draw depends on another.
+
+    It is a `RandomState` because NumPy has frozen what that draws from a seed; what its newer
+    `Generator` draws may change with any release.
+    """
+    return np.random.RandomState(np.random.MT19937([seed, int(stream), *indices]))
+
+
 def sine(angle: float) -> float:
-    """The sine of an angle, rounded.
+    """The sine of an angle in radians, rounded.
 
     Example:
         >>> sine(1.0)
@@ -26,43 +51,22 @@ def sine(angle: float) -> float:
 
 
 def cosine(angle: float) -> float:
-    """The cosine of an angle, rounded.
-
-    Example:
-        >>> cosine(1.0)
-        0.540302
-    """
+    """The cosine of an angle in radians, rounded."""
     return round(math.cos(angle), DECIMALS)
 
 
 def length(x: float, y: float) -> float:
-    """The length of a vector; `math.hypot` is not the same in every Python.
-
-    Example:
-        >>> length(3.0, 4.0)
-        5.0
-    """
+    """The length of a vector; `math.hypot` is not the same in every Python."""
     return math.sqrt(x * x + y * y)
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
-    """An array of float64, rounded.
-
-    Example:
-        >>> rounded(np.array([1 / 3]))
-        array([0.333333])
-    """
+    """An array of float64, rounded."""
     return np.round(values, DECIMALS)
 
 
 def rounded_fields(thing: _Thing) -> _Thing:
-    """A dataclass with its floats, and those in its tuples, rounded.
-
-    Example:
-        >>> from stgcn_pyg.synthetic.views import View
-        >>> rounded_fields(View(1 / 3, 0.0, 100.0, 64.0, 250.0)).heading
-        0.333333
-    """
+    """A dataclass with its floats, and those in its tuples, rounded."""
     return replace(thing, **{f.name: _round(getattr(thing, f.name)) for f in fields(thing)})  # type: ignore
 
 

@@ -1,4 +1,4 @@
-"""What is hidden of a person, and where the person is."""
+"""What is occluded of a person, and where the person is."""
 
 from functools import lru_cache
 
@@ -7,7 +7,8 @@ import numpy as np
 from stgcn_pyg.synthetic.exact import DECIMALS
 from stgcn_pyg.synthetic.parts import BODY_PARTS
 
-MASK_ROWS, MASK_COLUMNS = 16, 8
+MASK_SHAPE = 16, 8
+"""Rows and columns of the masks `body_mask` and `seen_mask` in the ground truth."""
 
 
 def is_body(parts: np.ndarray) -> np.ndarray:
@@ -17,8 +18,7 @@ def is_body(parts: np.ndarray) -> np.ndarray:
 
 def cells(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """(rows, columns) share of each cell of a grid that a (H, W) mask fills."""
-    height, width = mask.shape
-    first_row, first_column, area = _grid(height, width, rows, columns)
+    first_row, first_column, area = _grid(*mask.shape, rows, columns)
     bands = np.add.reduceat(mask.view(np.uint8), first_row, axis=0, dtype=np.uint16)
     return np.add.reduceat(bands, first_column, axis=1) / area
 
@@ -34,24 +34,24 @@ def _grid(
     return row_ends[:-1], column_ends[:-1], area
 
 
-def measure(bare: np.ndarray, covered: np.ndarray, height: int, width: int) -> dict:
-    """What is hidden, and where the person is.
+def measure(bare: np.ndarray, seen: np.ndarray, height: int, width: int) -> dict:
+    """What is occluded, and where the person is.
 
     Args:
         bare: (h, w) parts on the sensor before anything passed in front.
-        covered: (h, w) parts as seen.
-        height: Rows of the picture.
-        width: Columns of the picture.
+        seen: (h, w) parts as seen.
+        height: Rows of the image.
+        width: Columns of the image.
 
     Returns:
         `hidden` and `hidden_<part>`: shares of the pixels that would show, NaN where none would;
         `body_left`, `body_top`, `body_right`, `body_bottom`: the box of those pixels in the
-        picture, the last two exclusive, 0 without any; `body_mask` and `seen_mask`: 16 x 8 bits of
+        image, the last two exclusive, 0 without any; `body_mask` and `seen_mask`: 16 x 8 bits of
         16 bytes, row by row, set where at least a quarter of the cell shows the body bare and as
         seen.
     """
     before = np.bincount(bare.ravel(), minlength=9).tolist()
-    after = np.bincount(covered.ravel(), minlength=9).tolist()
+    after = np.bincount(seen.ravel(), minlength=9).tolist()
     parts = [int(part) for part in BODY_PARTS]
     row: dict = {"hidden": _share_lost(sum(before[p] for p in parts), sum(after[p] for p in parts))}
     for part in BODY_PARTS:
@@ -63,8 +63,8 @@ def measure(bare: np.ndarray, covered: np.ndarray, height: int, width: int) -> d
         ends = (int(hit[0]), int(hit[-1]) + 1) if len(hit) else (0, 0)
         row[f"body_{first}"] = ends[0] * size // pixels
         row[f"body_{last}"] = -(-ends[1] * size // pixels)
-    for name, mask in (("body_mask", body), ("seen_mask", is_body(covered))):
-        row[name] = np.packbits(cells(mask, MASK_ROWS, MASK_COLUMNS) >= 0.25).tobytes()
+    for name, mask in (("body_mask", body), ("seen_mask", is_body(seen))):
+        row[name] = np.packbits(cells(mask, *MASK_SHAPE) >= 0.25).tobytes()
     return row
 
 

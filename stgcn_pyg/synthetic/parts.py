@@ -1,4 +1,4 @@
-"""A person ready to be drawn, and the numbers of the parts."""
+"""The numbers of the body's parts, and a person ready to be drawn."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -22,38 +22,22 @@ class Part(IntEnum):
     LEFT_LEG = 5
     RIGHT_LEG = 6
     BAG = 7
-    COVER = 8
+    OCCLUDER = 8
 
 
-BODY_PARTS = (
-    Part.HEAD,
-    Part.TORSO,
-    Part.LEFT_ARM,
-    Part.RIGHT_ARM,
-    Part.LEFT_LEG,
-    Part.RIGHT_LEG,
-)
+BODY_PARTS = tuple(part for part in Part if part < Part.BAG)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A person in one frame.
-
-    Attributes:
-        body: The body.
-        clothes: The clothes.
-        folds: (64, 64) light and dark of the cloth's folds, about 1.
-        view: The view.
-        points: The pixels of each `Joint`.
-        near: (18,) metres towards the camera of each `Joint`.
-    """
+    """A person in one frame."""
 
     body: Body
     clothes: Clothes
-    folds: np.ndarray
+    folds: np.ndarray  # (64, 64) light and dark of the cloth's folds, about 1
     view: View
-    points: list[Point]
-    near: np.ndarray
+    points: list[Point]  # pixels of each `Joint`
+    near: np.ndarray  # (18,) metres towards the camera of each `Joint`
 
 
 def place_figure(

@@ -8,17 +8,10 @@ from stgcn_pyg.errors import UserError
 
 @dataclass(frozen=True)
 class Version:
-    """A benchmark with a name.
+    """A benchmark with a name and the hashes of its plan and of all that it holds."""
 
-    Attributes:
-        name: As `stgcn synth --name` takes it.
-        options: All arguments of `write_benchmark` that change what is drawn.
-        plan_sha256: The hash of its plan, as `plan_sha256` gives it.
-        manifest_sha256: The hash of all that it holds, as `manifest_sha256` gives it.
-    """
-
-    name: str
-    options: dict[str, Any]
+    name: str  # as `stgcn synth --name` takes it
+    options: dict[str, Any]  # all arguments of `write_benchmark` that change what is drawn
     plan_sha256: str
     manifest_sha256: str
 

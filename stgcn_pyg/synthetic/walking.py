@@ -10,27 +10,13 @@ from stgcn_pyg.synthetic.exact import rounded
 FRAMES_PER_SECOND = 25
 
 
-class Joint(IntEnum):
-    """The joints of a pose, in the order of its second axis."""
-
-    PELVIS = 0
-    NECK = 1
-    CHIN = 2
-    CROWN = 3
-    LEFT_SHOULDER = 4
-    LEFT_ELBOW = 5
-    LEFT_HAND = 6
-    RIGHT_SHOULDER = 7
-    RIGHT_ELBOW = 8
-    RIGHT_HAND = 9
-    LEFT_HIP = 10
-    LEFT_KNEE = 11
-    LEFT_ANKLE = 12
-    LEFT_TOE = 13
-    RIGHT_HIP = 14
-    RIGHT_KNEE = 15
-    RIGHT_ANKLE = 16
-    RIGHT_TOE = 17
+Joint = IntEnum(
+    "Joint",
+    "PELVIS NECK CHIN CROWN LEFT_SHOULDER LEFT_ELBOW LEFT_HAND RIGHT_SHOULDER RIGHT_ELBOW "
+    "RIGHT_HAND LEFT_HIP LEFT_KNEE LEFT_ANKLE LEFT_TOE RIGHT_HIP RIGHT_KNEE RIGHT_ANKLE RIGHT_TOE",
+    start=0,
+)
+"""The joints of a pose, in the order of its second axis."""
 
 
 def _in_walking_plane(angle: np.ndarray, outwards: float | np.ndarray = 0.0) -> np.ndarray:
@@ -68,15 +54,10 @@ def _arm(body: Body, shoulder: np.ndarray, phase: np.ndarray, side: int) -> list
 
 
 def walk(body: Body, phase: np.ndarray) -> np.ndarray:
-    """The joints of a walking body.
+    """(T, 18, 3) metres of each `Joint`: forward, to the person's left, and up from the ground.
 
-    Args:
-        body: The body and its gait.
-        phase: (T,) phase of the stride in radians; the left heel strikes at 0.
-
-    Returns:
-        (T, 18, 3) metres in the order of `Joint`: forward, to the person's left, and up from the
-        ground; the lower foot stands on it.
+    The lower foot stands on the ground. `phase` is (T,), that of the stride in radians; the left
+    heel strikes at 0.
     """
     zero = np.zeros_like(phase)
     pelvis = np.stack([zero, -body.sway * np.cos(phase), zero], axis=-1)
