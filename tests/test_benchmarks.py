@@ -33,12 +33,14 @@ def test_graph_layers(tmp_path):
     assert results["machine"]["device"].endswith(torch.backends.cpu.get_cpu_capability())
 
 
+@pytest.mark.slow
 def test_import_time(tmp_path):
     path = tmp_path / "results.json"
     run("import_time", "--rounds", "1", "--json", str(path))
     assert set(json.loads(path.read_text())["results"]["seconds"]) == {"PyG", "layers"}
 
 
+@pytest.mark.slow
 def test_data_loading(tmp_path):
     path = tmp_path / "results.json"
     run("data_loading", "--smallest", "true", "--json", str(path))
@@ -54,6 +56,7 @@ def run_all(output, *options):
     return done, folder
 
 
+@pytest.mark.slow
 def test_training_and_inference_in_one_table(tmp_path):
     only = ["train_step", "inference", "training_memory"]
     done, folder = run_all(tmp_path, "--smallest", "--only", *only)
@@ -73,6 +76,7 @@ def test_training_and_inference_in_one_table(tmp_path):
     assert all(len(row.split(" | ")) == 7 for row in table.splitlines() if row.startswith("| t"))
 
 
+@pytest.mark.slow
 def test_one_that_fails_is_named_and_the_others_run(tmp_path, monkeypatch, capfd):
     monkeypatch.setitem(all_benchmarks.SMALLEST, "training_memory", "--people nobody")
     arguments = ["--smallest", "--only", "training_memory", "uncertainty"]

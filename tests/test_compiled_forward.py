@@ -104,6 +104,7 @@ def test_where_it_fails_auto_goes_on_without_and_says_so_once(monkeypatch, recwa
     assert not [w for w in recwarn if "cannot be compiled" in str(w.message)]
 
 
+@pytest.mark.slow
 def test_where_it_fails_on_is_a_users_error(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
     with pytest.raises(UserError, match=r"^--training.compile on: .*no compiler here.*pass off$"):
@@ -132,6 +133,7 @@ def test_where_the_backward_fails_auto_trains_on_without(monkeypatch):
     assert not forward.compiled
 
 
+@pytest.mark.slow
 def test_where_the_backward_fails_on_is_a_users_error(monkeypatch):
     torch.compiler.reset()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=forward_only()))
@@ -139,6 +141,7 @@ def test_where_the_backward_fails_on_is_a_users_error(monkeypatch):
         CompiledForward("on")(network(), clips())
 
 
+@pytest.mark.slow
 def test_a_failure_at_a_later_batch_of_another_size_is_told_as_well(monkeypatch):
     torch.compiler.reset()
     calls = []

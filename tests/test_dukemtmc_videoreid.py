@@ -43,6 +43,7 @@ def names(dataset, table, row):
     return [path.relative_to(dataset.root).as_posix() for path in dataset.paths(table.iloc[row])]
 
 
+@pytest.mark.slow
 def test_it_has_its_published_sizes(tmp_path):
     def add(split, pid, camid, tracklet, frames):
         folder = tmp_path / split / f"{pid:04d}" / f"{tracklet:04d}"

@@ -33,7 +33,7 @@ def test_different_faults_are_all_shown_counted_and_written(mars_tree, tmp_path,
     extra = root / "bbox_train" / "0002" / "0002C1T0001F009.jpg"
     shutil.copy(root / "bbox_train" / "0002" / "0002C1T0001F001.jpg", extra)
     json_path = tmp_path / "new" / "check.json"
-    assert main(["check", "mars", str(root), "--show=1", f"--json={json_path}"]) == 1
+    assert main(["check", "mars", str(root), "--workers=1", "--show=1", f"--json={json_path}"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == COLUMNS
     assert lines[1].split() == ["train", "4", "2", "8", "40", "5", "5", "5"]
@@ -165,5 +165,5 @@ def wait_for_worker(pid):
 def test_a_file_of_any_name_is_written(mars_tree, tmp_path, monkeypatch, name):
     mars_tree.write()
     monkeypatch.chdir(tmp_path)
-    assert main(["check", "mars", str(mars_tree.root), "--json", name]) == 0
+    assert main(["check", "mars", str(mars_tree.root), "--workers=1", "--json", name]) == 0
     assert json.loads((tmp_path / name).read_text())["faults"] == []

@@ -21,6 +21,7 @@ def test_nothing_is_found_in_sound_data_sets(mars_tree, ward_tree):
     assert found(ward_tree, "ward") == {}
 
 
+@pytest.mark.slow
 def test_ward_itself_has_frames_that_repeat_and_no_fault(ward_root):
     result = check_dataset("ward", ward_root, progress=False)
     assert result.pictures == 4_786
@@ -31,6 +32,7 @@ def test_ward_itself_has_frames_that_repeat_and_no_fault(ward_root):
     assert sum(repeats) == result.pictures - len(contents) > 0
 
 
+@pytest.mark.slow
 def test_the_true_labels_of_mars_have_no_fault(mars_labels, monkeypatch):
     def all_different(root, frames, workers):
         return (Picture(i.to_bytes(16, "big")) for i in range(len(frames)))

@@ -45,14 +45,22 @@ def ragged_batch(sizes):
     return torch.randn(sum(sizes), C), ragged_graphs(sizes), ptr
 
 
-@pytest.mark.parametrize("affinity", ["squared", "softmax", "cosine"])
-@pytest.mark.parametrize("graph_size", [P, None])
+@pytest.mark.parametrize(
+    ("affinity", "graph_size"),
+    [("squared", P), ("squared", None)]
+    + [
+        pytest.param(affinity, graph_size, marks=pytest.mark.slow)
+        for affinity in ("softmax", "cosine")
+        for graph_size in (P, None)
+    ],
+)
 def test_the_stack_compiles_once_whatever_the_number_of_graphs(affinity, graph_size):
     gcn = AffinityGCN(C, 8, num_layers=2, affinity=affinity)
     batches = [equal_batch(graphs) for graphs in (2, 5, 7, 33)]
     assert calls_and_compilations(lambda x, e: gcn(x, e, graph_size), batches) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("propagation", ["gcn", "fc"])
 def test_weights_by_frame_compile_once(propagation):
     gcn = AffinityGCN(C, 8, 2, propagation, num_frames=T)
@@ -74,6 +82,7 @@ def test_ragged_batches_compile_once(num_frames):
     assert calls_and_compilations(run, batches) == 1
 
 
+@pytest.mark.slow
 def test_a_batch_made_inside_a_compiled_graph_is_followed():
     gcn = AffinityGCN(C, 8, num_layers=2)
 
@@ -98,7 +107,7 @@ class TokenBranch(torch.nn.Module):
         return pool_graphs(self.gcn(batch.x, batch.edge_index, graph_size), graph_size=graph_size)
 
 
-@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("strict", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_graphs_of_a_free_number_of_frames_are_exported(strict):
     branch = TokenBranch().eval()
     shapes = {"stripes": {0: Dim("batch", min=1), 1: Dim("frames", min=1, max=64)}}
@@ -115,6 +124,7 @@ def test_fake_tensors_go_through_by_graph_size():
         assert gcn(x, edges, P).shape == (5 * P, 8)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_without_the_compiler():
     gcn, (x, edges) = AffinityGCN(C, 8, num_layers=2), equal_batch(5)
     compiled = torch.compile(gcn, fullgraph=True, dynamic=True, backend="aot_eager")
@@ -134,6 +144,7 @@ def clips(batch):
     return torch.randn(batch, T, 3, 64, 32)
 
 
+@pytest.mark.slow
 def test_the_network_compiles_once():
     # From 16 frames on: below, torch's own convolution is compiled for a size apart.
     model = network()
@@ -149,6 +160,7 @@ def test_the_network_exports_with_a_free_batch_size():
         torch.testing.assert_close(program.module()(x), model(x))
 
 
+@pytest.mark.slow
 def test_onnxruntime_computes_what_the_network_does(tmp_path):
     model, path = network(), tmp_path / "stgcn.onnx"
     torch.onnx.export(

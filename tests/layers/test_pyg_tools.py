@@ -323,6 +323,7 @@ def test_importing_the_layers_imports_no_large_library_that_pyg_does_not():
     assert loaded == loaded_after("torch_geometric.nn, torch_geometric.data")
 
 
+@pytest.mark.slow
 def test_a_broken_torch_scatter_does_not_stop_the_import(tmp_path):
     # What a wheel that was built against another torch does.
     (tmp_path / "torch_scatter.py").write_text("raise OSError('undefined symbol')\n")
