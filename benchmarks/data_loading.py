@@ -26,8 +26,8 @@ from jsonargparse import auto_cli
 from benchmarks.measuring import machine, median_times, write_json
 from stgcn_pyg.cli.train import build_data, build_module, parser
 from stgcn_pyg.data import load_dataset
+from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
-from stgcn_pyg.data.frames import FrameFiles
 from stgcn_pyg.data.pack import write_pack
 from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.runs.training import STGCNTraining

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from stgcn_pyg.data import check_dataset
-from stgcn_pyg.data.check.kinds import FAULTS, NOTES
+from stgcn_pyg.data.check import FAULTS, NOTES
 
 
 def found(root, name="mars", **options):

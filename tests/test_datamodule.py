@@ -16,7 +16,7 @@ from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.sampling import even_frames, random_frames, strided_frames
 from stgcn_pyg.data.transforms import ClipAugmentation
-from stgcn_pyg.data.worker_signals import end_with_the_parent
+from stgcn_pyg.data.workers import end_with_the_parent
 from stgcn_pyg.errors import UserError, last_line
 
 OPTIONS = {

@@ -238,7 +238,7 @@ def test_wrong_roots_are_refused(tmp_path):
         load_dataset("mars", tmp_path / "absent")
     with pytest.raises(UserError, match=r"train_name\.txt: cannot be read"):
         load_dataset("mars", tmp_path)
-    with pytest.raises(UserError, match=r"no pictures named like 000100020003\.jpg"):
+    with pytest.raises(UserError, match=r"no images named like 000100020003\.jpg"):
         load_dataset("ward", tmp_path)
     with pytest.raises(UserError, match="data set 'market' is unknown"):
         load_dataset("market", tmp_path)

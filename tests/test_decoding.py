@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, check_dataset, load_dataset
-from stgcn_pyg.data.check.pictures import read_picture as checked_picture
-from stgcn_pyg.data.check.pictures import read_pictures
+from stgcn_pyg.data.check.images import read_image as checked_picture
+from stgcn_pyg.data.check.images import read_images
 from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.data.pack import write_pack
 from stgcn_pyg.data.packed_frames import PackedFrames
@@ -282,9 +282,9 @@ def test_check_stops_where_no_file_can_be_opened_and_lists_what_concerns_one(tmp
     for name in ("a.jpg", "b.jpg"):
         Image.new("RGB", (8, 16)).save(tmp_path / name)
     with no_file_more(), pytest.raises(UserError, match=r"a\.jpg: cannot be read: Too many open"):
-        list(read_pictures(tmp_path, ["a.jpg", "b.jpg"], workers=1))
+        list(read_images(tmp_path, ["a.jpg", "b.jpg"], workers=1))
     loop(tmp_path / "a.jpg")
-    one, other = read_pictures(tmp_path, ["a.jpg", "b.jpg"], workers=1)
+    one, other = read_images(tmp_path, ["a.jpg", "b.jpg"], workers=1)
     assert one.what == "cannot be read (Too many levels of symbolic links)"
     assert one.kind == "cannot be read" and other.digest and not other.kind
 

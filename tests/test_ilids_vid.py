@@ -209,7 +209,7 @@ def test_wrong_roots_are_refused(root, tmp_path_factory):
         load_dataset("ilids-vid", empty)
     for pid in PEOPLE[:3]:
         put_person(empty, pid)
-    with pytest.raises(UserError, match="3 people in both cameras are too few"):
+    with pytest.raises(UserError, match="3 identities with enough frames are too few"):
         load_dataset("ilids-vid", empty)
     (root / "i-LIDS-VID" / "sequences" / "cam2").rename(root / "elsewhere")
     with pytest.raises(UserError, match="cam2: no such folder; restore it"):

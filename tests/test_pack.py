@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.data import TrackletDataModule, frames, load_dataset, packed_from
+from stgcn_pyg.data import TrackletDataModule, load_dataset, packed_frames
+from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.decoding import read_picture
-from stgcn_pyg.data.frames import FrameFiles
 from stgcn_pyg.data.pack import write_pack
 from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.errors import UserError
@@ -184,7 +184,7 @@ def test_a_frame_that_stands_in_a_batch_twice_is_decoded_once(dataset, monkeypat
         read.append(path)
         return read_picture(path, height, width)
 
-    monkeypatch.setattr(frames, "read_picture", counted)
+    monkeypatch.setattr("stgcn_pyg.data.clips.read_picture", counted)
     files = FrameFiles(dataset.root, dataset.frames, 64, 32)
     pictures = files.read([7, 3, 7, 7])
     assert read == [dataset.root / dataset.frames[row] for row in (7, 3)]
@@ -278,7 +278,7 @@ def test_a_copy_of_the_data_set_is_the_same_whatever_its_times(dataset, tmp_path
 def test_of_many_copied_pictures_some_are_read_and_every_one_that_changed_alone(
     dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(packed_from, "READ_AT_MOST", 5)
+    monkeypatch.setattr(packed_frames, "READ_AT_MOST", 5)
     paths = [dataset.root / frame for frame in dataset.frames]
     for i, path in enumerate(paths):
         Image.new("RGB", (24, 48), (i, i, i)).save(path, "BMP")

@@ -228,7 +228,7 @@ def test_wrong_roots_are_refused(root, tmp_path_factory):
     for pid in (1, 2, 3):
         put(empty, "cam_a", pid)
         put(empty, "cam_b", pid)
-    with pytest.raises(UserError, match="3 people in both cameras are too few"):
+    with pytest.raises(UserError, match="3 identities with enough frames are too few"):
         load_dataset("prid2011", empty)
     (root / "prid_2011" / "multi_shot" / "cam_b").rename(root / "elsewhere")
     with pytest.raises(UserError, match="cam_b: no such folder; restore it"):

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stgcn_pyg.data.worker_signals import signals_held_back
-from stgcn_pyg.data.workers import AHEAD, map_in_workers
+from stgcn_pyg.data.workers import AHEAD, map_in_workers, signals_held_back
 from stgcn_pyg.errors import UserError
 
 

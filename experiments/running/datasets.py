@@ -11,7 +11,7 @@ from pathlib import Path
 from experiments.running.claims import Claim
 from stgcn_pyg.data import TrackletDataset, load_dataset
 from stgcn_pyg.data.check import check_dataset
-from stgcn_pyg.data.faults import Fault
+from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import written_aside
 from stgcn_pyg.synthetic import VERSIONS, write_version

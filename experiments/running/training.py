@@ -12,7 +12,7 @@ from stgcn_pyg.cli import train
 from stgcn_pyg.cli.arguments import device_for
 from stgcn_pyg.cli.frames import tell_skipped
 from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.data.good_frames import require_good_frames
+from stgcn_pyg.data.reading import require_good_frames
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import KEY, load_checkpoint
 from stgcn_pyg.runs.checkpoint_files import (

@@ -24,8 +24,8 @@ from stgcn_pyg.cli.scores import print_table, protocols, scores_as_json
 from stgcn_pyg.cli.together import together
 from stgcn_pyg.cli.trained_model import about_model
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
-from stgcn_pyg.data.good_frames import require_good_frames
 from stgcn_pyg.data.load import NAMES
+from stgcn_pyg.data.reading import require_good_frames
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.errors import UserError, last_line, signalled
 from stgcn_pyg.evaluation import RankingResult

@@ -1,6 +1,7 @@
-"""Clips of tracklets: read whole, or with bad frames replaced."""
+"""Frames and clips of tracklets as uint8 tensors: read whole, or with bad frames replaced."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -8,28 +9,59 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.errors import BadPictureError
 
 OnBadFrame = Literal["stop", "skip"]
 
 
 class FrameSource(Protocol):
-    """Where frames come from: pictures on disk, or a pack."""
+    """Where frames come from: :class:`FrameFiles` or :class:`.PackedFrames`."""
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Some frames, by their rows among all, as ``[N, H, W, 3]`` of uint8.
+        """The frames at some rows of the data set's ``frames``, ``[N, H, W, 3]`` of uint8, RGB.
 
         Raises:
-            BadPictureError: One of them is bad.
+            BadPictureError: One of them is missing, damaged, or cannot be used.
             UserError: They cannot be read for another reason.
         """
 
 
-class ClipReader:
-    """Reads some frames of tracklets.
+class FrameFiles:
+    """The frames of a data set as image files.
 
     Args:
-        source: Where they come from.
+        root: The folder that the paths start from.
+        frames: The path of each frame.
+        height: The height that frames are resized to, in pixels.
+        width: The width that frames are resized to, in pixels.
+    """
+
+    def __init__(self, root: Path, frames: pd.Series, height: int, width: int):
+        self.root = root
+        self.frames = frames
+        self.height = height
+        self.width = width
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        """Some frames by their rows, as :meth:`FrameSource.read`."""
+        images = np.empty((len(rows), self.height, self.width, 3), np.uint8)
+        places: dict[int, int] = {}
+        for place, row in enumerate(rows):
+            if row in places:  # a repeated frame is read once
+                images[place] = images[places[row]]
+            else:
+                path = self.root / self.frames.iat[row]
+                images[place] = read_picture(path, self.height, self.width)
+                places[row] = place
+        return torch.from_numpy(images)
+
+
+class ClipReader:
+    """Reads clips of tracklets.
+
+    Args:
+        source: Where frames come from.
         on_bad_frame: ``"stop"`` raises at a bad frame; ``"skip"`` takes the nearest good frame of
             the tracklet instead.
     """
@@ -46,7 +78,7 @@ class ClipReader:
 
         Args:
             tracklets: One tracklet, or B rows of them.
-            indices: Of frames in each tracklet, ``[T]`` or ``[B, T]``.
+            indices: The frames in each tracklet, ``[T]`` or ``[B, T]``.
 
         Returns:
             ``[T, H, W, 3]`` or ``[B, T, H, W, 3]`` of uint8, and what was wrong with frames that
@@ -91,6 +123,6 @@ class ClipReader:
         return None
 
 
-def _by_distance(index: int, length: int) -> Iterator[int]:
-    """All indices below `length`, the nearest to `index` first, the later of two."""
-    return iter(sorted(range(length), key=lambda other: (abs(other - index), -other)))
+def _by_distance(index: int, length: int) -> list[int]:
+    """All indices below `length`, the nearest to `index` first, of equally near ones the later."""
+    return sorted(range(length), key=lambda other: (abs(other - index), -other))

@@ -11,14 +11,13 @@ import torch.distributed
 from torch.utils.data import DataLoader, Dataset
 
 from stgcn_pyg.data.batches import ClipBatch, EvaluationBatches, TrainingBatches
-from stgcn_pyg.data.clips import ClipReader, OnBadFrame
+from stgcn_pyg.data.clips import ClipReader, FrameFiles, OnBadFrame
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.frames import FrameFiles
 from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.data.pk_sampler import PKSampler
 from stgcn_pyg.data.sampling import TestClips, TrainFrames, clips_at_test
 from stgcn_pyg.data.transforms import Augment, ClipAugmentation, normalize
-from stgcn_pyg.data.worker_signals import end_with_the_parent
+from stgcn_pyg.data.workers import end_with_the_parent
 from stgcn_pyg.errors import UserError, require_known
 
 

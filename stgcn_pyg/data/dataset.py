@@ -1,14 +1,15 @@
-"""A data set as tables of tracklets."""
+"""A data set as tables of tracklets, and which tracklets it has wherever its files lie."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stgcn_pyg.data.table_checks import (
-    COLUMNS,
     check_numbers,
     checked_frames,
     checked_protocols,
@@ -16,14 +17,14 @@ from stgcn_pyg.data.table_checks import (
 )
 from stgcn_pyg.errors import UserError
 
-__all__ = ["COLUMNS", "TrackletDataset"]
+Identity = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class TrackletDataset:
     """The tracklets of a data set: one row a tracklet, one path a frame.
 
-    The three tables have the columns ``pid`` (the person, from 0; -1 is junk, in the gallery
+    The three tables have the columns ``pid`` (the identity, from 0; -1 is junk, in the gallery
     alone), ``camid``, ``num_frames`` and ``first_frame`` (where the tracklet's paths begin in
     ``frames``). The index is the tracklet's number, unique in the data set: a query that also
     stands in the gallery has the same number there.
@@ -31,16 +32,16 @@ class TrackletDataset:
     Args:
         name: The name that :func:`stgcn_pyg.data.load_dataset` knows it by.
         root: The folder that the paths start from.
-        train: Tracklets to train on.
-        query: Tracklets to search for.
-        gallery: Tracklets to search among, before any protocol leaves some out.
+        train: The tracklets to train on.
+        query: The tracklets to search for.
+        gallery: The tracklets to search among, before a protocol leaves any out.
         frames: The path of every frame relative to ``root``, in the order of time.
         protocols: The evaluation protocols that the data set allows, its usual one first.
 
     Raises:
-        UserError: A table lacks a column, is empty, or holds what no tracklet can have: a person
-            or camera that is no whole number, a number that two tracklets share, frames that do
-            not exist, junk to train on. The message names the tracklet.
+        UserError: A table lacks a column, is empty, or holds what no tracklet can have: a pid or
+            camid that is no whole number, a number that two tracklets share, frames that do not
+            exist, junk to train on. The message names the tracklet.
     """
 
     name: str
@@ -85,14 +86,15 @@ class TrackletDataset:
         return [self.root / self.frames.iat[first + i] for i in indices]
 
     def require_pictures(self) -> None:
-        """Looks whether every frame of a tracklet is on disk.
-
-        Raises:
-            UserError: Some are not; it counts them and names the first.
-        """
+        """Raises a UserError that counts the missing files of tracklets and names the first."""
         used = self.frames[self._is_used()]
         folders = {Path(folder) for folder in {frame.rpartition("/")[0] for frame in used}}
-        present = _files_below(self.root, folders)
+        present = {
+            (folder / entry.name).as_posix()
+            for folder in folders
+            if (self.root / folder).is_dir()
+            for entry in (self.root / folder).iterdir()
+        }
         missing = used[~used.isin(present)]
         if len(missing):
             first = missing.iat[0]
@@ -112,10 +114,64 @@ class TrackletDataset:
         return np.cumsum(begun)[:-1] > 0
 
 
-def _files_below(root: Path, folders: set[Path]) -> set[str]:
+def identify(tables: Mapping[str, pd.DataFrame], frames: pd.Series) -> Identity:
+    """Counts and a digest of tables of tracklets, by their names.
+
+    Two data sets have the same if their tracklets have the same numbers, people, cameras and names
+    of frames in the same order. What is in the pictures is not looked at.
+
+    Args:
+        tables: Tables of tracklets with the columns of a :class:`.TrackletDataset`.
+        frames: The path of every frame, relative to the data set's folder.
+
+    Returns:
+        For each table ``tracklets``, ``people``, ``frames`` and ``sha256``.
+
+    Example:
+        >>> table = pd.DataFrame({"pid": [4], "camid": [1], "first_frame": [1], "num_frames": [2]})
+        >>> one = identify({"train": table}, pd.Series(["x.jpg", "a/1.jpg", "a/2.jpg"]))
+        >>> table = table.assign(first_frame=0)
+        >>> other = identify({"train": table}, pd.Series(["a/1.jpg", "a/2.jpg"]))
+        >>> one == other, one["train"]["tracklets"], one["train"]["frames"]
+        (True, 1, 2)
+    """
+    return {name: _identify(table, frames.to_numpy()) for name, table in tables.items()}
+
+
+def difference(there: Identity, here: Identity) -> str | None:
+    """In what two identities differ first, in words; tables that are in one alone do not count.
+
+    Example:
+        >>> one = {"query": {"tracklets": 3, "people": 2, "frames": 9, "sha256": "a"}}
+        >>> difference(one, {"query": one["query"] | {"tracklets": 4}})
+        'query: 3 tracklets there, 4 here'
+        >>> difference(one, {"query": one["query"] | {"sha256": "b"}})
+        'query: as many there as here, but with other labels or frames'
+        >>> difference(one, one) is None
+        True
+    """
+    for table in [name for name in there if name in here]:
+        for what, count in there[table].items():
+            if what not in here[table] or count == here[table][what]:
+                continue
+            if what == "sha256":
+                return f"{table}: as many there as here, but with other labels or frames"
+            return f"{table}: {count:,} {what} there, {here[table][what]:,} here"
+    return None
+
+
+def _identify(table: pd.DataFrame, frames: np.ndarray) -> dict[str, Any]:
+    lengths = table["num_frames"].to_numpy()
+    ends = lengths.cumsum()
+    starts = np.repeat(table["first_frame"].to_numpy() - ends + lengths, lengths)
+    names = frames[starts + np.arange(len(starts))]
+    labels = (table.index, table["pid"], table["camid"], lengths)
+    digest = hashlib.sha256()
+    for values in (*(map(str, label) for label in labels), names.tolist()):
+        digest.update("\n".join(values).encode("utf-8", "surrogateescape") + b"\n\n")
     return {
-        (folder / entry.name).as_posix()
-        for folder in folders
-        if (root / folder).is_dir()
-        for entry in (root / folder).iterdir()
+        "tracklets": len(table),
+        "people": int(table["pid"].nunique()),
+        "frames": len(names),
+        "sha256": digest.hexdigest(),
     }

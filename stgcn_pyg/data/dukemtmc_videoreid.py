@@ -9,8 +9,7 @@ import re
 from pathlib import Path
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.faults import Report, stop_at
-from stgcn_pyg.data.folders import folders_in, frames_in_order, tabulate
+from stgcn_pyg.data.label_files import Report, folders_in, frames_in_order, stop_at, tabulate
 
 PERSON = re.compile(r"\d{4}", re.ASCII)
 TRACKLET = re.compile(r"[^.].*")  # of four digits, but that tells nothing

@@ -1,6 +1,6 @@
-"""iLIDS-VID (Wang et al., ECCV 2014): 300 people in 2 cameras, a tracklet in each.
+"""iLIDS-VID (Wang et al., ECCV 2014): 300 identities in 2 cameras, a tracklet in each.
 
-i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png    camera, person, frame
+i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png    camera, identity, frame
 train-test people splits/train_test_splits_ilidsvid.mat         its makers' ten splits
 """
 
@@ -9,11 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.faults import Report, stop_at
-from stgcn_pyg.data.folders import folders_in
-from stgcn_pyg.data.mat_numbers import read_mat_numbers
-from stgcn_pyg.data.two_cameras import (
+from stgcn_pyg.data.cross_camera import (
     cross_camera_dataset,
     find_beside,
     half_of,
@@ -21,6 +17,8 @@ from stgcn_pyg.data.two_cameras import (
     read_pairs,
     require_split,
 )
+from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.label_files import Report, folders_in, read_mat_numbers, stop_at
 from stgcn_pyg.errors import UserError
 
 PERSON = re.compile(r"person(\d{3})", re.ASCII)
@@ -30,23 +28,23 @@ SPLITS = Path("train-test people splits", "train_test_splits_ilidsvid.mat")
 
 
 def load_ilids_vid(root: Path, split: int = 0, report: Report = stop_at) -> TrackletDataset:
-    """Reads iLIDS-VID; half of the people are for training.
+    """Reads iLIDS-VID; half of the identities are for training.
 
-    Its makers' file of splits is used where it is: beside ``i-LIDS-VID`` or in it. Row ``split``
-    of its ``ls_set`` numbers the people, from 1, in the order of their folders; the first half of
+    Its makers' file of splits is used if it lies beside ``i-LIDS-VID`` or in it. Row ``split`` of
+    its ``ls_set`` numbers the identities, from 1, in the order of their folders; the first half of
     the row is for test and the second for training, as torchreid reads it after the makers.
     Without the file, ``split`` is the seed by which the half for training is drawn.
 
-    At test each tracklet is a query once, against the tracklets of the other camera. Elsewhere
-    camera 1 alone is searched for, in camera 2: here both directions count.
+    At test each tracklet is a query once, against the tracklets of the other camera. Other work
+    takes camera 1 as queries and camera 2 as gallery; here both directions count.
 
     Args:
         root: The folder that holds ``sequences``, or the one that holds ``i-LIDS-VID``.
         split: The row of the file of splits, from 0, or the seed.
-        report: Is called with each file and folder that is passed over.
+        report: Called with each file and folder that is passed over.
 
     Raises:
-        UserError: There is no such folder or split, or there are too few people.
+        UserError: There is no such folder or split, or there are too few identities.
     """
     holder = holder_of(root, "sequences", "i-LIDS-VID")
     folders = {
@@ -54,21 +52,21 @@ def load_ilids_vid(root: Path, split: int = 0, report: Report = stop_at) -> Trac
         for camid in (1, 2)
         for folder in folders_in(holder / "sequences" / f"cam{camid}", PERSON, "person001", report)
     }
-    people = np.unique([pid for pid, _ in folders])
+    pids = np.unique([pid for pid, _ in folders])
     file = find_beside(holder, SPLITS)
-    training = half_of(people, split) if file is None else _read_split(file, split, people)
+    training = half_of(pids, split) if file is None else _read_split(file, split, pids)
     tracklets = read_pairs(folders, NAME, EXAMPLE, report)
     return cross_camera_dataset("ilids-vid", holder, tracklets, training)
 
 
-def _read_split(path: Path, split: int, people: np.ndarray) -> np.ndarray:
-    """The people for training in one of the makers' splits."""
-    numbers = read_mat_numbers(path, ("ls_set",))  # [splits, people]
-    everyone = np.arange(1, len(people) + 1)
+def _read_split(path: Path, split: int, pids: np.ndarray) -> np.ndarray:
+    """The identities for training in one of the makers' splits."""
+    numbers = read_mat_numbers(path, ("ls_set",))  # [splits, identities]
+    everyone = np.arange(1, len(pids) + 1)
     if any(not np.array_equal(np.sort(row), everyone) for row in numbers):
         raise UserError(
-            f"{path}: a row of ls_set does not number the {len(people)} people that are here: "
+            f"{path}: a row of ls_set does not number the {len(pids)} people that are here: "
             "restore those that are missing, or move the file away"
         )
     require_split(path, split, len(numbers))
-    return people[numbers[split, len(people) // 2 :] - 1]
+    return pids[numbers[split, len(pids) // 2 :] - 1]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.dukemtmc_videoreid import load_dukemtmc_videoreid
-from stgcn_pyg.data.faults import Report, stop_at
 from stgcn_pyg.data.ilids_vid import load_ilids_vid
+from stgcn_pyg.data.label_files import Report, stop_at
 from stgcn_pyg.data.manifest import load_manifest
 from stgcn_pyg.data.mars import load_mars
 from stgcn_pyg.data.prid2011 import load_prid2011

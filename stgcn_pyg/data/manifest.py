@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.data.dataset import COLUMNS as TABLE_COLUMNS
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.faults import Report, stop_at
-from stgcn_pyg.data.whole_numbers import whole_numbers
+from stgcn_pyg.data.label_files import Report, stop_at
+from stgcn_pyg.data.table_checks import COLUMNS as TABLE_COLUMNS
+from stgcn_pyg.data.table_checks import whole_numbers
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import written_aside
 

@@ -14,8 +14,7 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.faults import Report, stop_at
-from stgcn_pyg.data.mat_numbers import read_mat_numbers
+from stgcn_pyg.data.label_files import Report, read_mat_numbers, stop_at
 from stgcn_pyg.errors import UserError
 
 FORM = np.frombuffer(b"0000C0T0000F000.jpg", np.uint8)  # of a name, 0 for any digit

@@ -7,6 +7,8 @@ index.json     what they are: data set, size, digests, and which frames are bad
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,14 +18,15 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.decoding import decode, digest_of, read_file
-from stgcn_pyg.data.packed_from import RECORD, state_of
+from stgcn_pyg.data.decoding import DIGEST_SIZE, decode, digest_of, read_file
 from stgcn_pyg.data.workers import map_in_workers
-from stgcn_pyg.errors import BadPictureError, UserError
+from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
 from stgcn_pyg.files import written_aside
 
 FORMAT = 2  # 1 had no pictures.npy
 CHUNK = 128  # frames that a worker reads at a time
+RECORD = np.dtype([("size", "<i8"), ("changed_ns", "<i8"), ("digest", "u1", DIGEST_SIZE)])
+ABSENT = -1  # the size of an image that is not there
 
 
 def write_pack(
@@ -37,32 +40,27 @@ def write_pack(
     """Decodes and resizes every frame of a data set into a pack.
 
     Args:
-        dataset: Whose frames are packed.
+        dataset: The data set whose frames are packed.
         folder: The folder that receives the pack. It must be new or empty, or hold what a packing
             that was killed has left.
         height: The height of a packed frame, in pixels.
         width: The width of a packed frame, in pixels.
-        on_bad_frame: ``"stop"`` at the first bad picture, or ``"skip"`` it: it then counts as
-            bad in training and test too.
-        workers: Processes that decode; 1 decodes in this one.
+        on_bad_frame: ``"stop"`` at the first bad image, or ``"skip"`` it: it then counts as bad in
+            training and test too.
+        workers: The number of processes that decode; 1 decodes in this one.
 
     Yields:
         How many frames were packed since the last time, until all are.
 
     Raises:
-        BadPictureError: A picture is bad, under ``"stop"``.
-        UserError: A picture cannot be read for another reason, the folder holds something, the
+        BadPictureError: An image is bad, under ``"stop"``.
+        UserError: An image cannot be read for another reason, the folder holds something, the
             disk is full, or a worker was killed.
     """
-    if folder.exists() and not _is_free(folder):
+    left = {"frames.part", "pictures.npy", "pictures.npy.part"}  # by a packing that was killed
+    if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= left):
         raise UserError(f"{folder}: holds something already; choose a new folder")
     return _packing(dataset, folder, height, width, on_bad_frame, workers)
-
-
-def _is_free(folder: Path) -> bool:
-    """Whether there is nothing in a folder but what a packing that was killed leaves."""
-    left = {"frames.part", "pictures.npy", "pictures.npy.part"}
-    return folder.is_dir() and {path.name for path in folder.iterdir()} <= left
 
 
 def _packing(
@@ -97,7 +95,7 @@ def _packing(
 def _pack_chunk(
     chunk: tuple[Path, int, list[Path], int, int],
 ) -> tuple[list[tuple[int, str]], np.ndarray]:
-    """Writes some frames at their rows; gives the bad ones, and what is noted of each picture."""
+    """Writes some frames at their rows; returns the bad ones, and a record of each image."""
     part, first, paths, height, width = chunk
     pixels = np.load(part, mmap_mode="r+")
     bad = []
@@ -137,11 +135,26 @@ def _write_index(
 
 
 def digest_of_paths(frames: pd.Series) -> str:
-    """By which a pack knows the frames that it was made of."""
+    """The SHA-256 by which a pack knows the frames that it was made of."""
     return hashlib.sha256("\n".join(frames).encode()).hexdigest()
 
 
 def digest_of_file(path: Path) -> str:
-    """By which a damaged pack is found."""
+    """The SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_of(path: str | Path) -> tuple[int, int]:
+    """The size of a file in bytes, or ABSENT, and its time of change in nanoseconds.
+
+    Raises:
+        UnreadableFileError: The system does not say.
+    """
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return ABSENT, 0
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError.of(Path(path), error) from error
+    return (status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else (ABSENT, 0)

@@ -1,4 +1,4 @@
-"""The frames of a data set, read from a pack."""
+"""The frames of a data set, read from a pack that is held against its images."""
 
 import json
 import warnings
@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stgcn_pyg.data.pack import FORMAT, digest_of_file, digest_of_paths
-from stgcn_pyg.data.packed_from import RECORD, require_same_pictures
+from stgcn_pyg.data.decoding import digest_of, read_file
+from stgcn_pyg.data.pack import ABSENT, FORMAT, RECORD, digest_of_file, digest_of_paths, state_of
 from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
 
-FORMATS = (1, FORMAT)  # that can be read
+FORMATS = (1, FORMAT)  # those that can be read
+READ_AT_MOST = 1000  # images that are read again where only their times have changed
 
 
 class PackedFrames:
@@ -29,12 +30,11 @@ class PackedFrames:
         frames: The path of each frame of the data set, which must be those of the pack.
         height: The height of a frame, in pixels; it must be that of the pack.
         width: The width of a frame, in pixels; it must be that of the pack.
-        root: The folder that the paths start from. If it is given, the pictures that are there
-            must be those that were packed, as far as sizes, times and digests tell
-            (:func:`~stgcn_pyg.data.packed_from.require_same_pictures`).
+        root: The folder that the paths start from. If it is given, the images that are there must
+            be those that were packed, as :meth:`compare` finds.
 
     Raises:
-        UserError: It is no pack, is damaged, or is one of other frames, of other pictures or of
+        UserError: It is no pack, is damaged, or is one of other frames, of other images or of
             another size.
     """
 
@@ -67,19 +67,24 @@ class PackedFrames:
         return {name: value for name, value in self.__dict__.items() if name != "_pixels"}
 
     def compare(self, root: Path, frames: pd.Series, every: bool = False) -> int:
-        """Holds the pack against its pictures, as far as they are there.
+        """Compares the images with those that were packed, as far as they are there.
+
+        The sizes of all are compared. An image whose size is the same and whose time is not, as
+        after copying a data set, is read and its digest compared; of more than 1,000 such, 1,000
+        that are spread evenly. Images that are absent are passed over, so that a pack can be used
+        by itself.
 
         Args:
             root: The folder that the paths start from.
             frames: The path of each frame.
-            every: Whether to read every picture, which takes as long as reading the data set.
+            every: Whether to read every image, which takes as long as reading the data set.
 
         Returns:
-            The number of pictures that are there and were compared; 0 for a pack of an earlier
-            version, which has not noted its pictures and gives a warning.
+            The number of images that are there and were compared; 0 for a pack of an earlier
+            version, which holds no record of its images and gives a warning.
 
         Raises:
-            UserError: A picture has changed.
+            UserError: An image has changed.
         """
         if self.index["format"] == 1:
             warnings.warn(
@@ -92,12 +97,30 @@ class PackedFrames:
         records = _load(path)
         if records.dtype != RECORD or records.shape != (len(frames),):
             raise UserError(f"{path}: does not hold a record a frame: pack again")
-        return require_same_pictures(self.folder, records, root, frames, every)
+        paths = frames.tolist()
+        # As text: to make a Path of each takes longer than to ask for its state.
+        size, changed_ns = np.array([state_of(f"{root}/{path}") for path in paths], np.int64).T
+        there = size != ABSENT
+        other = np.flatnonzero(there & (size != records["size"])).tolist()
+        if not other:
+            suspects = np.flatnonzero(there & (every | (changed_ns != records["changed_ns"])))
+            if len(suspects) > READ_AT_MOST and not every:
+                suspects = suspects[np.linspace(0, len(suspects) - 1, READ_AT_MOST).astype(int)]
+            other = [
+                row
+                for row in suspects.tolist()
+                if _digest_now(root / paths[row]) != records["digest"][row].tobytes()
+            ]
+        if other:
+            raise UserError(
+                f"{self.folder}: {root / paths[other[0]]} is not the picture that was packed"
+                + (f", nor are {len(other) - 1:,} others" if len(other) > 1 else "")
+                + ": pack again"
+            )
+        return int(there.sum())
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Some frames, by their rows among all: ``[N, height, width, 3]`` of uint8, RGB.
-
-        Those of a whole batch at a time come fastest: they are copied once, to where they stay.
+        """Some frames by their rows, as :meth:`.FrameSource.read`; fastest a whole batch at once.
 
         Raises:
             BadPictureError: One was bad when it was packed.
@@ -112,11 +135,7 @@ class PackedFrames:
                 raise BadPictureError(self.bad[row])
 
     def verify(self) -> None:
-        """Reads everything and holds it against its checksums.
-
-        Raises:
-            UserError: They disagree.
-        """
+        """Raises a UserError where a file of the pack does not have its checksum."""
         sums = {"frames.npy": "sha256", "pictures.npy": "pictures_sha256"}
         for name, key in sums.items():
             path = self.folder / name
@@ -124,28 +143,26 @@ class PackedFrames:
                 raise UserError(f"{path}: does not have its checksum, so it is damaged: pack again")
 
 
+def _digest_now(path: Path) -> bytes:
+    try:
+        return digest_of(read_file(path))
+    except BadPictureError:  # an empty file, or one that has just been removed
+        return digest_of(b"")
+
+
 def _load(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r")
     except FileNotFoundError as error:
         raise UserError(f"{path}: is missing: pack again") from error
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
             raise UnreadableFileError.of(path, error) from error
-        raise UserError(f"{path}: damaged ({error}): pack again") from error
-    except ValueError as error:
         raise UserError(f"{path}: damaged ({error}): pack again") from error
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """What a pack says about itself.
-
-    Args:
-        folder: The pack's folder.
-
-    Raises:
-        UserError: It is no pack, or one that this version does not know.
-    """
+    """The content of a pack's ``index.json``, or a UserError where there is no such pack."""
     path = folder / "index.json"
     try:
         index = json.loads(path.read_text())

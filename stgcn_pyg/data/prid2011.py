@@ -1,10 +1,10 @@
 """PRID 2011 (Hirzer et al., SCIA 2011), its multi-shot part: 2 cameras.
 
-prid_2011/multi_shot/cam_a/person_0001/0001.png   camera, person, frame
+prid_2011/multi_shot/cam_a/person_0001/0001.png   camera, identity, frame
 splits_prid2011.json                              the ten published splits
 
-People 1 to 200 are in both cameras. From 201 on a number is one person in camera a and another,
-who is not the same, in camera b.
+Identities 1 to 200 are in both cameras. From 201 on, the same number in camera a and in camera b
+means two different people.
 """
 
 import json
@@ -13,10 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.faults import Report, stop_at
-from stgcn_pyg.data.folders import folders_in
-from stgcn_pyg.data.two_cameras import (
+from stgcn_pyg.data.cross_camera import (
     cross_camera_dataset,
     find_beside,
     half_of,
@@ -24,6 +21,8 @@ from stgcn_pyg.data.two_cameras import (
     read_pairs,
     require_split,
 )
+from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.label_files import Report, folders_in, stop_at
 from stgcn_pyg.errors import UserError
 
 PERSON = re.compile(r"person_(\d{4})", re.ASCII)
@@ -34,24 +33,24 @@ MIN_FRAMES = 27
 
 
 def load_prid2011(root: Path, split: int = 0, report: Report = stop_at) -> TrackletDataset:
-    """Reads PRID 2011; half of the people are for training.
+    """Reads PRID 2011; half of the identities are for training.
 
-    The file of the ten published splits, ``splits_prid2011.json``, is used where it lies in
-    ``prid_2011`` or beside it. It names the people of each half, 178 in all. Without it, those with
-    at least 27 frames in each camera are taken, and ``split`` is the seed by which the half for
-    training is drawn.
+    The file of the ten published splits, ``splits_prid2011.json``, is used if it lies in
+    ``prid_2011`` or beside it. It names the identities of each half, 178 in all. Without it, those
+    with at least 27 frames in each camera are taken, and ``split`` is the seed by which the half
+    for training is drawn.
 
-    At test each tracklet is a query once, against the tracklets of the other camera. Elsewhere
-    camera a alone is searched for, in camera b: here both directions count.
+    At test each tracklet is a query once, against the tracklets of the other camera. Other work
+    takes camera a as queries and camera b as gallery; here both directions count.
 
     Args:
         root: The folder that holds ``multi_shot``, or the one that holds ``prid_2011``.
         split: The place in the file of splits, from 0, or the seed.
-        report: Is called with each file and folder that is passed over.
+        report: Called with each file and folder that is passed over.
 
     Raises:
-        UserError: There is no such folder or split, the file of splits is damaged or names people
-            who are not here, or there are too few people.
+        UserError: There is no such folder or split, the file of splits is damaged or names
+            identities that are not here, or there are too few identities.
     """
     holder = holder_of(root, "multi_shot", "prid_2011")
     folders = {
@@ -76,7 +75,7 @@ def load_prid2011(root: Path, split: int = 0, report: Report = stop_at) -> Track
 
 
 def _read_split(path: Path, split: int, in_both: set[int]) -> tuple[set[int], set[int]]:
-    """The people for training and for test in one of the published splits."""
+    """The identities for training and for test in one of the published splits."""
     try:
         splits = json.loads(path.read_text())
         people = [[_numbers(each["train"]), _numbers(each["test"])] for each in splits]
@@ -101,7 +100,7 @@ def _read_split(path: Path, split: int, in_both: set[int]) -> tuple[set[int], se
 
 
 def _numbers(names: list[str]) -> set[int]:
-    """The numbers of people by the names of their folders."""
+    """The identities that names of folders stand for."""
     matches = [PERSON.fullmatch(name) for name in names]
     if not all(matches):
         raise ValueError("a name is of another form")

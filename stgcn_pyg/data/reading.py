@@ -1,14 +1,22 @@
-"""Loops over a DataLoader, whose worker processes end when the loop does."""
+"""Loops over a DataLoader that end its worker processes, and bad frames found before a run."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+import pandas as pd
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
-from stgcn_pyg.data.worker_signals import signals_held_back
+from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.data.workers import signals_held_back
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.progress import bar_options
+
+if TYPE_CHECKING:
+    from stgcn_pyg.data.datamodule import TrackletDataModule
 
 PATIENCE = 1.0  # seconds that the workers have to finish what they read
 BY_ERROR = (
@@ -28,7 +36,7 @@ def reading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
 
     Args:
         loader: The loader; its workers must not be persistent, as those of
-            ``TrackletDataModule.train_dataloader`` are, which Lightning's trainer ends.
+            ``TrackletDataModule.train_dataloader`` are.
 
     Example:
         >>> loader = DataLoader([1, 2, 3], batch_size=None)
@@ -50,7 +58,7 @@ def reading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
 
 
 def _end_workers(batches: object) -> None:
-    # Not public, but there is no other way; Lightning's trainer goes it too.
+    # Not public, but there is no other way.
     end = getattr(batches, "_shutdown_workers", None)
     if end is None:  # this process reads alone
         return
@@ -70,11 +78,7 @@ def _end_workers(batches: object) -> None:
 
 @contextmanager
 def told_if_a_worker_is_killed() -> Iterator[None]:
-    """Gives a line to the error that PyTorch raises when a worker process has ended unasked.
-
-    Raises:
-        UserError: One was.
-    """
+    """Turns the error that PyTorch raises when a worker process was killed into a UserError."""
     try:
         yield
     except RuntimeError as error:
@@ -85,3 +89,42 @@ def told_if_a_worker_is_killed() -> Iterator[None]:
             "a process that reads pictures was killed, most likely for want of memory: pass fewer "
             f"--num_workers or smaller batches{by_error}"
         ) from error
+
+
+def require_good_frames(
+    data: "TrackletDataModule", tracklets: pd.DataFrame, rank: int = 0, world_size: int = 1
+) -> None:
+    """Refuses, before a training, bad frames at which the run would fail after it.
+
+    With ``on_bad_frame="skip"`` one good frame of each tracklet is read, and a tracklet without any
+    is refused. With ``"stop"`` the test frames that a pack lists as bad are refused; image files
+    are not decoded for this.
+
+    Args:
+        data: The data module that reads the frames.
+        tracklets: The rows of all tracklets that the run needs.
+        rank: The number of this process among those that share the tracklets.
+        world_size: The number of those processes.
+
+    Raises:
+        UserError: There is such a frame, or such a tracklet.
+    """
+    if data.reader.on_bad_frame == "skip":
+        _require_one_each(data, tracklets, rank, world_size)
+    elif isinstance(data.reader.source, PackedFrames) and data.reader.source.bad:
+        test = data.dataset.test()
+        for first, length in zip(test["first_frame"], test["num_frames"], strict=True):
+            rows = np.unique(first + data.clips_of(int(length)))
+            data.reader.source.require_good(rows.tolist())
+
+
+def _require_one_each(
+    data: "TrackletDataModule", tracklets: pd.DataFrame, rank: int, world_size: int
+) -> None:
+    first_frames = [np.zeros((1, 1), np.int64)] * len(tracklets)
+    loader = data.clip_dataloader(tracklets, rank, world_size, clips=first_frames)
+    total = len(range(rank, len(tracklets), world_size))
+    bar = tqdm(total=total, desc="looking for good frames", unit="tracklet", **bar_options())
+    with bar, reading(loader) as batches:
+        for batch in batches:
+            bar.update(len(batch.labels))

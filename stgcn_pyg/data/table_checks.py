@@ -1,31 +1,41 @@
-"""What the tables of a data set must be, whoever made them: looked at once, before any use."""
+"""What the tables of a data set must hold: checked once, whoever made them.
 
+Whole numbers are taken exactly or not at all: two long ids must never become one.
+"""
+
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.data.whole_numbers import whole_numbers
 from stgcn_pyg.errors import UserError
 
 COLUMNS = ("pid", "camid", "first_frame", "num_frames")
-JUNK = -1
+JUNK = -1  # the pid of junk
 PROTOCOLS = ("mars-official", "full-gallery", "query-free", "agrl", "duke", "cross-camera")
+
+DIGITS = re.compile(r"[+-]?[0-9]{1,40}")
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+NUMBERS = (int, float, Decimal, np.integer, np.floating)
+DOUBLE = 2**53  # from here on a float stands for several whole numbers
+NOT_WHOLE = "is no whole number: write one"
 
 
 def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -> pd.DataFrame:
-    """Looks at the tracklets of one split.
+    """Checks the tracklets of one split.
 
     Args:
         name: The data set's name, to begin an error with.
         split: The split's name. Only the gallery may hold junk.
-        table: A row a tracklet, with the columns ``pid``, ``camid``, ``first_frame`` and
-            ``num_frames``.
+        table: A row a tracklet, with the columns ``COLUMNS``.
         num_frames: The number of frames in the data set.
 
     Returns:
-        The table, its four columns as int64. It is the same object where they are so already.
+        The table, its four columns as int64; the same object where they are so already.
 
     Raises:
         UserError: A column is missing or stands twice, a value is no whole number or impossible,
@@ -87,12 +97,11 @@ def _refuse(where: str, table: pd.DataFrame, bad: pd.Series, what: str) -> None:
 
 
 def check_numbers(name: str, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Looks whether a tracklet number means one tracklet in all three tables.
+    """Checks that a tracklet number means one tracklet in all three tables.
 
     Raises:
-        UserError: Training has a number that the query or the gallery has too, the query and the
-            gallery have different tracklets by one number, or their numbers are of kinds that
-            cannot be put in order, such as numbers and texts.
+        UserError: Training shares a number with query or gallery, the query and the gallery have
+            different tracklets by one number, or their numbers cannot be put in order.
     """
     train, query, gallery = tables["train"], tables["query"], tables["gallery"]
     for split, table in (("query", query), ("gallery", gallery)):
@@ -123,14 +132,7 @@ def check_numbers(name: str, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def checked_frames(name: str, frames: pd.Series) -> pd.Series:
-    """Looks whether every frame has a path.
-
-    Returns:
-        The paths; those given as :class:`~pathlib.Path` become text.
-
-    Raises:
-        UserError: One is no path, or the frames are no Series.
-    """
+    """The paths of the frames as text, or a UserError where one is no path."""
     if not isinstance(frames, pd.Series):
         raise UserError(f"{name}: frames is a {type(frames).__name__}: pass a Series of paths")
     if isinstance(frames.dtype, pd.StringDtype):
@@ -145,11 +147,7 @@ def checked_frames(name: str, frames: pd.Series) -> pd.Series:
 
 
 def checked_protocols(name: str, protocols: tuple[str, ...]) -> tuple[str, ...]:
-    """Looks whether the protocols are known.
-
-    Raises:
-        UserError: There is none, or one is unknown.
-    """
+    """The protocols as a tuple, or a UserError where there is none or one is unknown."""
     if isinstance(protocols, str):
         protocols = (protocols,)
     unknown = [protocol for protocol in protocols if protocol not in PROTOCOLS]
@@ -157,3 +155,68 @@ def checked_protocols(name: str, protocols: tuple[str, ...]) -> tuple[str, ...]:
         said = f"protocol {unknown[0]!r} is unknown" if unknown else "there is no protocol"
         raise UserError(f"{name}: {said}: pass some of {', '.join(PROTOCOLS)}")
     return tuple(protocols)
+
+
+def whole_number(value: Any) -> int:
+    """A number, or the text of one, as an exact integer.
+
+    Text with a point or an exponent counts as a float, which is exact below 2^53 only.
+
+    Raises:
+        ValueError: It is no whole number, may have been rounded, or does not fit in 64 bits. The
+            message is what stands after the value: "is no whole number: write one".
+
+    Example:
+        >>> whole_number("1234567890123456789"), whole_number(7.0), whole_number("7.0")
+        (1234567890123456789, 7, 7)
+        >>> whole_number(2.0**60)
+        Traceback (most recent call last):
+            ...
+        ValueError: may have been rounded, as floats of 2^53 and above are: write all its digits
+    """
+    number: Any = value
+    exact_below: int = 2**63
+    if isinstance(value, str):
+        text = value.strip()
+        if DIGITS.fullmatch(text):
+            number = int(text)
+        elif NUMBER.fullmatch(text):
+            number, exact_below = Decimal(text), DOUBLE
+    elif isinstance(value, float | np.floating):
+        exact_below = int(2 ** (np.finfo(type(value)).nmant + 1))
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, NUMBERS)
+        or not np.isfinite(float(number))
+    ):
+        raise ValueError(NOT_WHOLE)
+    size: Any = abs(number)
+    if size < exact_below:
+        if number != int(number):
+            raise ValueError(NOT_WHOLE)
+        return int(number)
+    if exact_below == 2**63:
+        raise ValueError("does not fit in 64 bits: write a smaller number")
+    power = exact_below.bit_length() - 1
+    raise ValueError(
+        f"may have been rounded, as floats of 2^{power} and above are: write all its digits"
+    )
+
+
+def whole_numbers(values: pd.Series) -> tuple[pd.Series, dict[int, str]]:
+    """A column of numbers or texts as int64, 0 where a value is no whole number.
+
+    Returns:
+        The column, and what is wrong with each bad value by its place from 0.
+    """
+    if values.dtype == np.int64:
+        return values, {}
+    numbers, wrong = [], {}
+    # Iterating over float32 gives Python's floats, which would hide how short they were.
+    for place, value in enumerate(values.to_numpy() if values.dtype.kind == "f" else values):
+        try:
+            numbers.append(whole_number(value))
+        except ValueError as error:
+            numbers.append(0)
+            wrong[place] = str(error)
+    return pd.Series(numbers, values.index, np.int64, values.name), wrong

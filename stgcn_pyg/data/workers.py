@@ -1,18 +1,28 @@
-"""`map` over worker processes."""
+"""Worker processes: `map` over them, and when they end.
 
+The process that starts workers does so inside :func:`signals_held_back`; each worker calls
+:func:`end_with_the_parent` first of all.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
-from loky import ProcessPoolExecutor
-
-from stgcn_pyg.data.worker_signals import end_with_the_parent, signals_held_back
 from stgcn_pyg.errors import UserError
 
 AHEAD = 4  # items a worker has in its queue: no worker waits, and memory does not grow
 IDLE = 60  # seconds without work after which a worker ends
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOOK = 1.0  # seconds between two looks whether the parent is still there
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,14 +31,14 @@ Result = TypeVar("Result")
 def map_in_workers(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Generator[Result, None, None]:
-    """Applies a function to items in processes, a few ahead of the result that is asked for.
+    """Applies a function to items in processes, a few items ahead of the result asked for.
 
-    Whoever stops asking, for an error or Ctrl-C, ends the processes with it.
+    Closing the generator, also by an error or Ctrl-C, ends the processes.
 
     Args:
-        function: Of a module, or a `partial` of one: each process imports it.
+        function: A module's function, or a `partial` of one: each process imports it.
         items: What it is applied to.
-        workers: Processes; 1 works in this one.
+        workers: The number of processes; 1 works in this one. More need the package loky.
 
     Yields:
         The results, in the order of the items.
@@ -45,6 +55,8 @@ def map_in_workers(
         return
     # Not the standard library's pool: in Python 3.11 it may wait for ever if one of its processes
     # dies while it starts another.
+    from loky import ProcessPoolExecutor
+
     pool = ProcessPoolExecutor(workers, timeout=IDLE, initializer=end_with_the_parent)
     waiting: deque[Future[Result]] = deque()
     try:
@@ -61,3 +73,88 @@ def map_in_workers(
         ) from error
     finally:
         pool.shutdown(kill_workers=bool(waiting))
+
+
+@contextmanager
+def signals_held_back() -> Iterator[None]:
+    """Holds Ctrl-C and SIGTERM back until the end of the block, in which workers are begun.
+
+    A worker begins with what its parent holds back, so it is not hit before it has prepared itself.
+    A forked one would otherwise answer the signal as its parent does: with the parent's message.
+
+    While the parent has other threads, one of them gets the signal all the same, and the main
+    thread would answer it in the block. What is raised in the middle of a fork, Python prints and
+    forgets, so that Ctrl-C would be lost. So the answer waits as well.
+
+    Where workers are spawned, nothing is held back. They do not answer as their parent does, and
+    Python may wait for ever to hand over its work to one that cannot start, as in a script without
+    ``if __name__ == "__main__":``. Ctrl-C must then be able to end it.
+    """
+    is_forking = multiprocessing.get_start_method(allow_none=True) in (None, "fork")
+    if not (is_forking and hasattr(signal, "pthread_sigmask")):  # the latter as on Windows
+        yield
+        return
+    # Where it starts with a worker, in Python 3.11 and 3.12, it lets the signals through again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        with _answers_held_back():
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _answers_held_back() -> Iterator[None]:
+    """Holds the handlers of the signals back until the end of the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # the handlers run in the main thread alone
+        return
+    came: list[int] = []
+    # None is a handler that Python did not set, and could not put back.
+    handlers = {n: handler for n in SIGNALS if (handler := signal.getsignal(n)) is not None}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for one in came:  # they wait until they are no longer blocked
+            signal.raise_signal(one)
+
+
+def end_with_the_parent(worker: int = 0) -> None:
+    """Makes this worker process end when its parent is gone or asks it to, and at no other signal.
+
+    Ctrl-C and SIGTERM often go to a whole group of processes, and the parent then still needs what
+    its workers read, to finish a step and save. So a worker obeys only a SIGTERM that its own
+    parent sent, as ``Process.terminate`` does and Python does for the workers that are left when a
+    program ends. Where the system does not tell who sent a signal (macOS, Windows), SIGTERM does
+    what it did before.
+
+    Args:
+        worker: The number of the worker, which PyTorch passes to a ``worker_init_fn``.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigtimedwait"):
+        # Held back in all threads, so that the one below gets it and learns its sender.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    elif hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this is no worker process"
+    # The processes of loky have no sentinel, but they are always children of their parent. With the
+    # start method "forkserver" a worker is a child of the server.
+    has_sentinel = getattr(parent, "sentinel", None) is not None
+    began = os.getppid() if has_sentinel else parent.pid
+    while os.getppid() == began and (not has_sentinel or parent.is_alive()):
+        if not hasattr(signal, "sigtimedwait"):
+            time.sleep(LOOK)
+        elif (told := signal.sigtimedwait([signal.SIGTERM], LOOK)) and told.si_pid == parent.pid:
+            break
+    os._exit(0)  # whatever the main thread waits for

@@ -15,7 +15,7 @@ from stgcn_pyg.runs.checkpoint_files import (
     read_bytes,
     read_checkpoint,
 )
-from stgcn_pyg.data.identity import Identity, difference
+from stgcn_pyg.data.dataset import Identity, difference
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.rebuilt import require_rebuilt

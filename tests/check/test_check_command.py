@@ -13,8 +13,8 @@ import pytest
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset
-from stgcn_pyg.data.check.kinds import FAULTS, NOTES
-from stgcn_pyg.data.check.pictures import read_pictures
+from stgcn_pyg.data.check import FAULTS, NOTES
+from stgcn_pyg.data.check.images import read_images
 
 COLUMNS = ["people", "cameras", "tracklets", "frames", "shortest", "median", "longest"]
 
@@ -123,8 +123,8 @@ def test_a_manifest_holds_tracklets_that_share_pictures(mars_tree, capsys):
 def test_workers_find_what_one_process_finds_in_the_order_of_the_paths(mars_tree):
     root, _ = bend_twice(mars_tree)
     frames = load_dataset("mars", root, verify=False).frames.tolist() * 10
-    alone = list(read_pictures(root, frames, workers=1))
-    assert list(read_pictures(root, frames, workers=2)) == alone
+    alone = list(read_images(root, frames, workers=1))
+    assert list(read_images(root, frames, workers=2)) == alone
     assert [picture.kind for picture in alone[46:49]] == ["empty", "missing", "missing"]
 
 

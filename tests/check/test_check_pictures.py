@@ -8,7 +8,7 @@ from checked import found, what
 from PIL import Image
 
 from stgcn_pyg.data import check_dataset
-from stgcn_pyg.data.check.duplicates import pairs_of_equals
+from stgcn_pyg.data.check.images import pairs_of_equals
 
 
 def cut(path, size):

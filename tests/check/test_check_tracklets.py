@@ -10,9 +10,8 @@ import pytest
 from checked import found, what
 
 from stgcn_pyg.data import TrackletDataset, check_dataset, load_dataset
-from stgcn_pyg.data.check.duplicates import same_pictures
-from stgcn_pyg.data.check.pictures import Picture
-from stgcn_pyg.data.check.tables import named_twice
+from stgcn_pyg.data.check.images import ReadImage, same_images
+from stgcn_pyg.data.check.labels import named_twice
 from stgcn_pyg.data.check.tracklets import Tracklets
 
 
@@ -35,9 +34,9 @@ def test_ward_itself_has_frames_that_repeat_and_no_fault(ward_root):
 @pytest.mark.slow
 def test_the_true_labels_of_mars_have_no_fault(mars_labels, monkeypatch):
     def all_different(root, frames, workers):
-        return (Picture(i.to_bytes(16, "big")) for i in range(len(frames)))
+        return (ReadImage(i.to_bytes(16, "big")) for i in range(len(frames)))
 
-    monkeypatch.setattr("stgcn_pyg.data.check.read_pictures", all_different)
+    monkeypatch.setattr("stgcn_pyg.data.check.read_images", all_different)
     names = found(mars_labels)
     assert {kind: len(names[kind]) for kind in names} == {"one camera": 6 + 8, "gap": 11}
 
@@ -160,8 +159,10 @@ def test_a_query_is_told_from_other_tracklets_that_share_its_pictures(tmp_path):
     tracklets = Tracklets(TrackletDataset("any", tmp_path, *tables, frames, ("full-gallery",)))
     assert tracklets.table["split"].tolist() == ["train", "query", "gallery", "gallery", "gallery"]
     rows = np.arange(5)
-    assert tracklets.is_query_in_gallery(rows, rows * 0 + 1).nonzero()[0].tolist() == [2]
-    assert tracklets.is_query_in_gallery(rows * 0 + 2, rows).nonzero()[0].tolist() == [1]
+    copy = tracklets.sort_pairs(rows, rows * 0 + 1)[2]
+    assert copy.nonzero()[0].tolist() == [2]
+    copy = tracklets.sort_pairs(rows * 0 + 2, rows)[2]
+    assert copy.nonzero()[0].tolist() == [1]
     twice = [fault.what.partition(") and ")[2] for fault in named_twice(tracklets)]
     assert [what[:20] for what in twice[::2]] == ["identity 1, camera 2", "identity 2, camera 1"]
 
@@ -183,7 +184,7 @@ def test_a_query_with_a_copy_in_the_gallery_is_a_note(tmp_path, query_first):
     )
     digests = np.zeros((8, 16), dtype=np.uint8)
     digests[:, 3] = [0, 1, 2, 3, 2, 3, 6, 0]  # the last is also in train
-    found = list(same_pictures(Tracklets(dataset), digests, np.ones(8, dtype=bool)))
+    found = list(same_images(Tracklets(dataset), digests, np.ones(8, dtype=bool)))
     assert [(Path(fault.path).name, fault.kind) for fault in found] == [
         ("7.jpg", "same picture"),
         (f"{2 * query}.jpg", "query in the gallery"),

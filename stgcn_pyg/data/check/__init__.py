@@ -1,12 +1,10 @@
-"""Whether a data set is what it should be: everything that is wrong with it, at once.
+"""Everything that is wrong with a data set, found at once.
 
-kinds        the kinds of faults and notes
-tracklets    all tracklets side by side, and which picture is in which
-tables       what the tables tell: counts, short tracklets, people without a match
-shared       what to say of pictures that stand in two places without harm
-files        what the names of the files tell: numbers left out, pictures that nothing uses
-pictures     what their contents tell, read in parallel
-duplicates   the same bytes under two names
+A fault makes a result wrong or a run fail. Everything else that is worth knowing is a note.
+
+tracklets    all tracklets side by side, and which image is in which
+labels       what labels and names tell: counts, short tracklets, queries without a match, gaps
+images       what the images tell, read in parallel: damage, the same bytes under two names
 """
 
 from collections.abc import Iterator
@@ -18,26 +16,56 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from stgcn_pyg.data.check.duplicates import same_pictures
-from stgcn_pyg.data.check.files import gaps, unused
-from stgcn_pyg.data.check.kinds import FAULTS, NOTES
-from stgcn_pyg.data.check.pictures import check_pictures, read_pictures
-from stgcn_pyg.data.check.tables import (
+from stgcn_pyg.data.check.images import check_pictures, read_images, same_images
+from stgcn_pyg.data.check.labels import (
     count,
+    gaps,
     in_one_camera,
     in_train_and_test,
     named_twice,
     too_short,
+    unused,
     without_match,
 )
 from stgcn_pyg.data.check.tracklets import Tracklets
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.decoding import DIGEST_SIZE
-from stgcn_pyg.data.faults import Fault
+from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.data.load import load_dataset
 from stgcn_pyg.progress import bar_options
 
 __all__ = ["FAULTS", "NOTES", "CheckResult", "check_dataset", "check_pictures"]
+
+FAULTS = {
+    "wrong name or label": "a name of the wrong form, or a label and a name that disagree",
+    "named twice": "pictures that the labels give to two identities or cameras",
+    "missing": "the labels name these pictures, and they are not on disk",
+    "cannot be read": "the system does not let these files be read",
+    "empty": "files of 0 bytes",
+    "no picture": "files whose content is no picture",
+    "cannot be used": "pictures whose pixels cannot be turned into 8-bit RGB",
+    "truncated or damaged": "pictures that do not decode to their end",
+    "same picture": "the same bytes under labels that contradict each other",
+    "too short": "tracklets with fewer frames than --min-frames",
+    "no match": "no query has its person in another camera of the gallery",
+    "in train and test": "people to train on who are also in the query or the gallery",
+}
+"""What must be mended before the data set is used."""
+
+NOTES = {
+    "listed twice": "tracklets with pictures that the labels list again, without contradiction",
+    "wrong format": "pictures of another format than their name says, which are read all the same",
+    "repeated frames": "tracklets in which a picture repeats an earlier one, byte for byte",
+    "shared pictures": "pairs of tracklets with pictures in common, byte for byte, whose labels "
+    "do not contradict each other",
+    "query in the gallery": "tracklets of the query with a copy in the gallery under another name",
+    "query without a match": "queries that the evaluation leaves out: their person is in no other "
+    "camera of the gallery",
+    "one camera": "people whom one camera alone shows, and who are not searched for",
+    "gap": "tracklets whose frames are numbered in a row, but for a few that are left out",
+    "unused": "pictures that are in no tracklet",
+}
+"""What is worth knowing and occurs in sound data sets."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +73,9 @@ class CheckResult:
     """What a check found.
 
     Attributes:
-        dataset: What was checked, without what its labels get wrong.
-        counts: A row a split: people, cameras, tracklets, frames, lengths.
-        pictures: How many pictures were read: all that a tracklet uses.
+        dataset: The data set, without what its labels get wrong.
+        counts: A row a split: identities, cameras, tracklets, frames, lengths.
+        pictures: The number of images that were read: all that a tracklet uses.
         faults: What makes a result wrong or a run fail, in the order of `FAULTS`.
         notes: What is worth knowing, in the order of `NOTES`.
     """
@@ -59,7 +87,7 @@ class CheckResult:
     notes: list[Fault]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in plain values, as for JSON."""
+        """The result in plain values, as for JSON."""
         return {
             "dataset": self.dataset.name,
             "root": str(self.dataset.root),
@@ -81,12 +109,12 @@ def check_dataset(
     """Finds everything that is wrong with a data set on disk.
 
     Args:
-        name: As for :func:`stgcn_pyg.data.load_dataset`.
+        name: The data set's name, as for :func:`stgcn_pyg.data.load_dataset`.
         root: The folder that holds it.
-        split: Which split, where the data set has several.
+        split: The split, where the data set has several.
         min_frames: The fewest frames that a tracklet may have; with 1 all are long enough.
-        workers: Processes that decode pictures; 1 decodes in this one.
-        progress: Show a progress bar on stderr.
+        workers: The number of processes that decode images; 1 decodes in this one.
+        progress: Whether to show a progress bar on stderr.
 
     Raises:
         UserError: There is no such data set to check, or a worker was killed.
@@ -117,15 +145,15 @@ def check_dataset(
 
 
 def _read(tracklets: Tracklets, used: np.ndarray, workers: int, progress: bool) -> Iterator[Fault]:
-    """Reads every used picture once; what is wrong with it by itself and beside the others."""
+    """Reads every used image once; what is wrong with it by itself and beside the others."""
     digests = np.zeros((len(tracklets.paths), DIGEST_SIZE), dtype=np.uint8)
     sound = np.zeros(len(tracklets.paths), dtype=bool)
     style = bar_options() | {"desc": "checking", "unit": "picture", "disable": not progress}
-    pictures = read_pictures(tracklets.root, tracklets.paths[used], workers)
-    for i, picture in zip(used, tqdm(pictures, total=len(used), **style), strict=True):
-        if picture.kind:
-            yield Fault(str(tracklets.path(i)), picture.what, picture.kind)
-        if picture.digest:
-            digests[i] = np.frombuffer(picture.digest, dtype=np.uint8)
+    images = read_images(tracklets.root, tracklets.paths[used], workers)
+    for i, image in zip(used, tqdm(images, total=len(used), **style), strict=True):
+        if image.kind:
+            yield Fault(str(tracklets.path(i)), image.what, image.kind)
+        if image.digest:
+            digests[i] = np.frombuffer(image.digest, dtype=np.uint8)
             sound[i] = True
-    yield from same_pictures(tracklets, digests, sound)
+    yield from same_images(tracklets, digests, sound)

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.data.identity import Identity, identify
+from stgcn_pyg.data.dataset import Identity, identify
 from stgcn_pyg.runs.training.module import STGCNTraining
 
 OF_BATCHES = ("people_per_batch", "tracklets_per_person", "seed")

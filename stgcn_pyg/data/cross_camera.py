@@ -1,4 +1,4 @@
-"""Sets of two cameras, in which each person has a tracklet in both: iLIDS-VID and PRID 2011."""
+"""What iLIDS-VID, PRID 2011 and WARD share: each test tracklet is a query across cameras."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.faults import Report
-from stgcn_pyg.data.folders import frames_in_order, tabulate
+from stgcn_pyg.data.label_files import Report, frames_in_order, tabulate
 from stgcn_pyg.errors import UserError
 
 
@@ -22,32 +21,18 @@ def holder_of(root: Path, folder: str, parent: str) -> Path:
 
 
 def find_beside(holder: Path, file: str | Path) -> Path | None:
-    """A file that lies in a data set's folder or beside it; None if it is in neither.
-
-    Args:
-        holder: The data set's folder.
-        file: The file's name, or its path from the folder that it lies in.
-    """
+    """A file that lies in a data set's folder or beside it; None if it is in neither."""
     places = (holder / file, holder.absolute().parent / file)
     return next((place for place in places if place.is_file()), None)
 
 
-def half_of(people: np.ndarray, split: int) -> np.ndarray:
-    """The people for training, of all in ascending order, as the seed ``split`` draws them."""
-    return np.random.default_rng([split]).permutation(people)[: len(people) // 2]
+def half_of(pids: np.ndarray, split: int) -> np.ndarray:
+    """The identities for training, of all in ascending order, as the seed ``split`` draws them."""
+    return np.random.default_rng([split]).permutation(pids)[: len(pids) // 2]
 
 
 def require_split(path: Path, split: int, count: int) -> None:
-    """Refuses a split that a file of splits does not have.
-
-    Args:
-        path: The file.
-        split: The place that is asked for, from 0.
-        count: The number of splits in the file.
-
-    Raises:
-        UserError: It has no such split.
-    """
+    """Refuses a split, counted from 0, that a file of ``count`` splits does not have."""
     if not count:
         raise UserError(f"{path}: holds no split: put back the published file, or move it away")
     if split >= count:
@@ -61,15 +46,18 @@ def read_pairs(
     report: Report,
     min_frames: int = 1,
 ) -> list[tuple[int, int, list[Path]]]:
-    """The tracklets of the people who have enough frames in both cameras, in ascending order.
+    """The tracklets ``(pid, camid, frames)`` of identities with enough frames in both cameras.
 
     Args:
-        folders: That of each person, from 1, in each camera, 1 or 2.
-        form: Of the frames' names, as for :func:`frames_in_order`.
-        example: Of such a name.
-        report: Is called with each file and folder that is passed over; to have fewer frames than
+        folders: The folder of each ``(pid, camid)``; cameras are 1 and 2.
+        form: The form of the frames' names, as for :func:`frames_in_order`.
+        example: A name of that form.
+        report: Called with each file and folder that is passed over; to have fewer frames than
             ``min_frames``, but some, is no fault.
-        min_frames: That are enough.
+        min_frames: The fewest frames in each camera.
+
+    Returns:
+        The tracklets in ascending order of pid and camid.
     """
     frames = {}
     for (pid, camid), folder in sorted(folders.items()):
@@ -88,19 +76,23 @@ def read_pairs(
 def cross_camera_dataset(
     name: str, root: Path, tracklets: list[tuple[int, int, list[Path]]], training: np.ndarray
 ) -> TrackletDataset:
-    """A data set of tracklets ``(pid, camid, frames)`` in which each is a query once at test."""
+    """A data set in which every test tracklet is a query and in the gallery.
+
+    Args:
+        name: The data set's name.
+        root: The folder that its paths start from.
+        tracklets: All tracklets, each as ``(pid, camid, frames)``.
+        training: The identities for training; all others are for test.
+
+    Raises:
+        UserError: There are fewer than four identities.
+    """
     table, frames = tabulate(root, tracklets)
-    people = table["pid"].nunique()
-    if people < 4:
-        raise UserError(f"{root}: {people} people in both cameras are too few to train and test on")
+    if (count := table["pid"].nunique()) < 4:
+        raise UserError(
+            f"{root}: {count} identities with enough frames are too few to train and test on: "
+            "at least 4 are needed"
+        )
     for_training = table["pid"].isin(training)
     test = table[~for_training]
-    return TrackletDataset(
-        name=name,
-        root=root,
-        train=table[for_training],
-        query=test,
-        gallery=test,
-        frames=frames,
-        protocols=("cross-camera",),
-    )
+    return TrackletDataset(name, root, table[for_training], test, test, frames, ("cross-camera",))

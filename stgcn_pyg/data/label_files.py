@@ -1,0 +1,158 @@
+"""What the loaders of data sets share: reports of faults, tracklets in folders, and .mat files."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+import pandas as pd
+from scipy.io import loadmat
+
+from stgcn_pyg.errors import UserError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".tif", ".tiff", ".webp")
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a data set or, among the notes of a check, worth knowing."""
+
+    path: str
+    what: str
+    """In a few words, what is wrong and, where that is not plain, what to do."""
+    kind: str = "wrong name or label"
+    """One of the kinds in :mod:`stgcn_pyg.data.check`."""
+
+
+Report = Callable[[Path, str], None]
+"""What a loader calls with each fault that it finds: `stop_at`, or a function that collects."""
+
+
+def stop_at(path: Path, what: str) -> NoReturn:
+    """Raises the fault as a UserError."""
+    raise UserError(f"{path}: {what}")
+
+
+def looks_like_an_image(name: str) -> bool:
+    """Whether a file's name has an image's suffix and does not begin with a dot."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
+def folders_in(folder: Path, form: re.Pattern[str], example: str, report: Report) -> list[Path]:
+    """The folders in a folder, sorted by name.
+
+    Args:
+        folder: The folder to look in.
+        form: The form of their names. Files, and folders without images, may be named otherwise.
+        example: A name of that form, for messages.
+        report: Called with each folder that holds images and has no such name.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; restore it, or pass the folder of the data set")
+    found = []
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir() or path.name.startswith("."):
+            continue
+        if form.fullmatch(path.name):
+            found.append(path)
+        elif any(looks_like_an_image(name) for *_, names in os.walk(path) for name in names):
+            report(path, f"stands where a folder named like {example} should: rename or remove it")
+    return found
+
+
+def frames_in_order(
+    folder: Path, form: re.Pattern[str], example: str, labels: dict[str, int], report: Report
+) -> list[Path]:
+    """The frames of a tracklet by the number in their names, never in the file system's order.
+
+    Args:
+        folder: The folder that holds them. Files with names of another form are passed over.
+        form: The form of their names. Its group ``frame`` is the number; other named groups are
+            labels, which must equal those in ``labels``, or else those of the first frame.
+        example: A name of that form, for messages.
+        labels: The labels of the tracklet that are known.
+        report: Called with each image whose name disagrees with the labels or repeats a number,
+            and if no frame is left.
+    """
+    frames: dict[int, Path] = {}
+    for name in sorted(os.listdir(folder)):
+        match, path = form.fullmatch(name), folder / name
+        if match is None:
+            continue
+        found = {label: int(value) for label, value in match.groupdict().items()}
+        number = found.pop("frame")
+        wrong = [label for label, value in found.items() if labels.get(label, value) != value]
+        if wrong:
+            label = wrong[0]
+            report(path, f"named {label} {found[label]} in a tracklet of {label} {labels[label]}")
+        elif number in frames:
+            report(path, f"has number {number} of the tracklet, as {frames[number].name} has")
+        else:
+            frames[number] = path
+            labels = labels | found
+    if not frames:
+        report(folder, f"holds no frames named like {example}: restore them, or remove it")
+    return [frames[number] for number in sorted(frames)]
+
+
+def tabulate(
+    root: Path, tracklets: list[tuple[int, int, list[Path]]]
+) -> tuple[pd.DataFrame, pd.Series]:
+    """A table with a row for each ``(pid, camid, frames)``, and the paths of all frames."""
+    length = np.array([len(paths) for *_, paths in tracklets], dtype=np.int64)
+    table = pd.DataFrame(
+        {
+            "pid": np.array([pid for pid, *_ in tracklets], dtype=np.int64),
+            "camid": np.array([camid for _, camid, _ in tracklets], dtype=np.int64),
+            "first_frame": np.cumsum(length) - length,
+            "num_frames": length,
+        }
+    )
+    frames = []
+    for *_, paths in tracklets:
+        folder = paths[0].parent.relative_to(root).as_posix()
+        prefix = "" if folder == "." else f"{folder}/"
+        frames += [prefix + path.name for path in paths]
+    return table, pd.Series(frames, dtype=str)
+
+
+def read_mat_numbers(path: Path, variables: tuple[str, ...]) -> np.ndarray:
+    """Reads an array of whole numbers from a .mat file; MATLAB may have saved them as floats.
+
+    Args:
+        path: The file to read.
+        variables: The names that the array may have; the first that the file has is read.
+
+    Returns:
+        The numbers as int64, in MATLAB's shape.
+
+    Raises:
+        UserError: The file is damaged, has no such variable, or a value is no whole number.
+    """
+    try:
+        content = loadmat(path)
+    except Exception as error:  # scipy raises half a dozen types on a damaged file
+        raise UserError(f"{path}: no readable .mat file ({error})") from error
+    variable = next((name for name in variables if name in content), None)
+    if variable is None:
+        found = ", ".join(key for key in content if not key.startswith("__")) or "none"
+        raise UserError(f"{path}: has no variable {' or '.join(variables)} (it has: {found})")
+    numbers = content[variable]
+    advice = "put back the published file, or save it as integers"
+    if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in "iuf":
+        kind = getattr(numbers, "dtype", type(numbers).__name__)
+        raise UserError(
+            f"{path}: {variable} is no array of real numbers ({type(numbers).__name__} of {kind}): "
+            f"{advice}"
+        )
+    # Infinite and undefined numbers are not whole either, nor are those that int64 cannot hold.
+    whole = (np.abs(numbers) < 2.0**63) & (numbers == np.trunc(numbers))
+    if not whole.all():
+        place = np.argwhere(~whole)[0]
+        row = ", ".join(str(i + 1) for i in place)
+        raise UserError(
+            f"{path}: {variable} holds {numbers[tuple(place)]} at ({row}), which is no whole "
+            f"number: {advice}"
+        )
+    return numbers.astype(np.int64)
