@@ -17,6 +17,11 @@ jaxtyping.install_import_hook("stgcn_pyg.layers", "beartype.beartype")
 DATA = Path(os.environ.get("STGCN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+def slow(*values):
+    """The values of a parametrized test that `make test` leaves out."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from command_server import Job, serving
-from conftest import MarsTree
+from conftest import MarsTree, slow
 from PIL import Image
 from tiny_run import write_run
 
@@ -83,8 +83,17 @@ def one_line(job):
     return line
 
 
-@pytest.mark.parametrize("workers", [0, 1, 2])
-@pytest.mark.parametrize("name", ["evaluate", "extract", "explain", "train"])
+@pytest.mark.parametrize(
+    ("name", "workers"),
+    [
+        ("evaluate", 2),
+        ("train", 1),
+        *(slow("evaluate", workers) for workers in (0, 1)),
+        *(slow("extract", workers) for workers in (0, 1, 2)),
+        *(slow("explain", workers) for workers in (0, 1, 2)),
+        *(slow("train", workers) for workers in (0, 2)),
+    ],
+)
 def test_a_damaged_test_picture_is_told_and_all_ends(
     begin, damaged, run_on, tmp_path, name, workers
 ):
@@ -93,6 +102,7 @@ def test_a_damaged_test_picture_is_told_and_all_ends(
     assert "0003C1T0001F002.jpg: truncated or no picture" in one_line(job)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "start"),
     [("evaluate", "spawn"), ("explain", "forkserver"), ("train with baselines", "fork")],
@@ -132,11 +142,14 @@ def damage_all(root):
         cut_short(root, path.name)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(
-    ("damage", "more"),
-    [(damage_all, []), (damage_what_is_held_out, ["--validation_share=0.4"])],
-    ids=["training", "validation"],
+    ("damage", "more", "workers"),
+    [
+        (damage_all, [], 2),
+        slow(damage_all, [], 0),
+        slow(damage_what_is_held_out, ["--validation_share=0.4"], 0),
+        slow(damage_what_is_held_out, ["--validation_share=0.4"], 2),
+    ],
 )
 def test_a_damaged_picture_in_the_training_ends_it(begin, tmp_path, whole, workers, damage, more):
     root = MarsTree(tmp_path / "mars").write()
@@ -166,8 +179,9 @@ for batch in data.train_dataloader():
 """
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("then", [EMBED, LOOP], ids=["embed", "loop"])
+@pytest.mark.parametrize(
+    ("then", "workers"), [(EMBED, 2), slow(EMBED, 0), slow(LOOP, 0), slow(LOOP, 2)]
+)
 def test_a_script_that_an_error_ends_ends(begin, damaged, tmp_path, workers, then):
     script = SCRIPT.format(root=str(damaged), workers=workers) + then
     job = begin(script, tmp_path / "log")
@@ -175,6 +189,7 @@ def test_a_script_that_an_error_ends_ends(begin, damaged, tmp_path, workers, the
     assert "Error: " in job.log.read_text().rstrip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_script_whose_workers_cannot_start_ends_and_says_why(damaged, tmp_path):
     spawned = "import multiprocessing\nmultiprocessing.set_start_method('spawn', force=True)\n"
     script = tmp_path / "script.py"
@@ -187,9 +202,18 @@ def test_a_script_whose_workers_cannot_start_ends_and_says_why(damaged, tmp_path
 TERM, INT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGKILL
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("number", [TERM, INT, KILL])
-@pytest.mark.parametrize("name", ["evaluate", "train"])
+@pytest.mark.parametrize(
+    ("name", "number", "workers"),
+    [
+        ("evaluate", TERM, 2),
+        ("train", INT, 2),
+        ("train", KILL, 2),
+        slow("evaluate", INT, 2),
+        slow("evaluate", KILL, 2),
+        slow("train", TERM, 2),
+        *(slow(name, number, 0) for name in ("evaluate", "train") for number in (TERM, INT, KILL)),
+    ],
+)
 def test_a_signal_to_the_command_alone_ends_its_workers_too(
     begin, whole, run_on, tmp_path, name, number, workers
 ):
@@ -198,8 +222,10 @@ def test_a_signal_to_the_command_alone_ends_its_workers_too(
     assert_ended_by(job, number, name)
 
 
-@pytest.mark.parametrize("number", [TERM, INT])
-@pytest.mark.parametrize("name", ["evaluate", "train"])
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("train", INT), slow("train", TERM), slow("evaluate", INT), slow("evaluate", TERM)],
+)
 def test_a_signal_to_the_whole_group_is_told_once(begin, whole, run_on, tmp_path, name, number):
     job = begin_work(begin, whole, run_on, tmp_path, name, workers=2)
     os.killpg(job.pid, number)
@@ -228,7 +254,7 @@ def assert_ended_by(job, number, name):
     assert name != "train" or "is saved in" in one_line(job)
 
 
-@pytest.mark.parametrize("name", ["evaluate", "train"])
+@pytest.mark.parametrize("name", ["train", slow("evaluate")])
 def test_a_killed_worker_ends_the_command(begin, whole, run_on, tmp_path, name):
     job = begin_work(begin, whole, run_on, tmp_path, name, workers=2)
     os.kill(job.workers(2)[0], KILL)
@@ -251,13 +277,13 @@ def large(whole, tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "workers", "number", "to"),
     [
-        ("check", 1, TERM, os.kill),
         ("check", 2, TERM, os.kill),
-        ("check", 2, TERM, os.killpg),
-        ("check", 2, INT, os.killpg),
-        ("check", 2, KILL, os.kill),
-        ("pack", 2, TERM, os.kill),
         ("pack", 2, INT, os.killpg),
+        slow("check", 1, TERM, os.kill),
+        slow("check", 2, TERM, os.killpg),
+        slow("check", 2, INT, os.killpg),
+        slow("check", 2, KILL, os.kill),
+        slow("pack", 2, TERM, os.kill),
     ],
 )
 def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, workers, number, to):
@@ -270,6 +296,7 @@ def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, workers,
     assert_ended_by(job, number, name)
 
 
+@pytest.mark.slow
 def test_under_torchrun_one_damaged_picture_ends_both_processes(damaged, run_on, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     evaluate = command("evaluate", damaged, run_on, tmp_path, workers=2)

@@ -212,6 +212,7 @@ def moments(seed):
     return [*drawn, *((kind, 1) for kind in AFTER_TRAINING)]
 
 
+@pytest.mark.slow
 def test_killed_at_22_moments_it_ends_with_the_same_bits(root, whole, tmp_path):
     # Two runs side by side, each killed 11 times on its way.
     outputs = [tmp_path / "one", tmp_path / "other"]

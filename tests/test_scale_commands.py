@@ -247,6 +247,7 @@ def test_bad_pictures_that_are_passed_over_are_counted_over_all(root, trained, t
     assert "passed over for another frame of their tracklet: 2\n" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_torchrun_ends_within_a_minute_when_a_process_dies(root, tmp_path):
     output = tmp_path / "output"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]

@@ -81,6 +81,7 @@ def test_the_tiny_version_is_as_pinned_to_the_last_byte(tmp_path):
     assert set(dataset.gallery.pid) == {-1, 0, *range(9, 17)}
 
 
+@pytest.mark.slow
 def test_another_processor_draws_the_same_bytes(tmp_path):
     """NumPy's vector units off, the C library's fused products off, libjpeg's vectors off."""
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])

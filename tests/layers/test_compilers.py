@@ -3,6 +3,7 @@
 import onnxruntime
 import pytest
 import torch
+from conftest import slow
 from torch._dynamo.testing import CompileCounter
 from torch._subclasses import FakeTensorMode
 from torch.export import Dim, export
@@ -47,11 +48,13 @@ def ragged_batch(sizes):
 
 @pytest.mark.parametrize(
     ("affinity", "graph_size"),
-    [("squared", P), ("squared", None)]
-    + [
-        pytest.param(affinity, graph_size, marks=pytest.mark.slow)
-        for affinity in ("softmax", "cosine")
-        for graph_size in (P, None)
+    [
+        ("squared", P),
+        ("squared", None),
+        slow("softmax", P),
+        slow("softmax", None),
+        slow("cosine", P),
+        slow("cosine", None),
     ],
 )
 def test_the_stack_compiles_once_whatever_the_number_of_graphs(affinity, graph_size):
@@ -107,7 +110,7 @@ class TokenBranch(torch.nn.Module):
         return pool_graphs(self.gcn(batch.x, batch.edge_index, graph_size), graph_size=graph_size)
 
 
-@pytest.mark.parametrize("strict", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("strict", [False, slow(True)])
 def test_graphs_of_a_free_number_of_frames_are_exported(strict):
     branch = TokenBranch().eval()
     shapes = {"stripes": {0: Dim("batch", min=1), 1: Dim("frames", min=1, max=64)}}
