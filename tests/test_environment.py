@@ -10,8 +10,7 @@ import torch
 
 import stgcn_pyg
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.runs import environment
-from stgcn_pyg.runs.environment import describe_environment, read_environments
+from stgcn_pyg.runs.environment import commit_of, describe_environment, read_environments
 from stgcn_pyg.runs.run_folder import RunFolder
 
 
@@ -48,24 +47,24 @@ def test_the_versions_are_those_that_run_here():
 
 def test_the_commit_is_that_of_the_checkout_and_changes_are_told(checkout):
     commit = git(checkout, "rev-parse", "HEAD")
-    assert environment._commit(checkout) == (commit, False)
+    assert commit_of(checkout) == (commit, False)
     (checkout / "untracked").write_text("of no account")
-    assert environment._commit(checkout) == (commit, False)
+    assert commit_of(checkout) == (commit, False)
     (checkout / "version.py").write_text("2")
-    assert environment._commit(checkout) == (commit, True)
+    assert commit_of(checkout) == (commit, True)
 
 
 def test_an_installed_package_has_no_commit_though_a_checkout_lies_above(checkout):
     installed = checkout / "site-packages"
     installed.mkdir()
     (installed / "version.py").write_text("1")
-    assert environment._commit(installed) == (None, None)
-    assert environment._commit(Path("/proc")) == (None, None)
+    assert commit_of(installed) == (None, None)
+    assert commit_of(Path("/proc")) == (None, None)
 
 
 def test_without_git_there_is_no_commit(checkout, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert environment._commit(checkout) == (None, None)
+    assert commit_of(checkout) == (None, None)
 
 
 def test_a_folder_notes_each_environment_once_and_keeps_those_before(tmp_path):

@@ -30,7 +30,7 @@ def describe_environment(device: str) -> dict[str, Any]:
         >>> describe_environment("cpu")["device"]
         'cpu'
     """
-    commit, changed = _commit(Path(__file__).parent)
+    commit, changed = commit_of(Path(__file__).parent)
     return {
         "stgcn-pyg": __version__,
         "commit": commit,
@@ -57,7 +57,7 @@ def read_environments(run: Path) -> list[dict[str, Any]] | None:
     return noted
 
 
-def _commit(folder: Path) -> tuple[str | None, bool | None]:
+def commit_of(folder: Path) -> tuple[str | None, bool | None]:
     """The commit of a folder of sources, and whether a tracked file in it differs."""
     # An installed package may lie below somebody else's checkout, which does not track it.
     if _git(folder, "ls-files", "--error-unmatch", "version.py") is None:
