@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stgcn_pyg import __version__
+from stgcn_pyg.data.dataset import Identity, difference
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.models.plain_values import plain_values
+from stgcn_pyg.models.rebuilt import require_rebuilt
 from stgcn_pyg.runs.checkpoint_files import (
     checkpoint_path,
     decode_checkpoint,
     read_bytes,
     read_checkpoint,
 )
-from stgcn_pyg.data.dataset import Identity, difference
-from stgcn_pyg.errors import UserError
-from stgcn_pyg.models import STGCN
-from stgcn_pyg.models.rebuilt import require_rebuilt
-from stgcn_pyg.models.plain_values import plain_values
-from stgcn_pyg import __version__
 
 KEY = "stgcn_pyg"
 PREFIX = "model."  # of the weights, inside the training module

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.models.plain_values import plain_values
 from stgcn_pyg.files import written_aside
+from stgcn_pyg.models.plain_values import plain_values
 
 NAME = "checkpoint.ckpt"
 STATE_NAME = "training.ckpt"

@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
 from stgcn_pyg.data.reading import reading
+from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.evaluating import evaluating
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.runs.scoring import RankingTask, score_chance, score_features, task_of_tracklets
 
 Parts = Literal["test", "train", "all"]

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from stgcn_pyg import __version__
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.scoring import RankingTask
-from stgcn_pyg import __version__
 
 ARRAYS = (
     "query_features",

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from stgcn_pyg.runs import environment
-from stgcn_pyg.runs.checkpoint import description_of, require_same_tracklets
-from stgcn_pyg.runs.checkpoint_files import is_begun, read_last_good, state_path
 from stgcn_pyg.cli.arguments import as_yaml
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.files import PART, written_aside
+from stgcn_pyg.runs import environment
+from stgcn_pyg.runs.checkpoint import description_of, require_same_tracklets
+from stgcn_pyg.runs.checkpoint_files import is_begun, read_last_good, state_path
 from stgcn_pyg.runs.training import folder_lock
 from stgcn_pyg.runs.training.run_settings import tracklets_of
-from stgcn_pyg.files import PART, written_aside
 
 # Settings that change how a run goes, not what comes out.
 FREE = {

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from stgcn_pyg.errors import UserError
 from stgcn_pyg import __version__
+from stgcn_pyg.errors import UserError
 
 NAME = "embeddings.json"
 FORMAT = 1

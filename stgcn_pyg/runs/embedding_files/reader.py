@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg import __version__
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.embedding_files.description import (
     digest_of_tracklets,
     num_shards,
@@ -13,9 +15,7 @@ from stgcn_pyg.runs.embedding_files.description import (
     shard_rows,
 )
 from stgcn_pyg.runs.embedding_files.shards import read_shard
-from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.scoring import RankingTask, task_of_tracklets
-from stgcn_pyg import __version__
 
 # What the description tells under the same names.
 TOLD = (

@@ -13,9 +13,9 @@ from pyarrow import parquet
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from stgcn_pyg.runs.embedding_files.description import Description, shard_rows
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import written_aside
+from stgcn_pyg.runs.embedding_files.description import Description, shard_rows
 
 ANEW = "run the same `stgcn extract` again, which writes it anew"
 SCHEMA = pa.schema(

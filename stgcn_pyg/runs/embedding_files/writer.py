@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.files import PART
 from stgcn_pyg.runs.embedding_files.description import (
     COLUMNS,
     NAME,
@@ -16,9 +18,13 @@ from stgcn_pyg.runs.embedding_files.description import (
     require_same,
     shard_rows,
 )
-from stgcn_pyg.runs.embedding_files.shards import are_same, encode_shard, paths, read_shard, write_aside
-from stgcn_pyg.errors import UserError
-from stgcn_pyg.files import PART
+from stgcn_pyg.runs.embedding_files.shards import (
+    are_same,
+    encode_shard,
+    paths,
+    read_shard,
+    write_aside,
+)
 
 
 class EmbeddingWriter:

@@ -7,10 +7,10 @@ import lightning as L
 from lightning.fabric.plugins.io import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
-from stgcn_pyg.runs.checkpoint_files import previous_path, read_last_good, write_checkpoint
 from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.errors import RunError, SignalledError, UserError
 from stgcn_pyg.distributed import ProcessGroup
+from stgcn_pyg.errors import RunError, SignalledError, UserError
+from stgcn_pyg.runs.checkpoint_files import previous_path, read_last_good, write_checkpoint
 from stgcn_pyg.runs.training.finite import FiniteSteps
 from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.resumed_sampler import ResumedSampler, position

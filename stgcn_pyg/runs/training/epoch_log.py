@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from stgcn_pyg.errors import RunError
-from stgcn_pyg.runs.training.validation import Validation
 from stgcn_pyg.files import written_aside
+from stgcn_pyg.runs.training.validation import Validation
 
 
 class EpochLog(L.Callback):

@@ -10,14 +10,13 @@ import lightning as L
 import pandas as pd
 import torch
 
-from stgcn_pyg.runs.checkpoint import require_readable
-from stgcn_pyg.runs.checkpoint_files import checkpoint_path, is_begun, state_path
-from stgcn_pyg.errors import require_known
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import told_if_a_worker_is_killed
-from stgcn_pyg.errors import RunError, SignalledError, UserError
-from stgcn_pyg.models import STGCN
 from stgcn_pyg.distributed import init_distributed, is_lost
+from stgcn_pyg.errors import RunError, SignalledError, UserError, require_known
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.checkpoint import require_readable
+from stgcn_pyg.runs.checkpoint_files import checkpoint_path, is_begun, state_path
 from stgcn_pyg.runs.training.argument_checks import whole_number
 from stgcn_pyg.runs.training.bar import TrainingBar
 from stgcn_pyg.runs.training.checkpoints import CheckpointFiles, Checkpoints

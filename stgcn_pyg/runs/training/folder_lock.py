@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stgcn_pyg.errors import UserError
 from stgcn_pyg.distributed import ALONE, ProcessGroup
+from stgcn_pyg.errors import UserError
 
 NAME = "run.lock"
 

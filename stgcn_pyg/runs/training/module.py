@@ -8,11 +8,11 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from stgcn_pyg.runs.checkpoint import KEY, describe, require_network, require_same_run
-from stgcn_pyg.errors import require_known
 from stgcn_pyg.data import ClipBatch
+from stgcn_pyg.errors import require_known
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.checkpoint import KEY, describe, require_network, require_same_run
 from stgcn_pyg.runs.training.argument_checks import finite, not_negative, whole_number
 from stgcn_pyg.runs.training.compiled_forward import Compile, CompiledForward
 from stgcn_pyg.runs.training.gathered import gather_batch

@@ -10,12 +10,12 @@ import lightning as L
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg.data import TrackletDataModule, TrackletDataset
+from stgcn_pyg.distributed import ProcessGroup
+from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.runs.checkpoint import KEY, PREFIX, weights_of
 from stgcn_pyg.runs.checkpoint_files import read_checkpoint, write_checkpoint
-from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.runs.embedding import embed_tracklets
-from stgcn_pyg.errors import RunError, UserError
-from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.runs.scoring import score_features, task_of_tracklets
 from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.resumed_sampler import position
