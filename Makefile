@@ -8,11 +8,11 @@ DEMO_DATA := runs/demo-data
 
 .PHONY: demo test test-slow test-scatter install lint docs wheel clean
 
-demo: $(VENV)/.installed $(DEMO_DATA)/benchmark.json
+demo: $(VENV)/.installed-report $(DEMO_DATA)/benchmark.json
 	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
 	$(BIN)/stgcn report $(DEMO)
 
-$(DEMO_DATA)/benchmark.json: | $(VENV)/.installed
+$(DEMO_DATA)/benchmark.json: | $(VENV)/.installed-report
 	rm -rf $(DEMO_DATA)
 	$(BIN)/stgcn synth $(DEMO_DATA) --workers 2 --train-people 32 --test-people 20 --cameras 4 \
 	    --tracklets-per-camera 2 --frames '[6,10]' --look-alikes 2 --occlusion 0.1 --clutter 0.2 \
@@ -32,7 +32,7 @@ test-slow: $(VENV)/.installed-test
 test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
 	PYTHONPATH=$(SCATTER) $(BIN)/python -m pytest tests/layers stgcn_pyg/layers
 
-install: $(VENV)/.installed
+install: $(VENV)/.installed-all
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
@@ -53,12 +53,9 @@ $(VENV)/.installed: setup.cfg setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed setup.cfg
-	$(BIN)/python -m pip install --quiet --editable ".[test]"
-	touch $@
-
-$(VENV)/.installed-docs: $(VENV)/.installed setup.cfg
-	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+# An extra of setup.cfg: report for the demo, test, docs, ...
+$(VENV)/.installed-%: $(VENV)/.installed setup.cfg
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	touch $@
 
 $(SCATTER)/.installed: $(VENV)/.installed

@@ -1,7 +1,10 @@
-"""The exceptions that are told in one line."""
+"""The exceptions that the command line shows in one line."""
 
 import re
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import get_args
 
@@ -56,6 +59,39 @@ class UnreadableFileError(UserError):
         """
         reason = getattr(error, "strerror", None) or str(error)
         return cls(f"{path}: cannot be read: {reason}", getattr(error, "errno", None), reason)
+
+
+class MissingPackageError(UserError, ImportError):
+    """A package that an extra of this one installs, and that is not there."""
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Tells which extra to install where a package that the block imports is missing.
+
+    Args:
+        extra: The extra that installs it, as ``setup.cfg`` names it.
+
+    Raises:
+        MissingPackageError: A package is missing.
+
+    Example:
+        >>> with needs_extra("report"):
+        ...     import no_such_package
+        Traceback (most recent call last):
+            ...
+        stgcn_pyg.errors.MissingPackageError: needs no_such_package, which is not installed: \
+pip install 'stgcn-pyg[report]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "stgcn_pyg") or package in sys.stdlib_module_names:
+            raise  # no matter of what is installed
+        raise MissingPackageError(
+            f"needs {package}, which is not installed: pip install 'stgcn-pyg[{extra}]'"
+        ) from error
 
 
 class RunError(Exception):
@@ -141,10 +177,10 @@ def last_line(error: BaseException) -> str:
 
 
 def require_known(**choices: tuple[object, object]) -> None:
-    """Looks whether arguments are among the words that they can be.
+    """Checks that arguments are among the words that they can be.
 
     Args:
-        **choices: Of each argument, what was passed and the ``Literal`` of the words.
+        **choices: For each argument, what was passed and the ``Literal`` of its words.
 
     Raises:
         UserError: One is not.

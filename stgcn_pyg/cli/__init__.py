@@ -17,6 +17,7 @@ from stgcn_pyg.errors import (
     ToldError,
     UserError,
     last_line,
+    needs_extra,
     signalled,
 )
 
@@ -30,6 +31,8 @@ COMMANDS = {
     "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
     "report": "write one HTML page of a run, or of several side by side",
 }
+
+EXTRAS = {"explain": "report", "report": "report"}  # all others need "train"
 
 HELP = """\
 usage: stgcn COMMAND ...
@@ -69,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             # Said by PyTorch Geometric's own import, to nobody who could change it.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
-            return import_module(f"stgcn_pyg.cli.{name}").main(rest)
+            with needs_extra(EXTRAS.get(name, "train")):
+                return import_module(f"stgcn_pyg.cli.{name}").main(rest)
     except UserError as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status

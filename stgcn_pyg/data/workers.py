@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import TypeVar
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, needs_extra
 
 AHEAD = 4  # items a worker has in its queue: no worker waits, and memory does not grow
 IDLE = 60  # seconds without work after which a worker ends
@@ -55,7 +55,8 @@ def map_in_workers(
         return
     # Not the standard library's pool: in Python 3.11 it may wait for ever if one of its processes
     # dies while it starts another.
-    from loky import ProcessPoolExecutor
+    with needs_extra("train"):
+        from loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(workers, timeout=IDLE, initializer=end_with_the_parent)
     waiting: deque[Future[Result]] = deque()
