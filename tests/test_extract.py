@@ -4,10 +4,8 @@ import hashlib
 import itertools
 import json
 import os
-import resource
 import shutil
 import signal
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import pyarrow
 import pytest
 import torch
 from conftest import MarsTree
+from full_disk import largest_file
 from pyarrow import parquet
 from safetensors.numpy import load_file
 from scipy.io import savemat
@@ -449,17 +448,6 @@ def test_a_damaged_description_is_told(run, copy, content, words, capsys):
     if words == "damaged":
         assert main(command(run, copy)) == 2
         assert error_line(capsys) == f"stgcn extract: {line}"
-
-
-@contextmanager
-def largest_file(size):
-    """No file may grow beyond so many bytes; as on a full disk, the write itself fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize(("size", "written"), [(100, set()), (2000, {"embeddings.json"})])

@@ -1,7 +1,5 @@
 """Manifests: what a table of frames says, there and back, and everything that can be wrong."""
 
-import resource
-import signal
 import time
 from dataclasses import replace
 from decimal import Decimal
@@ -10,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from full_disk import largest_file
 from pandas.testing import assert_frame_equal, assert_series_equal
 from pyarrow import parquet as pq
 
@@ -423,15 +422,9 @@ def test_a_manifest_is_written_whole_or_not_at_all(mars_tree, tmp_path):
     path = mars.root / "frames.csv"
     write_manifest(mars, path)
     before = path.read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # an error of the write, then
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(UserError, match=r"frames\.csv: cannot be written: File too large"):
-            write_manifest(mars, path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+    said = r"frames\.csv: cannot be written: File too large"
+    with largest_file(1000), pytest.raises(UserError, match=said):
+        write_manifest(mars, path)
     assert path.read_bytes() == before
 
 

@@ -1,17 +1,16 @@
 """Files of results: written whole or not at all, and refused before the work if they cannot be."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import MarsTree
+from full_disk import largest_file
 from tiny_run import write_run
 
 from stgcn_pyg.cli import main
@@ -47,17 +46,6 @@ def refused(arguments, capsys):
     assert main([str(argument) for argument in arguments]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     return line
-
-
-@contextmanager
-def largest_file(size):
-    """No file may grow beyond so many bytes: as on a full disk, the write itself fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("option", ["--json", "--per-query"])

@@ -1,11 +1,10 @@
 """What stops a training is named, and its last good checkpoint stays whole."""
 
-import resource
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
 import torch
+from full_disk import largest_file
 from test_training import build, log_of, weights
 
 from stgcn_pyg.cli import main
@@ -19,17 +18,6 @@ cpu = partial(fit, accelerator="cpu")
 @pytest.fixture
 def root(mars_tree):
     return mars_tree.write()
-
-
-@contextmanager
-def largest_file(size):
-    """No file may grow beyond so many bytes; as on a full disk, the write itself fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.filterwarnings("ignore:.*has forward hooks")
