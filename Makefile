@@ -30,7 +30,7 @@ test-slow: $(VENV)/.installed-test
 
 # The layers once more with torch-scatter, which is built beside the environment, not into it.
 test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
-	PYTHONPATH=$(SCATTER) $(BIN)/python -m pytest tests/layers stgcn_pyg/layers
+	PYTHONPATH=$(SCATTER) $(BIN)/python -m pytest -n 2 -m "not slow" tests/layers stgcn_pyg/layers
 
 install: $(VENV)/.installed-all
 
