@@ -5,9 +5,8 @@ import pandas as pd
 import pytest
 from rendered import PARTS, bare, covered, lists, tiny, truth_of
 
-from stgcn_pyg.synthetic.bodies import random_body
+from stgcn_pyg.synthetic.bodies import Joint, random_body, walk
 from stgcn_pyg.synthetic.exact import Stream, generator
-from stgcn_pyg.synthetic.walking import Joint, walk
 
 
 def test_ground_truth_has_a_row_for_each_picture():

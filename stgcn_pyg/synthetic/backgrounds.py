@@ -121,12 +121,8 @@ def window(
 ) -> np.ndarray:
     """(3, height, width) float32: a copy of the part of a background that one box shows.
 
-    Args:
-        background: The background, as `random_background` gives it.
-        size: Rows and columns of the box.
-        scale: Pixels a metre in the box.
-        x: Metres along the background at the box's left edge.
-        ground_y: Row of the box that the person stands on.
+    `scale` is in pixels a metre, `x` in metres along the background at the box's left edge,
+    `ground_y` the row that the person stands on.
     """
     height, width = size
     step = PIXELS_PER_METRE / scale

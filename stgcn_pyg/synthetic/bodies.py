@@ -1,10 +1,22 @@
-"""A person's body and gait: all that tells look-alikes apart."""
+"""A person's body and gait, all that tells look-alikes apart, and the joints of a walk."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
-from stgcn_pyg.synthetic.exact import rounded_fields
+from stgcn_pyg.synthetic.exact import rounded, rounded_fields
+
+FRAMES_PER_SECOND = 25
+
+
+Joint = IntEnum(
+    "Joint",
+    "PELVIS NECK CHIN CROWN LEFT_SHOULDER LEFT_ELBOW LEFT_HAND RIGHT_SHOULDER RIGHT_ELBOW "
+    "RIGHT_HAND LEFT_HIP LEFT_KNEE LEFT_ANKLE LEFT_TOE RIGHT_HIP RIGHT_KNEE RIGHT_ANKLE RIGHT_TOE",
+    start=0,
+)
+"""The joints of a pose, in the order of its second axis."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +84,77 @@ def random_body(rng: np.random.RandomState) -> Body:
             bag_size=rng.uniform(0.8, 1.25),
         )
     )
+
+
+def _in_walking_plane(angle: np.ndarray, outwards: float | np.ndarray = 0.0) -> np.ndarray:
+    """(T, 3) unit-length directions `angle` radians forward of straight down."""
+    sideways = np.broadcast_to(outwards, angle.shape)
+    return np.stack([np.sin(angle), sideways, -np.cos(angle)], axis=-1)
+
+
+def _leg(body: Body, hip: np.ndarray, phase: np.ndarray, side: int) -> list[np.ndarray]:
+    """Hip, knee, ankle and toe, each (T, 3); the heel strikes at phase 0."""
+    shank = 0.47 * body.hip_height
+    thigh = body.hip_height - shank - 0.075
+    swing = body.stride * np.cos(phase) + 0.08
+    # The knee bends most in mid-swing and gives a little when the leg takes the weight.
+    lifting = np.maximum(np.cos(phase - 1.46 * np.pi), 0) ** 2
+    loading = np.maximum(np.cos(phase - 0.25 * np.pi), 0) ** 2
+    bend = 0.06 + body.knee_lift * lifting * (0.5 + body.stride) + 0.22 * loading * body.stride
+    knee = hip + thigh * _in_walking_plane(swing)
+    ankle = knee + shank * _in_walking_plane(swing - bend)
+    pitch = 0.7 * (swing - bend)
+    foot = 0.124 * body.height
+    forward = np.cos(pitch) * np.cos(body.toe_out)
+    sideways = np.cos(pitch) * np.sin(body.toe_out) * side
+    toe = ankle + foot * np.stack([forward, sideways, np.sin(pitch) - 0.28], axis=-1)
+    return [hip, knee, ankle, toe]
+
+
+def _arm(body: Body, shoulder: np.ndarray, phase: np.ndarray, side: int) -> list[np.ndarray]:
+    """Shoulder, elbow and hand, each (T, 3); an arm swings against the leg of its side."""
+    swing = -body.arm_swing * np.cos(phase) + body.lean * 0.5
+    bend = body.elbow_bend + 0.35 * body.arm_swing * (1 - np.cos(phase))
+    elbow = shoulder + 0.47 * body.arm_length * _in_walking_plane(swing, 0.14 * side)
+    hand = elbow + 0.53 * body.arm_length * _in_walking_plane(swing + bend, -0.02 * side)
+    return [shoulder, elbow, hand]
+
+
+def walk(body: Body, phase: np.ndarray) -> np.ndarray:
+    """(T, 18, 3) metres of each `Joint`: forward, to the person's left, and up from the ground.
+
+    The lower foot stands on the ground. `phase` is (T,), that of the stride in radians; the left
+    heel strikes at 0.
+    """
+    zero = np.zeros_like(phase)
+    pelvis = np.stack([zero, -body.sway * np.cos(phase), zero], axis=-1)
+    trunk = body.height - body.hip_height - body.head_length - 0.055
+    upwards = np.array([np.sin(body.lean), 0.0, np.cos(body.lean)])
+    neck = pelvis + trunk * upwards
+    nod = np.array([np.sin(1.3 * body.lean), 0.0, np.cos(1.3 * body.lean)])
+    chin = neck + 0.055 * nod
+    crown = chin + body.head_length * nod
+
+    turn = 0.25 * body.stride * np.cos(phase)  # the pelvis follows the legs, the shoulders oppose
+    joints = [pelvis, neck, chin, crown]
+    for side in (1, -1):
+        own_phase = phase if side == 1 else phase + np.pi
+        half = side * (body.shoulder_width / 2 - 1.1 * body.arm_radius)
+        offset = np.stack([half * np.sin(turn), half * np.cos(turn), zero - 0.065], axis=-1)
+        joints += _arm(body, neck + offset, own_phase, side)
+    for side in (1, -1):
+        own_phase = phase if side == 1 else phase + np.pi
+        half = side * max(body.step_width / 2, body.hip_width / 2 - body.thigh_radius)
+        offset = np.stack([-half * np.sin(turn), half * np.cos(turn), zero - 0.02], axis=-1)
+        leg = _leg(body, pelvis + offset, own_phase, side)
+        # Feet come closer together than hips.
+        narrowing = side * body.step_width / 2 - half
+        leg[1] = leg[1] + np.array([0, 0.5 * narrowing, 0])
+        leg[2] = leg[2] + np.array([0, narrowing, 0])
+        leg[3] = leg[3] + np.array([0, narrowing, 0])
+        joints += leg
+    pose = np.stack(joints, axis=1)
+    feet = [Joint.LEFT_ANKLE, Joint.LEFT_TOE, Joint.RIGHT_ANKLE, Joint.RIGHT_TOE]
+    sole = np.array([0.075, 0.035, 0.075, 0.035])
+    pose[..., 2] -= (pose[:, feet, 2] - sole).min(axis=1, keepdims=True)
+    return rounded(pose)

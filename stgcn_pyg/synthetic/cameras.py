@@ -107,14 +107,10 @@ def random_grain(seed: int, camera: Camera) -> np.ndarray:
 def develop(
     camera: Camera, image: np.ndarray, exposure: float, grain: np.ndarray, size: tuple[int, int]
 ) -> Image.Image:
-    """The image of a camera, noisy and as sharp as the camera is.
+    """The image that a camera makes of the light on its sensor, which is overwritten.
 
-    Args:
-        camera: The camera.
-        image: (3, h, w) float32 about [0, 1], the light on its sensor. Overwritten.
-        exposure: Factor on the light.
-        grain: (h, w) float32, the sensor's noise.
-        size: Rows and columns of the image.
+    The light `image` is (3, h, w) float32 about [0, 1], the noise `grain` (h, w); `size` is that of
+    the image in rows and columns.
     """
     image *= np.float32(255 * exposure)
     image += grain

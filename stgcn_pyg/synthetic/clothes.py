@@ -75,12 +75,8 @@ def second_colour_share(
 ) -> np.ndarray:
     """(h, w) booleans: where the shirt shows its second colour.
 
-    Args:
-        clothes: The clothes.
-        down: (h, w) metres below the neck.
-        across: (h, w) position across the trunk, from -1 to 1.
-        facing: (h, w) cosine of the angle from the breastbone.
-        turn: Radians that the trunk is turned.
+    `down` is in metres below the neck, `across` the position across the trunk from -1 to 1,
+    `facing` the cosine of the angle from the breastbone, `turn` the trunk's in radians.
     """
     size = clothes.pattern_size
     if clothes.pattern == "halves":

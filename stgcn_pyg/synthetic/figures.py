@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from stgcn_pyg.synthetic.bodies import Joint
 from stgcn_pyg.synthetic.clothes import Clothes, second_colour_share
 from stgcn_pyg.synthetic.drawing import Canvas, lay, tube
 from stgcn_pyg.synthetic.exact import cosine, length, sine
 from stgcn_pyg.synthetic.parts import Figure, Part, folded
 from stgcn_pyg.synthetic.trunks import bag_depth, draw_bag, draw_trunk
-from stgcn_pyg.synthetic.walking import Joint
 
 
 def draw_figure(canvas: Canvas, figure: Figure) -> None:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stgcn_pyg.synthetic.bodies import Body, random_body
+from stgcn_pyg.synthetic.bodies import FRAMES_PER_SECOND, Body, random_body, walk
 from stgcn_pyg.synthetic.clothes import Clothes, Colour, random_clothes
 from stgcn_pyg.synthetic.drawing import Canvas, lay, tube
 from stgcn_pyg.synthetic.exact import DECIMALS, rounded, rounded_fields
 from stgcn_pyg.synthetic.figures import draw_figure
 from stgcn_pyg.synthetic.parts import Part, place_figure
 from stgcn_pyg.synthetic.views import View
-from stgcn_pyg.synthetic.walking import FRAMES_PER_SECOND, walk
 
 # Width and height in metres from least to most, and the height above ground of the lower edge.
 SIZES = {
@@ -81,13 +80,7 @@ def random_passerby(rng: np.random.RandomState, frames: int) -> Passerby:
 
 
 def occluded_cells(occluder: Occluder, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(T, h, w) booleans: roughly what an occluder hides.
-
-    Args:
-        occluder: The occluder.
-        x: (T, 1, w) metres to the right of the person.
-        y: (T, h, 1) metres above the ground.
-    """
+    """(T, h, w) booleans: roughly what an occluder hides, of cells `x` and `y` as below."""
     off = np.abs(x - occluder.x[:, None, None])
     up = (y - occluder.bottom) / occluder.height
     if occluder.kind == "car":
@@ -103,12 +96,8 @@ def choose_occluders(
 ) -> list[Occluder]:
     """Things that together hide about the asked share of a person over a tracklet, farthest first.
 
-    Args:
-        rng: The generator.
-        body: (T, h, w) how much of the person lies in each cell of a coarse grid.
-        x: (T, 1, w) metres of the cells to the right of the person.
-        y: (T, h, 1) metres of the cells above the ground.
-        share: Mean share to hide.
+    `body` (T, h, w) is how much of the person lies in each cell of a coarse grid, `x` (T, 1, w) the
+    metres of the cells to the right of the person and `y` (T, h, 1) those above the ground.
     """
     chosen: list[Occluder] = []
     occluded = np.zeros(body.shape, bool)

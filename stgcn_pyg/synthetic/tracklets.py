@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stgcn_pyg.synthetic.backgrounds import random_background, window
+from stgcn_pyg.synthetic.bodies import FRAMES_PER_SECOND, walk
 from stgcn_pyg.synthetic.cameras import (
     GRAIN_SIZE,
     Camera,
@@ -36,7 +37,6 @@ from stgcn_pyg.synthetic.views import (
     smooth_noise,
     viewpoint,
 )
-from stgcn_pyg.synthetic.walking import FRAMES_PER_SECOND, walk
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from stgcn_pyg.synthetic.bodies import Joint
 from stgcn_pyg.synthetic.clothes import second_colour_share
 from stgcn_pyg.synthetic.drawing import Canvas, Point, lay, tube
 from stgcn_pyg.synthetic.exact import cosine, length, sine
 from stgcn_pyg.synthetic.parts import Figure, Part, folded
-from stgcn_pyg.synthetic.walking import Joint
 
 
 def draw_trunk(canvas: Canvas, figure: Figure) -> None:
