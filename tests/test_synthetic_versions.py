@@ -171,7 +171,7 @@ def test_a_name_is_enough_for_the_command(tmp_path, unlike, capsys):
     assert main(["synth", str(tmp_path / "set"), "--name", unlike.name, "--progress", "no"]) == 0
     told = capsys.readouterr()
     assert told.err.startswith("stgcn synth: warning: ") and told.err.count("\n") == 1
-    assert "pictures written to" in told.out
+    assert "images written to" in told.out
     assert json.loads((tmp_path / "set" / "benchmark.json").read_text())["name"] == unlike.name
 
 

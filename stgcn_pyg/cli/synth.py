@@ -34,9 +34,9 @@ def main(arguments: Sequence[str]) -> int:
         _refuse_knobs(name, parser.parse_args(arguments, defaults=False).as_dict())
         written = write_version(options["root"], name, options["workers"], options["progress"])
     print(
-        f"{written.frames:,} pictures written to {written.path}: {written.train_tracklets:,} "
+        f"{written.frames:,} images written to {written.path}: {written.train_tracklets:,} "
         f"tracklets to train on, {written.queries:,} queries, {written.test_tracklets:,} in the "
-        f"gallery; {100 * written.occlusion:.0f} % of the bodies is hidden"
+        f"gallery; {100 * written.occlusion:.0f} % of the bodies is occluded"
     )
     return 0
 
