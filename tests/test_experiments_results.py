@@ -167,6 +167,7 @@ def test_presets_are_laid_over_each_other_by_hardware_and_data_set():
         preset_files("large", "mars", gpu=False)
 
 
+@pytest.mark.slow
 def test_a_run_on_mars_is_kept_in_less_than_100_kb(tmp_path, mars_labels):
     """Everything of Table 3 on MARS but the pictures: its true labels, random features."""
     from experiments.components import COMPONENTS

@@ -175,6 +175,7 @@ def killed(run_command, call):
     return os.WIFSIGNALED(status)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_bytes(run, extracted, tmp_path):
     output, shards = tmp_path / "killed", []
     # Steps: 3 for embeddings.json; then, for each shard, 2 batches and 3 for each of its files.

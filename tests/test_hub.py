@@ -145,6 +145,7 @@ for use in (STGCN.from_pretrained, model.save_pretrained, model.push_to_hub):
 """
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_model_works_and_says_what_to_install():
     told = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", WITHOUT], capture_output=True, text=True, check=True

@@ -261,6 +261,7 @@ def test_a_manifest_is_written_where_its_pictures_are_below(mars_tree, tmp_path)
         write_manifest(mars, tmp_path / "frames.csv")
 
 
+@pytest.mark.slow
 def test_a_million_rows_load_in_seconds(tmp_path):
     row = np.arange(1_000_000)
     tracklet = row // 40
