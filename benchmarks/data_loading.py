@@ -13,10 +13,11 @@ step    a training step of the preset `small`, its batches read by two worker pr
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -24,18 +25,19 @@ import torch
 from jsonargparse import auto_cli
 
 from benchmarks.measuring import machine, median_times, write_json
-from stgcn_pyg.cli.train import build_data, build_module, parser
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
 from stgcn_pyg.data.pack import write_pack
 from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.runs.run import build
+from stgcn_pyg.runs.settings import load_settings, preset_path
 from stgcn_pyg.runs.training import STGCNTraining
 from stgcn_pyg.synthetic import write_benchmark
 
 HEIGHT, WIDTH, FRAMES = 256, 128, 8
 PEOPLE, TRACKLETS = 8, 4  # of a batch
-SMALLEST = ["--data.height=64", "--data.width=32", "--data.tracklets_per_person=2"]
+SMALLEST = {"data.height": 64, "data.width": 32, "data.tracklets_per_person": 2}
 
 
 def frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, float]:
@@ -84,13 +86,12 @@ def loader_frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, flo
 
 
 def step_times(
-    root: Path, rounds: int, steps: int, changes: Sequence[str] = ()
+    root: Path, rounds: int, steps: int, changes: Mapping[str, int] = MappingProxyType({})
 ) -> dict[str, float]:
     """The median training step on batches from disk, and on batches from memory."""
-    arguments = ["mars", str(root), "--preset", "small", "--data.num_workers", "2", *changes]
-    options = parser().parse_args(arguments)
-    data = build_data(options)
-    module = build_module(options, data, {}).train()
+    given = {"dataset": "mars", "root": root, "data.num_workers": 2} | dict(changes)
+    run = build(load_settings([preset_path("small")], given))
+    data, module = run.data, run.module.train()
     module.log_dict = module.log = lambda *_, **__: None  # there is no trainer to log to
     optimizer = torch.optim.Adam(module.parameters(), lr=3e-4)
     times: dict[str, list[float]] = {"disk": [], "memory": []}
@@ -159,7 +160,7 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
             pass
         rates = frames_a_second(folder / "data", pack, rounds)
         loader_rates = loader_frames_a_second(folder / "data", pack, rounds)
-        changes = SMALLEST if smallest else []
+        changes = SMALLEST if smallest else {}
         seconds = step_times(folder / "data", max(1, rounds // 3), steps, changes)
     results = {
         "frames_a_second": rates,

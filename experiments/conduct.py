@@ -12,11 +12,11 @@ from experiments.running.perform import Workshop
 from experiments.running.provenance import hardware_name
 from experiments.running.results import ResultsFolder
 from experiments.running.runner import Runner
-from experiments.running.settings import defaults, preset_files, settings_of_run
+from experiments.running.settings import preset_files, settings_of_run
 from experiments.variants import Experiment
-from stgcn_pyg.cli import train
-from stgcn_pyg.cli.arguments import device_for
+from stgcn_pyg.distributed import device_for
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs.settings import default_settings
 
 OF_ONE_SPLIT = ("mars", "dukemtmc-videoreid", "manifest")
 
@@ -44,14 +44,14 @@ def conduct(experiment: Experiment, options: Namespace) -> int:
         options.dataset, options.root, work, units[0].split, workers, options.allow_faults
     )
     jobs = jobs_of(experiment, options.variants, source, presets, units)
-    settings = train.settings(settings_of_run(source.loader, source.root, presets, {}, 0, 0))
+    settings = settings_of_run(source.loader, source.root, presets, {}, 0, 0)
     folder = f"{source.name}-{options.preset}-{hardware_name(device)}"
     results = ResultsFolder(
         options.results / folder,
         source.name,
         options.preset,
-        deciding(settings),
-        deciding(defaults()),
+        deciding(settings.flat()),
+        deciding(default_settings()),
     )
     shop = Workshop(
         results,

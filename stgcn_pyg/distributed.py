@@ -102,6 +102,26 @@ class ProcessGroup:
 ALONE = ProcessGroup()
 
 
+def device_for(accelerator: str, group: ProcessGroup = ALONE) -> str:
+    """The torch device of an accelerator: ``"cpu"``, or ``"cuda"`` for this process's own GPU.
+
+    Args:
+        accelerator: ``"cpu"``, ``"gpu"``, or ``"auto"``: a CUDA GPU where there is one, else the
+            CPU; Apple's GPUs are not used.
+        group: The processes that compute together.
+
+    Raises:
+        UserError: A GPU is asked for and there is none, or fewer than processes.
+    """
+    available = torch.cuda.is_available()
+    if accelerator == "gpu" and not available:
+        raise UserError("--accelerator gpu: PyTorch sees no GPU here; pass cpu or auto")
+    if not available or accelerator == "cpu":
+        return "cpu"
+    group.require_gpus()
+    return "cuda"
+
+
 @contextmanager
 def init_distributed() -> Iterator[ProcessGroup]:
     """Joins the other processes that torchrun or srun began, for as long as it is entered.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +11,11 @@ import yaml
 from torchvision.models import get_model
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.cli.train import parser, settings
+from stgcn_pyg.cli.train import parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.checkpoint_files import write_checkpoint
 from stgcn_pyg.runs.run_folder import RunFolder
+from stgcn_pyg.runs.settings import RunSettings, load_settings, preset_path
 
 TINY = """
 epochs: 2
@@ -40,6 +42,11 @@ def train(root, tmp_path):
 
     run.output = tmp_path / "run"
     return run
+
+
+def settings_of(*arguments):
+    """The settings that `stgcn train` makes of its arguments."""
+    return RunSettings.of(parser().parse_args(arguments).as_dict())
 
 
 def error_line(capsys):
@@ -102,19 +109,19 @@ def test_evaluate_takes_another_data_set(train, mars_tree, tmp_path):
 
 
 def test_presets_are_readable_and_paper_is_section_4_2():
-    options = {
-        name: parser().parse_args(["mars", "data", "--preset", name])
-        for name in ("demo", "paper", "small")
+    given = {"dataset": "mars", "root": "data"}
+    presets = {
+        name: load_settings([preset_path(name)], given) for name in ("demo", "paper", "small")
     }
-    paper = options["paper"]
-    assert (paper.model.backbone, paper.model.weights) == ("resnet50", "imagenet")
-    assert (paper.data.height, paper.data.width, paper.model.num_frames) == (256, 128, 8)
-    assert (paper.data.people_per_batch, paper.data.tracklets_per_person) == (16, 4)
-    assert (paper.training.learning_rate, paper.training.decay_factor) == (3e-4, 0.1)
-    assert (paper.epochs, paper.training.decay_epochs) == (800, 200)
-    assert (paper.model.temporal_layers, paper.model.spatial_layers) == (3, 2)
-    assert (paper.model.temporal_patches, paper.model.spatial_patches) == (4, 4)
-    assert (paper.data.flip, paper.data.erase, paper.data.colour) == (0.5, 0, 0)
+    assert presets["paper"].flat().items() >= {
+        "model.backbone": "resnet50", "model.weights": "imagenet", "model.num_frames": 8,
+        "model.temporal_layers": 3, "model.temporal_patches": 4,
+        "model.spatial_layers": 2, "model.spatial_patches": 4,
+        "data.height": 256, "data.width": 128, "data.flip": 0.5, "data.erase": 0, "data.colour": 0,
+        "data.people_per_batch": 16, "data.tracklets_per_person": 4,
+        "training.learning_rate": 3e-4, "epochs": 800,
+        "training.decay_epochs": 200, "training.decay_factor": 0.1,
+    }.items()  # fmt: skip
 
 
 def test_the_written_config_repeats_the_run(train, tmp_path, capsys):
@@ -139,16 +146,17 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_written_config_gives_the_same_settings_whatever_folders_are_called(name, tmp_path):
+def test_a_written_config_gives_the_same_settings_whatever_folders_are_called(
+    name, tmp_path, monkeypatch
+):
     own = [f"--output={name}", f"--pack=packs/{name}", f"--model.weights={name}.pth"]
-    options = parser().parse_args([*own, "mars", "--", name])
-    given = settings(options)
-    assert (given["root"], given["output"]) == (name, name)
-    folder = tmp_path / name
-    RunFolder(folder, given, settings(parser().get_defaults())).write()
-    again = parser().parse_args([f"--config={folder / 'config.yaml'}"])
-    assert settings(again) == given
-    RunFolder(folder, settings(again), settings(parser().get_defaults()))  # the same run
+    given = settings_of(*own, "mars", "--", name)
+    assert (given.root, given.output) == (Path(name), Path(name))
+    monkeypatch.chdir(tmp_path)
+    RunFolder(given).write()
+    stored = tmp_path / name / "config.yaml"
+    assert settings_of(f"--config={stored}") == load_settings([stored]) == given
+    RunFolder(given)  # the same run
 
 
 @pytest.mark.parametrize("name", ["1e3", "null", "[x]", "-x"])
@@ -187,9 +195,7 @@ def test_the_same_command_again_goes_on_and_another_is_refused(train, capsys):
 
 def test_how_a_run_computes_may_change_and_what_it_computes_may_not(tmp_path):
     def open_folder(*more):
-        options = parser().parse_args(["mars", "data", f"--output={tmp_path / 'run'}", *more])
-        folder = RunFolder(tmp_path / "run", settings(options), settings(parser().get_defaults()))
-        folder.write()
+        RunFolder(settings_of("mars", "data", f"--output={tmp_path / 'run'}", *more)).write()
 
     open_folder()
     free = ["compile=off", "channels_last=false", "fused=false", "recompute=true"]

@@ -12,6 +12,7 @@ import stgcn_pyg
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.environment import commit_of, describe_environment, read_environments
 from stgcn_pyg.runs.run_folder import RunFolder
+from stgcn_pyg.runs.settings import load_settings
 
 
 def git(folder, *arguments):
@@ -32,7 +33,8 @@ def checkout(tmp_path):
 
 def written(path):
     """A run's folder, made or found again."""
-    folder = RunFolder(path, {"seed": 1, "epochs": 1}, {"seed": 0})
+    given = {"dataset": "mars", "root": "data", "output": path, "seed": 1, "epochs": 1}
+    folder = RunFolder(load_settings(changes=given))
     folder.write()
     return folder
 

@@ -13,12 +13,12 @@ from scored_runs import features, task
 from experiments.command import RESULTS
 from experiments.running.jobs import OUTSIDE, Job, Unit, deciding
 from experiments.running.results import SCORES, ResultsFolder
-from experiments.running.settings import defaults, preset_files, settings_of_run
+from experiments.running.settings import preset_files, settings_of_run
 from experiments.variants import Variant
-from stgcn_pyg.cli import train
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.result import RankingResult
 from stgcn_pyg.runs.scoring import score_features
+from stgcn_pyg.runs.settings import default_settings
 
 SETTINGS = {"epochs": 2, "model.weights": None}
 
@@ -60,11 +60,11 @@ def test_committed_results_are_of_this_version_and_their_runs_keep_their_names(t
     committed = RESULTS / f"{name}-small-cpu"
     loader = "ward" if name == "ward" else "mars"
     presets = preset_files("small", name, gpu=False)
-    settings = train.settings(settings_of_run(loader, tmp_path, presets, {}, 0, 0))
+    settings = settings_of_run(loader, tmp_path, presets, {}, 0, 0).flat()
     (tmp_path / "results").mkdir()
     shutil.copy(committed / "folder.json", tmp_path / "results")
     path = tmp_path / "results"
-    ResultsFolder(path, name, "small", deciding(settings), deciding(defaults()))
+    ResultsFolder(path, name, "small", deciding(settings), deciding(default_settings()))
 
     for file in committed.glob("runs/*/run.json"):
         about = json.loads(file.read_text())

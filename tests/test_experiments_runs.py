@@ -120,7 +120,7 @@ def test_a_run_is_what_the_command_train_makes_of_the_same_settings(shop, tmp_pa
     arguments += ["--accelerator", "cpu", "--data.num_workers", "0"]
     for file in shop.presets:
         arguments += ["--config", str(file)]
-    assert options.model.branches == ["global", "temporal"]
+    assert options.model["branches"] == ["global", "temporal"]
     assert train.main([*arguments, '--model.branches=["global","temporal"]']) == 0
     scores = read_scores(tmp_path / "run" / "metrics.json")
     run = read(shop, job)

@@ -18,12 +18,11 @@ from experiments.occlusion_curve import OCCLUSION_CURVE
 from experiments.patches import PATCHES
 from experiments.published import TABLE_1, TABLE_2
 from experiments.running.datasets import Source
-from experiments.running.jobs import OUTSIDE, Unit, deciding, flat, jobs_of
+from experiments.running.jobs import OUTSIDE, Unit, deciding, jobs_of
 from experiments.running.settings import preset_files, settings_of_run
 from experiments.state_of_the_art import STATE_OF_THE_ART
 from experiments.variants import Ensemble, Experiment, Retested, Variant
 from stgcn_pyg import STGCN
-from stgcn_pyg.cli import train
 from stgcn_pyg.errors import UserError
 
 EXPERIMENTS = [
@@ -60,7 +59,7 @@ def jobs(experiment, preset="smoke", unit=UNIT, name="stgcn-synth-tiny", **chang
 @pytest.mark.parametrize("preset", ["paper", "small", "smoke"])
 def test_a_preset_is_the_same_for_every_variant(experiment, preset):
     files = preset_files(preset, "stgcn-synth-tiny", gpu=False)
-    usual = deciding(train.settings(settings_of_run("mars", "somewhere", files, {}, 0, 0)))
+    usual = deciding(settings_of_run("mars", "somewhere", files, {}, 0, 0).flat())
     for job in jobs(experiment, preset).values():
         if not isinstance(job.row, Ensemble):
             changed = {name for name in usual if job.config[name] != usual[name]}
@@ -105,7 +104,7 @@ def test_a_key_names_all_that_decides_what_comes_out_and_nothing_else():
     files = preset_files("smoke", "any", gpu=False)
     free = {"data.num_workers": 3, "accelerator": "cpu", "output": "there", "checkpoint_every": 9}
     plain, changed = (
-        deciding(train.settings(settings_of_run("mars", "somewhere", files, changes, 0, 0)))
+        deciding(settings_of_run("mars", "somewhere", files, changes, 0, 0).flat())
         for changes in ({}, free)
     )
     assert plain == changed and not OUTSIDE & plain.keys()
@@ -172,10 +171,6 @@ def test_panels_name_rows_that_there_are():
         [1, 2, 3, 4],
     ]
     assert [list(panel.rows) for panel in PATCHES.panels] == [[2, 4, 8], [2, 4, 8]]
-
-
-def test_settings_by_dotted_name():
-    assert flat({"a": {"b": {"c": 1}, "d": [2]}, "e": {}}) == {"a.b.c": 1, "a.d": [2], "e": {}}
 
 
 def test_the_tables_have_the_papers_numbers_of_rows():

@@ -11,15 +11,14 @@ import torch
 from PIL import Image
 from tiny_run import write_run
 
-from stgcn_pyg.cli.evaluate import parser as evaluation_parser
 from stgcn_pyg.cli.explain import main
-from stgcn_pyg.cli.trained_model import TrainedModel
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain.output import write_lists
 from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import KEY, describe
+from stgcn_pyg.runs.trained_model import TrainedModel
 
 FAST = ["--num-workers=0", "--count=1"]
 
@@ -65,7 +64,7 @@ def explained(folder):
 @cache
 def subject_of(folder, name="run"):
     run = folder / name
-    trained = TrainedModel(run, evaluation_parser().parse_args([str(run), "--num-workers=0"]))
+    trained = TrainedModel(run, num_workers=0)
     parts = trained.model, trained.data, trained.task, protocol("mars-official")
     return Subject(*parts, *trained.features())
 

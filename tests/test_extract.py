@@ -21,11 +21,10 @@ from scipy.io import savemat
 from tiny_run import write_run
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.cli.evaluate import parser
-from stgcn_pyg.cli.trained_model import TrainedModel
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.embedding import embed_tracklets
+from stgcn_pyg.runs.trained_model import TrainedModel
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -90,7 +89,7 @@ def test_the_help_has_an_example(capsys):
 
 def embed(run, table):
     """The embeddings of a table of the data set, all at once, by the function of evaluation."""
-    trained = TrainedModel(run, parser().parse_args([str(run), "--num-workers=0"]))
+    trained = TrainedModel(run, num_workers=0)
     tracklets = getattr(trained.data.dataset, table)
     return embed_tracklets(trained.model, trained.data, tracklets, "cpu").numpy()
 
@@ -327,8 +326,8 @@ def test_the_digest_is_of_the_weights_that_embed_while_a_training_goes_on(
     later = write_run(tmp_path / "later", root, seed=1) / "checkpoint.ckpt"
     load = TrainedModel.__init__
 
-    def load_while_it_goes_on(self, *arguments):
-        load(self, *arguments)
+    def load_while_it_goes_on(self, *arguments, **options):
+        load(self, *arguments, **options)
         shutil.copy(later, training / "checkpoint.ckpt")
 
     monkeypatch.setattr(TrainedModel, "__init__", load_while_it_goes_on)

@@ -13,11 +13,10 @@ from report_runs import QUICK, Page, copy_of, data, evil_manifest, other_run, ru
 from score_files import read_scores
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.cli.evaluate import parser as evaluation_parser
-from stgcn_pyg.cli.trained_model import TrainedModel
 from stgcn_pyg.runs.checkpoint import KEY
 from stgcn_pyg.runs.checkpoint_files import read_checkpoint
 from stgcn_pyg.runs.embedding import label_tracklets
+from stgcn_pyg.runs.trained_model import TrainedModel
 
 SECTIONS = ["run", "training", "results", "lists", "maps", "graphs", "errors"]
 
@@ -102,8 +101,7 @@ def test_a_pages_curves_are_those_of_the_log(page):
 
 
 def test_a_pages_lists_are_in_the_order_of_distances_in_float64(page):
-    options = evaluation_parser().parse_args([str(run()), "--num-workers=0"])
-    trained = TrainedModel(run(), options)
+    trained = TrainedModel(run(), num_workers=0)
     queries, gallery = (features.double().numpy() for features in trained.features())
     tracklets = label_tracklets(trained.data.dataset)
     query_rows, gallery_rows = (tracklets[tracklets[part]] for part in ("is_query", "is_gallery"))

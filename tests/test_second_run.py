@@ -11,8 +11,9 @@ from several_processes import run_together
 from test_resume import BEFORE_A_STEP, METRICS, begin, command, status_of
 from test_training import build
 
-from stgcn_pyg.cli import main, train
+from stgcn_pyg.cli import main
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs import run
 from stgcn_pyg.runs.training import fit
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -85,15 +86,15 @@ def test_a_second_run_of_two_processes_is_refused_once_and_both_end(root, runnin
 def test_a_run_that_ends_while_a_second_one_prepares_is_not_written_over(
     root, tmp_path, monkeypatch, capsys
 ):
-    output, load = tmp_path / "run", train.load
+    output, load = tmp_path / "run", run.load
     options = ["--epochs=1", "--data.num_workers=0"]
 
     def load_after_another_run(options_of_the_second):
-        monkeypatch.setattr(train, "load", load)
+        monkeypatch.setattr(run, "load", load)
         assert main(command(root, output, *options)) == 0
         return load(options_of_the_second)
 
-    monkeypatch.setattr(train, "load", load_after_another_run)
+    monkeypatch.setattr(run, "load", load_after_another_run)
     assert main(command(root, output, *options, "--training.margin=0.5")) == 2
     line = capsys.readouterr().err.strip().splitlines()[-1]
     assert "holds another run (training.margin is 0.3 there, 0.5 here)" in line

@@ -131,8 +131,8 @@ def forwards(monkeypatch):
         seen.append(asked[-1])
         return original(model, clips)
 
-    for name in ("commands.trained_model", "commands.train"):
-        monkeypatch.setattr(f"stgcn_pyg.{name}.tf32_allowed", note)
+    for name in ("trained_model", "run"):
+        monkeypatch.setattr(f"stgcn_pyg.runs.{name}.tf32_allowed", note)
     monkeypatch.setattr(STGCN, "forward", forward)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # these commands do run here
     return seen

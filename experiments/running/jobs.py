@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.running.datasets import Source
-from experiments.running.settings import defaults, flat, settings_of_run
+from experiments.running.settings import settings_of_run
 from experiments.variants import Ensemble, Experiment, Retested, Row, Variant, sources
-from stgcn_pyg.cli import train
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.runs.run_folder import FREE
+from stgcn_pyg.runs.settings import FREE, default_settings
 
 # Settings that change how and where a run goes, not what comes out.
 OUTSIDE = FREE | {"root", "sync_batch_norm"}  # one process trains, and has nothing to synchronise
@@ -56,7 +55,7 @@ class Job:
         A setting at its default is left out, so that an option which a later version adds changes
         no name. That a default has not changed is seen to by the results' folder.
         """
-        usual = defaults()
+        usual = default_settings()
         changed = {n: v for n, v in self.config.items() if n not in usual or v != usual[n]}
         content: dict[str, Any] = {"config": changed, "identity": self.identity}
         if isinstance(self.row, Ensemble):
@@ -96,7 +95,7 @@ def jobs_of(
             return job
         changes = changes_of(experiment, row) | in_spite_of_faults(source)
         options = settings_of_run(source.loader, source.root, presets, changes, *unit)
-        return replace(job, changes=changes, config=deciding(train.settings(options)))
+        return replace(job, changes=changes, config=deciding(options.flat()))
 
     trained = {
         unit: {row.name: job_of(row, unit) for row in rows if not sources(row)} for unit in units
@@ -139,5 +138,5 @@ def in_spite_of_faults(source: Source) -> dict[str, Any]:
 
 
 def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that decide what comes out, by dotted name."""
-    return {name: value for name, value in flat(settings).items() if name not in OUTSIDE}
+    """The settings that decide what comes out, of all by dotted name."""
+    return {name: value for name, value in settings.items() if name not in OUTSIDE}

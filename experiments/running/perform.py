@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jsonargparse import Namespace
 
 from experiments.running.datasets import Source
 from experiments.running.distance_ranking import rank_by_distances
@@ -23,13 +22,14 @@ from experiments.running.results import ResultsFolder, write_bytes, write_json
 from experiments.running.settings import settings_of_run
 from experiments.running.training import embed, keep_weights_alone, train_and_embed
 from experiments.variants import Ensemble, Retested
-from stgcn_pyg.cli import train
-from stgcn_pyg.cli.arguments import device_for
+from stgcn_pyg.distributed import device_for
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.runs.checkpoint import load_checkpoint
 from stgcn_pyg.runs.checkpoint_files import checkpoint_path
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
+from stgcn_pyg.runs.run import build_data, load
 from stgcn_pyg.runs.scoring import RankingTask, score_features
+from stgcn_pyg.runs.settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Workshop:
         """``"cpu"`` or ``"cuda"``."""
         return device_for(self.accelerator)
 
-    def options(self, job: Job) -> Namespace:
+    def options(self, job: Job) -> RunSettings:
         """Those of ``stgcn train``."""
         changes: dict[str, Any] = dict(job.changes)
         changes |= {"output": str(self.run_folder(job)), "accelerator": self.accelerator}
@@ -175,6 +175,7 @@ def _embed_again(job: Job, shop: Workshop) -> tuple[np.ndarray, dict[str, float]
     start = monotonic()
     options = shop.options(job)
     model, _ = load_checkpoint(shop.run_folder(job.needs[0]))
-    model.embedding_kind = options.model.embedding
-    embeddings = embed(model, train.build_data(options), options.accelerator)
+    model.embedding_kind = options.model["embedding"]
+    data = build_data(options, load(options)[0])
+    embeddings = embed(model, data, options.accelerator)
     return embeddings, {"embedding": monotonic() - start}

@@ -1,16 +1,11 @@
 """Every setting of a run: a preset's, and what a variant changes in it."""
 
-import json
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
-
-from stgcn_pyg.cli import train
-from stgcn_pyg.cli.arguments import PRESETS as PACKAGE_PRESETS
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs.settings import RunSettings, load_settings, preset_path
 
 PRESETS = Path(__file__).parents[1] / "presets"
 NAMES = ("paper", "small", "smoke")
@@ -34,7 +29,7 @@ def preset_files(name: str, dataset: str, gpu: bool) -> list[Path]:
     if name not in NAMES:
         raise UserError(f"preset {name!r} is unknown: use {', '.join(NAMES)}")
     if name == "paper":
-        return [Path(str(PACKAGE_PRESETS / "paper.yaml"))]
+        return [preset_path("paper")]
     overlays = [f"{name}-gpu.yaml"] if gpu else []
     there = [PRESETS / overlay for overlay in (*overlays, f"{name}-{dataset}.yaml")]
     return [PRESETS / f"{name}.yaml", *(file for file in there if file.is_file())]
@@ -47,7 +42,7 @@ def settings_of_run(
     changes: Mapping[str, Any],
     split: int,
     seed: int,
-) -> Namespace:
+) -> RunSettings:
     """What ``stgcn train`` would make of these, complete and checked.
 
     Args:
@@ -61,32 +56,5 @@ def settings_of_run(
     Raises:
         UserError: A setting is unknown or makes no sense.
     """
-    arguments = [loader, str(root), f"--split={split}", f"--seed={seed}"]
-    for file in presets:
-        arguments += ["--config", str(file)]
-    for name, value in changes.items():
-        arguments.append(f"--{name}={value if isinstance(value, str) else json.dumps(value)}")
-    return _parser().parse_args(arguments)
-
-
-@cache
-def defaults() -> Mapping[str, Any]:
-    """Every setting that nothing changes, by dotted name."""
-    return flat(train.settings(_parser().get_defaults()))
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name.
-
-    Example:
-        >>> flat({"seed": 0, "model": {"weights": None}})
-        {'seed': 0, 'model.weights': None}
-    """
-    result: dict[str, Any] = {}
-    for name, value in settings.items():
-        inner = flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {}
-        result |= inner or {prefix + name: value}
-    return result
-
-
-_parser = cache(train.parser)
+    given = {"dataset": loader, "root": str(root), "split": split, "seed": seed}
+    return load_settings(presets, given | dict(changes))

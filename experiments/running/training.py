@@ -3,16 +3,12 @@
 from pathlib import Path
 from time import monotonic
 
-import lightning as L
 import numpy as np
 import pandas as pd
-from jsonargparse import Namespace
 
-from stgcn_pyg.cli import train
-from stgcn_pyg.cli.arguments import device_for
-from stgcn_pyg.cli.frames import tell_skipped
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import require_good_frames
+from stgcn_pyg.distributed import device_for
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import KEY, load_checkpoint
 from stgcn_pyg.runs.checkpoint_files import (
@@ -24,11 +20,14 @@ from stgcn_pyg.runs.checkpoint_files import (
 )
 from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets
 from stgcn_pyg.runs.environment import describe_environment
+from stgcn_pyg.runs.run import Run, build_data, build_module, load, seed_everything
 from stgcn_pyg.runs.run_folder import RunFolder
+from stgcn_pyg.runs.settings import RunSettings
+from stgcn_pyg.runs.trained_model import tell_skipped
 from stgcn_pyg.runs.training.tf32 import tf32_allowed
 
 
-def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[str, float]]:
+def train_and_embed(options: RunSettings, folder: Path) -> tuple[np.ndarray, dict[str, float]]:
     """Trains, or goes on, or finds the network trained; then embeds.
 
     Args:
@@ -43,21 +42,20 @@ def train_and_embed(options: Namespace, folder: Path) -> tuple[np.ndarray, dict[
         UserError, RunError, SignalledError: As ``stgcn train``.
     """
     start = monotonic()
-    L.seed_everything(options.seed, verbose=False)
-    dataset, held_out = train.load(options)
-    data = train.build_data(options, dataset)
-    config = train.settings(options)
-    run = RunFolder(folder, config, train.settings(train.parser().get_defaults()))
+    seed_everything(options.seed)
+    dataset, held_out = load(options)
+    data = build_data(options, dataset)
+    run = RunFolder(options)
     run.require_tracklets(data, held_out)
     require_good_frames(data, pd.concat([dataset.train, held_out, dataset.test()]))
-    module = train.build_module(options, data, config, run.begun)
+    module = build_module(options, data, run.begun)
     run.write()
     run.note_environment(describe_environment(device_for(options.accelerator)))
     model = module.model
     if _weights_alone(folder):
         model, _ = load_checkpoint(folder)
     else:
-        train.fit_network(options, module, data, held_out)
+        Run(options, dataset, held_out, data, module).fit()
     trained = monotonic()
     with tf32_allowed(options.tf32):
         embeddings = embed(model, data, options.accelerator)

@@ -10,13 +10,13 @@ import torch
 from experiments.running.jobs import Job
 from experiments.running.perform import Workshop
 from experiments.variants import Experiment
-from stgcn_pyg.cli import train
-from stgcn_pyg.cli.arguments import device_for
+from stgcn_pyg.distributed import device_for
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.runs.checkpoint import load_checkpoint
 from stgcn_pyg.runs.checkpoint_files import checkpoint_path
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
+from stgcn_pyg.runs.run import build_data
 from stgcn_pyg.synthetic import VERSIONS
 
 
@@ -54,7 +54,7 @@ def _subject(job: Job, shop: Workshop) -> Subject:
         for side in ("is_query", "is_gallery")
     )
     device = device_for(shop.accelerator)
-    data = train.build_data(shop.options(job), dataset)
+    data = build_data(shop.options(job), dataset)
     rule = protocol(task.protocols[0])
     return Subject(model.to(device).eval(), data, task, rule, query, gallery, device)
 

@@ -8,16 +8,25 @@ from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 
 from stgcn_pyg.cli.arguments import Parser, write_json
-from stgcn_pyg.cli.model_arguments import add_model_arguments, refuse_model_arguments
-from stgcn_pyg.cli.per_query import per_query, write_per_query
-from stgcn_pyg.cli.scores import Intervals, Scores, protocols, scores_as_json
+from stgcn_pyg.cli.model_arguments import (
+    add_model_arguments,
+    model_arguments,
+    refuse_model_arguments,
+)
 from stgcn_pyg.cli.together import together
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
-from stgcn_pyg.files import require_apart, require_writable
+from stgcn_pyg.files import require_apart, require_writable, write_output
 from stgcn_pyg.runs.about import in_words
+from stgcn_pyg.runs.score_files import (
+    Intervals,
+    Scores,
+    per_query,
+    protocols_of,
+    scores_as_json,
+)
 from stgcn_pyg.runs.scoring import Source, score_chance, score_features, score_intervals
 
 MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
@@ -68,8 +77,8 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     if options.json is not None:
         write_json(options.json, scores_as_json(scores, about, intervals))
     if options.per_query is not None:
-        told = {"method": source.method} | about
-        write_per_query(options.per_query, per_query(task, scores[source.method], told))
+        table = per_query(task, scores[source.method], {"method": source.method} | about)
+        write_output(options.per_query, table.to_csv(index=False, lineterminator="\n").encode())
     return 0
 
 
@@ -138,14 +147,14 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
             f"{path}: no such checkpoint, extraction or .npz; pass a run's folder, its "
             "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
         )
-    from stgcn_pyg.cli.trained_model import TrainedModel  # the others need no model
+    from stgcn_pyg.runs.trained_model import TrainedModel  # the others need no model
 
-    return TrainedModel(path, options, group)
+    return TrainedModel(path, **model_arguments(options), group=group)
 
 
 def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:
     """Prints a table a protocol, and below each what the protocol is."""
-    for name in protocols(scores):
+    for name in protocols_of(scores):
         rows = {row: results[name] for row, results in scores.items()}
         ends = {row: found[name] for row, found in intervals.items() if name in found}
         table = format_table(rows, tuple(ranks or REPORTED_RANKS), ends)

@@ -14,9 +14,7 @@ from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.cli.arguments import Parser, write_json
-from stgcn_pyg.cli.frames import tell_skipped
-from stgcn_pyg.cli.model_arguments import add_model_arguments
-from stgcn_pyg.cli.trained_model import TrainedModel
+from stgcn_pyg.cli.model_arguments import add_model_arguments, model_arguments
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain import choose_queries, explain_tracklets, towards_tracklets
@@ -29,6 +27,7 @@ from stgcn_pyg.explain.output import (
 )
 from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.runs.about import ABOUT
+from stgcn_pyg.runs.trained_model import TrainedModel, tell_skipped
 
 Part = Literal["lists", "maps", "graphs", "embedding", "summary"]
 
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     _check(options)
     with _new_folder(options.output) as folder:
-        trained = TrainedModel(options.run, options)
+        trained = TrainedModel(options.run, **model_arguments(options))
         with trained.arithmetic():
             content = _write_parts(folder, _subject(trained, options.protocol), options)
         tell_skipped(trained.data)
@@ -169,10 +168,9 @@ def _write_queries(
 
 def _other_run(options: Namespace, subject: Subject) -> TrainedModel:
     """The other run's model on the same data set, whatever it was trained on."""
-    given = options.clone()
     dataset = subject.data.dataset
-    given.dataset, given.root = dataset.name, dataset.root
-    other = TrainedModel(options.other, given)
+    same = {"dataset": dataset.name, "root": dataset.root}
+    other = TrainedModel(options.other, **model_arguments(options) | same)
     if not other.data.dataset.query.index.equals(dataset.query.index):
         raise UserError(f"{options.other}: has other queries of {dataset.name}: pass --split")
     return other

@@ -10,14 +10,13 @@ from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from stgcn_pyg.cli.arguments import Parser
-from stgcn_pyg.cli.frames import skipped_within, tell_skipped
-from stgcn_pyg.cli.model_arguments import add_model_arguments
+from stgcn_pyg.cli.model_arguments import add_model_arguments, model_arguments
 from stgcn_pyg.cli.together import together
-from stgcn_pyg.cli.trained_model import TrainedModel
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.embedding import label_tracklets
 from stgcn_pyg.runs.embedding_files import Description, EmbeddingWriter, describe, shard_rows
+from stgcn_pyg.runs.trained_model import TrainedModel, skipped_within, tell_skipped
 
 DESCRIPTION = """Writes the embeddings of a data set's tracklets and their labels, in shards.
 
@@ -51,7 +50,7 @@ def _parser() -> Parser:
 
 
 def _extract(options: Namespace, group: ProcessGroup) -> int:
-    trained = TrainedModel(options.run, options, group)
+    trained = TrainedModel(options.run, **model_arguments(options), group=group)
     tracklets = label_tracklets(trained.data.dataset, options.parts)
     description = _describe(trained, tracklets, options)
     # The first process writes; the others share its work.

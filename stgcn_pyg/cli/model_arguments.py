@@ -1,7 +1,7 @@
-"""Which trained model is to embed what: the arguments that `evaluate` and `extract` share."""
+"""Which data set a trained model is to embed, and how: the options that several commands share."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
@@ -12,10 +12,11 @@ from stgcn_pyg.data.sampling import TestClips
 from stgcn_pyg.errors import UserError
 
 CHOICES = ("dataset", "root", "split", "test_clips", "pack")
+NAMES = (*CHOICES, "on_bad_frame", "num_workers", "clips_per_batch", "accelerator")
 
 
 def add_model_arguments(parser: Parser) -> None:
-    """Adds them."""
+    """Adds the options that :class:`.TrainedModel` takes."""
     parser.add_argument("--dataset", type=str | None, default=None, help="another data set")
     parser.add_argument("--root", type=Path, default=None, help="the folder that holds it")
     parser.add_argument(
@@ -36,6 +37,11 @@ def add_model_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto", help="where to embed"
     )
+
+
+def model_arguments(options: Namespace) -> dict[str, Any]:
+    """The options among others, as the arguments of :class:`.TrainedModel`."""
+    return {name: options[name] for name in NAMES}
 
 
 def refuse_model_arguments(options: Namespace, source: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, restricted_number_type
 
-from stgcn_pyg.cli.arguments import Parser, device_for
-from stgcn_pyg.cli.model_arguments import add_model_arguments
-from stgcn_pyg.cli.trained_model import TrainedModel
+from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.cli.model_arguments import add_model_arguments, model_arguments
 from stgcn_pyg.data.load import NAMES
+from stgcn_pyg.distributed import device_for
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain.subject import Subject
@@ -27,6 +27,7 @@ from stgcn_pyg.report import (
     require_same_test_set,
     write_page,
 )
+from stgcn_pyg.runs.trained_model import TrainedModel
 
 DESCRIPTION = """Writes one HTML file of a run, which needs no network and nothing beside it.
 
@@ -124,7 +125,7 @@ def _report(files: RunFiles, number: int, options: Namespace) -> ReportedRun:
 def _subject(files: RunFiles, options: Namespace) -> tuple[Subject, dict[str, Any]] | None:
     """A run's model on its test set, and what its scores are of."""
     try:
-        trained = TrainedModel(files.path, options)
+        trained = TrainedModel(files.path, **model_arguments(options))
         task = trained.task
     except UserError as error:
         files.gaps.add_without_model(f"{files.name}: {last_line(error)}")

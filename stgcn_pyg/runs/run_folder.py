@@ -6,36 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from stgcn_pyg.cli.arguments import as_yaml
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.files import PART, written_aside
 from stgcn_pyg.runs import environment
 from stgcn_pyg.runs.checkpoint import description_of, require_same_tracklets
 from stgcn_pyg.runs.checkpoint_files import is_begun, read_last_good, state_path
+from stgcn_pyg.runs.settings import (
+    CHANGEABLE,
+    FREE,
+    RunSettings,
+    as_yaml,
+    default_settings,
+    read_settings,
+)
 from stgcn_pyg.runs.training import folder_lock
 from stgcn_pyg.runs.training.run_settings import tracklets_of
-
-# Settings that change how a run goes, not what comes out.
-FREE = {
-    "output",
-    "checkpoint_every",
-    "look_every",
-    "accelerator",
-    "data.num_workers",
-    "data.min_frames",
-    "baselines",
-    "pack",
-    "training.compile",
-    "training.channels_last",
-    "training.fused",
-    "training.recompute",
-}
-# Settings that may change while a run goes on: more epochs, the data set's place, and what happens
-# at a bad picture, at which a run may have stopped.
-CHANGEABLE = {"epochs", "root", "on_bad_frame"}
 
 
 class RunFolder:
@@ -45,9 +32,8 @@ class RunFolder:
     be; and with a data set at another place, if its tracklets are the same.
 
     Args:
-        path: The folder.
-        config: Every setting of the run, as plain values.
-        defaults: Of the same settings, for those that an older version's run did not know.
+        settings: The settings of the run, of which ``output`` is the folder. Settings that an older
+            version did not know count as their defaults.
 
     Attributes:
         begun: Whether the run has something to go on from.
@@ -56,19 +42,19 @@ class RunFolder:
         UserError: The folder holds another run, or something that is no run.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], defaults: dict[str, Any]):
-        self.path = path
-        self.config = config
+    def __init__(self, settings: RunSettings):
+        self.settings = settings
+        self.path = path = settings.output
         self.metrics = path / "metrics.json"
         self.environment = path / environment.NAME
         self.stored = path / "config.yaml"
         self._before: dict[str, Any] = {}
         if self.stored.is_file():
-            self._before = _flat(defaults) | _flat(_read(self.stored))
-            _require_same(path, self._before, _flat(config))
+            self._before = {**default_settings(), **_read(self.stored)}
+            _require_same(path, self._before, settings.flat())
         elif path.exists() and not _is_empty(path):
             raise UserError(f"{path}: holds something that is no run; choose another --output")
-        self._validated = bool(config.get("validation_share"))
+        self._validated = bool(settings.validation_share)
         self.begun = bool(self._before) and is_begun(path, self._validated)
 
     def require_tracklets(self, data: TrackletDataModule, held_out: pd.DataFrame | None) -> None:
@@ -87,7 +73,7 @@ class RunFolder:
         description = description_of(path, read_last_good(path))
         tracklets = tracklets_of(data, held_out)
         require_same_tracklets(path, description, tracklets, data.pids.tolist())
-        if "tracklets" not in description and self._before["root"] != self.config["root"]:
+        if "tracklets" not in description and self._before["root"] != str(self.settings.root):
             warnings.warn(
                 f"{path}: does not say which tracklets it was trained on, but the people are the "
                 f"same: going on with those at {data.dataset.root}",
@@ -105,10 +91,10 @@ class RunFolder:
         epochs = self._before.get("epochs")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            if epochs not in (None, self.config["epochs"]) and self.metrics.exists():
+            if epochs not in (None, self.settings.epochs) and self.metrics.exists():
                 self.metrics.replace(self.path / f"metrics.{epochs}-epochs.json")
             with written_aside(self.stored) as file:
-                file.write(as_yaml(self.config).encode())
+                file.write(as_yaml(self.settings.nested()).encode())
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
 
@@ -160,16 +146,9 @@ def _is_empty(path: Path) -> bool:
 
 def _read(stored: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(stored.read_text())
-    except OSError as error:
-        raise UserError(f"{stored}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError):
-        settings = None
-    if not isinstance(settings, dict):
-        raise UserError(
-            f"{stored}: damaged (no YAML of settings): put back a copy, or choose another --output"
-        )
-    return settings
+        return read_settings(stored)
+    except UserError as error:
+        raise UserError(f"{error}: put back a copy, or choose another --output") from error
 
 
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -184,12 +163,3 @@ def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
                 f"{path}: holds another run ({key} is {old.get(key)} there, {new.get(key)} here); "
                 f"choose another --output"
             )
-
-
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-        )
-    return flat

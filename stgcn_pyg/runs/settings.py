@@ -1,0 +1,301 @@
+"""Every setting of a run: declared once, complete, and checked.
+
+A setting of the network, the batches or the optimisation is an argument of the class that takes
+it (:class:`.STGCN`, :class:`.TrackletDataModule`, :class:`.STGCNTraining`): its name, type, default
+and description stand in that signature alone. :class:`RunSettings` declares the others and holds
+all of them; ``stgcn train`` makes its options from here.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, fields
+from functools import cache
+from importlib.resources import files as package_files
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+import yaml
+from jsonargparse import ArgumentParser
+
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data.clips import OnBadFrame
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.training.fit import Accelerator, Precision
+from stgcn_pyg.runs.training.module import STGCNTraining
+
+if TYPE_CHECKING:
+    NonNegativeInt: TypeAlias = int
+    PositiveInt: TypeAlias = int
+else:
+    from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+PRESETS = package_files("stgcn_pyg") / "presets"
+
+# Settings that change how a run is computed, not what comes out.
+FREE = frozenset(
+    {
+        "output",
+        "checkpoint_every",
+        "look_every",
+        "accelerator",
+        "data.num_workers",
+        "data.min_frames",
+        "baselines",
+        "pack",
+        "training.compile",
+        "training.channels_last",
+        "training.fused",
+        "training.recompute",
+    }
+)
+# Settings that may change when a run is continued: more epochs, the data set's place, and what
+# happens at a bad image, at which a run may have stopped.
+CHANGEABLE = frozenset({"epochs", "root", "on_bad_frame"})
+
+SECTIONS = ("model", "data", "training")  # settings that are the arguments of a class
+
+# Old dotted name of a setting -> the name that it has now.
+RENAMED: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The run: its data, its length, and how it is computed.
+
+    Args:
+        dataset: Name of the data set: mars, dukemtmc-videoreid, ilids-vid, prid2011, ward or
+            manifest.
+        root: Folder that holds the data set, or the manifest file.
+        output: Folder of the run.
+        split: Number of the split, from 0, of iLIDS-VID, PRID 2011 and WARD.
+        seed: Seed of everything random.
+        epochs: Number of epochs to train for.
+        precision: Floating-point precision of the training step.
+        accelerator: Where to train; auto takes a CUDA GPU where there is one.
+        tf32: Allow TensorFloat-32 in the float32 products and convolutions of a GPU.
+        look_every: Steps between two checks of losses and gradients for NaN and infinity; a GPU
+            waits at each.
+        checkpoint_every: Epochs between two checkpoints.
+        validation_share: Share of the training identities that is held out to choose the best
+            epoch on; with 0 the last epoch counts.
+        validation_every: Epochs between two evaluations of the held-out identities.
+        sync_batch_norm: With several processes, normalise over the batch of all of them, as one
+            process would.
+        weights_from: Folder or checkpoint of a run whose weights this run begins with, instead of
+            --model.weights; the classifier is new if the identities are others.
+        pack: Pack of the data set (`stgcn pack`) to read the frames from.
+        on_bad_frame: Stop at a bad image, or take another frame of its tracklet and count it.
+        baselines: Also score colour stripes and the untrained network.
+        model: Arguments of :class:`.STGCN`, by name.
+        data: Arguments of :class:`.TrackletDataModule`, by name.
+        training: Arguments of :class:`.STGCNTraining`, by name.
+    """
+
+    dataset: str
+    root: Path
+    _: KW_ONLY
+    output: Path = Path("runs/stgcn")
+    split: NonNegativeInt = 0
+    seed: NonNegativeInt = 0
+    epochs: PositiveInt = 800
+    precision: Precision = "32-true"
+    accelerator: Accelerator = "auto"
+    tf32: bool = True
+    look_every: PositiveInt = 50
+    checkpoint_every: PositiveInt = 1
+    validation_share: float = 0.0
+    validation_every: PositiveInt = 10
+    sync_batch_norm: bool = True
+    weights_from: Path | None = None
+    pack: Path | None = None
+    on_bad_frame: OnBadFrame = "stop"
+    baselines: bool = False
+    model: Mapping[str, Any]
+    data: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, parsed: Mapping[str, Any]) -> "RunSettings":
+        """The settings among what a parser with :func:`add_settings` has parsed.
+
+        Args:
+            parsed: Nested values by name, as ``Namespace.as_dict`` gives them.
+        """
+        values = {field.name: parsed[field.name] for field in fields(cls)}
+        return cls(**values | {name: _plain(values[name]) for name in SECTIONS})
+
+    def nested(self) -> dict[str, Any]:
+        """The settings as nested dicts of plain values, as YAML and JSON hold them."""
+        return _plain(vars(self))
+
+    def flat(self) -> dict[str, Any]:
+        """The settings as plain values by dotted name, such as ``model.num_frames``."""
+        return flatten(self.nested())
+
+
+def load_settings(
+    files: Iterable[Path] = (), changes: Mapping[str, Any] = MappingProxyType({})
+) -> RunSettings:
+    """The settings of a run from YAML files and changes, the others at their defaults.
+
+    Args:
+        files: YAML files of settings, each laid over the one before, such as
+            ``preset_path("demo")`` or the ``config.yaml`` of a run.
+        changes: Values by dotted name, which are laid over the files.
+
+    Returns:
+        Every setting, checked against its type.
+
+    Raises:
+        UserError: A file cannot be read, a setting is unknown, has a value of another type, or
+            ``dataset`` or ``root`` is missing.
+
+    Example:
+        >>> changes = {"dataset": "mars", "root": "data/tiny", "model.num_frames": 8}
+        >>> settings = load_settings([preset_path("demo")], changes)
+        >>> settings.epochs, settings.model["num_frames"], settings.data["height"]
+        (40, 8, 96)
+    """
+    values: dict[str, Any] = {}
+    for file in files:
+        values |= read_settings(file)
+    values |= _renamed(flatten(changes))
+    parsed = _parser().parse_object(_nested(values))
+    return RunSettings.of(parsed.as_dict())
+
+
+@cache
+def default_settings() -> Mapping[str, Any]:
+    """The default of every setting that has one, as plain values by dotted name.
+
+    Example:
+        >>> default_settings()["data.people_per_batch"]
+        16
+    """
+    defaults = flatten(_plain(_parser().get_defaults().as_dict()))
+    return MappingProxyType({k: v for k, v in defaults.items() if k not in ("dataset", "root")})
+
+
+def preset_names() -> list[str]:
+    """The names of the presets in the package."""
+    return sorted(p.name.removesuffix(".yaml") for p in PRESETS.iterdir() if ".yaml" in p.name)
+
+
+def preset_path(name: str) -> Path:
+    """The YAML file of a preset in the package.
+
+    Raises:
+        UserError: The package has no such preset.
+    """
+    if name not in preset_names():
+        raise UserError(f"preset {name!r} is unknown: use {', '.join(preset_names())}")
+    return Path(str(PRESETS / f"{name}.yaml"))
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """The settings in a YAML file, by the dotted names that they have now.
+
+    Raises:
+        UserError: The file cannot be read, or is no YAML of names and values.
+    """
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: damaged (no YAML of settings)")
+    return _renamed(flatten(content))
+
+
+def as_yaml(settings: Mapping[str, Any]) -> str:
+    """Settings as a YAML file that ``--config`` reads as they are, whatever folders are called.
+
+    Args:
+        settings: Nested plain values, as :meth:`RunSettings.nested` gives them.
+
+    Example:
+        >>> print(as_yaml({"root": "1e3", "output": "null", "seed": 3}), end="")
+        root: '1e3'
+        output: 'null'
+        seed: 3
+    """
+    return yaml.dump(settings, Dumper=_Dumper, sort_keys=False)
+
+
+class SettingsParser(ArgumentParser):
+    """A parser whose errors are a UserError of one line."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raises the message as a UserError."""
+        raise UserError(" ".join(message.split())) from ex
+
+
+def add_settings(parser: ArgumentParser) -> None:
+    """Adds an option for every setting; the data set and its folder are positional arguments."""
+    parser.add_class_arguments(RunSettings, as_positional=True, skip=set(SECTIONS))
+    parser.add_class_arguments(STGCN, "model", skip={"num_classes"})
+    elsewhere = {"dataset", "num_frames", "seed", "pack", "on_bad_frame"}
+    parser.add_class_arguments(TrackletDataModule, "data", skip=elsewhere)
+    parser.add_class_arguments(STGCNTraining, "training", skip={"model", "config"})
+
+
+@cache
+def _parser() -> SettingsParser:
+    parser = SettingsParser()
+    add_settings(parser)
+    return parser
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name.
+
+    Example:
+        >>> flatten({"seed": 0, "model": {"weights": None}})
+        {'seed': 0, 'model.weights': None}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = isinstance(value, Mapping)
+        flat |= flatten(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return flat
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *parents, last = name.split(".")
+        place = nested
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise UserError(f"{parent}: is {place!r}: pass its settings by name")
+        place[last] = value
+    return nested
+
+
+def _renamed(flat: Mapping[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in flat.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Path):
+        return str(value)
+    # The parser's restricted numbers are subclasses that YAML does not know.
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes, besides what YAML 1.1 takes for a number, what the parsers take for one: 1e3."""
+
+
+_Dumper.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)

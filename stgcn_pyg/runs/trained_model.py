@@ -1,0 +1,232 @@
+"""The model of a run beside the data set whose tracklets it is to embed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+from tqdm import tqdm
+
+from stgcn_pyg import __version__
+from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.data.clips import OnBadFrame
+from stgcn_pyg.data.sampling import TestClips
+from stgcn_pyg.distributed import ALONE, ProcessGroup, device_for
+from stgcn_pyg.errors import BadPictureError, UserError
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.checkpoint import load_with_digest
+from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets, ranking_task
+from stgcn_pyg.runs.scoring import RankingTask
+from stgcn_pyg.runs.training.fit import Accelerator
+from stgcn_pyg.runs.training.tf32 import tf32_allowed
+
+
+class TrainedModel:
+    """The model of a checkpoint beside the data set of its run, or another data set.
+
+    Args:
+        run: Folder of a run, or a checkpoint.
+        dataset: Name of the data set; the run's own if not given.
+        root: Folder of the data set; the run's own if not given.
+        split: Number of the split; the run's own if not given.
+        test_clips: Which clips stand for a tracklet; the run's own choice if not given.
+        pack: Pack of the data set to read the frames from.
+        on_bad_frame: ``"stop"`` at a bad image, or ``"skip"`` it for another frame.
+        num_workers: Number of processes that read frames.
+        clips_per_batch: Number of clips to embed at once.
+        accelerator: ``"auto"``, ``"cpu"`` or ``"gpu"``.
+        group: The processes that share the work.
+
+    Attributes:
+        model: The model.
+        data: The data set and its clips.
+        config: The run's configuration, with the data set that is taken.
+        device: Where the model embeds.
+        checkpoint_sha256: SHA-256 of the bytes of the checkpoint that were loaded.
+
+    Raises:
+        UserError: There is no such checkpoint or data set.
+    """
+
+    method = "trained"
+
+    def __init__(
+        self,
+        run: Path,
+        *,
+        dataset: str | None = None,
+        root: Path | None = None,
+        split: int | None = None,
+        test_clips: TestClips | None = None,
+        pack: Path | None = None,
+        on_bad_frame: OnBadFrame = "stop",
+        num_workers: int = 2,
+        clips_per_batch: int = 32,
+        accelerator: Accelerator = "auto",
+        group: ProcessGroup = ALONE,
+    ):
+        self.run = run
+        self.group = group
+        self.passed_over: set[str] = set()
+        self.device = device_for(accelerator, group)
+        self.model, config, self.checkpoint_sha256 = load_with_digest(run)
+        given = {"dataset": dataset, "root": root, "split": split}
+        self.config = config | {k: v for k, v in given.items() if v is not None}
+        if "dataset" not in self.config or "root" not in self.config:
+            raise UserError(f"{run}: does not name its data set; pass --dataset and --root")
+        where = Path(self.config["root"])
+        if root is None and not where.exists():
+            raise UserError(
+                f"{where}: no such folder or file, where the data set of {run} was; if it has "
+                "moved, pass --root and its place"
+            )
+        verify = needs_every_frame(pack, on_bad_frame)
+        loaded = load_dataset(self.config["dataset"], where, self.config.get("split", 0), verify)
+        settings = dict(self.config.get("data", {}))
+        settings |= {
+            "num_workers": num_workers,
+            "pack": pack,
+            "on_bad_frame": on_bad_frame,
+            "clips_per_test_batch": clips_per_batch,
+            "test_clips": test_clips or settings.get("test_clips", "all"),
+            "people_per_batch": 2,  # of training, which does not happen here
+            "min_frames": 1,  # it was asked for the training
+        }
+        try:
+            self.data = TrackletDataModule(loaded, self.model.num_frames, **settings)
+        except TypeError as error:
+            raise UserError(f"{run}: written by another version ({error})") from error
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its features are of, by the names of :mod:`stgcn_pyg.runs.about`."""
+        return about_model(
+            self.run,
+            self.checkpoint_sha256,
+            self.model,
+            self.data,
+            self.config.get("split", 0),
+            len(self.passed_over),
+        )
+
+    @property
+    def task(self) -> RankingTask:
+        """The query and gallery of the data set.
+
+        Raises:
+            UserError: No query has a match.
+        """
+        return ranking_task(self.data.dataset)
+
+    def features(self) -> tuple[Tensor, Tensor]:
+        """Embeds query and gallery, and prints which bad images were skipped."""
+        tracklets = label_tracklets(self.data.dataset)
+        with skipped_within(self.data) as skipped:
+            embeddings = self.embed(tracklets)
+        self.passed_over = set().union(*self.group.gather(skipped))
+        tell_skipped(self.data, self.group)
+        query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
+        return embeddings[query], embeddings[gallery]
+
+    def embed(self, tracklets: pd.DataFrame, bar: tqdm | None = None) -> Tensor:
+        """Embeddings of tracklets, ``[N, D]``, equal on every process.
+
+        Args:
+            tracklets: N rows of the data set's tables.
+            bar: Existing progress bar of tracklets to advance instead of opening a new one.
+        """
+        with self.arithmetic():
+            return embed_tracklets(
+                self.model, self.data, tracklets, self.device, bar=bar, group=self.group
+            )
+
+    def arithmetic(self) -> AbstractContextManager[None]:
+        """TensorFloat-32 as the run was trained with it; allowed, if that is not known."""
+        return tf32_allowed(self.config.get("tf32", True))
+
+    def still_bad(self, tracklets: pd.DataFrame, faults: Sequence[str]) -> bool:
+        """Whether images that were skipped would be skipped again.
+
+        Args:
+            tracklets: Rows of the data set's tables, among whose frames the images are.
+            faults: What was wrong with each of the images.
+        """
+        reader, frames = self.data.reader, self.data.dataset.frames
+        if reader.on_bad_frame == "stop":
+            return False
+        told, found = "\n".join(faults), set()
+        for tracklet in tracklets[["first_frame", "num_frames"]].itertuples(index=False):
+            for row in range(tracklet.first_frame, tracklet.first_frame + tracklet.num_frames):
+                if frames.iat[row] in told:
+                    try:
+                        reader.source.read([row])
+                    except BadPictureError as error:
+                        found.add(str(error))
+        return found >= set(faults)
+
+
+def about_model(
+    run: Path,
+    checkpoint_sha256: str,
+    model: STGCN,
+    data: TrackletDataModule,
+    split: int,
+    passed_over: int,
+) -> dict[str, Any]:
+    """What a model's scores are of, by the names of :mod:`stgcn_pyg.runs.about`.
+
+    Args:
+        run: Folder of the run or checkpoint, as it was named.
+        checkpoint_sha256: SHA-256 of the checkpoint.
+        model: The model.
+        data: Its test set and the clips.
+        split: Number of the split of the data set.
+        passed_over: Number of bad images for which other frames stand.
+    """
+    return {
+        "version": __version__,
+        "run": str(run),
+        "checkpoint_sha256": checkpoint_sha256,
+        "dataset": data.dataset.name,
+        "root": str(data.dataset.root),
+        "split": split,
+        "test_clips": data.test_clips,
+        "num_frames": model.num_frames,
+        "embedding": model.embedding_kind,
+        "on_bad_frame": data.reader.on_bad_frame,
+        "passed_over": passed_over,
+    }
+
+
+def needs_every_frame(pack: Path | None, on_bad_frame: str) -> bool:
+    """Whether the image of every frame must be on disk before anything begins."""
+    return pack is None and on_bad_frame == "stop"
+
+
+def tell_skipped(data: TrackletDataModule, group: ProcessGroup = ALONE, show: int = 3) -> None:
+    """Prints how many bad images the processes have skipped, and names some of them."""
+    faults = sorted(set().union(*group.gather(data.skipped)))
+    if faults:
+        print(f"bad pictures, passed over for another frame of their tracklet: {len(faults):,}")
+        for fault in faults[:show]:
+            print(f"  {fault}")
+        if len(faults) > show:
+            print("  ... (`stgcn check` names all)")
+
+
+@contextmanager
+def skipped_within(data: TrackletDataModule) -> Iterator[set[str]]:
+    """Collects what was wrong with the bad images that this process skips in a block.
+
+    Args:
+        data: The batches, whose ``skipped`` holds it afterwards too.
+    """
+    before, data.skipped = data.skipped, set()
+    found = data.skipped
+    try:
+        yield found
+    finally:
+        data.skipped = before | found
