@@ -23,10 +23,10 @@ def git(folder, *arguments):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A checkout with one commit, in which a package's version lies."""
+    """A checkout with one commit, which is a package."""
     git(tmp_path, "init")
-    (tmp_path / "version.py").write_text("1")
-    git(tmp_path, "add", "version.py")
+    (tmp_path / "__init__.py").write_text("1")
+    git(tmp_path, "add", "__init__.py")
     git(tmp_path, "commit", "-m", "first")
     return tmp_path
 
@@ -47,19 +47,31 @@ def test_the_versions_are_those_that_run_here():
     assert told == json.loads(json.dumps(told))
 
 
+def test_a_change_anywhere_in_the_package_is_noted(checkout, monkeypatch):
+    (checkout / "data").mkdir()
+    (checkout / "data" / "module.py").write_text("1")
+    git(checkout, "add", "data")
+    git(checkout, "commit", "-m", "second")
+    monkeypatch.setattr(stgcn_pyg, "__file__", str(checkout / "__init__.py"))
+    assert describe_environment("cpu")["commit"] == git(checkout, "rev-parse", "HEAD")
+    assert describe_environment("cpu")["changed"] is False
+    (checkout / "data" / "module.py").write_text("2")
+    assert describe_environment("cpu")["changed"] is True
+
+
 def test_the_commit_is_that_of_the_checkout_and_changes_are_told(checkout):
     commit = git(checkout, "rev-parse", "HEAD")
     assert commit_of(checkout) == (commit, False)
     (checkout / "untracked").write_text("of no account")
     assert commit_of(checkout) == (commit, False)
-    (checkout / "version.py").write_text("2")
+    (checkout / "__init__.py").write_text("2")
     assert commit_of(checkout) == (commit, True)
 
 
 def test_an_installed_package_has_no_commit_though_a_checkout_lies_above(checkout):
     installed = checkout / "site-packages"
     installed.mkdir()
-    (installed / "version.py").write_text("1")
+    (installed / "__init__.py").write_text("1")
     assert commit_of(installed) == (None, None)
     assert commit_of(Path("/proc")) == (None, None)
 

@@ -138,7 +138,7 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
         refuse_model_arguments(options, path)
         return FeatureArrays(path)
     if (path / "embeddings.json").exists():
-        from stgcn_pyg.runs.embedding_files import StoredEmbeddings
+        from stgcn_pyg.runs.extraction import StoredEmbeddings
 
         refuse_model_arguments(options, path)
         return StoredEmbeddings(path)

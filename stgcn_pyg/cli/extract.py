@@ -15,7 +15,7 @@ from stgcn_pyg.cli.together import together
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.embedding import label_tracklets
-from stgcn_pyg.runs.embedding_files import Description, EmbeddingWriter, describe, shard_rows
+from stgcn_pyg.runs.extraction import Description, EmbeddingWriter, describe, shards_of
 from stgcn_pyg.runs.trained_model import TrainedModel, skipped_within, tell_skipped
 
 DESCRIPTION = """Writes the embeddings of a data set's tracklets and their labels, in shards.
@@ -60,7 +60,8 @@ def _extract(options: Namespace, group: ProcessGroup) -> int:
         _tell_of_another_place(options.output, writer.description["root"], description["root"])
     missing = group.from_first(writer.missing() if writer is not None else [])
     total = len(tracklets)
-    rows = {shard: tracklets.iloc[shard_rows(description, shard)] for shard in missing}
+    shards = shards_of(description)
+    rows = {shard: tracklets.iloc[shards[shard]] for shard in missing}
     there = total - sum(map(len, rows.values()))
     if there:
         print(f"{options.output}: {there:,} of {total:,} tracklets are there already")

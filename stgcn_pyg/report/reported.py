@@ -13,7 +13,7 @@ from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.report.charts import CHANCE_STYLE
 from stgcn_pyg.report.gaps import Gaps
 from stgcn_pyg.report.run_files import RunFiles
-from stgcn_pyg.runs.embedding_files.description import digest_of_tracklets
+from stgcn_pyg.runs.extraction import digest_of_tracklets
 from stgcn_pyg.runs.scoring import score_chance, score_features, score_intervals
 
 SAME = 0.0005  # of mAP, within which two computations may round it differently

@@ -1,4 +1,4 @@
-"""In what a run was made: the commit, the versions, the machine."""
+"""The environment of a run: the commit, the versions, the device."""
 
 import json
 import platform
@@ -7,32 +7,32 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from stgcn_pyg import __version__
+import stgcn_pyg
 
-NAME = "environment.json"  # in a run's folder: a list of what describe_environment gives
+NAME = "environment.json"  # in a run's folder: a list of what `describe_environment` returns
 PACKAGES = ("torch", "torchvision", "torch-geometric", "lightning", "numpy", "pillow")
-SECONDS = 10  # that git may take
+SECONDS = 10  # the time that git is given
 
 
 def describe_environment(device: str) -> dict[str, Any]:
-    """What a run's outcome may depend on beside its settings and data, as plain values.
+    """What a run's result may depend on beside its settings and data, as plain values.
 
     Args:
-        device: Where it computes: ``"cpu"`` or ``"cuda"``.
+        device: The device that computes: ``"cpu"`` or ``"cuda"``.
 
     Returns:
-        ``stgcn-pyg``, the version; ``commit`` of the checkout that the package is imported from,
-        None where it is in none, and ``changed``, whether a file of the package differs from it;
-        ``device``, with the name of the GPU; ``python``, ``platform``, and the version of each
-        package.
+        ``stgcn-pyg``, the version; ``commit``, that of the checkout that the package is imported
+        from, or None; ``changed``, whether a file of the package differs from that commit;
+        ``device``, with the name of the GPU; ``python``, ``platform``, and the version of each of
+        ``PACKAGES``.
 
     Example:
         >>> describe_environment("cpu")["device"]
         'cpu'
     """
-    commit, changed = commit_of(Path(__file__).parent)
+    commit, changed = commit_of(Path(stgcn_pyg.__file__).parent)
     return {
-        "stgcn-pyg": __version__,
+        "stgcn-pyg": stgcn_pyg.__version__,
         "commit": commit,
         "changed": changed,
         "device": _name_of(device),
@@ -43,11 +43,7 @@ def describe_environment(device: str) -> dict[str, Any]:
 
 
 def read_environments(run: Path) -> list[dict[str, Any]] | None:
-    """In what a run was made, the latest last; None where its folder does not tell.
-
-    Args:
-        run: The run's folder.
-    """
+    """The environments of the run in a folder, the latest last; None where it records none."""
     try:
         noted = json.loads((run / NAME).read_text())
     except (OSError, ValueError):
@@ -58,9 +54,9 @@ def read_environments(run: Path) -> list[dict[str, Any]] | None:
 
 
 def commit_of(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of a folder of sources, and whether a tracked file in it differs."""
+    """The commit of a package's sources, and whether a tracked file of it differs."""
     # An installed package may lie below somebody else's checkout, which does not track it.
-    if _git(folder, "ls-files", "--error-unmatch", "version.py") is None:
+    if _git(folder, "ls-files", "--error-unmatch", "__init__.py") is None:
         return None, None
     commit = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
@@ -68,7 +64,7 @@ def commit_of(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says, or None where it is absent or fails."""
+    """What git prints, or None where it is absent or fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],

@@ -1,0 +1,309 @@
+"""Embeddings on disk: a folder of shards, written one after the other and read as one.
+
+embeddings.json     what they are: data set, checkpoint, sizes, and the key that the shards carry
+00000.safetensors   the first shard's embeddings (:mod:`stgcn_pyg.runs.extraction_shards`)
+00000.parquet       the first shard's tracklets
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg import __version__
+from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.files import PART, written_aside
+from stgcn_pyg.runs.scoring import RankingTask, task_of_tracklets
+
+with needs_extra("train"):
+    from stgcn_pyg.runs.extraction_shards import (
+        SCHEMA,
+        Shard,
+        encode_shard,
+        holds_same,
+        read_shard,
+        shard_paths,
+    )
+
+NAME = "embeddings.json"
+FORMAT = 1
+COLUMNS = SCHEMA.names[1:]
+ANEW = "extract into a new folder"
+PLACES = ("run", "root", "key")  # what may differ in the same extraction
+# What `about` and the description call by the same names.
+ABOUT = (
+    *("run", "checkpoint_sha256", "dataset", "root", "split"),
+    *("test_clips", "num_frames", "embedding"),
+)
+
+Description = Mapping[str, Any]
+
+
+def describe(
+    tracklets: pd.DataFrame,
+    *,
+    run: str,
+    dataset: str,
+    root: str,
+    split: int,
+    protocols: tuple[str, ...],
+    parts: str,
+    test_clips: str,
+    num_frames: int,
+    embedding: str,
+    checkpoint_sha256: str,
+    width: int,
+    shard_size: int,
+) -> Description:
+    """Everything that decides what the shards hold; their key is its digest.
+
+    Args:
+        tracklets: All tracklets in the order of the shards, as ``label_tracklets`` gives them.
+        run: The run's folder or checkpoint, as it was named.
+        dataset: The data set's name.
+        root: The data set's folder, as it was named.
+        split: The split of the data set.
+        protocols: The evaluation protocols that the data set allows, its usual one first.
+        parts: Which of its tracklets these are: ``"test"``, ``"train"`` or ``"all"``.
+        test_clips: Which clips stand for a tracklet.
+        num_frames: T, the frames of a clip.
+        embedding: The kind of embedding, as :class:`stgcn_pyg.STGCN` names it.
+        checkpoint_sha256: The SHA-256 of the checkpoint that embedded them.
+        width: D, the width of an embedding.
+        shard_size: The number of tracklets in a shard; the last holds the rest.
+    """
+    content = {
+        "format": FORMAT,
+        "version": __version__,
+        "run": run,
+        "dataset": dataset,
+        "root": root,
+        "split": split,
+        "protocols": list(protocols),
+        "parts": parts,
+        "test_clips": test_clips,
+        "num_frames": num_frames,
+        "embedding": embedding,
+        "checkpoint_sha256": checkpoint_sha256,
+        "width": width,
+        "num_tracklets": len(tracklets),
+        "shard_size": shard_size,
+        "tracklets_sha256": digest_of_tracklets(tracklets),
+    }
+    return content | {"key": _key(content)}
+
+
+def read_description(folder: Path) -> Description:
+    """The content of a folder's ``embeddings.json``.
+
+    Raises:
+        UserError: It is missing, damaged, or of another version.
+    """
+    path = folder / NAME
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: no extraction (it has no {NAME})") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: damaged: {ANEW}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path}: of another version than {FORMAT}: {ANEW}")
+    if content.pop("key", None) != (key := _key(content)):
+        raise UserError(f"{path}: altered since it was written: {ANEW}")
+    return content | {"key": key}
+
+
+def shards_of(description: Description) -> list[slice]:
+    """Which of the tracklets each shard holds."""
+    total, size = description["num_tracklets"], description["shard_size"]
+    return [slice(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def digest_of_tracklets(tracklets: pd.DataFrame) -> str:
+    """The SHA-256 of what the shards hold of tracklets."""
+    rows = tracklets[list(COLUMNS)].to_csv(lineterminator="\n")
+    return hashlib.sha256(rows.encode()).hexdigest()
+
+
+def _key(content: Description) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class EmbeddingWriter:
+    """Makes an extraction's folder, or goes on with the same extraction in it.
+
+    Args:
+        folder: The folder.
+        description: What :func:`describe` gives.
+        tracklets: The tracklets that it describes.
+        still_bad: Says whether images that were passed over are still bad: it takes the rows of a
+            shard and what was wrong with its images. Without it, they count as mended.
+
+    Attributes:
+        description: The one in the folder, whose key the shards carry.
+
+    Raises:
+        UserError: The folder holds another extraction or something else, or cannot be made.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        description: Description,
+        tracklets: pd.DataFrame,
+        still_bad: Callable[[pd.DataFrame, Sequence[str]], bool] | None = None,
+    ):
+        self.folder = folder
+        self.description = description
+        self.tracklets = tracklets
+        self.still_bad = still_bad
+        path = folder / NAME
+        if path.is_file():
+            self.description = read_description(folder)
+            self._require_same(description)
+            return
+        # A writer that was killed at once may have left a part of the description.
+        is_free = folder.is_dir() and {path.name for path in folder.iterdir()} <= {NAME + PART}
+        if folder.exists() and not is_free:
+            raise UserError(
+                f"{folder}: holds something that is no extraction; choose another folder"
+            )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{folder}: cannot be made ({error.strerror})") from error
+        _write_aside(path, (json.dumps(description, indent=2) + "\n").encode())
+
+    def _require_same(self, here: Description) -> None:
+        # Where the run and the data set lie may have changed: the digests tell whether they are
+        # the same. What an older version did not write is not compared.
+        for name, there in self.description.items():
+            if name in here and name not in PLACES and there != here[name]:
+                raise UserError(
+                    f"{self.folder}: holds another extraction ({name} is {there} there, "
+                    f"{here[name]} here); choose another folder"
+                )
+
+    def missing(self) -> list[int]:
+        """The shards that are not there, not whole, or not what the same command would write."""
+        shards = enumerate(shards_of(self.description))
+        return [number for number, rows in shards if not self._is_there(number, rows)]
+
+    def write(self, number: int, embeddings: np.ndarray, passed_over: Sequence[str] = ()) -> None:
+        """Writes a shard.
+
+        Args:
+            number: The shard's number.
+            embeddings: The embeddings of its tracklets, ``[n, D]``.
+            passed_over: What was wrong with images for which other frames stand.
+
+        Raises:
+            UserError: The disk is full or the like; the shard then counts as missing.
+        """
+        rows = self.tracklets.iloc[shards_of(self.description)[number]]
+        shard = Shard(rows, embeddings, passed_over)
+        contents = encode_shard(self.description["key"], number, shard)
+        for path, content in zip(shard_paths(self.folder, number), contents, strict=True):
+            _write_aside(path, content)  # it is there when the second is
+
+    def _is_there(self, number: int, rows: slice) -> bool:
+        """Whether a shard holds what it would hold if it were written now."""
+        tracklets = self.tracklets.iloc[rows]
+        try:
+            found = read_shard(self.folder, self.description, number, len(tracklets))
+        except UserError:
+            return False
+        if not found.tracklets.equals(tracklets[list(COLUMNS)].astype(found.tracklets.dtypes)):
+            return False
+        contents = encode_shard(
+            self.description["key"], number, found._replace(tracklets=tracklets)
+        )
+        if not holds_same(shard_paths(self.folder, number), contents):
+            return False
+        faults = found.passed_over
+        return not faults or (self.still_bad is not None and self.still_bad(tracklets, faults))
+
+
+class StoredEmbeddings:
+    """All embeddings of an extraction, every shard compared with its checksums.
+
+    Args:
+        folder: The folder that ``stgcn extract`` wrote.
+
+    Attributes:
+        description: The content of its ``embeddings.json``.
+        tracklets: A row a tracklet: ``pid``, ``camid``, ``num_frames``, ``first_frame_path``,
+            ``is_query``, ``is_gallery`` and ``is_train``; the index is its number.
+        embeddings: ``[N, D]`` of float32, in the order of the rows.
+        passed_over: What was wrong with images for which other frames of their tracklets stand.
+
+    Raises:
+        UserError: A shard is missing, damaged, of another extraction, or of another width.
+    """
+
+    method = "trained"
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.description = read_description(folder)
+        shape = (self.description["num_tracklets"], self.description["width"])
+        self.embeddings = np.empty(shape, dtype=np.float32)
+        self.passed_over: set[str] = set()
+        tables = []
+        for number, rows in enumerate(shards_of(self.description)):
+            shard = read_shard(folder, self.description, number, rows.stop - rows.start)
+            self.embeddings[rows] = shard.embeddings
+            self.passed_over.update(shard.passed_over)
+            tables.append(shard.tracklets)
+        self.tracklets = pd.concat(tables)
+        if digest_of_tracklets(self.tracklets) != self.description["tracklets_sha256"]:
+            raise UserError(
+                f"{folder}: its tracklets are not those that embeddings.json tells: run the same "
+                "`stgcn extract` again, which writes them anew"
+            )
+
+    @property
+    def task(self) -> RankingTask:
+        """Its queries and gallery, under every protocol that its data set allows.
+
+        Raises:
+            UserError: There are no queries, or none has a match.
+        """
+        if not self.tracklets["is_query"].any():
+            raise UserError(
+                f"{self.folder}: holds no query, only tracklets to train on: extract with "
+                "--parts test or all"
+            )
+        protocols = tuple(self.description["protocols"])
+        return task_of_tracklets(str(self.folder), protocols, self.tracklets)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the embeddings are of, by the names of :mod:`stgcn_pyg.runs.about`."""
+        return {
+            "version": __version__,
+            "extraction": str(self.folder),
+            "extraction_key": self.description["key"],
+            **{name: self.description[name] for name in ABOUT if name in self.description},
+            "passed_over": len(self.passed_over),
+        }
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """The embeddings of its queries and of its gallery."""
+        tables = self.tracklets["is_query"], self.tracklets["is_gallery"]
+        return self.embeddings[tables[0]], self.embeddings[tables[1]]
+
+
+def _write_aside(path: Path, content: bytes) -> None:
+    try:
+        with written_aside(path) as file:
+            file.write(content)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}): mend that and run the same command "
+            "again, which goes on here"
+        ) from error
