@@ -129,7 +129,7 @@ def _time_steps(
 ) -> list[float]:
     times, begin = [], perf_counter()
     for batch in batches:
-        loss = module.training_step(data.on_after_batch_transfer(batch), 0)["loss"]
+        loss = module.training_step(data.transform(batch), 0)["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

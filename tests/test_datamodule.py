@@ -233,10 +233,8 @@ def test_the_device_normalises_and_augments_in_training_alone(dataset):
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     plain = (train.clips / 255 - mean) / std
-    torch.testing.assert_close(data.on_after_batch_transfer(train).clips, plain.flip(4))
-    torch.testing.assert_close(
-        data.on_after_batch_transfer(train._replace(changes=None)).clips, plain
-    )
+    torch.testing.assert_close(data.transform(train).clips, plain.flip(4))
+    torch.testing.assert_close(data.transform(train._replace(changes=None)).clips, plain)
 
 
 def test_a_frame_is_pillows_picture_at_the_size_asked_for(tmp_path):

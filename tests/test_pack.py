@@ -215,7 +215,7 @@ def test_skipped_frames_are_counted_once(dataset, workers):
     data = TrackletDataModule(dataset, **OPTIONS, on_bad_frame="skip", num_workers=workers)
     for _ in range(2):
         for batch in data.clip_dataloader(dataset.query):
-            data.on_after_batch_transfer(batch)
+            data.transform(batch)
     (fault,) = data.skipped
     assert fault.startswith(f"{bad}: ")
 

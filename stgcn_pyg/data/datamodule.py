@@ -1,7 +1,9 @@
 """The batches of a data set, for training and for test."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -16,7 +18,7 @@ from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.data.pk_sampler import PKSampler
 from stgcn_pyg.data.sampling import TestClips, TrainFrames, clips_at_test
-from stgcn_pyg.data.transforms import Augment, ClipAugmentation, normalize
+from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.data.workers import end_with_the_parent
 from stgcn_pyg.errors import UserError, require_known
 
@@ -24,46 +26,40 @@ from stgcn_pyg.errors import UserError, require_known
 class TrackletDataModule(L.LightningDataModule):
     """Clips of a data set's tracklets: P x K batches in training, every clip at test.
 
+    The P x K sampler is built when it is first asked for, so that an evaluation needs none.
+
     Args:
-        dataset: The tracklets.
-        num_frames: T, the frames of a clip.
-        height: Of a picture, in pixels.
-        width: Of a picture, in pixels.
-        people_per_batch: P.
-        tracklets_per_person: K.
-        train_frames: The frames of a training clip. ``"restricted"``: one from each of T chunks;
-            ``"random"``: any T, in the order of time; ``"even"``: evenly spaced, without chance;
-            ``"strided"``: at a fixed stride from a random start.
-        stride: From a frame to the next in a strided clip.
-        flip: The probability that a training clip is flipped.
-        shift: The largest shift of a training clip, as a share of its height and width: padding
-            with its border, then a random crop.
-        zoom: The largest change of size of a training clip, as a share.
-        colour: The largest change of each colour's gain in a training clip, as a share.
-        erase: The probability that a rectangle of a training clip is erased.
-        brightness: The largest change of a training clip's brightness, as a share.
-        contrast: The largest change of a training clip's contrast, as a share.
-        saturation: The largest change of a training clip's saturation, as a share.
-        augment: ``"clip"``: one random change for all frames of a training clip; ``"frame"``: one
-            for each frame.
-        test_clips: ``"all"``: clips spread over the tracklet that together hold every frame;
+        dataset: The data set.
+        num_frames: T, the number of frames of a clip.
+        height: Height of a frame, in pixels.
+        width: Width of a frame, in pixels.
+        people_per_batch: P, the number of identities in a training batch.
+        tracklets_per_person: K, the number of tracklets of each identity in a training batch.
+        train_frames: Frames of a training clip. ``"restricted"``: one from each of T chunks
+            (restricted random sampling); ``"random"``: any T, in the order of time; ``"even"``:
+            evenly spaced, without chance; ``"strided"``: at a fixed stride from a random start.
+        stride: Distance from a frame to the next in a strided clip.
+        test_clips: Clips that stand for a tracklet at test, whose embeddings are averaged.
+            ``"all"``: clips spread over the tracklet that together hold every frame;
             ``"consecutive"``: clips of frames in a row; ``"first"``: the first frame of each of
-            T chunks; ``"even"``: T frames evenly spaced. The embeddings of a tracklet's clips are
-            averaged.
-        clips_per_test_batch: How many clips a batch holds at test.
-        min_frames: The fewest frames that a tracklet may have; a shorter one is refused. A
-            tracklet of a single frame gives clips that repeat it.
-        pack: The folder of the data set's pack, to read frames from instead of the pictures.
-        on_bad_frame: ``"stop"`` raises at a bad picture; ``"skip"`` takes the nearest good frame
-            of its tracklet instead and keeps what was wrong in ``skipped``.
-        num_workers: Processes that read pictures; 0 reads in the main process.
-        seed: Of the batches, clips and augmentation.
+            T chunks; ``"even"``: T frames evenly spaced.
+        clips_per_test_batch: Number of clips in a batch at test.
+        min_frames: Smallest number of frames of a tracklet; a data set with a shorter one is
+            refused. A tracklet of a single frame gives clips that repeat it.
+        pack: Folder of the data set's pack, to read frames from instead of the image files.
+        on_bad_frame: ``"stop"`` raises at a bad image; ``"skip"`` takes the nearest good frame of
+            its tracklet instead and keeps what was wrong in ``skipped``.
+        num_workers: Number of processes that read frames; 0 reads in the main process.
+        seed: Seed of the batches, the clips and the augmentation.
+        **augmentation: Arguments of :class:`.ClipAugmentation`, by name.
 
     Attributes:
         skipped: What was wrong with each bad frame that was met so far, under ``"skip"``.
 
     Raises:
-        UserError: The data set cannot give such batches.
+        UserError: The data set cannot give such clips, or, once the sampler is asked for, such
+            batches.
+        TypeError: There is no such argument of :class:`.ClipAugmentation`.
     """
 
     def __init__(
@@ -76,15 +72,6 @@ class TrackletDataModule(L.LightningDataModule):
         tracklets_per_person: int = 4,
         train_frames: TrainFrames = "restricted",
         stride: int = 8,
-        flip: float = 0.5,
-        shift: float = 0.0,
-        zoom: float = 0.0,
-        colour: float = 0.0,
-        erase: float = 0.0,
-        brightness: float = 0.0,
-        contrast: float = 0.0,
-        saturation: float = 0.0,
-        augment: Augment = "clip",
         test_clips: TestClips = "all",
         clips_per_test_batch: int = 32,
         min_frames: int = 1,
@@ -92,13 +79,10 @@ class TrackletDataModule(L.LightningDataModule):
         on_bad_frame: OnBadFrame = "stop",
         num_workers: int = 2,
         seed: int = 0,
+        **augmentation: Any,
     ):
         super().__init__()
-        require_known(
-            train_frames=(train_frames, TrainFrames),
-            augment=(augment, Augment),
-            test_clips=(test_clips, TestClips),
-        )
+        require_known(train_frames=(train_frames, TrainFrames), test_clips=(test_clips, TestClips))
         if stride < 1:
             raise UserError(f"stride={stride} leads nowhere: it must be at least 1")
         _require_length(dataset, min_frames)
@@ -106,11 +90,15 @@ class TrackletDataModule(L.LightningDataModule):
         self.num_frames = num_frames
         self.height = height
         self.width = width
+        self.people_per_batch = people_per_batch
+        self.tracklets_per_person = tracklets_per_person
         self.train_frames = train_frames
         self.stride = stride
         self.test_clips = test_clips
         self.clips_per_test_batch = clips_per_test_batch
         self.num_workers = num_workers
+        self.seed = seed
+        self.augmentation = ClipAugmentation(**augmentation)
         frames = dataset.frames
         self.reader = ClipReader(
             FrameFiles(dataset.root, frames, height, width)
@@ -119,31 +107,39 @@ class TrackletDataModule(L.LightningDataModule):
             on_bad_frame,
         )
         self.skipped: set[str] = set()
-        self.augmentation = ClipAugmentation(
-            flip, shift, zoom, colour, erase, brightness, contrast, saturation, augment
-        )
-        self.sampler = PKSampler(
-            dataset.train["pid"].to_list(), people_per_batch, tracklets_per_person, seed
-        )
         self.pids = np.unique(dataset.train["pid"])
+
+    @cached_property
+    def sampler(self) -> PKSampler:
+        """Draws the P x K batches of training.
+
+        Raises:
+            UserError: The data set has too few identities for them, or P or K is below 2.
+        """
+        return PKSampler(
+            self.dataset.train["pid"].to_list(),
+            self.people_per_batch,
+            self.tracklets_per_person,
+            self.seed,
+        )
 
     @property
     def num_classes(self) -> int:
-        """The number of people to train on."""
+        """Number of training identities."""
         return len(self.pids)
 
     def train_dataloader(self) -> DataLoader:
-        """P x K batches; of each, this process's people where several processes train."""
+        """P x K batches; of each, this process's part where several processes train."""
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             self.sampler.share(torch.distributed.get_rank(), torch.distributed.get_world_size())
         batches = TrainingBatches(
             self.dataset.train,
-            np.searchsorted(self.pids, self.dataset.train["pid"]),
-            self.reader,
-            self.augmentation,
-            self.train_frames,
-            self.num_frames,
-            self.stride,
+            classes=np.searchsorted(self.pids, self.dataset.train["pid"]),
+            reader=self.reader,
+            augmentation=self.augmentation,
+            frames=self.train_frames,
+            clip_length=self.num_frames,
+            stride=self.stride,
         )
         to_gpu = torch.cuda.is_available()
         if self.trainer is not None:
@@ -165,13 +161,13 @@ class TrackletDataModule(L.LightningDataModule):
         also where an error ends the loop.
 
         Args:
-            tracklets: N rows of the data set's.
-            rank: This process among R that share the batches: it gets the batches rank, rank + R,
-                rank + 2 R, ...
-            world_size: R.
+            tracklets: N rows of the data set's tables.
+            rank: Rank of this process among R that share the batches: it gets the batches rank,
+                rank + R, rank + 2 R, ...
+            world_size: R, the number of processes.
             device: Where the batches will be moved to; for a GPU they are read into pinned memory.
-            clips: The frames of each tracklet's clips, N arrays ``[clips, T]``; those of
-                :meth:`clips_of` if they are not given.
+            clips: Frames of each tracklet's clips, N arrays ``[clips, T]``; those of
+                :meth:`clips_of` if not given.
         """
         if clips is None:
             clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
@@ -195,10 +191,21 @@ class TrackletDataModule(L.LightningDataModule):
         # From pinned memory a GPU copies while the host goes on.
         to_gpu = torch.device(device).type == "cuda"
         clips = batch.clips.to(device, non_blocking=to_gpu)
-        return self.on_after_batch_transfer(batch._replace(clips=clips))
+        return self.transform(batch._replace(clips=clips))
 
     def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int = 0) -> ClipBatch:
-        """Augments where the batch says how, and normalises; runs on the device."""
+        """Lightning's name for :meth:`transform`."""
+        return self.transform(batch)
+
+    def transform(self, batch: ClipBatch) -> ClipBatch:
+        """Augments a training batch, normalises any, and takes note of its bad frames.
+
+        Args:
+            batch: Clips of uint8 on the device where they are to be computed.
+
+        Returns:
+            The clips as the network takes them, and their labels.
+        """
         self.skipped.update(batch.skipped)
         clips = batch.clips.float() / 255
         if batch.changes is not None:

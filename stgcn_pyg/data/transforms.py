@@ -7,6 +7,7 @@ written for a batch, and the tests hold them to torchvision's, clip by clip.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,57 +16,57 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
+from stgcn_pyg.errors import require_known
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Augment = Literal["clip", "frame"]
 
 
+@dataclass(frozen=True)
 class ClipAugmentation:
-    """Random changes, the same for all frames of a clip or other ones for each.
+    """Random changes of a training clip, the same for all its frames or other ones for each.
 
     Drawing and applying are apart: a loader's worker draws the numbers of each clip from the
     clip's own seed, and the device applies those of a whole batch at once.
 
     Args:
-        flip: The probability of a horizontal flip.
-        shift: The largest shift, as a share of the height and of the width: the picture is padded
+        flip: Probability that a training clip is flipped horizontally.
+        shift: Largest shift of a training clip, as a share of its height and width: it is padded
             with its border and cropped at a random place, between pixels too.
-        zoom: The largest change of size, as a share.
-        colour: The largest change of each colour's gain, as a share.
-        erase: The probability that a rectangle is erased (Zhong et al., AAAI 2020): 2 to 40 % of
-            the area, filled with the mean colour.
-        brightness: The largest change of the brightness, as a share.
-        contrast: The largest change of the contrast to the mean grey of each frame, as a share.
-        saturation: The largest change of the contrast to each pixel's grey, as a share.
-        augment: ``"clip"``: one draw for all frames of a clip; ``"frame"``: one for each.
+        zoom: Largest change of the size of a training clip, as a share.
+        colour: Largest change of each colour's gain in a training clip, as a share.
+        erase: Probability that a rectangle of a training clip is erased (Zhong et al., AAAI 2020):
+            2 to 40 % of the area, filled with the mean colour.
+        brightness: Largest change of the brightness of a training clip, as a share.
+        contrast: Largest change of the contrast of a training clip to the mean grey of each frame,
+            as a share.
+        saturation: Largest change of the contrast of a training clip to each pixel's grey, as a
+            share.
+        augment: ``"clip"``: one random change for all frames of a training clip; ``"frame"``: one
+            for each frame.
+
+    Raises:
+        UserError: ``augment`` is another word.
     """
 
-    def __init__(
-        self,
-        flip: float = 0.5,
-        shift: float = 0.0,
-        zoom: float = 0.0,
-        colour: float = 0.0,
-        erase: float = 0.0,
-        brightness: float = 0.0,
-        contrast: float = 0.0,
-        saturation: float = 0.0,
-        augment: Augment = "clip",
-    ):
-        self.flip = flip
-        self.shift = shift
-        self.zoom = zoom
-        self.colour = colour
-        self.erase = erase
-        self.brightness = brightness
-        self.contrast = contrast
-        self.saturation = saturation
-        self.augment = augment
+    flip: float = 0.5
+    shift: float = 0.0
+    zoom: float = 0.0
+    colour: float = 0.0
+    erase: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    augment: Augment = "clip"
+
+    def __post_init__(self) -> None:
+        require_known(augment=(self.augment, Augment))
 
     @property
     def moves(self) -> bool:
-        """Whether pictures are resampled, rather than at most flipped."""
+        """Whether frames are resampled, rather than at most flipped."""
         return self.shift > 0 or self.zoom > 0
 
     def draw(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -86,8 +87,8 @@ class ClipAugmentation:
         gains = 1 + rng.uniform(-self.colour, self.colour, size=3)
         rectangle = self._draw_rectangle(rng)
         factors = (
-            rng.uniform(max(0.0, 1 - reach), 1 + reach)
-            for reach in (self.brightness, self.contrast, self.saturation)
+            rng.uniform(max(0.0, 1 - largest), 1 + largest)
+            for largest in (self.brightness, self.contrast, self.saturation)
         )
         return [sign, zoom, *shift, *gains, *rectangle, *factors]
 
@@ -132,9 +133,9 @@ class ClipAugmentation:
             ],
             dim=1,
         )  # [B, 2, 3]
-        pictures = clips.flatten(1, 2)  # [B, T * 3, H, W]: frames as channels share one grid
-        grid = F.affine_grid(affine.to(clips.dtype), list(pictures.shape), align_corners=False)
-        moved = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+        frames = clips.flatten(1, 2)  # [B, T * 3, H, W]: frames as channels share one grid
+        grid = F.affine_grid(affine.to(clips.dtype), list(frames.shape), align_corners=False)
+        moved = F.grid_sample(frames, grid, padding_mode="border", align_corners=False)
         return moved.unflatten(1, clips.shape[1:3])
 
     def _recolour(self, clips: Tensor, gains: Tensor, factors: Tensor) -> Tensor:

@@ -24,42 +24,47 @@ EmbeddingKind = Literal["normalized", "raw", "global", "temporal", "spatial"]
 
 
 class STGCNOutput(NamedTuple):
-    """What STGCN makes of a batch of clips."""
+    """The output of STGCN for a batch of clips."""
 
     features: dict[str, Tensor]
-    """The feature of each branch, by name: ``[B, C]``, ``[B, C]`` and ``[B, T * 256]``."""
+    """Feature of each branch, by name: ``[B, C]``, ``[B, C]`` and ``[B, T * 256]``."""
     embedding: Tensor
-    """``[B, D]``: what tracklets are compared by."""
+    """Embedding by which tracklets are compared, ``[B, D]``."""
     logits: Tensor
-    """``[B, num_classes]``, from the raw concatenation of the features."""
+    """Scores of the training identities, ``[B, num_classes]``, from the concatenated features."""
 
 
 class STGCN(nn.Module, HubModel):
     r"""The spatial-temporal graph convolutional network of Yang et al. (CVPR 2020).
 
-    A ResNet gives a feature map a frame. The global branch averages them; the temporal branch
-    runs a graph over the patches of all frames of a clip; the spatial branch runs one over the
-    patches of each frame. The classifier takes :math:`f_{all} = [f_{global}, f^t, f^s]`.
+    A ResNet gives a feature map for each frame. The global branch averages them; the temporal
+    branch runs a graph over the patches of all frames of a clip; the spatial branch runs one over
+    the patches of each frame. The classifier takes :math:`f_{all} = [f_{global}, f^t, f^s]`.
 
     Args:
-        num_classes: The number of people to tell apart in training.
+        num_classes: Number of training identities.
         num_frames: T, the number of frames of a clip.
         backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
-        weights: Of the backbone: ``"imagenet"``, the path of a state dict, or None for random.
-        temporal_layers: M, the number of layers of TGCN.
-        spatial_layers: K, the number of layers of SGCN.
-        temporal_patches: Horizontal patches a frame in TGCN.
-        spatial_patches: Horizontal patches a frame in SGCN.
+        weights: Initial weights of the backbone: ``"imagenet"``, the path of a state dict, or None
+            for random ones.
+        temporal_layers: M, the number of layers of the temporal branch (TGCN).
+        spatial_layers: K, the number of layers of the spatial branch (SGCN).
+        temporal_patches: Number of horizontal patches of a frame in the temporal branch.
+        spatial_patches: Number of horizontal patches of a frame in the spatial branch.
         branches: Any of ``"global"``, ``"temporal"``, ``"spatial"``; the paper's baseline is
             ``("global",)``.
-        temporal_propagation: ``"gcn"``, or ``"fc"`` for fully connected layers (Table 4).
-        spatial_propagation: The same for the spatial branch.
-        spatial_channels: The width of a frame's feature in SGCN.
-        spatial_hidden_channels: The width of SGCN's layers before the last; ``spatial_channels``
-            if not given.
-        spatial_weights: ``"per-frame"`` (Eq. 7's :math:`W_i^k`) or ``"shared"`` by all frames.
-        spatial_shortcut: Whether SGCN has the shortcut of Eq. 6.
-        affinity: Of both branches: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
+        temporal_propagation: ``"gcn"``, or ``"fc"`` for fully connected layers in the temporal
+            branch (Table 4).
+        spatial_propagation: ``"gcn"``, or ``"fc"`` for fully connected layers in the spatial branch
+            (Table 4).
+        spatial_channels: Width of a frame's feature in the spatial branch.
+        spatial_hidden_channels: Width of the spatial branch's layers before the last;
+            ``spatial_channels`` if not given.
+        spatial_weights: ``"per-frame"``, a weight matrix for each frame of the clip as in Eq. 7, or
+            ``"shared"`` by all frames.
+        spatial_shortcut: Whether the spatial branch has the residual connection of Eq. 6.
+        affinity: Affinity of the nodes in both branches: ``"squared"`` as in the paper,
+            ``"softmax"`` or ``"cosine"``.
         embedding: ``"normalized"``: each branch's feature is L2-normalised before they are
             concatenated; ``"raw"``: they are concatenated as they are; the name of a branch: its
             feature alone, normalised.
@@ -113,19 +118,23 @@ class STGCN(nn.Module, HubModel):
         built: dict[str, Callable[[], Branch]] = {
             "global": lambda: GlobalBranch(channels),
             "temporal": lambda: TemporalBranch(
-                channels, temporal_layers, temporal_patches, temporal_propagation, affinity
+                channels,
+                num_layers=temporal_layers,
+                num_patches=temporal_patches,
+                propagation=temporal_propagation,
+                affinity=affinity,
             ),
             "spatial": lambda: SpatialBranch(
                 channels,
                 num_frames,
-                spatial_layers,
-                spatial_patches,
-                spatial_propagation,
-                spatial_channels,
-                spatial_hidden_channels,
-                spatial_weights,
-                spatial_shortcut,
-                affinity,
+                num_layers=spatial_layers,
+                num_patches=spatial_patches,
+                propagation=spatial_propagation,
+                frame_channels=spatial_channels,
+                hidden_channels=spatial_hidden_channels,
+                weights=spatial_weights,
+                shortcut=spatial_shortcut,
+                affinity=affinity,
             ),
         }
         # Always in the paper's order, so that the same branches give the same concatenation.
@@ -137,9 +146,9 @@ class STGCN(nn.Module, HubModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The arguments that build the network again, as plain values; it then takes its weights.
+        """The arguments that build the network again, as plain values.
 
-        Of a classifier that another linear layer has replaced, it is the number of classes there.
+        ``num_classes`` is the width of the classifier that is there, also where it was replaced.
         """
         classes = getattr(self.classifier, "out_features", self._options["num_classes"])
         return self._options | {"num_classes": classes}
@@ -154,7 +163,7 @@ class STGCN(nn.Module, HubModel):
         return self.from_feature_maps(self.backbone(clips.flatten(0, 1)))
 
     def from_feature_maps(self, feature_maps: Tensor) -> STGCNOutput:
-        """What follows the backbone: its maps ``[B * T, C, h, w]`` to the output."""
+        """The output for the feature maps of the backbone, ``[B * T, C, h, w]``."""
         features = {
             name: branch(feature_maps, self.num_frames) for name, branch in self.branches.items()
         }
@@ -163,7 +172,7 @@ class STGCN(nn.Module, HubModel):
 
     @property
     def embedded(self) -> list[str]:
-        """The branches whose features make the embedding."""
+        """Names of the branches whose features make the embedding."""
         alone = self.embedding_kind in BRANCHES
         return [name for name in self.branches if not alone or name == self.embedding_kind]
 

@@ -92,8 +92,7 @@ class TrainedModel:
             "on_bad_frame": on_bad_frame,
             "clips_per_test_batch": clips_per_batch,
             "test_clips": test_clips or settings.get("test_clips", "all"),
-            "people_per_batch": 2,  # of training, which does not happen here
-            "min_frames": 1,  # it was asked for the training
+            "min_frames": 1,  # asked for the training
         }
         try:
             self.data = TrackletDataModule(loaded, self.model.num_frames, **settings)
