@@ -98,7 +98,7 @@ def _blurred(image: np.ndarray) -> np.ndarray:
     padded = np.pad(padded, ((0, 0), (0, 0), (2, 2)), mode="wrap")
     for axis, size in ((1, HEIGHT), (2, WIDTH)):
         terms = [
-            np.float32(weight / 16) * np.take(padded, np.arange(size) + shift, axis)
+            np.float32(weight / 16) * padded[(slice(None),) * axis + (slice(shift, shift + size),)]
             for shift, weight in enumerate((1, 4, 6, 4, 1))
         ]
         padded = terms[0] + terms[1] + terms[2] + terms[3] + terms[4]
