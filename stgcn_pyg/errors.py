@@ -10,7 +10,7 @@ from typing import get_args
 
 
 class UserError(Exception):
-    """A mistake in the input, told in one line: what is wrong, where, and what to do.
+    """A mistake in the input, in one line: what is wrong, where, and what to do.
 
     The command line prints the message without a traceback and exits with status 2.
     """
@@ -19,14 +19,12 @@ class UserError(Exception):
 
 
 class BadPictureError(UserError):
-    """A picture that is missing, damaged, or of a form that cannot be used.
-
-    It is the only error that ``--on-bad-frame skip`` passes over.
+    """An image that is missing, damaged, or cannot be used: what ``--on-bad-frame skip`` skips.
 
     Args:
-        message: The line to tell.
-        kind: The kind of fault that `stgcn check` lists the picture under.
-        detail: What is to be said there beyond the kind.
+        message: The line to show.
+        kind: The kind of fault that `stgcn check` lists the image under.
+        detail: What `stgcn check` says beyond the kind.
     """
 
     def __init__(self, message: str, kind: str = "", detail: str = ""):
@@ -39,7 +37,7 @@ class UnreadableFileError(UserError):
     """A file that the system does not let be read, which says nothing about its content.
 
     Args:
-        message: The line to tell.
+        message: The line to show.
         errno: The system's number of the error, if it has one.
         reason: The system's words for it.
     """
@@ -51,12 +49,7 @@ class UnreadableFileError(UserError):
 
     @classmethod
     def of(cls, path: Path, error: OSError | ValueError) -> "UnreadableFileError":
-        """What the system said about a file.
-
-        Args:
-            path: The file.
-            error: What was raised.
-        """
+        """The error for a file at whose reading the system raised ``error``."""
         reason = getattr(error, "strerror", None) or str(error)
         return cls(f"{path}: cannot be read: {reason}", getattr(error, "errno", None), reason)
 
@@ -95,7 +88,7 @@ pip install 'stgcn-pyg[report]'
 
 
 class RunError(Exception):
-    """A run that cannot go on through no mistake in its input, told in one line as well.
+    """A run that cannot go on through no mistake in its input.
 
     The command line prints the message without a traceback and exits with status 1.
     """
@@ -109,7 +102,7 @@ class SignalledError(Exception):
     The command line exits with ``status``: 130 after Ctrl-C, 143 after SIGTERM.
 
     Args:
-        number: Of the signal.
+        number: The number of the signal.
         message: One line: what is saved, and how to go on.
 
     Example:
@@ -128,11 +121,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def signalled(interrupt: KeyboardInterrupt, message: str = "interrupted") -> SignalledError:
-    """What an interrupted command tells and exits with.
-
-    Args:
-        interrupt: A ``Terminated`` after SIGTERM, any other after Ctrl-C.
-        message: One line.
+    """The error for an interrupt: a ``Terminated`` after SIGTERM, any other after Ctrl-C.
 
     Example:
         >>> signalled(KeyboardInterrupt()).status, signalled(Terminated()).status
@@ -142,13 +131,13 @@ def signalled(interrupt: KeyboardInterrupt, message: str = "interrupted") -> Sig
     return SignalledError(number, message)
 
 
-class ToldError(Exception):
-    """What ends this process after another one of its job has told why.
+class AlreadyReportedError(Exception):
+    """Ends a process after another one of its job has printed why.
 
     The command line prints nothing and exits with the status of ``error``.
 
     Args:
-        error: What this process would have told.
+        error: The error that this process would have shown.
     """
 
     def __init__(self, error: UserError | RunError | SignalledError):
@@ -157,13 +146,10 @@ class ToldError(Exception):
 
 
 def last_line(error: BaseException) -> str:
-    """The message alone, in one line, also of an error that a data-loading worker raised.
+    """The message of one of this module's errors, in one line.
 
-    PyTorch gives such an error the worker's whole traceback for a message, at whose end stands
-    the error's own, after the name of its class.
-
-    Args:
-        error: One of this module's errors.
+    PyTorch gives an error of a DataLoader's worker that worker's whole traceback for a message,
+    which ends with the name of the error's class and the error's own message.
 
     Example:
         >>> last_line(UserError("a.jpg: empty"))

@@ -1,4 +1,4 @@
-"""Files that are whole wherever they are seen, also after a kill, and where results are written."""
+"""Files that are never half-written, also after a kill, and checks of where results go."""
 
 import os
 import shutil
@@ -21,8 +21,8 @@ def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
     whole new one.
 
     Args:
-        path: Of the file.
-        keep: The name that the file there before takes. ``path`` itself is there all the while.
+        path: The path of the file.
+        keep: The path that the earlier file gets. ``path`` itself exists all the while.
 
     Raises:
         OSError: It cannot be written; nothing half-written is left, and what was there stays.
@@ -56,12 +56,7 @@ def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def _name_too(path: Path, name: Path) -> None:
-    """Gives a file a second name, in place of the file that had it.
-
-    Args:
-        path: The file.
-        name: The second name. A copy has it where the file system has no hard links.
-    """
+    """Gives a file a second name, or a copy where the file system has no hard links."""
     part = name.with_name(name.name + PART)
     part.unlink(missing_ok=True)
     try:
@@ -79,14 +74,10 @@ def _name_too(path: Path, name: Path) -> None:
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Writes a file of results, its folder too.
+    """Writes a file of results and makes its folder; a link is followed.
 
     A kill or a full disk leaves the file that was there before, or the whole new one. What is no
     ordinary file, such as ``/dev/stdout`` or a pipe, is written to as it is.
-
-    Args:
-        path: The file to write; where it is a link, the file that it points to.
-        content: What it is to hold.
 
     Raises:
         UserError: It cannot be written.
@@ -105,8 +96,6 @@ def write_output(path: Path, content: bytes) -> None:
 
 def require_writable(option: str, path: Path | None) -> None:
     """Refuses a file that cannot be written, before the work whose results it is to hold.
-
-    Nothing is written; folders that are missing are left to :func:`write_output`.
 
     Args:
         option: The option that names the file, for the message.
@@ -137,7 +126,7 @@ def require_writable(option: str, path: Path | None) -> None:
 
 
 def require_apart(files: dict[str, Path | None]) -> None:
-    """Refuses two options that name the same file, of which the second would replace the first.
+    """Refuses two options that name the same file.
 
     Args:
         files: The file of each option or argument; None where it was not given.

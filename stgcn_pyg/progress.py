@@ -1,4 +1,4 @@
-"""Progress bars: lively on a terminal, a line now and then in a log."""
+"""Progress bars: redrawn on a terminal, a line now and then in a log."""
 
 import os
 import sys
@@ -6,10 +6,7 @@ from typing import Any
 
 
 def bar_options() -> dict[str, Any]:
-    """Arguments for tqdm that suit where the standard error goes.
-
-    Of several processes that torchrun or srun began, the first one shows bars.
-    """
+    """The arguments for tqdm: its style by where stderr goes, no bar but in the first process."""
     if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or 0) > 0:
         return {"disable": True}
     if sys.stderr.isatty():

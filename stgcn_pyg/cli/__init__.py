@@ -11,10 +11,10 @@ from types import FrameType
 
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import (
+    AlreadyReportedError,
     RunError,
     SignalledError,
     Terminated,
-    ToldError,
     UserError,
     last_line,
     needs_extra,
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SignalledError as error:
         print(f"stgcn {name}: {error}", file=sys.stderr)
         return error.status
-    except ToldError as error:
+    except AlreadyReportedError as error:
         return error.status
     except KeyboardInterrupt as interrupt:
         told = signalled(interrupt)

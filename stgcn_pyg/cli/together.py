@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 
 from stgcn_pyg.distributed import ALONE, ProcessGroup, init_distributed
-from stgcn_pyg.errors import RunError, SignalledError, ToldError, UserError, signalled
+from stgcn_pyg.errors import AlreadyReportedError, RunError, SignalledError, UserError, signalled
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def together() -> Iterator[ProcessGroup]:
 
     Raises:
         UserError, RunError, SignalledError: What stops this process.
-        ToldError: The same, where another process was stopped first and tells why.
+        AlreadyReportedError: The same, where another process was stopped first and tells why.
     """
     group = ALONE
     try:
@@ -30,7 +30,7 @@ def together() -> Iterator[ProcessGroup]:
     except (UserError, RunError, SignalledError, KeyboardInterrupt) as raised:
         error = signalled(raised) if isinstance(raised, KeyboardInterrupt) else raised
         if not group.speaks_first():
-            raise ToldError(error) from raised
+            raise AlreadyReportedError(error) from raised
         if not group.is_first:
             print(file=sys.stderr)  # a bar of the first one's may stand there, without an end
         raise error from raised.__cause__

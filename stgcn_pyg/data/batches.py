@@ -25,20 +25,20 @@ class ClipBatch(NamedTuple):
     changes: Tensor | None = None
     """``[B, 1 or T, 14]``: the numbers of the augmentation, in training."""
     skipped: tuple[str, ...] = ()
-    """What was wrong with frames in whose place others stand."""
+    """What was wrong with frames that were replaced by others."""
 
 
 class TrainingBatches(Dataset):
-    """Gives the batch that a list of draws describes.
+    """The training batch for a list of draws of a :class:`.PKSampler`.
 
     Args:
         tracklets: The training table.
         classes: The class of each tracklet, from 0.
-        reader: Reads their frames.
+        reader: The reader of frames.
         augmentation: Draws the changes of each clip, after its frames.
         frames: How a clip's frames are drawn: a kind of :func:`.training_clip`.
         clip_length: T.
-        stride: Of ``"strided"`` clips.
+        stride: The stride of ``"strided"`` clips.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class EvaluationBatches(Dataset):
 
     Args:
         tracklets: A table of tracklets.
-        clips: The clips that stand for each: indices of frames, ``[clips, T]``.
-        reader: Reads the frames.
-        batch_size: How many clips a batch holds.
+        clips: The clips of each tracklet: indices of frames, ``[clips, T]``.
+        reader: The reader of frames.
+        batch_size: The number of clips in a batch.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Pictures from disk as 8-bit RGB, for the loaders, packs and checks alike; without torch."""
+"""Image files as 8-bit RGB, for loaders, packs and checks alike; without torch."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings a picture upright, by the orientation in its EXIF data."""
+"""What turns an image upright, by the orientation in its EXIF data."""
 
 SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
 
@@ -41,53 +41,30 @@ WHITE_IS_ZERO = 0
 
 
 def read_picture(path: Path, height: int, width: int) -> np.ndarray:
-    """Reads a picture at a given size, upright, as 8-bit RGB.
+    """Reads an image at a given size, upright, ``[height, width, 3]`` of uint8, RGB.
 
-    Args:
-        path: The file to read. Its content decides the format, whatever its name says.
-        height: The height of what is returned, in pixels.
-        width: The width of what is returned, in pixels.
-
-    Returns:
-        The picture, ``[height, width, 3]`` of uint8.
+    The file's content decides the format, whatever its name says.
 
     Raises:
-        BadPictureError: The file is missing, is damaged, or holds no picture that can be used.
+        BadPictureError: The file is missing, is damaged, or holds no image that can be used.
         UnreadableFileError: The system does not let the file be read, for example because too
-            many files are open. This says nothing about the picture.
+            many files are open. This says nothing about the image.
         UserError: There is too little memory.
     """
     return decode(path, read_file(path), height, width)
 
 
 def decode(path: Path, content: bytes, height: int, width: int) -> np.ndarray:
-    """Decodes a picture whose bytes have been read, as :func:`read_picture` does.
-
-    Args:
-        path: The path to name in errors.
-        content: The bytes of the file.
-        height: The height of what is returned, in pixels.
-        width: The width of what is returned, in pixels.
-
-    Returns:
-        The picture, ``[height, width, 3]`` of uint8.
-
-    Raises:
-        BadPictureError: The bytes are damaged, or no picture that can be used.
-        UserError: There is too little memory.
-    """
+    """Decodes the bytes of a file as :func:`read_picture` does; errors name the path."""
     with opened(path, content) as image:
-        picture = as_rgb(path, image, height, width)
-        if picture.size != (width, height):
-            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(picture)
+        rgb = as_rgb(path, image, height, width)
+        if rgb.size != (width, height):
+            rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(rgb)
 
 
 def read_file(path: Path) -> bytes:
-    """Reads the bytes of a picture's file.
-
-    Args:
-        path: The file to read.
+    """Reads the bytes of an image file.
 
     Raises:
         BadPictureError: The file is missing or empty, or is a folder or a pipe.
@@ -121,17 +98,10 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 @contextmanager
 def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
-    """Opens a picture whose bytes have been read, and names what is wrong with it.
-
-    Args:
-        path: The path to name in errors.
-        content: The bytes of the file.
-
-    Yields:
-        The picture, not decoded yet.
+    """Opens an image from the bytes of a file, to be decoded in the block.
 
     Raises:
-        BadPictureError: The bytes are no picture, or the block could not decode them.
+        BadPictureError: The bytes are no image, or the block could not decode them.
         UserError: There is too little memory.
     """
     try:
@@ -156,10 +126,7 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
 
 
 def _require_checksums(path: Path, content: bytes) -> None:
-    """Refuses a PNG whose pixels do not have their checksums, which Pillow does not compare.
-
-    Pillow gives the pixels before the damage, and black or other ones behind it.
-    """
+    """Refuses a PNG whose pixels do not have their checksums, which Pillow does not compare."""
     place = PNG_SIGNATURE
     while place < len(content):
         size = int.from_bytes(content[place : place + 4])
@@ -174,39 +141,32 @@ def _require_checksums(path: Path, content: bytes) -> None:
 
 
 def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Image:
-    """Decodes a picture to 8-bit RGB, upright.
+    """Decodes an image that :func:`opened` gave to 8-bit RGB, upright.
 
-    Args:
-        path: The path to name in errors.
-        image: The picture, as :func:`opened` gives it.
-        height: The least height that is needed. A JPEG may be decoded at a half, a quarter or an
-            eighth of its size, as long as it is not smaller than needed.
-        width: The least width that is needed.
-
-    Returns:
-        The picture in mode RGB, at least ``height`` by ``width`` unless it is smaller by itself.
+    A JPEG may be decoded at a half, a quarter or an eighth of its size, as long as it is not
+    smaller than ``height`` by ``width``.
 
     Raises:
-        BadPictureError: Its numbers have no fixed black and white.
+        BadPictureError: The image's numbers have no fixed black and white.
     """
     image.draft("RGB", (height, width) if _orientation(image) in SIDEWAYS else (width, height))
     image.load()
     # Only now: Pillow has turned a TIFF by itself, and has taken the orientation out.
     turn = TURNS.get(_orientation(image))
     if image.mode[0] in "IF":
-        picture = Image.fromarray(_eight_bits(path, image)).convert("RGB")
+        rgb = Image.fromarray(_eight_bits(path, image)).convert("RGB")
     elif image.mode == "La":  # grey that is multiplied by its opacity
-        picture = image.convert("LA").convert("RGB")
+        rgb = image.convert("LA").convert("RGB")
     else:
-        picture = image.convert("RGB")
-    return picture if turn is None else picture.transpose(turn)
+        rgb = image.convert("RGB")
+    return rgb if turn is None else rgb.transpose(turn)
 
 
 def _orientation(image: Image.Image) -> int:
-    """The orientation in a picture's EXIF data, from 1 to 8; 1, upright, where none is told."""
+    """The orientation in an image's EXIF data, from 1 to 8; 1, upright, where there is none."""
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # Pillow's many, of EXIF data that is damaged; the picture may be sound
+    except Exception:  # Pillow raises many types on damaged EXIF data; the image may be sound
         return 1
 
 

@@ -1,8 +1,8 @@
 """DukeMTMC-VideoReID (Wu et al., CVPR 2018).
 
-train/0001/0003/0001C6F0099X30823.jpg      person, camera, frame of the tracklet and of the video
+train/0001/0003/0001C6F0099X30823.jpg      identity, camera, frame of the tracklet and of the video
 query/0001/0003/0001_C6_F0099_X30823.jpg   the other form of such a name
-gallery/7140/2193/7140C2F0001D200413.jpg   D for X: a distractor, a person like any other
+gallery/7140/2193/7140C2F0001D200413.jpg   D for X: a distractor, an identity like any other
 """
 
 import re
@@ -20,13 +20,13 @@ EXAMPLE = "0001C6F0099X30823.jpg"
 def load_dukemtmc_videoreid(root: Path, report: Report = stop_at) -> TrackletDataset:
     """Reads DukeMTMC-VideoReID.
 
-    The gallery holds the queries' tracklets once more. A query whose frames stand there too, by
-    what their names say, is that same tracklet, with its number and its pictures in the gallery;
-    any other has a number of its own. Distractors keep the person's number of their folder.
+    The gallery holds the queries' tracklets once more. A query whose frames are also there, by
+    their names, is that same tracklet: it has its number and its images in the gallery. Any other
+    has a number of its own. Distractors have the pid of their folder.
 
     Args:
         root: The folder that holds ``train``, ``query`` and ``gallery``.
-        report: Is called with each file and folder that is passed over.
+        report: Called with each file and folder that is passed over.
 
     Raises:
         UserError: One of the three is missing or holds no tracklets.
@@ -52,7 +52,7 @@ def load_dukemtmc_videoreid(root: Path, report: Report = stop_at) -> TrackletDat
 
 
 def _read_split(folder: Path, report: Report) -> dict[tuple[str, ...], list[Path]]:
-    """The frames of each tracklet by all that their names say: person, camera, numbers."""
+    """The frames of each tracklet by all that their names say: identity, camera, numbers."""
     tracklets: dict[tuple[str, ...], list[Path]] = {}
     for person in folders_in(folder, PERSON, "0001", report):
         for tracklet in folders_in(person, TRACKLET, "0001", report):

@@ -5,7 +5,7 @@ cam2/0007/0001.jpg,7,2,40,1,gallery
 
 Paths start from the manifest's folder. pid -1 is junk, which only the gallery may hold. Numbers may
 have as many digits as fit in 64 bits; those that a program has written as floats are taken below
-2^53, where they are exact. A picture may be in several tracklets of one person and camera. A
+2^53, where they are exact. An image may be in several tracklets of one identity and camera. A
 tracklet has a number of its own in the whole table; a query that also stands in the gallery has its
 frames in both splits under one number. Frames are ordered by `frame`, tracklets by their first row.
 """
@@ -22,7 +22,7 @@ from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.label_files import Report, stop_at
 from stgcn_pyg.data.table_checks import COLUMNS as TABLE_COLUMNS
 from stgcn_pyg.data.table_checks import whole_numbers
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.files import written_aside
 
 NUMBERS = ("pid", "camid", "tracklet", "frame")
@@ -43,8 +43,8 @@ def load_manifest(path: Path, report: Report = stop_at) -> TrackletDataset:
     if all of them are, and ``full-gallery`` if none is.
 
     Args:
-        path: Of the manifest: ``.csv`` or ``.parquet``.
-        report: Is called with each row that is passed over. Rows count from 1, after the header.
+        path: The manifest, a ``.csv`` or ``.parquet`` file.
+        report: Called with each row that is passed over. Rows count from 1, after the header.
 
     Raises:
         UserError: It cannot be read, lacks a column, or has no rows of a split.
@@ -81,7 +81,8 @@ def _read(path: Path) -> pd.DataFrame:
             # As a row, for of a header pandas would rename a name that stands twice.
             found = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
         elif path.suffix.lower() == ".parquet":
-            from pyarrow import parquet  # takes a while to import
+            with needs_extra("train"):
+                from pyarrow import parquet  # takes a while to import
 
             found = parquet.read_schema(path).names
         else:
@@ -103,13 +104,9 @@ def _read(path: Path) -> pd.DataFrame:
             table = parquet.read_table(path, columns=list(COLUMNS))
             # Without the last option a column with an empty cell becomes float, which rounds.
             rows = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
-    except OSError as error:
-        if error.errno is None:
-            raise UserError(
-                f"{path}: cannot be read as a table: write it anew ({error})"
-            ) from error
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         said = " ".join(str(error).split())
         raise UserError(f"{path}: cannot be read as a table: write it anew ({said})") from error
     if rows.empty:
@@ -134,7 +131,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 def _pass_over(
     rows: pd.DataFrame, bad: pd.Series, what: str, tell: Tell, once: list[str] | None = None
 ) -> pd.DataFrame:
-    """The rows that are not bad; those that are bad are told, or one for each value of `once`."""
+    """The rows that are not bad; the bad ones are reported, or one for each value of `once`."""
     if not bad.any():
         return rows
     told = rows[bad] if once is None else rows[bad].drop_duplicates(once)
@@ -177,9 +174,9 @@ def _check_splits(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
 
 
 def _check_repeats(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
-    """Passes over frames that a tracklet has twice, and pictures with contradicting labels.
+    """Passes over frames that a tracklet has twice, and images with contradicting labels.
 
-    Tracklets of one person in one camera may overlap, as those of trackers do. Junk contradicts
+    Tracklets of one identity in one camera may overlap, as those of trackers do. Junk contradicts
     nothing, for no evaluation counts it.
     """
     what = "path {path!r} stands further up in this tracklet: list a frame once"
@@ -245,12 +242,12 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
     gallery has its rows in each.
 
     Args:
-        dataset: Its tracklets.
-        path: Where to: ``.csv`` or ``.parquet``, in a folder that the pictures are below.
+        dataset: The data set.
+        path: The file to write, ``.csv`` or ``.parquet``, in a folder above the images.
 
     Raises:
-        UserError: The pictures are elsewhere, a tracklet lists a frame twice, or the file cannot
-            be written.
+        UserError: The images are elsewhere, a tracklet lists a frame twice, or the file cannot be
+            written.
     """
     path = Path(path)
     csv = path.suffix.lower() == ".csv"
@@ -271,6 +268,9 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
         )
     if folder.parts:
         rows["path"] = folder.as_posix() + "/" + rows["path"]
+    if not csv:
+        with needs_extra("train"):
+            import pyarrow  # noqa: F401
     try:
         with written_aside(path.resolve()) as file:
             if csv:

@@ -1,9 +1,9 @@
-"""MARS (Zheng et al., ECCV 2016), and what is written in its layout: X-MARS, G2A-VReID.
+"""MARS (Zheng et al., ECCV 2016), and what has its layout: X-MARS, G2A-VReID.
 
-bbox_train/0001/0001C1T0001F001.jpg ...   person, camera, tracklet, frame
+bbox_train/0001/0001C1T0001F001.jpg ...   identity, camera, tracklet, frame
 bbox_test/00-1/..., bbox_test/0000/...    junk and distractors
 info/{train,test}_name.txt                the names of all frames, tracklet after tracklet
-info/tracks_{train,test}_info.mat         a row a tracklet: start, end, person, camera
+info/tracks_{train,test}_info.mat         a row a tracklet: start, end, identity, camera
 info/query_IDX.mat                        which test tracklets are queries
 """
 
@@ -15,11 +15,12 @@ import pandas as pd
 
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.label_files import Report, read_mat_numbers, stop_at
+from stgcn_pyg.data.table_checks import JUNK
 from stgcn_pyg.errors import UserError
 
 FORM = np.frombuffer(b"0000C0T0000F000.jpg", np.uint8)  # of a name, 0 for any digit
 SHOULD_BE = "where a name like 0001C1T0001F001.jpg should be"
-JUNK = np.frombuffer(b"00-1", np.uint8)  # stands for the person in a name of junk
+JUNK_NAME = np.frombuffer(b"00-1", np.uint8)  # begins a name of junk
 TRAIN = ("track_train_info", "xmars_tracks_train_info")  # the variable in MARS, and in X-MARS
 TEST = ("track_test_info", "xmars_track_test_info")
 QUERIES = ("query_IDX", "xmars_query_IDX")
@@ -27,12 +28,12 @@ PROTOCOLS = ("mars-official", "full-gallery", "query-free")
 
 
 def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
-    """Reads the labels of MARS and holds them against the names of the files.
+    """Reads the labels of MARS and compares them with the names of the files.
 
     Args:
         root: The folder that holds ``info``, ``bbox_train`` and ``bbox_test``.
-        report: Is called with each label that does not agree with a name or has not its form.
-            Rows that point at nothing are passed over; all others are taken as the table has them.
+        report: Called with each label that disagrees with a name or has another form. Rows that
+            point at nothing are passed over; all others are taken as the table has them.
 
     Raises:
         UserError: A file is missing or is not what it should be, or nothing is left.
@@ -40,24 +41,17 @@ def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
     info = root / "info"
     train_names = _read_names(info / "train_name.txt")
     test_names = _read_names(info / "test_name.txt")
-    path = info / "tracks_train_info.mat"
-    train = _read_tracks(path, TRAIN, train_names, report, lowest_pid=0)
-    path = info / "tracks_test_info.mat"
-    test = _read_tracks(path, TEST, test_names, report, lowest_pid=-1)
+    train = _read_tracks(info / "tracks_train_info.mat", TRAIN, train_names, report, lowest_pid=0)
+    test = _read_tracks(info / "tracks_test_info.mat", TEST, test_names, report, lowest_pid=JUNK)
     queries = _read_queries(info / "query_IDX.mat", test, report)
     test.index += train.index[-1] + 1
     test["first_frame"] += len(train_names.given)
-    return TrackletDataset(
-        name="mars",
-        root=root,
-        train=train,
-        query=test.iloc[queries],
-        gallery=test,
-        frames=pd.concat(
-            [_paths("bbox_train", train_names), _paths("bbox_test", test_names)], ignore_index=True
-        ),
-        protocols=PROTOCOLS,
-    )
+    paths = [
+        f"{folder}/" + names.given.str[:4] + "/" + names.given
+        for folder, names in (("bbox_train", train_names), ("bbox_test", test_names))
+    ]
+    frames = pd.concat(paths, ignore_index=True)
+    return TrackletDataset("mars", root, train, test.iloc[queries], test, frames, PROTOCOLS)
 
 
 class _Names(NamedTuple):
@@ -96,7 +90,7 @@ def _fit(names: np.ndarray) -> np.ndarray:
     characters = _characters(names)
     digit = (characters >= ord("0")) & (characters <= ord("9"))
     fits = np.where(np.equal(FORM, ord("0")), digit, characters == FORM)
-    fits[(characters[:, :4] == JUNK).all(axis=1), :4] = True
+    fits[(characters[:, :4] == JUNK_NAME).all(axis=1), :4] = True
     return np.all(fits, axis=1)
 
 
@@ -135,14 +129,14 @@ def _read_tracks(
 
 
 def _check_against_names(path: Path, table: pd.DataFrame, given: _Names, report: Report) -> None:
-    """Every frame's name must tell the person, camera and order that the table tells.
+    """Compares the identity, camera and order in each frame's name with the table's.
 
-    Names that no tracklet uses may be as they like.
+    Names that no tracklet uses are not looked at.
     """
     names = given.formed
     characters = _characters(names)
     pid, camid = _number(characters[:, 0:4]), _number(characters[:, 5:6])
-    pid[(characters[:, 0:4] == JUNK).all(axis=1)] = -1
+    pid[(characters[:, 0:4] == JUNK_NAME).all(axis=1)] = JUNK
     number = _number(characters[:, 12:15])
     length = table["num_frames"].to_numpy()
     begins = np.cumsum(length) - length
@@ -151,8 +145,8 @@ def _check_against_names(path: Path, table: pd.DataFrame, given: _Names, report:
     named = names[frame] != b""  # has the right form
     for i in np.unique(frame[~named]):
         report(given.path, f"holds {given.given[i]!r} {SHOULD_BE} (name {i + 1})")
-    for label, told in (("pid", pid), ("camid", camid)):
-        wrong = np.flatnonzero((table[label].to_numpy()[tracklet] != told[frame]) & named)
+    for label, named_so in (("pid", pid), ("camid", camid)):
+        wrong = np.flatnonzero((table[label].to_numpy()[tracklet] != named_so[frame]) & named)
         for i in _first_of_each(tracklet, wrong):
             row = tracklet[i]
             report(
@@ -199,7 +193,3 @@ def _read_queries(path: Path, test: pd.DataFrame, report: Report) -> np.ndarray:
     for row in rows[junk]:
         report(path, f"query_IDX names junk, of pid -1 (tracklet {test.index[row] + 1})")
     return rows[~junk]
-
-
-def _paths(folder: str, names: _Names) -> pd.Series:
-    return f"{folder}/" + names.given.str[:4] + "/" + names.given

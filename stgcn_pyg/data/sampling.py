@@ -1,6 +1,8 @@
 """Which frames of a tracklet make a clip, in training and at test.
 
-A tracklet of fewer than T frames repeats its last one.
+A tracklet of ``n`` frames gives clips of ``T``; one of fewer than T frames repeats its last frame.
+All functions take the number of frames of the tracklet and the clip's length T, and return
+ascending indices of frames: ``[T]`` for a training clip, ``[clips, T]`` at test.
 """
 
 from typing import Literal
@@ -17,14 +19,11 @@ def training_clip(
     """The frames of a training clip.
 
     Args:
-        kind: ``"restricted"``, ``"random"``, ``"even"`` or ``"strided"``: the functions below.
-        num_frames: Of the tracklet.
+        kind: Which function below draws them.
+        num_frames: The length of the tracklet.
         clip_length: T.
-        stride: Of ``"strided"``.
-        rng: Draws the frames.
-
-    Returns:
-        Increasing indices of frames, ``[T]``.
+        stride: The stride of ``"strided"`` clips.
+        rng: The generator that draws them.
 
     Example:
         >>> training_clip("even", 8, 4, 8, np.random.default_rng(0))
@@ -45,11 +44,8 @@ def clips_at_test(kind: TestClips, num_frames: int, clip_length: int) -> np.ndar
     Args:
         kind: ``"all"``: :func:`spread_clips`; ``"first"``: the first of them; ``"consecutive"``:
             :func:`consecutive_clips`; ``"even"``: one clip, of :func:`even_frames`.
-        num_frames: Of the tracklet.
+        num_frames: The length of the tracklet.
         clip_length: T.
-
-    Returns:
-        Indices of frames, ``[clips, T]``.
 
     Example:
         >>> clips_at_test("first", 8, 3)
@@ -66,14 +62,6 @@ def clips_at_test(kind: TestClips, num_frames: int, clip_length: int) -> np.ndar
 def restricted_random(num_frames: int, clip_length: int, rng: np.random.Generator) -> np.ndarray:
     """Restricted random sampling (Li et al., CVPR 2018): one frame from each of T equal chunks.
 
-    Args:
-        num_frames: Of the tracklet.
-        clip_length: T.
-        rng: Draws the frames.
-
-    Returns:
-        Increasing indices of frames, ``[T]``.
-
     Example:
         >>> restricted_random(3, 5, np.random.default_rng(0))
         array([0, 1, 2, 2, 2])
@@ -83,15 +71,7 @@ def restricted_random(num_frames: int, clip_length: int, rng: np.random.Generato
 
 
 def random_frames(num_frames: int, clip_length: int, rng: np.random.Generator) -> np.ndarray:
-    """T frames from anywhere in the tracklet, none twice, in the order of time.
-
-    Args:
-        num_frames: Of the tracklet.
-        clip_length: T.
-        rng: Draws the frames; every choice of T is as likely.
-
-    Returns:
-        Increasing indices of frames, ``[T]``.
+    """Any T different frames in the order of time, every choice as likely.
 
     Example:
         >>> random_frames(100, 4, np.random.default_rng(0))
@@ -103,10 +83,7 @@ def random_frames(num_frames: int, clip_length: int, rng: np.random.Generator) -
 
 
 def even_frames(num_frames: int, clip_length: int) -> np.ndarray:
-    """Evenly spaced frames: those at the middle of T equal parts of the tracklet.
-
-    Returns:
-        Increasing indices of frames, ``[T]``: frame ``(2 t + 1) n / (2 T)``, rounded down.
+    """The middle frames of T equal parts: frame ``(2 t + 1) n / (2 T)``, rounded down.
 
     Example:
         >>> even_frames(5, 4)
@@ -122,16 +99,7 @@ def strided_frames(
 ) -> np.ndarray:
     """T frames at a fixed stride from a random start, as AP3D (Gu et al., ECCV 2020) trains.
 
-    A tracklet of fewer than ``clip_length * stride`` frames gives :func:`random_frames`, as there.
-
-    Args:
-        num_frames: Of the tracklet.
-        clip_length: T.
-        stride: From a frame to the next.
-        rng: Draws the start.
-
-    Returns:
-        Increasing indices of frames, ``[T]``.
+    A tracklet of fewer than T ``stride`` frames gives :func:`random_frames`, as there.
 
     Example:
         >>> strided_frames(40, 4, 8, np.random.default_rng(0))
@@ -149,9 +117,6 @@ def spread_clips(num_frames: int, clip_length: int) -> np.ndarray:
     The tracklet is cut into T equal chunks; clip c takes frame c of each, or the last frame of a
     chunk that is shorter.
 
-    Returns:
-        Indices of frames, ``[clips, T]``; the first row is the first frame of each chunk.
-
     Example:
         >>> spread_clips(8, 3)
         array([[0, 2, 5],
@@ -165,9 +130,6 @@ def spread_clips(num_frames: int, clip_length: int) -> np.ndarray:
 
 def consecutive_clips(num_frames: int, clip_length: int) -> np.ndarray:
     """Clips of T frames in a row, end to end; the last repeats the tracklet's last frame.
-
-    Returns:
-        Indices of frames, ``[clips, T]``.
 
     Example:
         >>> consecutive_clips(5, 3)

@@ -78,7 +78,7 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
 
 
 def _whole(where: str, column: pd.Series) -> pd.Series:
-    """A column as int64, if that changes no value."""
+    """A column as int64, or a UserError where that changes a value."""
     if column.dtype == np.int64:
         return column
     numbers, wrong = whole_numbers(column)

@@ -78,18 +78,15 @@ def map_in_workers(
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Holds Ctrl-C and SIGTERM back until the end of the block, in which workers are begun.
+    """Holds Ctrl-C and SIGTERM back until the end of the block, in which workers are started.
 
-    A worker begins with what its parent holds back, so it is not hit before it has prepared itself.
-    A forked one would otherwise answer the signal as its parent does: with the parent's message.
+    A forked worker inherits the blocked signals, so it does not handle one as its parent would
+    before it has called :func:`end_with_the_parent`. The parent's handlers wait as well: with other
+    threads the main one could run them in the middle of a fork, where Python only prints what they
+    raise.
 
-    While the parent has other threads, one of them gets the signal all the same, and the main
-    thread would answer it in the block. What is raised in the middle of a fork, Python prints and
-    forgets, so that Ctrl-C would be lost. So the answer waits as well.
-
-    Where workers are spawned, nothing is held back. They do not answer as their parent does, and
-    Python may wait for ever to hand over its work to one that cannot start, as in a script without
-    ``if __name__ == "__main__":``. Ctrl-C must then be able to end it.
+    Spawned workers inherit no handlers, and Python may wait for ever for one that cannot start, as
+    in a script without ``if __name__ == "__main__":``. There Ctrl-C must not be held back.
     """
     is_forking = multiprocessing.get_start_method(allow_none=True) in (None, "fork")
     if not (is_forking and hasattr(signal, "pthread_sigmask")):  # the latter as on Windows
@@ -128,14 +125,13 @@ def _answers_held_back() -> Iterator[None]:
 def end_with_the_parent(worker: int = 0) -> None:
     """Makes this worker process end when its parent is gone or asks it to, and at no other signal.
 
-    Ctrl-C and SIGTERM often go to a whole group of processes, and the parent then still needs what
-    its workers read, to finish a step and save. So a worker obeys only a SIGTERM that its own
-    parent sent, as ``Process.terminate`` does and Python does for the workers that are left when a
-    program ends. Where the system does not tell who sent a signal (macOS, Windows), SIGTERM does
-    what it did before.
+    Ctrl-C and SIGTERM often go to a whole group of processes, and the parent still needs what its
+    workers read to finish a step and save. So a worker obeys only a SIGTERM of its own parent, such
+    as ``Process.terminate`` sends. Where the system does not tell who sent a signal (macOS,
+    Windows), SIGTERM does what it did before.
 
     Args:
-        worker: The number of the worker, which PyTorch passes to a ``worker_init_fn``.
+        worker: The number of the worker, which PyTorch passes to a ``worker_init_fn``; not used.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigtimedwait"):
@@ -149,13 +145,13 @@ def end_with_the_parent(worker: int = 0) -> None:
 def _wait_for_the_end() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None, "this is no worker process"
-    # The processes of loky have no sentinel, but they are always children of their parent. With the
-    # start method "forkserver" a worker is a child of the server.
+    # Processes of loky have no sentinel, but are always children of their parent. With the start
+    # method "forkserver" a worker is a child of the server.
     has_sentinel = getattr(parent, "sentinel", None) is not None
-    began = os.getppid() if has_sentinel else parent.pid
-    while os.getppid() == began and (not has_sentinel or parent.is_alive()):
+    first_parent = os.getppid() if has_sentinel else parent.pid
+    while os.getppid() == first_parent and (not has_sentinel or parent.is_alive()):
         if not hasattr(signal, "sigtimedwait"):
             time.sleep(LOOK)
-        elif (told := signal.sigtimedwait([signal.SIGTERM], LOOK)) and told.si_pid == parent.pid:
+        elif (sent := signal.sigtimedwait([signal.SIGTERM], LOOK)) and sent.si_pid == parent.pid:
             break
     os._exit(0)  # whatever the main thread waits for

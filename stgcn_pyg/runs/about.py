@@ -1,17 +1,17 @@
 """What scores are of: which model on which data, by which clips.
 
-Files of scores hold it beside the scores, under the key ``about``; tables say it in words above
-themselves. It is a mapping of plain values, by these names as far as they are known:
+Files of scores hold it under the key ``about``; tables say it in words above themselves. It is a
+mapping of plain values, by these names as far as they are known:
 
 version              of stgcn-pyg, by which the scores were computed
 run, extraction, file  where the embeddings come from, as it was named
-checkpoint_sha256    of the weights; of the row ``trained`` where there are several
-extraction_key       of an extraction: its key
-file_sha256          of a file of arrays
+checkpoint_sha256    SHA-256 of the checkpoint; of the row ``trained`` where there are several rows
+extraction_key       the key of the extraction
+file_sha256          SHA-256 of the file of arrays
 dataset, root, split  the data set, as it was named
 test_clips, num_frames  which clips stood for a tracklet, and of how many frames
 embedding            the kind of embedding
-on_bad_frame, passed_over  what was done at a bad picture, and for how many others stand
+on_bad_frame, passed_over  what was done at bad images, and how many were replaced by others
 reranking            k1, k2 and lambda_value of the row ``re-ranked``, or None
 ranks                the k of the rank-k that were asked for
 """
@@ -31,11 +31,9 @@ CLIPS = {
 
 
 def split_about(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A file of scores as what they are of, and the scores by protocol and row.
+    """Splits the content of a file of scores into ``about`` and the scores by protocol and row.
 
-    Args:
-        content: Of a ``metrics.json``, or of a file that ``--json`` wrote. One that earlier code
-            wrote says nothing of what its scores are of.
+    Files of an earlier version have no ``about``.
 
     Example:
         >>> split_about({"about": {"run": "runs/tiny"}, "duke": {"trained": {"mAP": 0.5}}})
@@ -62,22 +60,21 @@ normalized embeddings
     """
     parts = [_source(about) + _data(about), *clips_in_words(about)]
     line = "; ".join(part for part in parts if part)
-    told = about.get("reranking")
-    if not isinstance(told, dict):
+    reranking = about.get("reranking")
+    if not isinstance(reranking, dict):
         return line
-    return (
-        f"{line}\nre-ranked: by k-reciprocal neighbours with k1 = {told.get('k1')}, "
-        f"k2 = {told.get('k2')}, lambda = {told.get('lambda_value')}"
-    )
+    k1, k2, weight = (reranking.get(name) for name in ("k1", "k2", "lambda_value"))
+    by = f"by k-reciprocal neighbours with k1 = {k1}, k2 = {k2}, lambda = {weight}"
+    return f"{line}\nre-ranked: {by}"
 
 
 def _source(about: Mapping[str, Any]) -> str:
     if "file" in about:
         return f"{about['file']} (SHA-256 {_short(about, 'file_sha256')})"
-    told = str(about.get("run", "a run"))
+    run = str(about.get("run", "a run"))
     if "checkpoint_sha256" in about:
-        told += f" (checkpoint {_short(about, 'checkpoint_sha256')})"
-    return f"{about['extraction']}, embeddings of {told}" if "extraction" in about else told
+        run += f" (checkpoint {_short(about, 'checkpoint_sha256')})"
+    return f"{about['extraction']}, embeddings of {run}" if "extraction" in about else run
 
 
 def _short(about: Mapping[str, Any], name: str) -> str:
@@ -91,7 +88,7 @@ def _data(about: Mapping[str, Any]) -> str:
 
 
 def clips_in_words(about: Mapping[str, Any]) -> list[str]:
-    """By which clips and embeddings, and for how many bad pictures other frames stand.
+    """By which clips and embeddings, and how many bad images were replaced by other frames.
 
     Example:
         >>> clips_in_words({"test_clips": "first", "num_frames": 8, "embedding": "raw"})

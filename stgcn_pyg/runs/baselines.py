@@ -1,4 +1,4 @@
-"""What a model must beat: the colours of a person's stripes, without any learning."""
+"""What a model must beat: the colours of horizontal stripes, without any learning."""
 
 import numpy as np
 import torch
@@ -11,8 +11,8 @@ def colour_stripes(clips: Tensor, num_stripes: int = 8, bins: int = 16) -> Tenso
 
     Args:
         clips: ``[B, T, 3, H, W]`` of uint8, RGB.
-        num_stripes: From top to bottom.
-        bins: Of each histogram; the last axis holds hue, saturation and value side by side.
+        num_stripes: The number of stripes from top to bottom.
+        bins: The bins of each histogram; the last axis holds hue, saturation and value in turn.
 
     Returns:
         The square roots of the shares, ``[B, num_stripes * 3 * bins]``: their Euclidean distance

@@ -37,11 +37,11 @@ def average_clips(
     """Embeds clips and averages those of each tracklet.
 
     Args:
-        embed: A batch of clips to ``[B, D]``.
-        loader: Batches whose labels are rows of tracklets.
-        num_tracklets: N.
-        title: Of the progress bar.
-        bar: A bar that counts tracklets, to move on in place of one of its own.
+        embed: Maps a batch of clips to embeddings ``[B, D]``.
+        loader: A loader of batches whose labels are rows of tracklets.
+        num_tracklets: N, the number of tracklets.
+        title: The label of the progress bar.
+        bar: An existing bar that counts tracklets, to advance instead of opening a new one.
         group: The processes that share the batches, in turns; ``loader`` gives this one's.
 
     Returns:
@@ -103,7 +103,7 @@ def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataF
     """Tracklets of a data set in the order of their numbers, each once, and what they are there.
 
     Args:
-        dataset: Theirs.
+        dataset: The data set.
         parts: ``"test"`` for those of query and gallery, ``"train"``, or ``"all"``.
 
     Returns:
@@ -138,7 +138,7 @@ def score(
     """CMC and mAP of test tracklets' embeddings under every protocol that the data set allows.
 
     Args:
-        dataset: Whose query and gallery are ranked.
+        dataset: The data set whose query and gallery are ranked.
         tracklets: N rows, its test tracklets among them, in any order.
         embeddings: ``[N, D]``, a row a tracklet.
 

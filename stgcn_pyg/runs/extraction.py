@@ -34,7 +34,11 @@ FORMAT = 1
 COLUMNS = SCHEMA.names[1:]
 ANEW = "extract into a new folder"
 PLACES = ("run", "root", "key")  # what may differ in the same extraction
-# What `about` and the description call by the same names.
+FACTS = (
+    *("run", "dataset", "root", "split", "protocols", "parts", "test_clips", "num_frames"),
+    *("embedding", "checkpoint_sha256", "width"),
+)
+# Those that scores say of themselves.
 ABOUT = (
     *("run", "checkpoint_sha256", "dataset", "root", "split"),
     *("test_clips", "num_frames", "embedding"),
@@ -43,57 +47,26 @@ ABOUT = (
 Description = Mapping[str, Any]
 
 
-def describe(
-    tracklets: pd.DataFrame,
-    *,
-    run: str,
-    dataset: str,
-    root: str,
-    split: int,
-    protocols: tuple[str, ...],
-    parts: str,
-    test_clips: str,
-    num_frames: int,
-    embedding: str,
-    checkpoint_sha256: str,
-    width: int,
-    shard_size: int,
-) -> Description:
+def describe(tracklets: pd.DataFrame, shard_size: int, **facts: Any) -> Description:
     """Everything that decides what the shards hold; their key is its digest.
 
     Args:
         tracklets: All tracklets in the order of the shards, as ``label_tracklets`` gives them.
-        run: The run's folder or checkpoint, as it was named.
-        dataset: The data set's name.
-        root: The data set's folder, as it was named.
-        split: The split of the data set.
-        protocols: The evaluation protocols that the data set allows, its usual one first.
-        parts: Which of its tracklets these are: ``"test"``, ``"train"`` or ``"all"``.
-        test_clips: Which clips stand for a tracklet.
-        num_frames: T, the frames of a clip.
-        embedding: The kind of embedding, as :class:`stgcn_pyg.STGCN` names it.
-        checkpoint_sha256: The SHA-256 of the checkpoint that embedded them.
-        width: D, the width of an embedding.
         shard_size: The number of tracklets in a shard; the last holds the rest.
+        **facts: A value for each of ``FACTS``: ``run`` and ``root``, as they were named;
+            ``dataset``, ``split`` and ``protocols``, those of the data set; ``parts``, which of its
+            tracklets these are; ``test_clips`` of ``num_frames`` each; the kind of ``embedding``
+            and its ``width``; ``checkpoint_sha256``.
     """
     content = {
         "format": FORMAT,
         "version": __version__,
-        "run": run,
-        "dataset": dataset,
-        "root": root,
-        "split": split,
-        "protocols": list(protocols),
-        "parts": parts,
-        "test_clips": test_clips,
-        "num_frames": num_frames,
-        "embedding": embedding,
-        "checkpoint_sha256": checkpoint_sha256,
-        "width": width,
+        **{name: facts[name] for name in FACTS},
         "num_tracklets": len(tracklets),
         "shard_size": shard_size,
         "tracklets_sha256": digest_of_tracklets(tracklets),
     }
+    content["protocols"] = list(content["protocols"])
     return content | {"key": _key(content)}
 
 

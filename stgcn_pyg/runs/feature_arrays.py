@@ -1,4 +1,4 @@
-"""Anyone's features and labels in one ``.npz``."""
+"""Features and labels of any model, from one ``.npz`` file."""
 
 import hashlib
 import zipfile
@@ -27,10 +27,10 @@ DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 class FeatureArrays:
-    """Features ``[Q, D]`` and ``[G, D]`` with their labels, from a file of NumPy's.
+    """Features ``[Q, D]`` and ``[G, D]`` with their labels.
 
-    The labels may be scored under ``mars-official`` and ``full-gallery``, and under ``query-free``
-    where the file says which of the gallery are queries, and a query has a match among the others.
+    They are scored under ``mars-official`` and ``full-gallery``, and under ``query-free`` where the
+    file says which of the gallery are queries and a query has a match among the others.
 
     Args:
         path: An ``.npz`` with ``query_features``, ``gallery_features``, ``query_pids``,
@@ -62,19 +62,15 @@ class FeatureArrays:
                 )
             if not len(arrays[name]):
                 raise UserError(f"{path}: {name} holds no tracklet: there is nothing to rank")
-        is_query = arrays.get(OPTIONAL)
-        labels = {name: arrays[name] for name in ARRAYS[2:]}
-        rows = np.arange(len(arrays["query_features"]))
         self.task = RankingTask(
             str(path),
             ("mars-official", "full-gallery"),
-            **labels,
-            gallery_is_query=is_query,
-            query_tracklets=rows,
+            **{name: arrays[name] for name in ARRAYS[2:]},
+            gallery_is_query=arrays.get(OPTIONAL),
+            query_tracklets=np.arange(len(arrays["query_features"])),
         )
-        if is_query is not None and _may_be_scored(self.task, "query-free"):
-            protocols = (*self.task.protocols, "query-free")
-            self.task = replace(self.task, protocols=protocols)
+        if OPTIONAL in arrays and _may_be_scored(self.task, "query-free"):
+            self.task = replace(self.task, protocols=(*self.task.protocols, "query-free"))
 
     @property
     def about(self) -> dict[str, Any]:
@@ -82,12 +78,12 @@ class FeatureArrays:
         return {"version": __version__, "file": str(self.path), "file_sha256": self.sha256}
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Those of queries and gallery."""
+        """The features of the queries and of the gallery."""
         return self.arrays["query_features"], self.arrays["gallery_features"]
 
 
 def _may_be_scored(task: RankingTask, name: str) -> bool:
-    """Whether a query has a match under a protocol, or the labels are wrong, which is told then."""
+    """Whether a query has a match under a protocol, or the labels are wrong, which raises later."""
     try:
         return bool(task.count_matches(name).any())
     except ValueError:
@@ -95,7 +91,7 @@ def _may_be_scored(task: RankingTask, name: str) -> bool:
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
-    """The arrays, and the digest of the file that they are read from."""
+    """The arrays, and the SHA-256 of the file."""
     try:
         # Opened here: np.load leaves the file of a damaged zip open.
         with path.open("rb") as stream:
@@ -120,7 +116,15 @@ def _arrays(path: Path, stream: BinaryIO) -> dict[str, np.ndarray]:
 
 
 def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
-    array = _load(path, file, name)
+    try:
+        array = file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise UserError(
+            f"{path}: {name} holds pickled objects, which could run code and are never loaded: "
+            f"save numbers"
+        ) from error
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # torch knows no other
     kind = array.dtype.kind
     if name.endswith("features") and kind not in "fiub":
@@ -133,15 +137,3 @@ def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
             )
         return array.astype(np.int64)  # beside signed ones, NumPy would make both floats
     return array
-
-
-def _load(path: Path, file: NpzFile, name: str) -> np.ndarray:
-    try:
-        return file[name]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise UserError(
-            f"{path}: {name} holds pickled objects, which could run code and are never loaded: "
-            f"save numbers"
-        ) from error
