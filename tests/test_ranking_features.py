@@ -7,7 +7,7 @@ from ranking_by_the_book import random_case
 
 from benchmarks.measuring import peak_resident
 from stgcn_pyg.evaluation import evaluate_features, evaluate_ranking, pairwise_distances
-from stgcn_pyg.evaluation.feature_distances import FeatureDistances, Features, rough_distances
+from stgcn_pyg.evaluation.distances import Distances
 
 METRICS = pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 pytestmark = pytest.mark.filterwarnings("ignore:.*queries have no match")
@@ -86,7 +86,7 @@ def assert_equal_results(a, b):
 
 
 @METRICS
-@pytest.mark.parametrize("width", [1, 30, 1000])  # of which 384 are added up at a time
+@pytest.mark.parametrize("width", [1, 30, 1000])  # of which 512 are added up at a time
 @pytest.mark.parametrize("spread", [1.0, 1e-2, 1e-4, 1e-6, 0.0])
 def test_they_give_what_their_distances_give_however_near_they_stand(metric, width, spread):
     queries, gallery, labels = crowded(spread, width)
@@ -97,38 +97,39 @@ def test_they_give_what_their_distances_give_however_near_they_stand(metric, wid
 
 @METRICS
 def test_only_pairs_in_doubt_are_computed_in_float64_and_all_where_most_are(metric, monkeypatch):
-    computed, tiles = [], []
-    of, exactly = FeatureDistances.of, FeatureDistances._count_exactly
+    pairs, blocks = [], []
+    of_pairs, block = Distances.of_pairs, Distances.block
 
-    def counting_of(self, query, item):
-        computed.append(len(query))
-        return of(self, query, item)
+    def counting_pairs(self, row, column):
+        pairs.append(len(row))
+        return of_pairs(self, row, column)
 
-    def counting_exactly(self, reaches, tile, mask):
-        tiles.append(tile)
-        return exactly(self, reaches, tile, mask)
+    def counting_blocks(self, rows, columns):
+        blocks.append(columns)
+        return block(self, rows, columns)
 
-    monkeypatch.setattr(FeatureDistances, "of", counting_of)
-    monkeypatch.setattr(FeatureDistances, "_count_exactly", counting_exactly)
+    monkeypatch.setattr(Distances, "of_pairs", counting_pairs)
+    monkeypatch.setattr(Distances, "block", counting_blocks)
     queries, gallery, labels = crowded(1.0, 100)
     evaluate_features(queries, gallery, *labels, metric)
-    assert not tiles
-    assert 0 < sum(computed[1:]) < 0.03 * len(queries) * len(gallery)
+    assert not blocks
+    assert 0 < sum(pairs[1:]) < 0.03 * len(queries) * len(gallery)
     evaluate_features(*crowded(0.0, 100)[:2], *labels, metric)
-    assert len(tiles) == 2  # of 2,048 items
+    assert {columns.stop for columns in blocks} >= {len(gallery)}
 
 
 def test_doubts_are_counted_once_also_where_they_are_settled_in_parts(monkeypatch):
     queries, gallery, labels = crowded(1.0, 100)
     whole = evaluate_features(queries, gallery, *labels)
-    monkeypatch.setattr("stgcn_pyg.evaluation.feature_distances._WAITING", 10)
+    monkeypatch.setattr("stgcn_pyg.evaluation.ranking._WAITING", 10)
     assert_equal_results(evaluate_features(queries, gallery, *labels), whole)
 
 
 @METRICS
-@pytest.mark.parametrize("width", [5, 384, 385, 3000])
+@pytest.mark.parametrize("width", [5, 512, 513, 3000])
 @pytest.mark.parametrize("signs", ["both", "positive"])
-def test_the_rough_distances_are_off_by_less_than_their_bound(metric, width, signs):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_distances_by_a_product_are_off_by_less_than_their_bound(metric, width, signs, dtype):
     rng = np.random.default_rng(width)
     q, g = (
         rng.normal(size=(30, width)),
@@ -136,22 +137,15 @@ def test_the_rough_distances_are_off_by_less_than_their_bound(metric, width, sig
     )
     if signs == "positive":  # so that every rounding of a sum goes the same way
         q, g = abs(q) + 1, abs(g) + 1
-    q, g = (torch.from_numpy(x.astype(np.float32)) for x in (q, g))
-    values, bound = rough_distances(Features.of(q), Features.of(g), metric)
-    true = (q.double()[:, None] - g.double()).square().sum(-1)
-    if metric == "cosine":
-        true = 1 - torch.nn.functional.cosine_similarity(q.double()[:, None], g.double(), dim=-1)
-    assert ((values - true).abs() <= bound).all()
-    assert (
-        bound
-        <= 3e-5
-        * (
-            1
-            if metric == "cosine"
-            else 2 * float(g.double().norm(dim=1).max() ** 2)
-            + 2 * q.double().norm(dim=1, keepdim=True) ** 2
-        )
-    ).all()
+    distances = Distances(
+        *(torch.from_numpy(x.astype(np.float32)).to(dtype) for x in (q, g)), metric
+    )
+    every = slice(0, 30), slice(0, 200)
+    values = distances.rough(distances.left(every[0]), distances.right(every[1]))
+    exact = distances.of_pairs(*np.divmod(np.arange(30 * 200), 200)).reshape(30, 200)
+    off, bounds = abs(values.double().numpy() - exact), distances.bounds.numpy()[:, None]
+    assert (off <= bounds).all()
+    assert off.max() > 1e-4 * bounds.max()  # a bound, not the sky
 
 
 @METRICS

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import hypergeom
 
+from stgcn_pyg.evaluation.distances import slices
 from stgcn_pyg.evaluation.labels import Array, Labels, check_labels
 from stgcn_pyg.evaluation.protocols import Protocol, select_gallery
-from stgcn_pyg.evaluation.ranking import blocks
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
     SameCamera,
+    Scoring,
     check_any_match,
-    check_options,
     warn_of_unmatched,
 )
 
@@ -65,7 +65,7 @@ def chance(
         (0.75, 0.5)
     """
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
-    result = _expectation(labels, ap, max_rank, same_camera, depth)
+    result = _expectation(labels, Scoring(ap, max_rank, same_camera, depth))
     warn_of_unmatched(result)
     return result
 
@@ -94,45 +94,36 @@ def chance_for_protocol(
     """
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
     keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
-    ap, same_camera, depth = protocol.ap, protocol.same_camera, protocol.depth
-    result = _expectation(replace(labels, listed=keep), ap, max_rank, same_camera, depth)
+    scoring = Scoring(protocol.ap, max_rank, protocol.same_camera, protocol.depth)
+    result = _expectation(replace(labels, listed=keep), scoring)
     warn_of_unmatched(result)
     return replace(result, protocol=protocol.name)
 
 
-def _expectation(
-    labels: Labels,
-    ap: AveragePrecision,
-    max_rank: int,
-    same_camera: SameCamera,
-    depth: int | None,
-) -> RankingResult:
-    check_options(ap, same_camera, max_rank, depth)
+def _expectation(labels: Labels, scoring: Scoring) -> RankingResult:
+    scoring.check()
     num_gallery = int(labels.listed.sum())
     # Queries with as many ranked items n and matches m expect the same: each pair once.
-    pairs, query_pair = np.unique(_counts(labels, same_camera), axis=0, return_inverse=True)
-    average_precision = np.full(len(pairs), np.nan)
-    first_match_rank = np.full(len(pairs), np.nan)
-    penalty = np.full(len(pairs), np.nan)
-    cmc = np.full((len(pairs), max_rank), np.nan)
+    counts = _counts(labels, scoring.same_camera)
+    pairs, query_pair = np.unique(counts, axis=0, return_inverse=True)
+    average_precision, first_match_rank, penalty = np.full((3, len(pairs)), np.nan)
+    cmc = np.full((len(pairs), scoring.max_rank), np.nan)
     for pair, (n, m) in enumerate(pairs.tolist()):
         if m == 0:
             continue
-        reach, weight = _reach(n, num_gallery, depth)
-        average_precision[pair] = weight @ _ap_within(n, m, ap)[reach]
+        reach, weight = _reach(n, num_gallery, scoring.depth)
+        average_precision[pair] = weight @ _ap_within(n, m, scoring.ap)[reach]
         penalty[pair] = weight @ _penalty_within(n, m)[reach]
-        cmc[pair] = weight @ _hit_within(n, m)[np.minimum.outer(reach, _ranks(n, max_rank))]
+        ranks = np.minimum(np.arange(1, scoring.max_rank + 1), n)  # past the end of a list, its end
+        cmc[pair] = weight @ _hit_within(n, m)[np.minimum.outer(reach, ranks)]
         first_match_rank[pair] = (n + 1) / (m + 1)
     check_any_match(average_precision[query_pair], num_gallery)
-    return RankingResult(
+    return scoring.result(
         average_precision[query_pair],
         first_match_rank[query_pair],
         penalty[query_pair],
         np.nanmean(cmc[query_pair], axis=0),
         num_gallery,
-        ap,
-        same_camera,
-        depth,
     )
 
 
@@ -141,7 +132,7 @@ def _counts(labels: Labels, same_camera: SameCamera) -> np.ndarray:
     num_queries = len(labels.query_pids)
     matches = np.bincount(labels.matches()[0], minlength=num_queries)
     others = [
-        labels.block(rows).others(same_camera).sum(axis=1) for rows in blocks(num_queries, 64)
+        labels.block(rows).others(same_camera).sum(axis=1) for rows in slices(0, num_queries, 64)
     ]
     return np.stack([matches + np.concatenate(others), matches], axis=1)
 
@@ -152,11 +143,6 @@ def _reach(n: int, num_gallery: int, depth: int | None) -> tuple[np.ndarray, np.
         return np.array([n]), np.ones(1)
     reach = np.arange(min(n, depth) + 1)
     return reach, hypergeom.pmf(reach, num_gallery, n, depth)
-
-
-def _ranks(n: int, max_rank: int) -> np.ndarray:
-    """Ranks 1 to ``max_rank``, those beyond the end of the list moved to its end."""
-    return np.minimum(np.arange(1, max_rank + 1), n)
 
 
 def _ap_within(n: int, m: int, ap: AveragePrecision) -> np.ndarray:

@@ -1,80 +1,351 @@
-"""Distances between features."""
+"""Exact distances between features, at little more than the cost of float32 products.
 
-from typing import Literal
+A matrix product in float32 gives every distance roughly, with a bound on its error. Where that
+leaves a question open (which of two items is nearer? how is this distance rounded?), the sum of
+squared differences in float64 answers it. So all results are functions of the features alone: no
+block size, number of threads or device changes a bit, and equal pairs have equal distances.
+
+Ranking and re-ranking both ask :class:`Distances`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import linear
 
-from stgcn_pyg.evaluation.labels import Array
+from stgcn_pyg.evaluation.labels import Array, check_rows
 
 Metric = Literal["euclidean", "cosine"]
 
-# A BLAS may add the same products in another order at the edge of a block, so that equal pairs
-# differ in the 16th digit. Similarities are rounded to this many decimals, so that they tie.
-_DECIMALS = 12
+_DECIMALS = 12  # of similarities: rows nearer than 1e-6 of their length are at distance 0
 _TINY = torch.finfo(torch.float64).tiny  # stands in for a length of 0
-_ROWS = 1024  # that become float64 at a time
+_TILE = 1024  # rows and columns of a product, so that its factors and its result fit a cache
+_ELEMENTS = 2**16  # float64 numbers that a thread computes at a time, for its cache
+_CHANNELS = 8192  # added up at a time: a BLAS splits more among its threads, and rounds otherwise
+_LEAST, _MOST = 2.0**-30, 2.0**30  # lengths whose squares float32 takes without loss
 
 
-def pairwise_distances(a: Array, b: Array, metric: Metric = "euclidean") -> torch.Tensor:
+def pairwise_distances(a: Array, b: Array, metric: Metric = "euclidean") -> Tensor:
     r"""The distance of every row of ``a`` to every row of ``b``.
 
     .. math::
         d_\text{euclidean} = \lVert a_i - b_j \rVert_2, \qquad
         d_\text{cosine} = 1 - \frac{a_i \cdot b_j}{\lVert a_i \rVert \lVert b_j \rVert}
 
-    The matrix product runs in float64, so that near-duplicates do not drown in the cancellation
-    of :math:`\lVert a \rVert^2 + \lVert b \rVert^2 - 2 a \cdot b`, and on a grid of 1e-12 of that
-    sum, so that equal pairs get equal distances wherever they stand in the matrix: rows nearer
-    than about 1e-6 of their length are at distance 0. A row of zeros has cosine distance 1.
+    Distances are computed in float64 and rounded to float32. Before that, the squared distance is
+    rounded to a multiple of 1e-12 of :math:`\lVert a_i \rVert^2 + \lVert b_j \rVert^2`, and the
+    cosine distance to 12 decimals, so that rows nearer than about 1e-6 of their length are at
+    distance 0 and tie. A row of zeros has cosine distance 1.
 
     Args:
-        a: features ``[A, D]``, array or tensor of any float type.
-        b: features ``[B, D]``; the distances are computed on the device of ``a``.
+        a: Features ``[A, D]``, array or tensor of any float type.
+        b: Features ``[B, D]``; the distances are computed on the device of ``a``.
         metric: ``"euclidean"`` or ``"cosine"``.
 
     Returns:
         Distances ``[A, B]``, float32, never negative.
 
     Raises:
-        ValueError: an unknown metric, or features that are not ``[A, D]`` and ``[B, D]``.
+        ValueError: An unknown metric, features that are not ``[A, D]`` and ``[B, D]``, or that are
+            not finite.
 
     Example:
         >>> pairwise_distances([[0.0, 0.0]], [[3.0, 4.0], [0.0, 0.0]])
         tensor([[5., 0.]])
     """
     a = to_tensor(a)
-    b = to_tensor(b, a.device)
-    check_features(a, b, metric)
-    a, b = a.double(), b.double()
-    return distances_from_products(a @ b.T, lengths(a)[:, None], lengths(b), metric)
+    distances = Distances(a, to_tensor(b, a.device), metric, names=("a", "b"))
+    result = np.empty(distances.shape, dtype=np.float32)
+    for rows in slices(0, len(result), _TILE):
+        for columns in slices(0, result.shape[1], _TILE):
+            result[rows, columns] = distances.block(rows, columns)
+    return torch.from_numpy(result).mul_(distances.unit).to(a.device)
 
 
-def distances_from_products(
-    products: torch.Tensor, length_a: torch.Tensor, length_b: torch.Tensor, metric: Metric
-) -> torch.Tensor:
-    """Distances, float32, from inner products and lengths, float64 that broadcast.
+class Tile(NamedTuple):
+    """Some rows less a common centre, ``[M, D]``, and their squared lengths ``[M]``, float64."""
 
-    The products are overwritten.
+    values: Tensor
+    squares: Tensor
+
+    def part(self, rows: slice) -> "Tile":
+        """Some of the rows."""
+        return Tile(self.values[rows], self.squares[rows])
+
+
+class Distances:
+    r"""Exact distances of the rows of ``a`` to the rows of ``b``, computed when asked for.
+
+    All follow from the sums of squared differences
+
+    .. math::
+        s_{ij} = \sum_k (a_{ik} - b_{jk})^2,
+
+    the Euclidean distance as their root. For the cosine, a and b are first divided by their
+    lengths, and the distance is s / 2, where a row of zeros, which has no direction, adds 1 to s.
+
+    Attributes:
+        shape: A and B.
+        bounds: ``[A]`` float64: how far any float32 s of :meth:`rough` can be off in each row.
+        unit: What distances are multiples of: a power of two, other than 1 only for features
+            whose squares float32 cannot hold.
+
+    Args:
+        a: Features ``[A, D]``, float32 or float64.
+        b: Features ``[B, D]`` on the same device; ``a`` itself for distances within one set.
+        metric: ``"euclidean"`` or ``"cosine"``.
+        device: Where matrix products run; None: where the features are.
+        terms: Channels that a float32 product adds up before their sum joins the others: the fewer,
+            the tighter the bound and the slower the product.
+        names: What messages call a and b.
+
+    Raises:
+        ValueError: An unknown metric; features of other shapes, or that are not finite.
     """
-    if metric == "cosine":
-        products.div_(length_a.clamp(min=_TINY)).div_(length_b.clamp(min=_TINY))
-        return (1 - products.round_(decimals=_DECIMALS)).float()
-    total = length_a.square() + length_b.square()
-    total.clamp_(min=_TINY)
-    products.mul_(2).div_(total).round_(decimals=_DECIMALS)  # at most 1
-    return (1 - products).mul_(total).sqrt_().float()
+
+    def __init__(
+        self,
+        a: Tensor,
+        b: Tensor,
+        metric: Metric = "euclidean",
+        device: torch.device | str | None = None,
+        terms: int = 512,
+        names: tuple[str, str] = ("query_features", "gallery_features"),
+    ):
+        _check_features(a, b, metric)
+        self.shape, self.metric, self.terms = (len(a), len(b)), metric, terms
+        self.device = a.device if device is None else torch.device(device)
+        self._a = _Rows(a, metric, names[0])
+        self._b = self._a if b is a else _Rows(b, metric, names[1])
+        sides = [self._a] if b is a else [self._a, self._b]
+        self.unit = _unit(max(side.longest for side in sides)) if metric == "euclidean" else 1.0
+        # Differences do not change when all is shifted, but the rounding of a product shrinks.
+        centre = self._b.middle() / self.unit
+        for side in sides:
+            side.prepare(self.unit, centre, self.device)
+        width = a.shape[1]
+        error = (min(width, terms) + -(-width // terms) + 24) * 2.0**-24
+        self.bounds = self._bounds(self._a.squares, error) + width * 2.0**-120
+
+    def _bounds(self, squares: Tensor, error: float) -> Tensor:
+        """How far s of a product can be off in rows of these squared lengths.
+
+        A sum of n products, in any order, is off by at most :math:`n u |a_i| |b_j|` with u the unit
+        roundoff (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); a few more u
+        cover the centring, the squared lengths, the sums with them and the rounding of a distance.
+        """
+        return error * (squares + self._b.squares.max()) if self.shape[1] else squares
+
+    def square(self, distances: Tensor) -> Tensor:
+        """The s of distances."""
+        return distances * 2 if self.metric == "cosine" else distances.square()
+
+    def margins(self, rows: slice) -> Tensor:
+        """How far s of :meth:`rough` can be from that of the rounded distance: ``[M]``."""
+        totals = torch.from_numpy(self._a.totals[rows] + self._b.totals.max())
+        return self.bounds[rows] + totals.to(self.device) * 10.0**-_DECIMALS
+
+    def of_pairs(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """The exact s of M pairs: ``[M]``, float64."""
+        a, b, squares = self._a, self._b, np.empty(len(row))
+
+        def fill(part: slice) -> None:
+            squares[part] = _sums_of_squares(a.pick(row[part]), b.pick(column[part]))
+
+        in_threads(fill, slices(0, len(row), max(1, _ELEMENTS // max(1, a.values.shape[1]))))
+        return squares + a.zeros[row] + b.zeros[column]
+
+    def of(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """The distances of M pairs, float32, as :func:`pairwise_distances` rounds them."""
+        return self._rounded(self.of_pairs(row, column), row, column)
+
+    def block(self, rows: slice, columns: slice, scale: np.ndarray | None = None) -> np.ndarray:
+        """Some of :func:`pairwise_distances`: ``[M, N]``, float32.
+
+        Args:
+            rows, columns: M rows of ``a`` and N of ``b``, with a start and a stop.
+            scale: ``[A]``: what to divide s by, and give that in place of the distance.
+        """
+        left, right = self.left(rows, torch.float64), self.right(columns, torch.float64)
+        error = (left.values.shape[1] + 32) * 2.0**-53
+        bounds = self._bounds(left.squares, error).cpu().numpy()[:, None]
+        rough = self.rough(left, right).cpu().numpy()
+        block = np.empty(rough.shape, dtype=np.float32)
+
+        def round_rows(part: slice) -> np.ndarray:
+            row, column = np.ogrid[rows.start + part.start : rows.start + part.stop, columns]
+            low = np.maximum(rough[part] - bounds[part], 0)
+            block[part] = self._rounded(low, row, column, scale)
+            doubtful = block[part] != self._rounded(rough[part] + bounds[part], row, column, scale)
+            return np.argwhere(doubtful) + np.array([part.start, 0])
+
+        height = max(1, _ELEMENTS // max(1, rough.shape[1]))
+        doubtful = np.concatenate(in_threads(round_rows, slices(0, len(rough), height))).T
+        pair = doubtful[0] + rows.start, doubtful[1] + columns.start
+        block[tuple(doubtful)] = self._rounded(self.of_pairs(*pair), *pair, scale)
+        return block
+
+    def _rounded(
+        self, squares: np.ndarray, row: Any, column: Any, scale: np.ndarray | None = None
+    ) -> np.ndarray:
+        """float32 distances from s, which is overwritten; rows and columns broadcast to it."""
+        if scale is not None:
+            return np.divide(squares, scale[row], out=squares).astype(np.float32)
+        totals: Any = 2.0
+        if self.metric == "euclidean":
+            totals = np.maximum(self._a.totals[row] + self._b.totals[column], _TINY)
+        squares /= totals
+        rest = 1 - (1 - squares).round(_DECIMALS)
+        return (rest if self.metric == "cosine" else np.sqrt(rest * totals)).astype(np.float32)
+
+    def left(self, rows: slice, dtype: torch.dtype = torch.float32) -> Tile:
+        """Some rows of ``a`` for :meth:`rough`."""
+        return self._a.tile(rows, dtype)
+
+    def right(self, columns: slice, dtype: torch.dtype = torch.float32) -> Tile:
+        """Some rows of ``b`` for :meth:`rough`."""
+        return self._b.tile(columns, dtype)
+
+    def rough(self, left: Tile, right: Tile) -> Tensor:
+        """s by a matrix product in the type of the tiles, off by the bounds at most: ``[M, N]``."""
+        products = _product(left.values, right.values, self.terms)
+        torch.add(right.squares.to(products), products, alpha=-2, out=products)
+        return products.add_(left.squares.to(products)[:, None])
 
 
-def lengths(features: torch.Tensor) -> torch.Tensor:
-    """The length of each row, float64, without a copy of all rows in float64."""
-    parts = [torch.linalg.vector_norm(rows.double(), dim=1) for rows in features.split(_ROWS)]
-    return torch.cat(parts)
+class _Rows:
+    """The features of one side: ``values`` ``[N, D]`` with what is known of each row, ``[N]``.
+
+    ``lengths`` are those of the values, ``totals`` their squares, ``zeros`` what a row without a
+    direction adds to s, and ``squares`` the squared lengths of the rows less the centre.
+    """
+
+    def __init__(self, values: Tensor, metric: Metric, name: str):
+        self.values, self.cosine = values, metric == "cosine"
+        self.lengths = self._by_tile(lambda rows: _length(values[rows]))
+        # The length, because it may overflow where the values do not.
+        check_rows(
+            name, ~self.lengths.isfinite().cpu().numpy(), "are not finite", "NaN or overflow"
+        )
+        self.longest = float(self.lengths.max()) if len(values) else 0.0
+        self.zeros = ((self.lengths == 0) & self.cosine).double().cpu().numpy()
+
+    def prepare(self, unit: float, centre: Tensor, device: torch.device) -> None:
+        """Makes the unit that of the values, and the centre what tiles are taken less."""
+        if unit != 1:
+            self.values, self.lengths = self.values / unit, self.lengths / unit
+        self.totals = self.lengths.square().cpu().numpy()
+        self.centre, self.device = centre, device
+        squares = self._by_tile(lambda rows: _length(self._less_centre(rows, torch.float32)))
+        self.squares = squares.square_().to(device) + torch.from_numpy(self.zeros).to(device)
+
+    def pick(self, index: np.ndarray) -> Any:
+        """Some rows, of length 1 for the cosine: on a CPU an array, which is quicker."""
+        values: Any = self.values
+        lengths: Any = self.lengths
+        if values.device.type == "cpu":
+            values, lengths = values.numpy(), lengths.numpy()
+        return values[index] / lengths[index].clip(_TINY)[:, None] if self.cosine else values[index]
+
+    def middle(self) -> Tensor:
+        """About the mean of all rows: ``[D]``."""
+        count = min(len(self.values), _TILE)
+        some = self.pick(np.linspace(0, len(self.values) - 1, count).astype(int))
+        return torch.as_tensor(some).sum(dim=0) / max(1, count)
+
+    def tile(self, rows: slice, dtype: torch.dtype) -> Tile:
+        """Some rows less the centre, on the device."""
+        values = self._less_centre(rows, dtype).to(self.device)
+        if dtype == torch.float32:
+            return Tile(values, self.squares[rows])
+        zeros = torch.from_numpy(self.zeros[rows]).to(self.device)
+        return Tile(values, _length(values).square_() + zeros)
+
+    def _less_centre(self, rows: slice, dtype: torch.dtype) -> Tensor:
+        values = self.values[rows]
+        if self.cosine:
+            values = values / self.lengths[rows].clamp(min=_TINY)[:, None]
+        return (values.to(torch.promote_types(dtype, values.dtype)) - self.centre).to(dtype)
+
+    def _by_tile(self, function: Callable[[slice], Tensor]) -> Tensor:
+        parts = [function(rows) for rows in slices(0, len(self.values), _TILE)]
+        return torch.cat(parts) if parts else self.values.new_empty(0, dtype=torch.float64)
 
 
-def to_tensor(features: Array, device: torch.device | str | None = None) -> torch.Tensor:
+def _unit(longest: float) -> float:
+    """The power of two by which to divide features whose squares float32 could not hold."""
+    return 1.0 if longest == 0 or _LEAST < longest < _MOST else 2.0 ** int(np.frexp(longest)[1])
+
+
+def _length(rows: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(rows.double(), dim=1)
+
+
+def _sums_of_squares(a: Any, b: Any) -> np.ndarray:
+    """Of the differences of M rows, in float64: ``[M]``."""
+    if isinstance(a, Tensor):
+        return (a.double() - b.double()).square_().sum(dim=1).cpu().numpy()
+    difference = np.subtract(a, b, dtype=np.float64)
+    channels = slices(0, difference.shape[1], _CHANNELS)
+    # Unlike einsum and sum, vecdot adds in an order that their length alone decides.
+    return sum(np.linalg.vecdot(difference[:, c], difference[:, c]) for c in channels)
+
+
+def _product(a: Tensor, b: Tensor, terms: int) -> Tensor:
+    """``a @ b.T``; in float32 at most so many terms are added before their sum joins others."""
+    if a.dtype == torch.float64:
+        return a @ b.T
+    # Given a layout of oneDNN's, linear takes its product: on AMD, MKL's needs twice the time.
+    onednn = a.device.type == "cpu" and torch.backends.mkldnn.is_available() and a.shape[1] > 0
+    total: Any = None
+    with _plain_float32(a.device):
+        for a_part, b_part in zip(a.split(terms, dim=1), b.split(terms, dim=1), strict=True):
+            if onednn:
+                part = linear(a_part.to_mkldnn(), b_part.to_mkldnn()).to_dense()
+            else:
+                part = a_part @ b_part.T
+            total = part if total is None else total.add_(part)
+    return total
+
+
+@contextmanager
+def _plain_float32(device: torch.device) -> Iterator[None]:
+    """Products in float32 as it is, whatever faster formats the caller has allowed."""
+    every: Any = torch.backends
+    backends = (every.cuda.matmul, every.mkldnn.matmul)
+    allowed = [backend.fp32_precision for backend in backends]
+    for backend in backends:
+        backend.fp32_precision = "ieee"
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for backend, precision in zip(backends, allowed, strict=True):
+            backend.fp32_precision = precision
+
+
+def in_threads(function: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
+    """The function of each part: NumPy lets go of the interpreter, so that threads run at once."""
+    threads = torch.get_num_threads()
+    if threads == 1 or len(parts) < 2:
+        return [function(part) for part in parts]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, parts))
+
+
+def slices(start: int, stop: int, size: int) -> list[slice]:
+    """Slices of at most ``size`` that together are ``start`` to ``stop``."""
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
+
+
+def to_tensor(features: Array, device: torch.device | str | None = None) -> Tensor:
     """The features as float32 or float64, without a copy where it can be had without one."""
-    if not isinstance(features, torch.Tensor):
+    if not isinstance(features, Tensor):
         array = np.asarray(features)
         # Integers and half floats too; what is no number fails here.
         array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
@@ -86,8 +357,7 @@ def to_tensor(features: Array, device: torch.device | str | None = None) -> torc
     return features.float() if features.is_floating_point() else features.double()
 
 
-def check_features(a: torch.Tensor, b: torch.Tensor, metric: str) -> None:
-    """Raise a ValueError for an unknown metric, or for features of other shapes or widths."""
+def _check_features(a: Tensor, b: Tensor, metric: str) -> None:
     if metric not in ("euclidean", "cosine"):
         raise ValueError(f"metric={metric!r} is unknown: give 'euclidean' or 'cosine'")
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:

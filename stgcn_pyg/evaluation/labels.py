@@ -141,3 +141,13 @@ def _check_lengths(side: str, rows: int | None, pids: np.ndarray, camids: np.nda
             f"{side}: {rows} rows, {len(pids)} people and {len(camids)} cameras; "
             "give one of each a tracklet"
         )
+
+
+def check_rows(name: str, bad: np.ndarray, what: str, cause: str) -> None:
+    """Raise a ValueError that counts and names the rows where ``bad`` is true."""
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        raise ValueError(
+            f"{name}: {len(rows)} rows {what}, first at {rows[:5].tolist()}; "
+            f"look for {cause} in the model's output"
+        )

@@ -1,18 +1,13 @@
-"""Exact squared distances and nearest neighbours, without a matrix of everything to everything.
-
-A matrix product proposes, with a bound on its rounding; where the bound leaves a doubt, the sum of
-squared differences in float64 decides. So every result is a function of the features alone: no
-block size, number of threads or device changes a bit of it, and equal pairs tie.
-"""
+"""The exact nearest neighbours among N items, without a matrix of everything to everything."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
-_PAIR_ELEMENTS = 2**16  # float64 differences held at a time: half a megabyte, for the cache
-_CHANNELS = 8192  # added up at a time: a BLAS splits more among its threads, and rounds otherwise
+from stgcn_pyg.evaluation.distances import Distances, in_threads, slices
+
+_STRIP = 64  # rows of a block that a thread looks through at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,135 +25,124 @@ class Neighbours:
     farthest: np.ndarray
 
 
-class SquaredDistances:
-    r"""Squared Euclidean distances among N items, exact, computed when asked for.
-
-    .. math::
-        d_{ij} = \sum_k (x_{ik} - x_{jk})^2
-
-    Args:
-        features: ``[N, D]``, finite, float32 or float64; not all rows the same.
-        device: where the matrix products run. Doubts are decided on the host.
-    """
-
-    def __init__(self, features: np.ndarray, device: torch.device | str = "cpu"):
-        self.features = features
-        self.device = torch.device(device)
-        # Differences do not change when all is shifted, but the rounding of a product shrinks.
-        self._mean = features.mean(axis=0, dtype=np.float64)
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def of_pairs(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """The distances of P pairs of items: ``[P]``, float64."""
-        distances = np.empty(len(rows))
-        step = max(1, _PAIR_ELEMENTS // self.features.shape[1])
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            difference = np.subtract(
-                self.features[rows[part]], self.features[columns[part]], dtype=np.float64
-            )
-            channels = range(0, difference.shape[1], _CHANNELS)
-            pieces = [difference[:, first : first + _CHANNELS] for first in channels]
-            # Unlike einsum and sum, vecdot adds in an order that their length alone decides.
-            distances[part] = sum(np.linalg.vecdot(piece, piece) for piece in pieces)
-        return distances
-
-    def centred(self, items: slice, dtype: torch.dtype) -> "Centred":
-        """Some items less the mean of all, on the device."""
-        part = self.features[items]
-        values = np.empty(part.shape, dtype=np.float32 if dtype == torch.float32 else np.float64)
-        np.subtract(part, self._mean, out=values, casting="same_kind")
-        on_device = torch.from_numpy(values).to(self.device)
-        return Centred(on_device, torch.linalg.vector_norm(on_device, dim=1))
-
-    def of_block(self, rows: slice, others: "Centred", first: int, scale: np.ndarray) -> np.ndarray:
-        """``d[rows, first:] / scale[rows]``, rounded to float32: ``[B, M]``.
-
-        Args:
-            rows: which items, with a start and a stop.
-            others: the items from ``first`` on, centred in float64.
-            first: the index of the first of the others.
-            scale: ``[N]``, positive.
-        """
-        rough, error = rough_distances(self.centred(rows, torch.float64), others)
-        divisor = torch.from_numpy(scale[rows])[:, None].to(self.device)
-        low = ((rough - error) / divisor).float()
-        high = rough.add_(error).div_(divisor).float()
-        row, column = (array.cpu().numpy() for array in (low != high).nonzero(as_tuple=True))
-        block = low.cpu().numpy()
-        row_item = row + rows.start
-        block[row, column] = self.of_pairs(row_item, column + first) / scale[row_item]
-        return block
-
-
-class Centred(NamedTuple):
-    """Values ``[M, D]`` on the device, and their lengths ``[M]``."""
-
-    values: torch.Tensor
-    lengths: torch.Tensor
-
-
-def rough_distances(a: Centred, b: Centred) -> tuple[torch.Tensor, torch.Tensor]:
-    r"""Squared distances by a matrix product, and a bound on what they are off.
-
-    With u the unit roundoff, D products added in any order are off by at most
-    :math:`\gamma_D \lVert a \rVert \lVert b \rVert`, :math:`\gamma_D \approx D u` (Higham,
-    Accuracy and Stability of Numerical Algorithms, section 3.1), and so are both squared lengths.
-
-    Returns:
-        Distances ``[A, B]``, and for each row, ``[A, 1]``, a bound on the error of any of them.
-    """
-    rough = torch.addmm(b.lengths.square()[None], a.values, b.values.T, alpha=-2)
-    rough.add_(a.lengths.square()[:, None])
-    unit = torch.finfo(rough.dtype).eps / 2
-    dimensions = a.values.shape[1] + 32  # for centring, squaring, the last two sums and divisions
-    error = 1.01 * dimensions * unit * (a.lengths + b.lengths.max()).square()
-    return rough, error[:, None]
-
-
-def nearest_neighbours(
-    distances: SquaredDistances, count: int, block_size: int = 256
-) -> Neighbours:
+def nearest_neighbours(distances: Distances, count: int, block_size: int = 1024) -> Neighbours:
     """The ``count`` nearest of all N items to each item, itself among them.
 
     Args:
-        distances: among the items.
-        count: how many neighbours to keep, from 1 to N.
-        block_size: items whose distances are held at a time. It changes no result.
+        distances: Among the items.
+        count: How many neighbours to keep, from 1 to N.
+        block_size: Items whose distances to as many others are held at a time. It changes no
+            result.
     """
-    everything = distances.centred(slice(None), _proposing_dtype(distances.device))
-    index = np.empty((len(distances), count), dtype=np.int64)
-    distance = np.empty((len(distances), count))
-    farthest = np.empty(len(distances))
-    for start in range(0, len(distances), block_size):
-        block = slice(start, min(start + block_size, len(distances)))
-        row, column = _in_doubt(Centred(*(part[block] for part in everything)), everything, count)
-        item = row + start
-        exact = distances.of_pairs(item, column)
-        first = np.searchsorted(row, np.arange(block.stop - start))  # [B]
-        farthest[block] = np.maximum.reduceat(exact, first)
-        order = np.lexsort((column, exact, column != item, row))
-        kept = order[first[:, None] + np.arange(count)]  # [B, count]
-        index[block], distance[block] = column[kept], exact[kept]
-    return Neighbours(index, distance, farthest)
+    found = _Candidates(distances, max(1, count - 1))
+    every = distances.right(slice(0, distances.shape[0]))
+    blocks = slices(0, distances.shape[0], block_size)
+    for rows in blocks:  # of each item with its own block first, for a limit to the others
+        found.add_within(rows, distances.rough(every.part(rows), every.part(rows)))
+    for rows in blocks:
+        for columns in slices(rows.stop, distances.shape[0], 4 * block_size):
+            found.add(rows, columns, distances.rough(every.part(rows), every.part(columns)))
+    item, other = found.pairs()
+    # Each pair once: its distance is the same both ways.
+    pairs, place = np.unique(
+        np.minimum(item, other) * len(found.near) + np.maximum(item, other), return_inverse=True
+    )
+    exact = distances.of_pairs(*np.divmod(pairs, len(found.near)))[place]
+    order = np.lexsort((other, exact, item))
+    other, exact = other[order], exact[order]
+    ends = np.bincount(item).cumsum()
+    items = np.arange(len(ends))
+    nearest = (np.append(0, ends[:-1]) + np.arange(count - 1)[:, None]).T
+    return Neighbours(
+        np.column_stack([items, other[nearest]]),
+        np.column_stack([np.zeros(len(items)), exact[nearest]]),
+        exact[ends - 1],
+    )
 
 
-def _proposing_dtype(device: torch.device) -> torch.dtype:
-    """float32 where it is sure to be float32: a user may have allowed TF32 or bfloat16 instead."""
-    precision = torch.backends.mkldnn.matmul.fp32_precision  # type: ignore[attr-defined]
-    full = precision in ("none", "ieee")
-    return torch.float32 if device.type == "cpu" and full else torch.float64
+class _Candidates:
+    """The pairs that may be among the nearest k of an item, or its farthest.
 
+    Attributes:
+        near: ``[N, k]`` float32, the smallest rough s that were met, in any order.
+        far: ``[N]`` float32, the largest.
+    """
 
-def _in_doubt(block: Centred, everything: Centred, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs that may be among the nearest ``count`` of a row, or its farthest."""
-    rough, error = rough_distances(block, everything)
-    near = rough.topk(count, largest=False, sorted=False).values.amax(dim=1, keepdim=True)
-    far = rough.amax(dim=1, keepdim=True)
-    doubt = (rough <= near + 2 * error) | (rough >= far - 2 * error)
-    if doubt.device.type == "cpu":
-        return np.divmod(np.flatnonzero(doubt.numpy()), doubt.shape[1])  # 15 times torch's speed
-    row, column = doubt.nonzero(as_tuple=True)
-    return row.cpu().numpy(), column.cpu().numpy()
+    def __init__(self, distances: Distances, k: int):
+        num_items = distances.shape[0]
+        self.near = np.full((num_items, k), np.inf, dtype=np.float32)
+        self.far = np.full(num_items, -np.inf, dtype=np.float32)
+        self._slack = 2.1 * distances.bounds.cpu().numpy()
+        self._found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add_within(self, rows: slice, rough: torch.Tensor) -> None:
+        """Takes in the pairs among some items."""
+        if len(rough) < 2:
+            return
+        k = min(self.near.shape[1], len(rough) - 1)
+        self.far[rows] = rough.fill_diagonal_(-torch.inf).amax(dim=1).cpu()
+        near = rough.fill_diagonal_(torch.inf).topk(k, largest=False, sorted=False).values
+        self.near[rows, :k] = near.cpu()
+        row, column, s = self._within(rough.cpu().numpy(), rows)
+        different = row != column
+        self._found.append((row[different], column[different], s[different]))
+
+    def add(self, rows: slice, columns: slice, rough: torch.Tensor) -> None:
+        """Takes in the pairs of some items with others."""
+        row, column, s = self._within(rough.cpu().numpy(), rows, columns)
+        for item, other, some in ((row, column, rows), (column, row, columns)):
+            low, high = self._limits(some)
+            keep = (s <= low[item - some.start]) | (s >= high[item - some.start])
+            self._found.append((item[keep], other[keep], s[keep]))
+            self._tighten(some, item[keep] - some.start, s[keep])
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each pair in question: two integer arrays, in no order."""
+        item, other, s = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
+        low, high = self._limits(slice(None))
+        keep = (s <= low[item]) | (s >= high[item])
+        return item[keep].astype(np.int64), other[keep].astype(np.int64)
+
+    def _limits(self, items: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Rough s above which none is among an item's nearest, below which none is its farthest."""
+        slack = self._slack[items]
+        low, high = self.near[items].max(axis=1) + slack, self.far[items] - slack
+        return low.astype(np.float32), high.astype(np.float32)
+
+    def _within(
+        self, rough: np.ndarray, rows: slice, columns: slice | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The items of a block in question for each other, and their rough s.
+
+        Without columns the block is of some items among themselves, and only the rows ask.
+        """
+        low, high = (limit[:, None] for limit in self._limits(rows))
+        low_of_column, high_of_column = (None, None) if columns is None else self._limits(columns)
+
+        def find(part: slice) -> np.ndarray:
+            s = rough[part]
+            mask = (s <= low[part]) | (s >= high[part])
+            if columns is not None:
+                mask |= s <= low_of_column
+                mask |= s >= high_of_column
+            return np.flatnonzero(mask) + part.start * rough.shape[1]
+
+        place = np.concatenate(in_threads(find, slices(0, len(rough), _STRIP)))
+        row, column = np.divmod(place, rough.shape[1])
+        first = rows.start if columns is None else columns.start
+        row, column = (row + rows.start).astype(np.int32), (column + first).astype(np.int32)
+        return row, column, rough.ravel()[place]
+
+    def _tighten(self, items: slice, item: np.ndarray, s: np.ndarray) -> None:
+        """Takes new s into account."""
+        far, near = self.far[items], self.near[items]
+        np.maximum.at(far, item, s)
+        order = np.lexsort((s, item))
+        item, s = item[order], s[order]
+        rank = np.arange(len(item)) - np.searchsorted(item, item)
+        first = rank < near.shape[1]
+        new = np.full_like(near, np.inf)
+        new[item[first], rank[first]] = s[first]
+        both = np.concatenate([near, new], axis=1)
+        both.partition(near.shape[1] - 1, axis=1)
+        self.near[items] = both[:, : near.shape[1]]

@@ -8,11 +8,12 @@ same-camera views; its AP divides by all matches, its CMC knows no match beyond 
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from stgcn_pyg.evaluation.distances import Metric, to_tensor
+from stgcn_pyg.evaluation.distances import Metric
 from stgcn_pyg.evaluation.labels import JUNK, Array, check_labels, to_numpy
 from stgcn_pyg.evaluation.ranking import rank_distances, rank_features
 from stgcn_pyg.evaluation.rerank import Reranking, rerank
@@ -20,6 +21,7 @@ from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
     SameCamera,
+    Scoring,
     warn_of_unmatched,
 )
 
@@ -182,23 +184,19 @@ def evaluate_protocol(
         >>> result.mAP, result.num_gallery, result.protocol
         (1.0, 2, 'full-gallery')
     """
-    queries = to_tensor(query_features, device)
-    gallery = to_tensor(gallery_features, queries.device)
+    features: tuple[Any, Any] = query_features, gallery_features
     labels = check_labels(
-        query_pids, gallery_pids, query_camids, gallery_camids, len(queries), len(gallery)
+        query_pids, gallery_pids, query_camids, gallery_camids, *map(len, features)
     )
     keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
-    ap, same_camera, depth = protocol.ap, protocol.same_camera, protocol.depth
+    scoring = Scoring(protocol.ap, max_rank, protocol.same_camera, protocol.depth)
     if reranking is not None:
-        kept = gallery[torch.from_numpy(keep).to(gallery.device)]
-        distances = rerank(queries, kept, *reranking, metric, device=device).numpy()
-        labels = labels.gallery_where(keep)
-        result = rank_distances(distances, labels, ap, max_rank, same_camera, depth)
+        kept = to_numpy(gallery_features)[keep]
+        distances = rerank(query_features, kept, *reranking, metric, device=device)
+        result = rank_distances(distances.numpy(), labels.gallery_where(keep), scoring)
     else:
         # The features stay where they are: a copy of those that are kept may take gigabytes.
         labels = replace(labels, listed=keep)
-        result = rank_features(
-            queries, gallery, labels, metric, ap, max_rank, same_camera, depth, block_size
-        )
+        result = rank_features(*features, labels, scoring, metric, block_size, device)
     warn_of_unmatched(result)
     return replace(result, protocol=protocol.name)

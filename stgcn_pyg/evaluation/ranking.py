@@ -1,23 +1,28 @@
 """CMC and mAP, exact, from distances or from features."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from stgcn_pyg.evaluation.distances import Metric, check_features, to_tensor
-from stgcn_pyg.evaluation.feature_distances import FeatureDistances, Features
-from stgcn_pyg.evaluation.given_distances import GivenDistances
-from stgcn_pyg.evaluation.labels import Array, Labels, check_labels, to_numpy
-from stgcn_pyg.evaluation.query_scores import QueryScores, score_queries, summarise
+from stgcn_pyg.evaluation.distances import Distances, Metric, in_threads, slices, to_tensor
+from stgcn_pyg.evaluation.labels import Array, Labels, check_labels, check_rows, to_numpy
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
     SameCamera,
-    check_finite,
-    check_options,
+    Scoring,
+    check_any_match,
     warn_of_unmatched,
 )
+
+_ITEMS = 2048  # of the gallery at a time
+_MOST_DOUBTFUL = 1 / 16  # the share of a block from which on all of it is computed in float64
+_WAITING = 2**20  # doubtful pairs held at a time
+_COLUMN = 2**32 - 1
 
 
 def evaluate_ranking(
@@ -78,32 +83,23 @@ def evaluate_ranking(
         raise ValueError(f"distances must be [Q, G], got {list(matrix.shape)}")
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, *matrix.shape)
     matrix = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)
-    result = rank_distances(matrix, labels, ap, max_rank, same_camera, depth)
+    result = rank_distances(matrix, labels, Scoring(ap, max_rank, same_camera, depth))
     warn_of_unmatched(result)
     return result
 
 
-def rank_distances(
-    matrix: np.ndarray,
-    labels: Labels,
-    ap: AveragePrecision,
-    max_rank: int,
-    same_camera: SameCamera,
-    depth: int | None,
-) -> RankingResult:
+def rank_distances(matrix: np.ndarray, labels: Labels, scoring: Scoring) -> RankingResult:
     """:func:`evaluate_ranking` of an array of a float type and of labels that are checked."""
-    check_options(ap, same_camera, max_rank, depth)
-    parts = blocks(len(matrix), 64)
-    finite = [np.isfinite(matrix[rows]).all(axis=1) for rows in parts]
-    check_finite("distances", np.concatenate(finite))
+    scoring.check()
+    parts = slices(0, len(matrix), 64)
+    bad = [~np.isfinite(matrix[rows]).all(axis=1) for rows in parts]
+    check_rows("distances", np.concatenate(bad), "are not finite", "NaN or overflow")
 
-    def score(rows: slice) -> QueryScores:
+    def score(rows: slice) -> np.ndarray:
         some = labels.block(rows)
-        return score_queries(GivenDistances(matrix[rows], some), some, ap, same_camera, depth)
+        return _score(_GivenDistances(matrix[rows], some), some, scoring)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # NumPy lets go of the interpreter
-        scores = list(pool.map(score, parts))
-    return summarise(scores, labels, ap, max_rank, same_camera, depth)
+    return _result(in_threads(score, parts), labels, scoring)
 
 
 def evaluate_features(
@@ -150,46 +146,231 @@ def evaluate_features(
         >>> evaluate_features(queries, gallery, [7], [7, 5], [1], [2, 2]).mAP
         1.0
     """
-    queries = to_tensor(query_features, device)
-    gallery = to_tensor(gallery_features, queries.device)
+    features: tuple[Any, Any] = query_features, gallery_features
     labels = check_labels(
-        query_pids, gallery_pids, query_camids, gallery_camids, len(queries), len(gallery)
+        query_pids, gallery_pids, query_camids, gallery_camids, *map(len, features)
     )
-    result = rank_features(
-        queries, gallery, labels, metric, ap, max_rank, same_camera, depth, block_size
-    )
+    scoring = Scoring(ap, max_rank, same_camera, depth)
+    result = rank_features(*features, labels, scoring, metric, block_size, device)
     warn_of_unmatched(result)
     return result
 
 
 def rank_features(
-    queries: torch.Tensor,
-    gallery: torch.Tensor,
+    query_features: Array,
+    gallery_features: Array,
     labels: Labels,
+    scoring: Scoring,
     metric: Metric,
-    ap: AveragePrecision,
-    max_rank: int,
-    same_camera: SameCamera,
-    depth: int | None,
     block_size: int,
+    device: torch.device | str | None,
 ) -> RankingResult:
-    """:func:`evaluate_features` of tensors and of labels that may take items out of the gallery."""
-    check_options(ap, same_camera, max_rank, depth)
-    check_features(queries, gallery, metric)
+    """:func:`evaluate_features` with labels that may take items out of the gallery."""
+    scoring.check()
     if block_size < 1:
         raise ValueError(f"block_size={block_size}: give at least 1")
-    of_queries, of_gallery = Features.of(queries), Features.of(gallery)
-    # The length, because it may overflow where the values do not.
-    check_finite("query_features", of_queries.lengths.isfinite().cpu().numpy())
-    check_finite("gallery_features", of_gallery.lengths.isfinite().cpu().numpy())
+    queries = to_tensor(query_features, device)
+    distances = Distances(queries, to_tensor(gallery_features, queries.device), metric)
     scores = []
-    for rows in blocks(len(queries), block_size):
+    for rows in slices(0, len(queries), block_size):
         some = labels.block(rows)
-        distances = FeatureDistances(of_queries.rows(rows), of_gallery, some, metric)
-        scores.append(score_queries(distances, some, ap, same_camera, depth))
-    return summarise(scores, labels, ap, max_rank, same_camera, depth)
+        scores.append(_score(_FeatureDistances(distances, rows, some), some, scoring))
+    return _result(scores, labels, scoring)
 
 
-def blocks(num_queries: int, block_size: int) -> list[slice]:
-    """Slices of at most ``block_size`` queries that together are all."""
-    return [slice(first, first + block_size) for first in range(0, num_queries, block_size)]
+Counted = Callable[[Labels, slice], Any]
+"""Which items count: a boolean ``[Q, columns]`` from labels and from columns of the gallery."""
+
+
+class _QueryDistances(Protocol):
+    """Some queries' distances to the gallery, asked for as little as a ranking needs to know."""
+
+    def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """The distance of each of M pairs."""
+
+    def count(self, query: np.ndarray, reach: np.ndarray, counted: Counted) -> np.ndarray:
+        """How many of the counted items stand within ``reach`` of the query, ``[M]``.
+
+        Args:
+            query: M queries in ascending order.
+            reach: A distance each; an item at that very distance counts.
+            counted: Which items count; no match does.
+        """
+
+
+def _score(distances: _QueryDistances, labels: Labels, scoring: Scoring) -> np.ndarray:
+    """Average precision, rank of the first match and inverse negative penalty: ``[3, Q]``."""
+    query, item = labels.matches()
+    count = np.bincount(query, minlength=len(labels.query_pids))
+    reach = distances.of(query, item)
+    reach = reach[np.lexsort((reach, query))]  # of each query in turn, ascending
+    found = np.arange(1, len(query) + 1) - np.repeat(np.cumsum(count) - count, count)
+
+    def others(labels: Labels, columns: slice) -> Any:
+        return labels.others(scoring.same_camera, columns)
+
+    # An item as far as a match stands before it.
+    ranks = distances.count(query, reach, others) + found
+    seen = np.ones(len(query), dtype=bool)
+    if scoring.depth is not None:
+        seen = distances.count(query, reach, Labels.all_but_matches) + found <= scoring.depth
+
+    scores, valid = np.full((3, len(count)), np.nan), count > 0
+    terms = np.where(seen, _precision_at(found, ranks, scoring.ap), 0)
+    scores[0, valid] = (np.bincount(query, terms, minlength=len(count)) / np.maximum(count, 1))[
+        valid
+    ]
+    scores[1, valid] = np.where(seen, ranks, np.inf)[found == 1]
+    scores[2, valid] = np.where(seen, found / ranks, 0)[found == count[query]]
+    return scores
+
+
+def _precision_at(found: np.ndarray, ranks: np.ndarray, ap: AveragePrecision) -> np.ndarray:
+    """Each match's term of the average precision: the ``found``-th match stands at ``ranks``."""
+    at = found / ranks
+    if ap == "step":
+        return at
+    before = np.where(ranks == 1, 1.0, (found - 1) / np.maximum(ranks - 1, 1))
+    return (before + at) / 2
+
+
+def _result(parts: Sequence[np.ndarray], labels: Labels, scoring: Scoring) -> RankingResult:
+    """The result of all queries, from the scores of blocks of them in order."""
+    average_precision, first_match_rank, penalty = np.concatenate(parts, axis=1)
+    num_gallery = int(labels.listed.sum())
+    check_any_match(average_precision, num_gallery)
+    valid = first_match_rank[~np.isnan(first_match_rank)]
+    cmc = (valid[:, None] <= np.arange(1, scoring.max_rank + 1)).mean(axis=0)
+    return scoring.result(average_precision, first_match_rank, penalty, cmc, num_gallery)
+
+
+class _GivenDistances:
+    """Rows of a matrix of distances."""
+
+    def __init__(self, distances: np.ndarray, labels: Labels):
+        self.distances, self.labels = distances, labels
+
+    def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
+        return self.distances[query, item]
+
+    def count(self, query: np.ndarray, reach: np.ndarray, counted: Counted) -> np.ndarray:
+        infinity = self.distances.dtype.type(np.inf)
+        ordered = np.where(counted(self.labels, slice(None)), self.distances, infinity)
+        ordered.sort(axis=1)
+        edges = np.searchsorted(query, np.arange(len(ordered) + 1))
+        within = [
+            np.searchsorted(row, reach[first:last], side="right")
+            for row, (first, last) in zip(ordered, pairwise(edges), strict=True)
+        ]
+        return np.concatenate(within)
+
+
+class _FeatureDistances:
+    """Distances from features: roughly where that decides, exactly where it does not."""
+
+    def __init__(self, distances: Distances, rows: slice, labels: Labels):
+        self.distances, self.rows = distances, rows
+        self.labels = labels.to(distances.device)
+
+    def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
+        return self.distances.of(query + self.rows.start, item)
+
+    def count(self, query: np.ndarray, reach: np.ndarray, counted: Counted) -> np.ndarray:
+        reaches = _Reaches(query, reach, self.rows.stop - self.rows.start, self.distances.device)
+        left, margin = self.distances.left(self.rows), self.distances.margins(self.rows)[:, None]
+        total = np.zeros(len(query), dtype=np.int64)
+        # In one piece: an array a block would stand in the way of the next block's memory.
+        doubtful, waiting = np.empty((2, _WAITING), dtype=np.int64), 0
+        for columns in slices(0, self.distances.shape[1], _ITEMS):
+            ignored = ~counted(self.labels, columns)
+            rough = self.distances.rough(left, self.distances.right(columns)).clamp_(min=0)
+            certain, number, item = reaches.count(
+                rough.masked_fill_(ignored, torch.inf),
+                self.distances.square(reaches.padded),
+                margin,
+            )
+            if len(number) > min(_MOST_DOUBTFUL * rough.numel(), _WAITING):
+                exact = torch.from_numpy(self.distances.block(self.rows, columns)).to(rough.device)
+                exact.masked_fill_(ignored, torch.inf)
+                total += reaches.count(exact, reaches.padded, 0)[0]
+                continue
+            total += certain
+            if waiting + len(number) > _WAITING:
+                self._settle(query, reach, doubtful[:, :waiting], total)
+                waiting = 0
+            doubtful[:, waiting : waiting + len(number)] = number, item + columns.start
+            waiting += len(number)
+        self._settle(query, reach, doubtful[:, :waiting], total)
+        return total
+
+    def _settle(
+        self, query: np.ndarray, reach: np.ndarray, doubtful: np.ndarray, total: np.ndarray
+    ) -> None:
+        """Adds to the total which doubtful pairs, reaches and items ``[2, N]``, are within."""
+        number, item = doubtful
+        # Each pair once, though several reaches of a query may ask for it.
+        pairs, place = np.unique(
+            query[number] * self.distances.shape[1] + item, return_inverse=True
+        )
+        exact = self.of(*np.divmod(pairs, self.distances.shape[1]))[place]
+        np.add.at(total, number[exact <= reach[number]], 1)
+
+
+class _Reaches:
+    """M reaches of Q queries, padded to ``[Q, most]``, and what lies within them in a block.
+
+    The bits of non-negative float32 numbers are in the order of the numbers. With them above and
+    the column below, one int64 is a sort key that remembers its column; CPUs and GPUs sort it fast.
+    """
+
+    def __init__(
+        self, query: np.ndarray, reach: np.ndarray, num_queries: int, device: torch.device
+    ):
+        count = np.bincount(query, minlength=num_queries)
+        valid = np.arange(count.max(initial=0)) < count[:, None]
+        padded = np.zeros(valid.shape)
+        padded[valid] = reach
+        self.row, self.valid, self.padded = (
+            torch.as_tensor(array, device=device) for array in (query, valid, padded)
+        )
+
+    def count(
+        self, values: Tensor, limit: Tensor, margin: Tensor | float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How many values lie surely within each limit ``[M]``; the reaches and columns in doubt.
+
+        Args:
+            values: Non-negative float32 ``[Q, N]``.
+            limit: ``[Q, most]`` float64.
+            margin: How far from the limit a value has to be: ``[Q, 1]``; with 0 none is in doubt.
+        """
+        keys = _sorted_keys(values)
+        past = torch.searchsorted(keys, _first_key(limit + margin) | _COLUMN, right=True)
+        within = past
+        if isinstance(margin, Tensor):
+            within = torch.searchsorted(keys, _first_key(limit - margin))
+        within, past = within[self.valid], past[self.valid]
+        doubts = past - within
+        number = torch.repeat_interleave(doubts)
+        place = torch.arange(len(number), device=keys.device)
+        place += (within - doubts.cumsum(0) + doubts)[number]
+        column = keys[self.row[number], place] & _COLUMN
+        return within.cpu().numpy(), number.cpu().numpy(), column.cpu().numpy()
+
+
+def _sorted_keys(values: Tensor) -> Tensor:
+    columns = torch.arange(values.size(1), device=values.device)
+    keys = values.view(torch.int32).to(torch.int64).bitwise_left_shift_(32).bitwise_or_(columns)
+    if keys.device.type != "cpu":
+        return keys.sort(dim=1).values
+    # Several times as fast as torch's own sort on a CPU.
+    in_threads(
+        lambda rows: rows.sort(axis=1), np.array_split(keys.numpy(), torch.get_num_threads())
+    )
+    return keys
+
+
+def _first_key(values: Tensor) -> Tensor:
+    """The least key of a float32 number, 0 for a negative one."""
+    bits = values.float().clamp(min=0).contiguous().view(torch.int32)
+    return bits.to(torch.int64).bitwise_left_shift_(32)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from stgcn_pyg.evaluation.distances import Metric
+from stgcn_pyg.evaluation.distances import Distances, Metric, slices
 from stgcn_pyg.evaluation.labels import Array, to_numpy
-from stgcn_pyg.evaluation.neighbours import Neighbours, SquaredDistances, nearest_neighbours
+from stgcn_pyg.evaluation.neighbours import Neighbours, nearest_neighbours
 
 
 class Reranking(NamedTuple):
@@ -40,7 +40,7 @@ def rerank(
     k2: int = 6,
     lambda_value: float = 0.3,
     metric: Metric = "euclidean",
-    block_size: int = 256,
+    block_size: int = 1024,
     device: torch.device | str | None = None,
 ) -> torch.Tensor:
     r"""Distances of queries to gallery, re-ranked by the neighbours that they share.
@@ -107,7 +107,7 @@ def rerank_rows(
     k2: int = 6,
     lambda_value: float = 0.3,
     metric: Metric = "euclidean",
-    block_size: int = 256,
+    block_size: int = 1024,
     device: torch.device | str | None = None,
 ) -> Iterator[np.ndarray]:
     """The rows of :func:`rerank` in turn, a float32 array ``[G]`` a query.
@@ -128,25 +128,34 @@ def rerank_rows(
     if device is None:
         device = query_features.device if isinstance(query_features, torch.Tensor) else "cpu"
     queries, gallery = to_numpy(query_features), to_numpy(gallery_features)
-    distances = SquaredDistances(_joined(queries, gallery, metric), device)
-    return _rows(distances, len(queries), k1, k2, lambda_value, block_size)
+    items = torch.from_numpy(_joined(queries, gallery, metric))
+    return _rows(
+        Distances(items, items, device=device, terms=2048),
+        len(queries),
+        k1,
+        k2,
+        lambda_value,
+        block_size,
+    )
 
 
 def _rows(
-    distances: SquaredDistances,
+    distances: Distances,
     num_queries: int,
     k1: int,
     k2: int,
     lambda_value: float,
     block_size: int,
 ) -> Iterator[np.ndarray]:
-    neighbours = nearest_neighbours(distances, min(k1 + 1, len(distances)), block_size)
+    num_items = distances.shape[0]
+    neighbours = nearest_neighbours(distances, min(k1 + 1, num_items), block_size)
     vectors = _vectors(distances, neighbours, k1, k2)
     similar = _shared_weights(vectors[:num_queries], vectors[num_queries:])
-    gallery = distances.centred(slice(num_queries, None), torch.float64)
-    for start in range(0, num_queries, block_size):
-        rows = slice(start, min(start + block_size, num_queries))
-        original = distances.of_block(rows, gallery, num_queries, neighbours.farthest)
+    for rows in slices(0, num_queries, block_size):
+        original = np.empty((rows.stop - rows.start, num_items - num_queries), dtype=np.float32)
+        for columns in slices(num_queries, num_items, block_size):
+            place = slice(columns.start - num_queries, columns.stop - num_queries)
+            original[:, place] = distances.block(rows, columns, neighbours.farthest)
         for own in original:
             # V's rows add up to 1, so that their minima and maxima add up to 2.
             shared = next(similar)
@@ -154,19 +163,34 @@ def _rows(
             yield ((1 - lambda_value) * jaccard + lambda_value * own).astype(np.float32)
 
 
-def _vectors(distances: SquaredDistances, neighbours: Neighbours, k1: int, k2: int) -> csr_array:
+def _vectors(distances: Distances, neighbours: Neighbours, k1: int, k2: int) -> csr_array:
     """V: ``[N, N]``, sparse."""
     reciprocal = _expanded(neighbours.index, k1)
     row, column = reciprocal.nonzero()
     # No row is empty: every item is its own reciprocal neighbour.
-    weight = np.exp(-distances.of_pairs(row, column) / neighbours.farthest[row])
+    weight = np.exp(-_squares(distances, neighbours, row, column) / neighbours.farthest[row])
     first = reciprocal.indptr[:-1]
     weight /= np.add.reduceat(weight, first)[row]
     weights = csr_array((weight, column, reciprocal.indptr), shape=reciprocal.shape)
     averaged = neighbours.index[:, :k2]
-    vectors = (_links(averaged, len(distances)) @ weights) / averaged.shape[1]
+    vectors = (_links(averaged, len(averaged)) @ weights) / averaged.shape[1]
     vectors.sort_indices()
     return vectors
+
+
+def _squares(
+    distances: Distances, neighbours: Neighbours, row: np.ndarray, column: np.ndarray
+) -> np.ndarray:
+    """The squared distances of pairs of items, most of which are neighbours."""
+    items = len(neighbours.index)
+    known = (np.arange(items)[:, None] * items + neighbours.index).ravel()
+    order = known.argsort()
+    wanted = row.astype(np.int64) * items + column
+    place = order[np.searchsorted(known, wanted, sorter=order).clip(max=len(known) - 1)]
+    squares = neighbours.distance.ravel()[place]
+    new = known[place] != wanted
+    squares[new] = distances.of_pairs(row[new], column[new])
+    return squares
 
 
 def _expanded(index: np.ndarray, k1: int) -> csr_array:

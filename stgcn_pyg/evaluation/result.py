@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -105,16 +105,36 @@ class RankingResult:
         }
 
 
-def check_options(ap: str, same_camera: str, max_rank: int, depth: int | None) -> None:
-    """Raise a ValueError for an option that no evaluation knows."""
-    if ap not in ("step", "trapezoid"):
-        raise ValueError(f"ap={ap!r} is unknown: give 'step' or 'trapezoid'")
-    if same_camera not in ("person", "all"):
-        raise ValueError(f"same_camera={same_camera!r} is unknown: give 'person' or 'all'")
-    if max_rank < 1:
-        raise ValueError(f"max_rank={max_rank}: the CMC needs one rank at least")
-    if depth is not None and depth < 1:
-        raise ValueError(f"depth={depth}: give at least 1, or None for the whole list")
+class Scoring(NamedTuple):
+    """How ranked lists are scored, as :class:`RankingResult` says."""
+
+    ap: AveragePrecision
+    max_rank: int
+    same_camera: SameCamera
+    depth: int | None
+
+    def check(self) -> None:
+        """Raise a ValueError for an option that no evaluation knows."""
+        if self.ap not in ("step", "trapezoid"):
+            raise ValueError(f"ap={self.ap!r} is unknown: give 'step' or 'trapezoid'")
+        if self.same_camera not in ("person", "all"):
+            raise ValueError(f"same_camera={self.same_camera!r} is unknown: give 'person' or 'all'")
+        if self.max_rank < 1:
+            raise ValueError(f"max_rank={self.max_rank}: the CMC needs one rank at least")
+        if self.depth is not None and self.depth < 1:
+            raise ValueError(f"depth={self.depth}: give at least 1, or None for the whole list")
+
+    def result(
+        self,
+        average_precision: np.ndarray,
+        first_match_rank: np.ndarray,
+        inverse_negative_penalty: np.ndarray,
+        cmc: np.ndarray,
+        num_gallery: int,
+    ) -> RankingResult:
+        """These scores, with this setting."""
+        scores = average_precision, first_match_rank, inverse_negative_penalty, cmc, num_gallery
+        return RankingResult(*scores, self.ap, self.same_camera, self.depth)
 
 
 def check_any_match(average_precision: np.ndarray, num_gallery: int) -> None:
@@ -134,14 +154,4 @@ def warn_of_unmatched(result: RankingResult) -> None:
             f"{result.num_queries_without_match} of {result.num_queries} queries have no match "
             "in the gallery; mAP and CMC are means over the others",
             stacklevel=3,
-        )
-
-
-def check_finite(name: str, finite: np.ndarray) -> None:
-    """Raise a ValueError that counts and names the rows that are not finite."""
-    bad = np.flatnonzero(~finite)
-    if len(bad):
-        raise ValueError(
-            f"{name}: {len(bad)} rows are not finite, first at {bad[:5].tolist()}; "
-            "look for NaN or overflow in the model's output"
         )
