@@ -88,14 +88,13 @@ def check_labels(
     gallery_pids: Array,
     query_camids: Array,
     gallery_camids: Array,
-    num_queries: int | None = None,
-    num_gallery: int | None = None,
+    rows_of: tuple[Array, Array] | None = None,
 ) -> Labels:
     """Integer arrays of one entry a row of features or distances.
 
     Args:
         query_pids, gallery_pids, query_camids, gallery_camids: people and cameras.
-        num_queries, num_gallery: rows that the labels are for; None: as many as there are people.
+        rows_of: What has a row a query, and what has a row a gallery item; None: only labels.
 
     Raises:
         ValueError: lengths that differ, labels that are not integers, junk among the queries, no
@@ -108,8 +107,9 @@ def check_labels(
         _integers("gallery_camids", gallery_camids),
         np.ones(len(to_numpy(gallery_pids)), dtype=bool),
     )
-    _check_lengths("query", num_queries, labels.query_pids, labels.query_camids)
-    _check_lengths("gallery", num_gallery, labels.gallery_pids, labels.gallery_camids)
+    of_queries, of_gallery = rows_of or (labels.query_pids, labels.gallery_pids)
+    _check_lengths("query", of_queries, labels.query_pids, labels.query_camids)
+    _check_lengths("gallery", of_gallery, labels.gallery_pids, labels.gallery_camids)
     if not len(labels.query_pids) or not len(labels.gallery_pids):
         raise ValueError(
             f"{len(labels.query_pids)} queries and {len(labels.gallery_pids)} gallery items: "
@@ -134,8 +134,8 @@ def _integers(name: str, values: Array) -> np.ndarray:
     return np.require(array, np.int64, "W")  # torch takes none that cannot be written to
 
 
-def _check_lengths(side: str, rows: int | None, pids: np.ndarray, camids: np.ndarray) -> None:
-    rows = len(pids) if rows is None else rows
+def _check_lengths(side: str, rows_of: Array, pids: np.ndarray, camids: np.ndarray) -> None:
+    rows = (np.shape(rows_of) or (1,))[0]
     if not rows == len(pids) == len(camids):
         raise ValueError(
             f"{side}: {rows} rows, {len(pids)} people and {len(camids)} cameras; "

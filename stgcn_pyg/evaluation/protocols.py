@@ -8,7 +8,6 @@ same-camera views; its AP divides by all matches, its CMC knows no match beyond 
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -184,10 +183,8 @@ def evaluate_protocol(
         >>> result.mAP, result.num_gallery, result.protocol
         (1.0, 2, 'full-gallery')
     """
-    features: tuple[Any, Any] = query_features, gallery_features
-    labels = check_labels(
-        query_pids, gallery_pids, query_camids, gallery_camids, *map(len, features)
-    )
+    features = query_features, gallery_features
+    labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, features)
     keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
     scoring = Scoring(protocol.ap, max_rank, protocol.same_camera, protocol.depth)
     if reranking is not None:

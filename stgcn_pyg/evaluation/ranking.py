@@ -81,7 +81,9 @@ def evaluate_ranking(
     matrix = to_numpy(distances)
     if matrix.ndim != 2:
         raise ValueError(f"distances must be [Q, G], got {list(matrix.shape)}")
-    labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, *matrix.shape)
+    labels = check_labels(
+        query_pids, gallery_pids, query_camids, gallery_camids, (matrix, matrix.T)
+    )
     matrix = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)
     result = rank_distances(matrix, labels, Scoring(ap, max_rank, same_camera, depth))
     warn_of_unmatched(result)
@@ -146,10 +148,8 @@ def evaluate_features(
         >>> evaluate_features(queries, gallery, [7], [7, 5], [1], [2, 2]).mAP
         1.0
     """
-    features: tuple[Any, Any] = query_features, gallery_features
-    labels = check_labels(
-        query_pids, gallery_pids, query_camids, gallery_camids, *map(len, features)
-    )
+    features = query_features, gallery_features
+    labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, features)
     scoring = Scoring(ap, max_rank, same_camera, depth)
     result = rank_features(*features, labels, scoring, metric, block_size, device)
     warn_of_unmatched(result)
