@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from stgcn_pyg.data import TrackletDataModule, check_pictures, load_dataset
+from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.data.check.images import read_images
 from stgcn_pyg.data.decoding import read_picture
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.sampling import even_frames, random_frames, strided_frames
@@ -296,9 +297,8 @@ def test_check_finds_every_bad_picture(dataset):
     paths = [dataset.root / frame for frame in dataset.frames]
     for path, kind in zip(paths[3::10], KINDS, strict=False):
         damage(path, kind)
-    checked = list(check_pictures(dataset, workers=2))
-    assert [path for path, _ in checked] == paths
-    found = [(path, fault) for path, fault in checked if fault]
+    checked = read_images(dataset.root, dataset.frames.tolist(), workers=2)
+    found = [(path, image.what) for path, image in zip(paths, checked, strict=True) if image.what]
     assert found == list(zip(paths[3::10], KINDS.values(), strict=False))
 
 

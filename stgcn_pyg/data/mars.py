@@ -7,6 +7,7 @@ info/tracks_{train,test}_info.mat         a row a tracklet: start, end, identity
 info/query_IDX.mat                        which test tracklets are queries
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +19,8 @@ from stgcn_pyg.data.label_files import Report, read_mat_numbers, stop_at
 from stgcn_pyg.data.table_checks import JUNK
 from stgcn_pyg.errors import UserError
 
-FORM = np.frombuffer(b"0000C0T0000F000.jpg", np.uint8)  # of a name, 0 for any digit
+NAME = re.compile(r"(\d{4}|00-1)C(\d)T\d{4}F(\d{3})\.jpg", re.ASCII)
 SHOULD_BE = "where a name like 0001C1T0001F001.jpg should be"
-JUNK_NAME = np.frombuffer(b"00-1", np.uint8)  # begins a name of junk
 TRAIN = ("track_train_info", "xmars_tracks_train_info")  # the variable in MARS, and in X-MARS
 TEST = ("track_test_info", "xmars_track_test_info")
 QUERIES = ("query_IDX", "xmars_query_IDX")
@@ -55,43 +55,33 @@ def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
 
 
 class _Names(NamedTuple):
-    """The names of the frames, `[F]`."""
+    """The names of the frames in a file."""
 
-    path: Path  # of the file that holds them
+    path: Path
     given: pd.Series
-    formed: np.ndarray  # as bytes; empty where a name has not the right form
+    labels: np.ndarray  # what each name tells, `[F, 3]`: pid, camid, frame
+    fits: np.ndarray  # whether a name has the right form, `[F]`
 
 
 def _read_names(path: Path) -> _Names:
     try:
-        lines = path.read_bytes().split()  # CRLF or LF
+        names = path.read_bytes().decode(errors="replace").split()  # CRLF or LF
     except OSError as error:
         raise UserError(f"{path}: cannot be read; pass the folder that holds MARS") from error
-    if not lines:
+    if not names:
         raise UserError(f"{path}: holds nothing {SHOULD_BE}")
-    formed = np.array(lines, dtype=f"S{len(FORM)}")  # cuts what is longer
-    fits = _fit(formed) & (np.array([len(line) for line in lines]) == len(FORM))
-    wrong = np.flatnonzero(~fits)
-    shown = [lines[i].decode(errors="replace") for i in wrong]
+    labels: np.ndarray = np.fromiter(map(_labels_in, names), np.dtype((np.int64, 3)), len(names))
+    fits = labels[:, 1] >= 0
     if not fits.any():
-        raise UserError(f"{path}: holds {shown[0]!r} {SHOULD_BE} (name 1)")
-    formed[wrong] = b""
-    given = pd.Series(formed.astype(str))
-    given[wrong] = shown
-    return _Names(path, given, formed)
+        raise UserError(f"{path}: holds {names[0]!r} {SHOULD_BE} (name 1)")
+    return _Names(path, pd.Series(names, dtype=str), labels, fits)
 
 
-def _characters(names: np.ndarray) -> np.ndarray:
-    return names.view(np.uint8).reshape(len(names), len(FORM))
-
-
-def _fit(names: np.ndarray) -> np.ndarray:
-    """Which names have the right form."""
-    characters = _characters(names)
-    digit = (characters >= ord("0")) & (characters <= ord("9"))
-    fits = np.where(np.equal(FORM, ord("0")), digit, characters == FORM)
-    fits[(characters[:, :4] == JUNK_NAME).all(axis=1), :4] = True
-    return np.all(fits, axis=1)
+def _labels_in(name: str) -> tuple[int, int, int]:
+    if match := NAME.fullmatch(name):
+        pid, camid, frame = match.groups()
+        return (JUNK if pid == "00-1" else int(pid)), int(camid), int(frame)
+    return -1, -1, -1
 
 
 def _read_numbers(path: Path, variables: tuple[str, ...]) -> np.ndarray:
@@ -109,8 +99,8 @@ def _read_tracks(
     if tracks.ndim != 2 or tracks.shape[1] != 4:
         raise UserError(f"{path}: {variable} is {tracks.shape}, not a row a tracklet of 4 numbers")
     start, end, pid, camid = tracks.T  # 1-based, end included
-    outside = (start < 1) | (end < start) | (end > len(names.formed))
-    what = f"{variable} points outside the {len(names.formed):,} names of frames"
+    outside = (start < 1) | (end < start) | (end > len(names.given))
+    what = f"{variable} points outside the {len(names.given):,} names of frames"
     if outside.all():  # also if there are no rows
         raise UserError(f"{path}: {what}")
     for row in np.flatnonzero(outside):
@@ -128,50 +118,38 @@ def _read_tracks(
     return table
 
 
-def _check_against_names(path: Path, table: pd.DataFrame, given: _Names, report: Report) -> None:
+def _check_against_names(path: Path, table: pd.DataFrame, names: _Names, report: Report) -> None:
     """Compares the identity, camera and order in each frame's name with the table's.
 
     Names that no tracklet uses are not looked at.
     """
-    names = given.formed
-    characters = _characters(names)
-    pid, camid = _number(characters[:, 0:4]), _number(characters[:, 5:6])
-    pid[(characters[:, 0:4] == JUNK_NAME).all(axis=1)] = JUNK
-    number = _number(characters[:, 12:15])
     length = table["num_frames"].to_numpy()
     begins = np.cumsum(length) - length
     tracklet = np.repeat(np.arange(len(table)), length)
     frame = table["first_frame"].to_numpy()[tracklet] + np.arange(len(tracklet)) - begins[tracklet]
-    named = names[frame] != b""  # has the right form
-    for i in np.unique(frame[~named]):
-        report(given.path, f"holds {given.given[i]!r} {SHOULD_BE} (name {i + 1})")
-    for label, named_so in (("pid", pid), ("camid", camid)):
-        wrong = np.flatnonzero((table[label].to_numpy()[tracklet] != named_so[frame]) & named)
-        for i in _first_of_each(tracklet, wrong):
+    fits, labels, given = names.fits[frame], names.labels[frame], names.given
+    for i in np.unique(frame[~fits]):
+        report(names.path, f"holds {given[i]!r} {SHOULD_BE} (name {i + 1})")
+    for column, label in enumerate(("pid", "camid")):
+        differs = table[label].to_numpy()[tracklet] != labels[:, column]
+        for i in _first_of_each(tracklet, np.flatnonzero(differs & fits)):
             row = tracklet[i]
             report(
                 path,
                 f"row {table.index[row] + 1} says {label} {table[label].iat[row]}, "
-                f"but its frame is named {names[frame[i]].decode()}",
+                f"but its frame is named {given[frame[i]]}",
             )
-    follows = (np.diff(tracklet) == 0) & named[1:] & named[:-1]
-    backwards = np.flatnonzero(follows & (np.diff(number[frame]) <= 0)) + 1
+    follows = (np.diff(tracklet) == 0) & fits[1:] & fits[:-1]
+    backwards = np.flatnonzero(follows & (np.diff(labels[:, 2]) <= 0)) + 1
     # The same name again is the same frame shown for longer, and not out of order.
-    backwards = backwards[names[frame[backwards]] != names[frame[backwards - 1]]]
-    for i in _first_of_each(tracklet, backwards):
-        name = names[frame[i]].decode()
-        report(path, f"the frames of a tracklet are out of order at {name}")
+    repeats = given[frame[backwards]].array == given[frame[backwards - 1]].array
+    for i in _first_of_each(tracklet, backwards[~repeats.astype(bool)]):
+        report(path, f"the frames of a tracklet are out of order at {given[frame[i]]}")
 
 
 def _first_of_each(tracklet: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The first of the places in each tracklet."""
     return places[np.unique(tracklet[places], return_index=True)[1]]
-
-
-def _number(digits: np.ndarray) -> np.ndarray:
-    """ASCII digits `[F, n]` to numbers `[F]`."""
-    value = digits.astype(np.int64) - ord("0")
-    return value @ (10 ** np.arange(value.shape[1])[::-1])
 
 
 def _read_queries(path: Path, test: pd.DataFrame, report: Report) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from stgcn_pyg.data.check.images import check_pictures, read_images, same_images
+from stgcn_pyg.data.check.images import read_images, same_images
 from stgcn_pyg.data.check.labels import (
     count,
     gaps,
@@ -34,7 +34,7 @@ from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.data.load import load_dataset
 from stgcn_pyg.progress import bar_options
 
-__all__ = ["FAULTS", "NOTES", "CheckResult", "check_dataset", "check_pictures"]
+__all__ = ["FAULTS", "NOTES", "CheckResult", "check_dataset"]
 
 FAULTS = {
     "wrong name or label": "a name of the wrong form, or a label and a name that disagree",

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from stgcn_pyg.data.check.tracklets import Tracklets
-from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.decoding import as_rgb, digest_of, opened, read_file
 from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.data.workers import map_in_workers
@@ -34,22 +33,6 @@ class ReadImage(NamedTuple):
     """The kind of the fault or note; empty where there is none."""
     what: str = ""
     """The fault or note in a few words."""
-
-
-def check_pictures(dataset: TrackletDataset, workers: int = 2) -> Iterator[tuple[Path, str | None]]:
-    """Decodes every image of a data set.
-
-    Args:
-        dataset: The data set.
-        workers: The number of processes that decode.
-
-    Yields:
-        The path of each image and what is wrong with it, another format than its name says
-        included, or None.
-    """
-    images = read_images(dataset.root, dataset.frames.tolist(), workers)
-    for frame, image in zip(dataset.frames, images, strict=True):
-        yield dataset.root / frame, image.what or None
 
 
 def read_images(root: Path, frames: Sequence[str], workers: int = 2) -> Iterator[ReadImage]:
