@@ -1,12 +1,13 @@
 """Files that are never half-written, also after a kill, and checks of where results go."""
 
+import json
 import os
 import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from stgcn_pyg.errors import UserError
 
@@ -92,6 +93,19 @@ def write_output(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise _cannot(path, error) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file, its folder too, as :func:`write_output` does.
+
+    Args:
+        path: The file to write.
+        content: Plain values; a number that is not finite raises a ValueError.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    write_output(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def require_writable(option: str, path: Path | None) -> None:

@@ -1,6 +1,7 @@
 """The commands as a user meets them."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from stgcn_pyg.cli.train import parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.checkpoint_files import write_checkpoint
 from stgcn_pyg.runs.run_folder import RunFolder
-from stgcn_pyg.runs.settings import RunSettings, load_settings, preset_path
+from stgcn_pyg.runs.settings import RENAMED, RunSettings, load_settings, preset_path
 
 TINY = """
 epochs: 2
@@ -49,6 +50,80 @@ def settings_of(*arguments):
     return RunSettings.of(parser().parse_args(arguments).as_dict())
 
 
+OLD_CONFIG = """
+dataset: ward
+root: data/ward
+output: runs/ward1
+split: 0
+seed: 0
+epochs: 2
+precision: 32-true
+accelerator: auto
+tf32: true
+look_every: 50
+checkpoint_every: 1
+validation_share: 0.0
+validation_every: 10
+sync_batch_norm: true
+weights_from: null
+pack: null
+on_bad_frame: stop
+baselines: false
+model:
+  num_frames: 4
+  backbone: resnet18
+  weights: null
+  temporal_layers: 3
+  spatial_layers: 2
+  temporal_patches: 4
+  spatial_patches: 4
+  branches:
+  - global
+  - temporal
+  - spatial
+  temporal_propagation: gcn
+  spatial_propagation: gcn
+  spatial_channels: 256
+  spatial_hidden_channels: null
+  spatial_weights: per-frame
+  spatial_shortcut: true
+  affinity: squared
+  embedding: normalized
+data:
+  height: 64
+  width: 32
+  people_per_batch: 8
+  tracklets_per_person: 2
+  train_frames: restricted
+  stride: 8
+  flip: 0.5
+  shift: 0.0
+  zoom: 0.0
+  colour: 0.0
+  erase: 0.0
+  brightness: 0.0
+  contrast: 0.0
+  saturation: 0.0
+  augment: clip
+  test_clips: all
+  clips_per_test_batch: 32
+  min_frames: 1
+  num_workers: 1
+training:
+  margin: soft
+  learning_rate: 0.0003
+  weight_decay: 0.0005
+  decay_epochs: 200
+  decay_factor: 0.1
+  compile: auto
+  channels_last: true
+  fused: true
+  micro_batches: 1
+  recompute: false
+"""
+"""What version 0.1.0 wrote into a run's folder."""
+
+
 def error_line(capsys):
     """The one line of an error; there must be no other."""
     (line,) = capsys.readouterr().err.strip().splitlines()
@@ -72,6 +147,7 @@ def test_every_command_has_help_with_an_example(name, capsys):
     shown = capsys.readouterr().out
     assert "Example" in shown
     assert f"stgcn {name}" in shown
+    assert not re.search(r"--\w*_", shown)  # options are shown as the pages write them
 
 
 def test_train_writes_a_run_and_evaluate_reads_it(train, tmp_path, capsys):
@@ -191,6 +267,38 @@ def test_the_same_command_again_goes_on_and_another_is_refused(train, capsys):
     assert (train.output / "metrics.json").read_text() == before
     config = yaml.safe_load((train.output / "config.yaml").read_text())
     assert config["model"]["temporal_layers"] == 3
+
+
+def test_a_run_of_version_0_1_0_is_found_again_from_its_config_and_from_its_command(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    stored = tmp_path / "runs" / "ward1" / "config.yaml"
+    stored.parent.mkdir(parents=True)
+    stored.write_text(OLD_CONFIG)
+    command = [
+        "ward", "data/ward", "--epochs=2", "--output=runs/ward1", "--model.backbone=resnet18",
+        "--model.weights=null", "--model.num-frames=4", "--data.height=64", "--data.width=32",
+        "--data.people-per-batch=8", "--data.tracklets-per-person=2", "--data.num-workers=1",
+        "--training.margin=soft",
+    ]  # fmt: skip
+    settings = settings_of(*command)
+    assert settings == load_settings([stored]) == settings_of(f"--config={stored}")
+    assert settings.nested() == yaml.safe_load(OLD_CONFIG)
+    RunFolder(settings)  # the same run
+
+
+def test_a_setting_is_known_by_its_former_name_wherever_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.setitem(RENAMED, "data.picture_height", "data.height")
+    monkeypatch.setitem(RENAMED, "max_epochs", "epochs")
+    stored = tmp_path / "config.yaml"
+    stored.write_text("max_epochs: 3\ndata: {picture_height: 64}\n")
+    given = {"dataset": "mars", "root": "data"}
+    by_option = settings_of("mars", "data", "--max-epochs=3", "--data.picture-height", "64")
+    assert by_option == settings_of("mars", "data", f"--config={stored}")
+    assert by_option == load_settings([stored], given)
+    assert by_option == load_settings([], given | {"max_epochs": 3, "data.picture_height": 64})
+    assert (by_option.epochs, by_option.data["height"]) == (3, 64)
 
 
 def test_how_a_run_computes_may_change_and_what_it_computes_may_not(tmp_path):

@@ -43,7 +43,7 @@ commands:
 {commands}
 
 `stgcn COMMAND --help` tells the options of each. For example:
-  stgcn synth data/tiny --train_people 16 --test_people 8
+  stgcn synth data/tiny --train-people 16 --test-people 8
   stgcn train mars data/tiny --preset demo --output runs/tiny
   stgcn evaluate runs/tiny
 """
@@ -74,10 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             with needs_extra(EXTRAS.get(name, "train")):
                 return import_module(f"stgcn_pyg.cli.{name}").main(rest)
-    except UserError as error:
-        print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
-        return error.status
-    except RunError as error:
+    except (UserError, RunError) as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
     except SignalledError as error:

@@ -1,83 +1,142 @@
-"""What the commands' parsers share: errors of one line, presets, settings and JSON files."""
+"""What the commands share: the parser, the options of a trained model, and several processes."""
 
-import json
+import os
+import re
+import sys
+import warnings
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from jsonargparse import ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import DefaultHelpFormatter, Namespace
 
-from stgcn_pyg.errors import UserError
-from stgcn_pyg.files import write_output
+from stgcn_pyg.errors import AlreadyReportedError, RunError, SignalledError, UserError, signalled
+from stgcn_pyg.runs.settings import (
+    EmbeddingOptions,
+    SettingsParser,
+    as_yaml,
+    nest,
+    preset_path,
+    read_settings,
+)
+
+if TYPE_CHECKING:
+    from stgcn_pyg.distributed import ProcessGroup
 
 
 class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
     """Leaves the lines of a description as they are, for its examples are commands to copy."""
 
 
-class Parser(ArgumentParser):
-    """A parser that knows presets, takes `--two-words` as `--two_words`, and errs in one line."""
+class Parser(SettingsParser):
+    """A parser of options with hyphens or underscores, presets and files of settings.
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **{"formatter_class": _Formatter} | kwargs)
-
-    def parse_args(self, args: Sequence[str], **kwargs: Any) -> Namespace:  # type: ignore[override]
-        """Parses a command's arguments."""
-        expanded = _expand(args)
-        for i, argument in enumerate(expanded):
-            option, equals, value = argument.partition("=")
-            if option == "--config":
-                _require_settings(Path(value if equals else "".join(expanded[i + 1 : i + 2])))
-        return super().parse_args(expanded, **kwargs)
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raises the message as a UserError."""
-        raise UserError(" ".join(message.split()) + f" (see `{self.prog} --help`)") from ex
-
-
-def _expand(arguments: Sequence[str]) -> list[str]:
-    """Dashes to underscores; `--preset NAME` to `--config FILE` of the preset in the package.
-
-    Presets go first, so that whatever else is said overrides them wherever it stands.
+    Args:
+        prog: The command.
+        description: What it does, with examples.
+        renamed: Old name of an option, by which it is still accepted -> the name that it has now.
     """
-    presets, others = [], []
-    given = iter(arguments)
-    for argument in given:
-        option, equals, value = argument.partition("=")
-        if option == "--preset":
-            from stgcn_pyg.runs.settings import preset_path  # most commands have no presets
 
-            presets += ["--config", str(preset_path(value if equals else next(given, "")))]
-        elif option.startswith("--"):
-            others.append("--" + option[2:].replace("-", "_") + equals + value)
-        else:
-            others.append(argument)
-    return presets + others
+    def __init__(
+        self,
+        prog: str | None = None,
+        description: str | None = None,
+        renamed: Mapping[str, str] = MappingProxyType({}),
+        **others: Any,
+    ):
+        others = {"formatter_class": _Formatter} | others
+        super().__init__(prog=prog, description=description, **others)
+        self.renamed = renamed
+
+    def parse_args(self, args: Sequence[str], **others: Any) -> Namespace:  # type: ignore[override]
+        """Parses a command's arguments."""
+        return super().parse_args(self._expand(args), **others)
+
+    def format_help(self, *args: Any) -> str:
+        """The help, its options with hyphens."""
+        shown = super().format_help(*args).replace("``", "")
+        return re.sub(r"--\w[\w.]*", lambda option: option[0].replace("_", "-"), shown)
+
+    def error(self, message: str, ex: Exception | None = None) -> Any:
+        """Raises the message as a UserError that names the help."""
+        super().error(f"{message} (see `{self.prog} --help`)", ex)
+
+    def _expand(self, arguments: Sequence[str]) -> list[str]:
+        """Hyphens to underscores, and a file of settings or a preset to what it holds.
+
+        Presets go first, so that whatever else is said overrides them wherever it stands.
+        """
+        presets, others = [], []
+        given = iter(arguments)
+        for argument in given:
+            option, equals, value = argument.partition("=")
+            if option in ("--preset", "--config"):
+                value = value if equals else next(given, "")
+            if option == "--preset":
+                presets.append(f"--config={as_yaml(nest(read_settings(preset_path(value))))}")
+            elif option == "--config" and value:
+                others.append(f"--config={as_yaml(nest(_settings_in(value)))}")
+            elif option.startswith("--"):
+                name = option[2:].replace("-", "_")
+                others.append(f"--{self.renamed.get(name, name)}{equals}{value}")
+            else:
+                others.append(argument)
+        return presets + others
 
 
-def _require_settings(path: Path) -> None:
-    """Refuses a file of settings that holds none; what else may be wrong, the parser tells."""
-    if not path.is_file():
-        return
+def _settings_in(file: str) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return
-    except UnicodeDecodeError:
-        settings = None
-    if not isinstance(settings, dict):
-        raise UserError(
-            f"--config {path}: holds no settings: pass a YAML file of names and values, such as "
-            "RUN/config.yaml"
-        )
+        return read_settings(Path(file).expanduser())
+    except UserError as error:
+        raise UserError(f"--config {error}") from error
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, its folder too, as :func:`.write_output` does.
+def add_model_arguments(parser: Parser) -> None:
+    """Adds the options that choose what a trained model embeds, and how."""
+    parser.add_class_arguments(EmbeddingOptions)
+
+
+def model_arguments(options: Namespace) -> dict[str, Any]:
+    """Those options among others, by name."""
+    return {field.name: options[field.name] for field in fields(EmbeddingOptions)}
+
+
+def refuse_model_arguments(options: Namespace, source: Path) -> None:
+    """Raises a UserError if one is given for a source that holds embeddings already."""
+    for name in ("dataset", "root", "split", "test_clips", "pack"):
+        if options[name] is not None:
+            raise UserError(
+                f"--{name}: is for a run's model; {source} holds embeddings already: leave it out"
+            )
+
+
+@contextmanager
+def together() -> Iterator["ProcessGroup"]:
+    """Joins the processes of the job; only the first one's prints and warnings are seen.
 
     Raises:
-        UserError: It cannot be written.
+        UserError, RunError, SignalledError: What stops this process.
+        AlreadyReportedError: Another process was stopped first and prints why.
     """
-    write_output(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    from stgcn_pyg.distributed import ALONE, init_distributed  # torch, which some commands spare
+
+    group = ALONE
+    try:
+        with init_distributed() as group, ExitStack() as stack:
+            if not group.is_first:
+                nowhere = stack.enter_context(open(os.devnull, "w"))
+                stack.enter_context(redirect_stdout(nowhere))
+                stack.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            yield group
+    except (UserError, RunError, SignalledError, KeyboardInterrupt) as raised:
+        error = signalled(raised) if isinstance(raised, KeyboardInterrupt) else raised
+        if not group.speaks_first():
+            raise AlreadyReportedError(error) from raised
+        if not group.is_first:
+            print(file=sys.stderr)  # a bar of the first one's may stand there, without an end
+        raise error from raised.__cause__

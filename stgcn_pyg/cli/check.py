@@ -6,12 +6,12 @@ from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from stgcn_pyg.cli.arguments import Parser, write_json
+from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.data import write_manifest
 from stgcn_pyg.data.check import FAULTS, NOTES, CheckResult, check_dataset
 from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.files import require_writable
+from stgcn_pyg.files import require_writable, write_json
 
 DESCRIPTION = """Counts a data set's tracklets, decodes every picture, and finds all that is wrong.
 

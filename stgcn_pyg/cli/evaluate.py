@@ -7,18 +7,18 @@ from pathlib import Path
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 
-from stgcn_pyg.cli.arguments import Parser, write_json
-from stgcn_pyg.cli.model_arguments import (
+from stgcn_pyg.cli.arguments import (
+    Parser,
     add_model_arguments,
     model_arguments,
     refuse_model_arguments,
+    together,
 )
-from stgcn_pyg.cli.together import together
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
-from stgcn_pyg.files import require_apart, require_writable, write_output
+from stgcn_pyg.files import require_apart, require_writable, write_json, write_output
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.score_files import (
     Intervals,

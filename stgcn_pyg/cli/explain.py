@@ -13,8 +13,7 @@ import pandas as pd
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from stgcn_pyg.cli.arguments import Parser, write_json
-from stgcn_pyg.cli.model_arguments import add_model_arguments, model_arguments
+from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain import choose_queries, explain_tracklets, towards_tracklets
@@ -26,6 +25,7 @@ from stgcn_pyg.explain.output import (
     write_summary,
 )
 from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.files import write_json
 from stgcn_pyg.runs.about import ABOUT
 from stgcn_pyg.runs.trained_model import TrainedModel, tell_skipped
 

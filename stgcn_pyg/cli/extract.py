@@ -9,9 +9,7 @@ from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
-from stgcn_pyg.cli.arguments import Parser
-from stgcn_pyg.cli.model_arguments import add_model_arguments, model_arguments
-from stgcn_pyg.cli.together import together
+from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments, together
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.embedding import label_tracklets
@@ -69,11 +67,10 @@ def _extract(options: Namespace, group: ProcessGroup) -> int:
         total=total, initial=there, desc="embedding", unit="tracklet", **bar_options()
     ) as bar:
         for shard in missing:
-            with skipped_within(trained.data) as skipped:
+            with skipped_within(trained.data, group) as skipped:
                 embeddings = trained.embed(rows[shard], bar)
-            faults = sorted(set().union(*group.gather(skipped)))
             if writer is not None:
-                writer.write(shard, embeddings.numpy(), faults)
+                writer.write(shard, embeddings.numpy(), sorted(skipped))
     tell_skipped(trained.data, group)
     print(
         f"{options.output}: {total:,} embeddings of width {description['width']:,}; "

@@ -10,8 +10,7 @@ from typing import Any
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, restricted_number_type
 
-from stgcn_pyg.cli.arguments import Parser
-from stgcn_pyg.cli.model_arguments import add_model_arguments, model_arguments
+from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
 from stgcn_pyg.data.load import NAMES
 from stgcn_pyg.distributed import device_for
 from stgcn_pyg.errors import UserError, last_line

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from stgcn_pyg.cli.arguments import Parser, write_json
-from stgcn_pyg.cli.together import together
+from stgcn_pyg.cli.arguments import Parser, together
 from stgcn_pyg.evaluation import format_table
-from stgcn_pyg.files import require_writable
+from stgcn_pyg.files import require_writable, write_json
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.run import train_run
 from stgcn_pyg.runs.score_files import protocols_of, scores_as_json
-from stgcn_pyg.runs.settings import RunSettings, add_settings
+from stgcn_pyg.runs.settings import RENAMED, RunSettings, add_settings
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
 
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def parser() -> Parser:
     """The options: every setting of a run, and where else to write the scores."""
-    parser = Parser(prog="stgcn train", description=DESCRIPTION)
+    parser = Parser(prog="stgcn train", description=DESCRIPTION, renamed=RENAMED)
     parser.add_argument("--preset", help="settings by name: paper, small or demo")
     parser.add_argument(
         "--config", action="config", help="settings from a YAML file, such as RUN/config.yaml"

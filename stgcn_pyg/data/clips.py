@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.sampling import OnBadFrame
 from stgcn_pyg.errors import BadPictureError
-
-OnBadFrame = Literal["stop", "skip"]
 
 
 class FrameSource(Protocol):

@@ -13,11 +13,11 @@ import torch.distributed
 from torch.utils.data import DataLoader, Dataset
 
 from stgcn_pyg.data.batches import ClipBatch, EvaluationBatches, TrainingBatches
-from stgcn_pyg.data.clips import ClipReader, FrameFiles, OnBadFrame
+from stgcn_pyg.data.clips import ClipReader, FrameFiles
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.data.pk_sampler import PKSampler
-from stgcn_pyg.data.sampling import TestClips, TrainFrames, clips_at_test
+from stgcn_pyg.data.sampling import OnBadFrame, TestClips, TrainFrames, clips_at_test
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.data.workers import end_with_the_parent
 from stgcn_pyg.errors import UserError, require_known
@@ -182,7 +182,7 @@ class TrackletDataModule(L.LightningDataModule):
             sampler=sampler,
             num_workers=self.num_workers,
             worker_init_fn=end_with_the_parent,
-            persistent_workers=sampler is self.sampler and self.num_workers > 0,
+            persistent_workers=isinstance(batches, TrainingBatches) and self.num_workers > 0,
             pin_memory=to_gpu,
         )
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 TrainFrames = Literal["restricted", "random", "even", "strided"]
+OnBadFrame = Literal["stop", "skip"]
 TestClips = Literal["all", "consecutive", "first", "even"]
 
 

@@ -162,13 +162,12 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
             folder.write()
             folder.note_environment(describe_environment(device))
         validation = run.fit()
-        with _training_is_kept(settings.output), skipped_within(data) as skipped:
+        with _training_is_kept(settings.output), skipped_within(data, group) as skipped:
             scores["trained"] = _score(run, device, "trained", group)
-        passed_over = len(set().union(*group.gather(skipped)))
         tell_skipped(data, group)
         with checkpoint_path(settings.output).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        about = about_model(settings.output, digest, run.model, data, settings.split, passed_over)
+        about = about_model(settings.output, digest, run.model, data, settings.split, len(skipped))
         if folder is not None:
             folder.write_metrics(scores_as_json(scores, about))
     return FinishedRun(scores, about, validation)

@@ -1,6 +1,5 @@
 """The folder of a run: one run each, which goes on there if it was cut short."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pandas as pd
 
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, UserError
-from stgcn_pyg.files import PART, written_aside
+from stgcn_pyg.files import PART, write_json, write_output
 from stgcn_pyg.runs import environment
 from stgcn_pyg.runs.checkpoint import description_of, require_same_tracklets
 from stgcn_pyg.runs.checkpoint_files import is_begun, read_last_good, state_path
@@ -50,7 +49,14 @@ class RunFolder:
         self.stored = path / "config.yaml"
         self._before: dict[str, Any] = {}
         if self.stored.is_file():
-            self._before = {**default_settings(), **_read(self.stored)}
+            try:
+                stored = read_settings(self.stored)
+            except UserError as error:
+                raise UserError(
+                    f"{self.stored}: damaged (no YAML of settings): put back a copy, or choose "
+                    "another --output"
+                ) from error
+            self._before = {**default_settings(), **stored}
             _require_same(path, self._before, settings.flat())
         elif path.exists() and not _is_empty(path):
             raise UserError(f"{path}: holds something that is no run; choose another --output")
@@ -93,30 +99,24 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             if epochs not in (None, self.settings.epochs) and self.metrics.exists():
                 self.metrics.replace(self.path / f"metrics.{epochs}-epochs.json")
-            with written_aside(self.stored) as file:
-                file.write(as_yaml(self.settings.nested()).encode())
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
+        write_output(self.stored, as_yaml(self.settings.nested()).encode())
 
     def note_environment(self, here: dict[str, Any]) -> None:
-        """Adds in what the run goes on to ``environment.json``, if it is not what it was before.
+        """Adds the environment to ``environment.json``, if it is not the one before.
 
         Where there is no such file, as in an older version's run, or a damaged one, it is begun.
 
         Args:
-            here: As :func:`.describe_environment` gives it.
+            here: The environment, as :func:`.describe_environment` gives it.
 
         Raises:
             UserError: It cannot be written.
         """
         noted = environment.read_environments(self.path) or []
-        if noted and noted[-1] == here:
-            return
-        try:
-            with written_aside(self.environment) as file:
-                file.write((json.dumps([*noted, here], indent=2) + "\n").encode())
-        except OSError as error:
-            raise UserError(f"{self.environment}: cannot be written ({error.strerror})") from error
+        if not noted or noted[-1] != here:
+            write_json(self.environment, [*noted, here])
 
     def write_metrics(self, content: Any) -> None:
         """Writes ``metrics.json``.
@@ -125,17 +125,11 @@ class RunFolder:
             RunError: It cannot be written; what was there stays.
         """
         try:
-            with written_aside(self.metrics) as file:
-                file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-        except OSError as error:
+            write_json(self.metrics, content)
+        except UserError as error:
             raise RunError(
-                f"{self.metrics}: cannot be written ({error.strerror}): mend that and run the same "
-                "command again; what was trained is kept"
+                f"{error}: mend that and run the same command again; what was trained is kept"
             ) from error
-
-    def contents(self) -> str:
-        """The names of what is there."""
-        return ", ".join(sorted(p.name + "/" * p.is_dir() for p in self.path.iterdir()))
 
 
 def _is_empty(path: Path) -> bool:
@@ -144,15 +138,8 @@ def _is_empty(path: Path) -> bool:
     return path.is_dir() and {file.name for file in path.iterdir()} <= left
 
 
-def _read(stored: Path) -> dict[str, Any]:
-    try:
-        return read_settings(stored)
-    except UserError as error:
-        raise UserError(f"{error}: put back a copy, or choose another --output") from error
-
-
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    if old.get("epochs", 0) > new.get("epochs", 0):
+    if old.get("epochs", 0) > new["epochs"]:
         raise UserError(
             f"{path}: holds a run of {old['epochs']:,} epochs, more than {new['epochs']:,}: ask "
             "for as many or more, or choose another --output"

@@ -13,17 +13,13 @@ from functools import cache
 from importlib.resources import files as package_files
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
 import yaml
 from jsonargparse import ArgumentParser
 
-from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.data.clips import OnBadFrame
+from stgcn_pyg.data.sampling import OnBadFrame, TestClips
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.models import STGCN
-from stgcn_pyg.runs.training.fit import Accelerator, Precision
-from stgcn_pyg.runs.training.module import STGCNTraining
 
 if TYPE_CHECKING:
     NonNegativeInt: TypeAlias = int
@@ -31,6 +27,8 @@ if TYPE_CHECKING:
 else:
     from jsonargparse.typing import NonNegativeInt, PositiveInt
 
+Precision = Literal["32-true", "bf16-mixed"]
+Accelerator = Literal["auto", "cpu", "gpu"]
 PRESETS = package_files("stgcn_pyg") / "presets"
 
 # Settings that change how a run is computed, not what comes out.
@@ -57,7 +55,7 @@ CHANGEABLE = frozenset({"epochs", "root", "on_bad_frame"})
 SECTIONS = ("model", "data", "training")  # settings that are the arguments of a class
 
 # Old dotted name of a setting -> the name that it has now.
-RENAMED: Mapping[str, str] = MappingProxyType({})
+RENAMED: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -135,6 +133,33 @@ class RunSettings:
         return flatten(self.nested())
 
 
+@dataclass(frozen=True)
+class EmbeddingOptions:
+    """The data set that a trained model embeds, and how.
+
+    Args:
+        dataset: Name of another data set than that of the run.
+        root: Folder of the data set, or the manifest file, where it is not that of the run.
+        split: Number of the split, from 0, of iLIDS-VID, PRID 2011 and WARD.
+        test_clips: Clips that stand for a tracklet; the run's own choice if not given.
+        pack: Pack of the data set (`stgcn pack`) to read the frames from.
+        on_bad_frame: Stop at a bad image, or take another frame of its tracklet and count it.
+        num_workers: Number of processes that read frames.
+        clips_per_batch: Number of clips to embed at once.
+        accelerator: Where to embed; auto takes a CUDA GPU where there is one.
+    """
+
+    dataset: str | None = None
+    root: Path | None = None
+    split: NonNegativeInt | None = None
+    test_clips: TestClips | None = None
+    pack: Path | None = None
+    on_bad_frame: OnBadFrame = "stop"
+    num_workers: NonNegativeInt = 2
+    clips_per_batch: PositiveInt = 32
+    accelerator: Accelerator = "auto"
+
+
 def load_settings(
     files: Iterable[Path] = (), changes: Mapping[str, Any] = MappingProxyType({})
 ) -> RunSettings:
@@ -161,8 +186,8 @@ def load_settings(
     values: dict[str, Any] = {}
     for file in files:
         values |= read_settings(file)
-    values |= _renamed(flatten(changes))
-    parsed = _parser().parse_object(_nested(values))
+    values |= renamed(flatten(changes))
+    parsed = _parser().parse_object(nest(values))
     return RunSettings.of(parsed.as_dict())
 
 
@@ -207,8 +232,16 @@ def read_settings(file: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError):
         content = None
     if not isinstance(content, dict):
-        raise UserError(f"{file}: damaged (no YAML of settings)")
-    return _renamed(flatten(content))
+        raise UserError(
+            f"{file}: holds no settings: pass a YAML file of names and values, such as "
+            "RUN/config.yaml"
+        )
+    return renamed(flatten(content))
+
+
+def renamed(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by the names that they have now, from those of an older version."""
+    return {RENAMED.get(name, name): value for name, value in flat.items()}
 
 
 def as_yaml(settings: Mapping[str, Any]) -> str:
@@ -236,6 +269,11 @@ class SettingsParser(ArgumentParser):
 
 def add_settings(parser: ArgumentParser) -> None:
     """Adds an option for every setting; the data set and its folder are positional arguments."""
+    # Settings can be read and compared without them, which take seconds to import.
+    from stgcn_pyg.data import TrackletDataModule
+    from stgcn_pyg.models import STGCN
+    from stgcn_pyg.runs.training.module import STGCNTraining
+
     parser.add_class_arguments(RunSettings, as_positional=True, skip=set(SECTIONS))
     parser.add_class_arguments(STGCN, "model", skip={"num_classes"})
     elsewhere = {"dataset", "num_frames", "seed", "pack", "on_bad_frame"}
@@ -264,7 +302,13 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings from those by dotted name.
+
+    Example:
+        >>> nest({"seed": 0, "model.weights": None})
+        {'seed': 0, 'model': {'weights': None}}
+    """
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *parents, last = name.split(".")
@@ -275,10 +319,6 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
                 raise UserError(f"{parent}: is {place!r}: pass its settings by name")
         place[last] = value
     return nested
-
-
-def _renamed(flat: Mapping[str, Any]) -> dict[str, Any]:
-    return {RENAMED.get(name, name): value for name, value in flat.items()}
 
 
 def _plain(value: Any) -> Any:

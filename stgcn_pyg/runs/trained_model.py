@@ -12,15 +12,13 @@ from tqdm import tqdm
 
 from stgcn_pyg import __version__
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.data.clips import OnBadFrame
-from stgcn_pyg.data.sampling import TestClips
 from stgcn_pyg.distributed import ALONE, ProcessGroup, device_for
 from stgcn_pyg.errors import BadPictureError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
 from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import RankingTask
-from stgcn_pyg.runs.training.fit import Accelerator
+from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
 from stgcn_pyg.runs.training.tf32 import tf32_allowed
 
 
@@ -29,16 +27,8 @@ class TrainedModel:
 
     Args:
         run: Folder of a run, or a checkpoint.
-        dataset: Name of the data set; the run's own if not given.
-        root: Folder of the data set; the run's own if not given.
-        split: Number of the split; the run's own if not given.
-        test_clips: Which clips stand for a tracklet; the run's own choice if not given.
-        pack: Pack of the data set to read the frames from.
-        on_bad_frame: ``"stop"`` at a bad image, or ``"skip"`` it for another frame.
-        num_workers: Number of processes that read frames.
-        clips_per_batch: Number of clips to embed at once.
-        accelerator: ``"auto"``, ``"cpu"`` or ``"gpu"``.
         group: The processes that share the work.
+        **options: Values of :class:`.EmbeddingOptions`, by name.
 
     Attributes:
         model: The model.
@@ -53,49 +43,38 @@ class TrainedModel:
 
     method = "trained"
 
-    def __init__(
-        self,
-        run: Path,
-        *,
-        dataset: str | None = None,
-        root: Path | None = None,
-        split: int | None = None,
-        test_clips: TestClips | None = None,
-        pack: Path | None = None,
-        on_bad_frame: OnBadFrame = "stop",
-        num_workers: int = 2,
-        clips_per_batch: int = 32,
-        accelerator: Accelerator = "auto",
-        group: ProcessGroup = ALONE,
-    ):
+    def __init__(self, run: Path, *, group: ProcessGroup = ALONE, **options: Any):
+        chosen = EmbeddingOptions(**options)
         self.run = run
         self.group = group
         self.passed_over: set[str] = set()
-        self.device = device_for(accelerator, group)
-        self.model, config, self.checkpoint_sha256 = load_with_digest(run)
-        given = {"dataset": dataset, "root": root, "split": split}
-        self.config = config | {k: v for k, v in given.items() if v is not None}
+        self.device = device_for(chosen.accelerator, group)
+        self.model, stored, self.checkpoint_sha256 = load_with_digest(run)
+        self.config = nest(renamed(flatten(stored)))
+        for name in ("dataset", "root", "split"):
+            if options.get(name) is not None:
+                self.config[name] = options[name]
         if "dataset" not in self.config or "root" not in self.config:
             raise UserError(f"{run}: does not name its data set; pass --dataset and --root")
-        where = Path(self.config["root"])
-        if root is None and not where.exists():
+        root = Path(self.config["root"])
+        if chosen.root is None and not root.exists():
             raise UserError(
-                f"{where}: no such folder or file, where the data set of {run} was; if it has "
+                f"{root}: no such folder or file, where the data set of {run} was; if it has "
                 "moved, pass --root and its place"
             )
-        verify = needs_every_frame(pack, on_bad_frame)
-        loaded = load_dataset(self.config["dataset"], where, self.config.get("split", 0), verify)
-        settings = dict(self.config.get("data", {}))
-        settings |= {
-            "num_workers": num_workers,
-            "pack": pack,
-            "on_bad_frame": on_bad_frame,
-            "clips_per_test_batch": clips_per_batch,
-            "test_clips": test_clips or settings.get("test_clips", "all"),
+        verify = needs_every_frame(chosen.pack, chosen.on_bad_frame)
+        dataset = load_dataset(self.config["dataset"], root, self.config.get("split", 0), verify)
+        settings = self.config.get("data", {}) | {
+            "num_workers": chosen.num_workers,
+            "pack": chosen.pack,
+            "on_bad_frame": chosen.on_bad_frame,
+            "clips_per_test_batch": chosen.clips_per_batch,
             "min_frames": 1,  # asked for the training
         }
+        if chosen.test_clips is not None:
+            settings["test_clips"] = chosen.test_clips
         try:
-            self.data = TrackletDataModule(loaded, self.model.num_frames, **settings)
+            self.data = TrackletDataModule(dataset, self.model.num_frames, **settings)
         except TypeError as error:
             raise UserError(f"{run}: written by another version ({error})") from error
 
@@ -123,9 +102,8 @@ class TrainedModel:
     def features(self) -> tuple[Tensor, Tensor]:
         """Embeds query and gallery, and prints which bad images were skipped."""
         tracklets = label_tracklets(self.data.dataset)
-        with skipped_within(self.data) as skipped:
+        with skipped_within(self.data, self.group) as self.passed_over:
             embeddings = self.embed(tracklets)
-        self.passed_over = set().union(*self.group.gather(skipped))
         tell_skipped(self.data, self.group)
         query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
         return embeddings[query], embeddings[gallery]
@@ -217,11 +195,12 @@ def tell_skipped(data: TrackletDataModule, group: ProcessGroup = ALONE, show: in
 
 
 @contextmanager
-def skipped_within(data: TrackletDataModule) -> Iterator[set[str]]:
-    """Collects what was wrong with the bad images that this process skips in a block.
+def skipped_within(data: TrackletDataModule, group: ProcessGroup = ALONE) -> Iterator[set[str]]:
+    """Collects what was wrong with the bad images that the processes skip in a block.
 
     Args:
         data: The batches, whose ``skipped`` holds it afterwards too.
+        group: The processes that run the block; the set holds what all skipped once it is left.
     """
     before, data.skipped = data.skipped, set()
     found = data.skipped
@@ -229,3 +208,4 @@ def skipped_within(data: TrackletDataModule) -> Iterator[set[str]]:
         yield found
     finally:
         data.skipped = before | found
+    found.update(*group.gather(found))

@@ -17,6 +17,7 @@ from stgcn_pyg.errors import RunError, SignalledError, UserError, require_known
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import require_readable
 from stgcn_pyg.runs.checkpoint_files import checkpoint_path, is_begun, state_path
+from stgcn_pyg.runs.settings import Accelerator, Precision
 from stgcn_pyg.runs.training.argument_checks import whole_number
 from stgcn_pyg.runs.training.bar import TrainingBar
 from stgcn_pyg.runs.training.checkpoints import CheckpointFiles, Checkpoints
@@ -30,9 +31,6 @@ from stgcn_pyg.runs.training.run_settings import deciding
 from stgcn_pyg.runs.training.signals import NotedSignals
 from stgcn_pyg.runs.training.tf32 import tf32_allowed
 from stgcn_pyg.runs.training.validation import Validation
-
-Precision = Literal["32-true", "bf16-mixed"]
-Accelerator = Literal["auto", "cpu", "gpu"]
 
 
 def train(
