@@ -70,7 +70,7 @@ def evil_manifest(folder):
 
 
 class Page(HTMLParser):
-    """What a page holds: its tables by caption, boxes, tags, texts and addresses."""
+    """What a page holds: its tables by caption, boxes, tags, texts, descriptions and links."""
 
     def __init__(self, path: Path):
         super().__init__()
@@ -79,7 +79,7 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.links: list[str] = []
         self.boxes: list[str] = []
-        self.alternatives: list[str | None] = []
+        self.descriptions: list[str | None] = []
         self.text = ""
         self._parts: dict[str, str] = {}
         self._rows: list[list[str]] = []
@@ -90,9 +90,11 @@ class Page(HTMLParser):
         values = dict(attributes)
         self.tags.append(tag)
         self.ids += [values["id"]] if "id" in values else []
-        self.links += [values[name] for name in ("href", "src", "data") if name in values]
-        if tag == "img":
-            self.alternatives.append(values.get("alt"))
+        self.links += [
+            values[name] for name in ("href", "xlink:href", "src", "data") if name in values
+        ]
+        if values.get("role") == "img":
+            self.descriptions.append(values.get("aria-label"))
         if tag == "table":
             self._rows, self._caption = [], ""
         if tag == "tr":

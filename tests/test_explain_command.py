@@ -13,9 +13,8 @@ from tiny_run import write_run
 
 from stgcn_pyg.cli.explain import main
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation import protocol
+from stgcn_pyg.explain import EvaluatedModel
 from stgcn_pyg.explain.output import write_lists
-from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import KEY, describe
 from stgcn_pyg.runs.trained_model import TrainedModel
@@ -62,11 +61,8 @@ def explained(folder):
 
 
 @cache
-def subject_of(folder, name="run"):
-    run = folder / name
-    trained = TrainedModel(run, num_workers=0)
-    parts = trained.model, trained.data, trained.task, protocol("mars-official")
-    return Subject(*parts, *trained.features())
+def evaluated(folder, name="run"):
+    return EvaluatedModel.of(TrainedModel(folder / name, num_workers=0), "mars-official")
 
 
 def nothing_left(folder):
@@ -109,32 +105,32 @@ def test_all_parts_leave_pictures_and_their_numbers(explained):
 
 
 def test_the_worst_query_is_explained_unless_others_are_named(folder, explained, tmp_path):
-    subject = subject_of(folder)
+    model = evaluated(folder)
     (query,) = json.loads((explained / "explain.json").read_text())["queries"]
-    scores = subject.result.average_precision
+    scores = model.result.average_precision
     assert query["average_precision"] == pytest.approx(np.nanmin(scores))
-    wanted = subject.queries.index[np.nanargmax(scores)]
+    wanted = model.queries.index[np.nanargmax(scores)]
     run = [str(folder / "run"), str(tmp_path / "out"), *FAST, "--parts", "lists"]
     assert main([*run, "--queries", str(wanted)]) == 0
     assert [p.name for p in (tmp_path / "out").glob("query-*")] == [f"query-{wanted}"]
 
 
 def test_the_lists_file_holds_the_querys_list(folder, explained):
-    subject = subject_of(folder)
+    model = evaluated(folder)
     table = pd.read_csv(explained / "lists.csv")
-    row = subject.queries.index.get_loc(table["query"].iloc[0])
-    expected = subject.ranked(row, top=3)
-    assert table["tracklet"].tolist() == subject.gallery.index[expected["item"]].tolist()
+    row = model.queries.index.get_loc(table["query"].iloc[0])
+    expected = model.ranked(row, top=3)
+    assert table["tracklet"].tolist() == model.gallery.index[expected["item"]].tolist()
     assert table["kind"].tolist() == expected["kind"].tolist()
     assert table["rank"].max() == 3
 
 
 def test_the_nearest_match_is_the_first_right_one_of_the_list(folder):
-    subject = subject_of(folder)
-    for row in np.flatnonzero(~np.isnan(subject.result.average_precision)):
-        ranked = subject.ranked(row, top=99)
+    model = evaluated(folder)
+    for row in np.flatnonzero(~np.isnan(model.result.average_precision)):
+        ranked = model.ranked(row, top=99)
         first = ranked[ranked["kind"] == "right"].iloc[0]
-        assert subject.nearest_match(row) == first["item"]
+        assert model.nearest_match(row) == first["item"]
 
 
 def test_the_arrays_of_a_query_are_its_maps_and_graphs(folder, explained):
@@ -161,7 +157,7 @@ def test_two_runs_are_compared_where_they_differ_most(folder, tmp_path):
     assert main([str(folder / "run"), str(output), "--num-workers=0", *more]) == 0
     queries = json.loads((output / "explain.json").read_text())["queries"]
     found = [abs(q["other_average_precision"] - q["average_precision"]) for q in queries]
-    scores = [subject_of(folder, name).result.average_precision for name in ("run", "other")]
+    scores = [evaluated(folder, name).result.average_precision for name in ("run", "other")]
     differences = np.abs(scores[1] - scores[0])
     np.testing.assert_allclose(found, np.sort(differences)[::-1][:4])
     assert {p.name for p in output.glob("query-*/*")} == {"list.png", "other-list.png"}
@@ -184,13 +180,13 @@ def test_a_data_set_without_ground_truth_has_a_summary_without_it(mars_tree, tmp
 
 
 def test_only_what_is_drawn_is_read(folder, tmp_path, monkeypatch):
-    subject = subject_of(folder)
-    row = int(np.flatnonzero(~np.isnan(subject.result.average_precision))[0])
-    read, source = [], subject.data.reader.source
-    monkeypatch.setattr(subject.data.reader, "source", Recorder(source, read))
-    write_lists(tmp_path, subject, [row], top=1)
-    shown = subject.gallery.iloc[subject.ranked(row, 1)["item"]]
-    shown = pd.concat([shown, subject.queries.iloc[[row]]])
+    model = evaluated(folder)
+    row = int(np.flatnonzero(~np.isnan(model.result.average_precision))[0])
+    read, source = [], model.data.reader.source
+    monkeypatch.setattr(model.data.reader, "source", Recorder(source, read))
+    write_lists(tmp_path, model, [row], top=1)
+    shown = model.gallery.iloc[model.ranked(row, 1)["item"]]
+    shown = pd.concat([shown, model.queries.iloc[[row]]])
     allowed = {
         frame
         for first, count in zip(shown["first_frame"], shown["num_frames"], strict=True)

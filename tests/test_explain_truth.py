@@ -20,8 +20,8 @@ from stgcn_pyg.explain import (
     mean_hidden,
     weight_from_uncovered,
 )
-from stgcn_pyg.explain.person_mass import elsewhere, grouped_mean, person_mass
 from stgcn_pyg.explain.rendered_truth import FILE, covered_patches, on_grid
+from stgcn_pyg.explain.summary import elsewhere, grouped_mean, person_mass
 
 RNG = np.random.default_rng(0)
 

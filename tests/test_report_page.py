@@ -26,11 +26,6 @@ FLAGS = (
     "--disable-sync",
 )
 SCREENSHOTS = os.environ.get("STGCN_SCREENSHOTS")
-DECODED = """
-const pictures = [...document.images].filter(picture => picture.hasAttribute("src"));
-const done = arguments[0];
-Promise.all(pictures.map(picture => picture.decode())).then(() => done("all"), done);
-"""
 TALLEST = 12_000  # pixels of a screenshot
 
 
@@ -109,7 +104,8 @@ def test_nothing_is_wider_than_the_screen_and_nothing_goes_wrong(pages, show, na
     browser = show(pages[name], width)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.get_log("browser") == []
-    assert browser.execute_async_script(DECODED) == "all"
+    images = browser.find_elements("css selector", "svg image")
+    assert (name == "broken") == (not images)
     assert "taken" not in browser.title
     if SCREENSHOTS:
         for scheme in ("light", "dark"):
@@ -150,20 +146,6 @@ def test_words_are_sorted_up_first_also_by_the_keyboard(pages, show):
     assert title_of(browser, "AP, %").get_attribute("aria-sort") is None
 
 
-def test_a_picture_opens_large_and_closes(pages, show):
-    browser = show(pages["one"], 390)
-    button = browser.find_element("css selector", "li.tile button.zoom")
-    picture = button.find_element("tag name", "img")
-    button.click()
-    dialog = browser.find_element("id", "zoom")
-    large = dialog.find_element("tag name", "img")
-    assert dialog.is_displayed() and large.get_attribute("src") == picture.get_attribute("src")
-    assert large.get_attribute("alt") == picture.get_attribute("alt") != ""
-    assert large.size["height"] > 1.5 * picture.size["height"]
-    dialog.find_element("tag name", "button").click()
-    assert not dialog.is_displayed()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_and_lines_stand_out_from_the_paper(pages, show, scheme):
     browser = show(pages["two"], scheme=scheme)
@@ -173,11 +155,10 @@ def test_text_and_lines_stand_out_from_the_paper(pages, show, scheme):
         ("body", "color", 7),
         (".note", "color", 4.5),
         ("a[href='#run']", "color", 4.5),
-        (".tile.right .title", "color", 4.5),
-        (".tile.wrong .title", "color", 4.5),
-        (".chart .style-0", "color", 3),
-        (".chart .style-1", "color", 3),
-        (".chart .style-5", "color", 3),
+        ("#lists svg text", "fill", 4.5),
+        ("#training path[style*='style-0']", "stroke", 3),
+        ("#training path[style*='style-1']", "stroke", 3),
+        ("#results path[style*='style-5']", "stroke", 3),
     ):
         other = luminance(browser, selector, name)
         contrast = (max(paper, other) + 0.05) / (min(paper, other) + 0.05)
@@ -197,7 +178,7 @@ def luminance(browser, selector, name):
 
 def test_on_paper_everything_is_open(pages, show):
     script = """
-    const parts = [...document.querySelectorAll("details table, details img")];
+    const parts = [...document.querySelectorAll("details table, details svg")];
     return [parts.length, parts.filter(part => part.checkVisibility()).length];
     """
     on_screen = show(pages["one"]).execute_script(script)
@@ -205,16 +186,3 @@ def test_on_paper_everything_is_open(pages, show):
     assert on_screen[1] == 0 and on_paper[0] == on_paper[1] > 10
     hidden = show(pages["one"], media="print").find_element("css selector", "nav")
     assert not hidden.is_displayed()
-
-
-def test_what_is_right_and_wrong_differs_by_more_than_colour(pages, show):
-    browser = show(pages["one"])
-    styles, signs = {}, {}
-    for kind in ("right", "wrong"):
-        tile = browser.find_element("css selector", f"li.tile.{kind}")
-        picture = tile.find_element("tag name", "img")
-        styles[kind] = picture.value_of_css_property("border-top-style")
-        signs[kind] = tile.find_element("css selector", ".title").text
-    assert styles == {"right": "solid", "wrong": "dashed"}
-    assert "✓" in signs["right"] and "right" in signs["right"]
-    assert "✗" in signs["wrong"] and "wrong" in signs["wrong"]

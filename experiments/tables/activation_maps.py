@@ -20,16 +20,14 @@ from experiments.tables.two_models import (
 )
 from experiments.variants import Experiment
 from stgcn_pyg.explain import (
-    ExplainedTracklets,
+    EvaluatedModel,
     RenderedTruth,
     choose_queries,
-    explain_tracklets,
     has_truth,
     mass_on_person,
-    towards_tracklets,
 )
-from stgcn_pyg.explain.figures import draw_activation_maps
-from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.explain.output import whole_queries
+from stgcn_pyg.figures import draw_activation_maps
 
 COUNT = 2  # of gains, of losses, and of random queries
 MAP = "embedding"  # that of all branches together
@@ -55,7 +53,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         return subjects
     chosen = _choose(*(subjects[row.name] for row in experiment.rows))
     rows = list(chosen.values())
-    explained = {name: explain(subject, rows) for name, subject in subjects.items()}
+    explained = {name: subject.explain(rows) for name, subject in subjects.items()}
     folder = picture_folder(experiment, shop)
     files = {}
     for place, (choice, row) in enumerate(chosen.items()):
@@ -81,49 +79,33 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     return write_tables(experiment, shop, table, introduction, words)
 
 
-def _choose(baseline: Subject, other: Subject) -> dict[str, int]:
+def _choose(baseline: EvaluatedModel, other: EvaluatedModel) -> dict[str, int]:
     scores = other.result.average_precision
     chosen = most_changed(scores - baseline.result.average_precision, COUNT)
     random = choose_queries(scores, "random", COUNT)
     return chosen | {f"random {i}": int(row) for i, row in enumerate(random, start=1)}
 
 
-def explain(subject: Subject, rows: Sequence[int]) -> ExplainedTracklets:
-    """The first clip of each of these queries, towards the nearest right tracklet of the model."""
-    towards = subject.gallery_features[[subject.nearest_match(row) for row in rows]]
-    return explain_tracklets(
-        subject.model,
-        subject.data,
-        subject.queries.iloc[list(rows)],
-        lambda places: towards_tracklets(subject.model, towards[places]),
-        subject.device,
-    )
-
-
 def _draw(
     folder: Path,
     choice: str,
-    subject: Subject,
+    model: EvaluatedModel,
     row: int,
     frames: np.ndarray,
     maps: Mapping[str, np.ndarray],
 ) -> Path:
-    query = subject.queries.iloc[row]
-    pictures = subject.read(query, frames - int(query["first_frame"]))
-    title = f"{choice}: pid {query['pid']}, cam {query['camid']}"
+    title = f"{choice}: {model.name(model.queries.iloc[row])}"
     path = folder / choice.replace(" ", "-")
-    write_figure(path, draw_activation_maps(pictures, maps, title))
+    write_figure(path, draw_activation_maps(model.clip(row, frames), maps, title))
     return path.with_suffix(".png")
 
 
-def _mass(subjects: Mapping[str, Subject], truth: RenderedTruth) -> pd.DataFrame:
+def _mass(models: Mapping[str, EvaluatedModel], truth: RenderedTruth) -> pd.DataFrame:
     tables = {}
-    for name, subject in subjects.items():
-        long_enough = subject.queries["num_frames"].to_numpy() >= subject.model.num_frames
-        rows = np.flatnonzero(long_enough & ~np.isnan(subject.result.average_precision))
-        found = explain(subject, rows.tolist())
-        pids = subject.queries["pid"].to_numpy()[rows]
-        table = mass_on_person(found, truth, subject.data.dataset.frames, pids)
+    for name, model in models.items():
+        rows = whole_queries(model)
+        pids = model.queries["pid"].to_numpy()[rows]
+        table = mass_on_person(model.explain(rows), truth, model.data.dataset.frames, pids)
         tables[name] = 100 * table.loc[MAP][["value", "standard_error"]]
     return pd.concat(tables, names=["network"])
 

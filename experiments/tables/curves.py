@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from experiments.running.results import write_bytes
 from experiments.tables.aggregate import COMPARED
 from experiments.variants import Experiment
-from stgcn_pyg.explain.figures.style import COLOURS, MARKERS, new_figure
+from stgcn_pyg.figures import COLOURS, MARKERS, new_figure
 
 WIDTH, HEIGHT = 4.2, 3.4  # inches, of a panel
 

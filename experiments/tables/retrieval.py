@@ -16,12 +16,11 @@ from experiments.tables.two_models import (
     words_of,
 )
 from experiments.variants import Experiment
-from stgcn_pyg.explain.figures import draw_ranked_list
-from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.explain import EvaluatedModel
+from stgcn_pyg.explain.output import draw_list
 
 COUNT = 3  # of gains, and of losses
 TOP = 5
-FRAMES = 2  # of each tracklet
 
 
 def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
@@ -62,17 +61,9 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
     return write_tables(experiment, shop, table, introduction, {"": words_of(table)})
 
 
-def _draw(folder: Path, subject: Subject, row: int, title: str) -> Path:
-    query, ranked = subject.queries.iloc[row], subject.ranked(row, TOP)
-    items = [item for _, item in subject.gallery.iloc[ranked["item"]].iterrows()]
-    figure = draw_ranked_list(
-        subject.pictures(query, FRAMES),
-        ranked,
-        [subject.pictures(item, FRAMES) for item in items],
-        [f"pid {item['pid']}, cam {item['camid']}" for item in items],
-        f"pid {query['pid']}, cam {query['camid']}",
-        f"{title}: average precision {100 * subject.result.average_precision[row]:.1f} %",
-    )
+def _draw(folder: Path, model: EvaluatedModel, row: int, title: str) -> Path:
+    precision = 100 * model.result.average_precision[row]
+    figure, _ = draw_list(model, row, TOP, f"{title}: average precision {precision:.1f} %")
     path = folder / title.replace(", ", "-").replace(" ", "-")
     write_figure(path, figure)
     return path.with_suffix(".png")

@@ -12,7 +12,7 @@ from experiments.running.perform import Workshop
 from experiments.variants import Experiment
 from stgcn_pyg.distributed import device_for
 from stgcn_pyg.evaluation import protocol
-from stgcn_pyg.explain.subject import Subject
+from stgcn_pyg.explain import EvaluatedModel
 from stgcn_pyg.runs.checkpoint import load_checkpoint
 from stgcn_pyg.runs.checkpoint_files import checkpoint_path
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
@@ -22,7 +22,7 @@ from stgcn_pyg.synthetic import VERSIONS
 
 def subjects_of(
     experiment: Experiment, jobs: Sequence[Job], shop: Workshop
-) -> dict[str, Subject] | str:
+) -> dict[str, EvaluatedModel] | str:
     """Each row's network at the first split and seed, by the name of the row.
 
     Returns:
@@ -43,7 +43,7 @@ def subjects_of(
     return {name: _subject(chosen[name], shop) for name in names}
 
 
-def _subject(job: Job, shop: Workshop) -> Subject:
+def _subject(job: Job, shop: Workshop) -> EvaluatedModel:
     dataset = shop.source.load(job.unit.split)
     model, _ = load_checkpoint(shop.run_folder(job))
     task = ranking_task(dataset)
@@ -56,7 +56,7 @@ def _subject(job: Job, shop: Workshop) -> Subject:
     device = device_for(shop.accelerator)
     data = build_data(shop.options(job), dataset)
     rule = protocol(task.protocols[0])
-    return Subject(model.to(device).eval(), data, task, rule, query, gallery, device)
+    return EvaluatedModel(model.to(device).eval(), data, task, rule, query, gallery, device)
 
 
 def most_changed(difference: np.ndarray, count: int) -> dict[str, int]:
@@ -81,7 +81,7 @@ def most_changed(difference: np.ndarray, count: int) -> dict[str, int]:
     return chosen
 
 
-def describe(subjects: Mapping[str, Subject], chosen: Mapping[str, int]) -> pd.DataFrame:
+def describe(subjects: Mapping[str, EvaluatedModel], chosen: Mapping[str, int]) -> pd.DataFrame:
     """The chosen queries and what each network makes of them, a row a query.
 
     Args:

@@ -1,4 +1,4 @@
-"""`stgcn explain`: why a model ranks as it does, in pictures and tables."""
+"""`stgcn explain`: why a model ranks as it does, in figures and tables."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import protocol
-from stgcn_pyg.explain import choose_queries, explain_tracklets, towards_tracklets
+from stgcn_pyg.explain import EvaluatedModel, choose_queries
 from stgcn_pyg.explain.output import (
     write_embedding,
     write_graphs,
@@ -24,20 +24,19 @@ from stgcn_pyg.explain.output import (
     write_maps,
     write_summary,
 )
-from stgcn_pyg.explain.subject import Subject
 from stgcn_pyg.files import write_json
 from stgcn_pyg.runs.about import ABOUT
 from stgcn_pyg.runs.trained_model import TrainedModel, tell_skipped
 
 Part = Literal["lists", "maps", "graphs", "embedding", "summary"]
 
-DESCRIPTION = """Writes why a model ranks as it does: pictures (PNG) and their numbers.
+DESCRIPTION = """Writes why a model ranks as it does: figures (PNG) and their numbers.
 
-Its parts are lists: a query beside those that come first, right and wrong ones marked; maps:
-Grad-CAM of a query's first clip towards its nearest match, by branch; graphs: the learned graphs of
-that clip, and their strongest edges; embedding: t-SNE, distances, scores by camera pair, length and
-share hidden; summary: what maps and graphs do over all queries, beside an untrained network, on a
-rendered data set held against its ground truth.
+Its parts are lists: a query beside the tracklets that come first, right and wrong ones marked;
+maps: Grad-CAM of a query's first clip towards its nearest match, by branch; graphs: the learned
+graphs of that clip, and their strongest edges; embedding: t-SNE, distances, scores by camera pair,
+length and occlusion; summary: what maps and graphs do over all queries, beside an untrained
+network and, on a rendered data set, against its ground truth.
 
 Examples:
   stgcn explain runs/mars explained/mars
@@ -49,11 +48,14 @@ Examples:
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
-    _check(options)
+    if options.rule == "change" and options.other is None:
+        raise UserError("--rule change: needs --other RUN, the model to compare with")
+    require_protocol(options.protocol)
     with _new_folder(options.output) as folder:
         trained = TrainedModel(options.run, **model_arguments(options))
         with trained.arithmetic():
-            content = _write_parts(folder, _subject(trained, options.protocol), options)
+            model = EvaluatedModel.of(trained, options.protocol)
+            content = _write_parts(folder, model, options)
         tell_skipped(trained.data)
         write_json(folder / "explain.json", {ABOUT: trained.about} | content)
     print(f"{options.output}: {', '.join(sorted(path.name for path in options.output.iterdir()))}")
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> Parser:
-    """Its arguments."""
+    """The parser of the command's arguments."""
     parser = Parser(prog="stgcn explain", description=DESCRIPTION)
     parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")
     parser.add_argument("output", type=Path, help="the folder to write; it must be new or empty")
@@ -73,102 +75,95 @@ def parser() -> Parser:
         nargs="+",
         type=NonNegativeInt,
         default=None,
-        help="numbers of tracklets, as in `stgcn evaluate --per-query`",
+        help="numbers of query tracklets, as in `stgcn evaluate --per-query`",
     )
     parser.add_argument(
         "--rule",
         type=Literal["worst", "best", "random", "change"],
         default="worst",
-        help="which queries, if none are named",
-    )
-    parser.add_argument("--count", type=PositiveInt, default=4, help="of queries, by the rule")
-    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of random queries")
-    parser.add_argument("--top", type=PositiveInt, default=5, help="ranked items in a list")
-    parser.add_argument(
-        "--protocol", type=str | None, default=None, help="the data set's usual one if not given"
+        help="which queries to take if none are named",
     )
     parser.add_argument(
-        "--other", type=Path, default=None, help="another run, whose lists to draw as well"
+        "--count", type=PositiveInt, default=4, help="number of queries by the rule"
+    )
+    parser.add_argument(
+        "--seed", type=NonNegativeInt, default=0, help="random seed of --rule random"
+    )
+    parser.add_argument(
+        "--top", type=PositiveInt, default=5, help="number of ranked items in a list"
+    )
+    parser.add_argument(
+        "--protocol",
+        type=str | None,
+        default=None,
+        help="protocol of the lists; the data set's usual one if not given",
+    )
+    parser.add_argument(
+        "--other", type=Path, default=None, help="another run, whose lists are drawn as well"
     )
     add_model_arguments(parser)
     return parser
 
 
-def _check(options: Namespace) -> None:
-    """Refuses what cannot be done before anything is read."""
-    if options.rule == "change" and options.other is None:
-        raise UserError("--rule change: needs --other RUN, the model to compare with")
-    if options.protocol is not None:
+def require_protocol(name: str | None) -> None:
+    """Checks the name that `--protocol` gives.
+
+    Raises:
+        UserError: There is no such protocol.
+    """
+    if name is not None:
         try:
-            protocol(options.protocol)
+            protocol(name)
         except ValueError as error:
             raise UserError(f"--protocol: {error}") from error
 
 
-def _subject(trained: TrainedModel, name: str | None) -> Subject:
-    task = trained.task
-    if name is not None and name not in task.protocols:
-        raise UserError(f"--protocol {name}: {task.title} allows {', '.join(task.protocols)} alone")
-    query_features, gallery_features = trained.features()
-    return Subject(
-        trained.model,
-        trained.data,
-        task,
-        protocol(name or task.protocols[0]),
-        query_features,
-        gallery_features,
-        trained.device,
-    )
-
-
-def _write_parts(folder: Path, subject: Subject, options: Namespace) -> dict[str, Any]:
-    """Writes the parts that are asked for, and gives their numbers."""
-    content: dict[str, Any] = {"run": str(options.run), "protocol": subject.protocol.name}
+def _write_parts(folder: Path, model: EvaluatedModel, options: Namespace) -> dict[str, Any]:
+    """Writes the parts that are asked for, and returns what `explain.json` holds of them."""
+    content: dict[str, Any] = {"run": str(options.run), "protocol": model.protocol.name}
     if {"lists", "maps", "graphs"} & set(options.parts):
         other = None
         if options.other is not None:
-            run = _other_run(options, subject)
-            other = _subject(run, subject.protocol.name)
+            run = _other_run(options, model)
+            other = EvaluatedModel.of(run, model.protocol.name)
             content["other"] = run.about
-        content["queries"] = _write_queries(folder, subject, other, options)
-    if "embedding" in options.parts:
-        tables = write_embedding(folder / "embedding", subject)
-        content["embedding"] = {name: _records(table) for name, table in tables.items()}
-    if "summary" in options.parts:
-        tables = write_summary(folder / "summary", subject)
-        content["summary"] = {name: _records(table.reset_index()) for name, table in tables.items()}
-        _show(tables)
+        content["queries"] = _write_queries(folder, model, other, options)
+    for part, write in (("embedding", write_embedding), ("summary", write_summary)):
+        if part in options.parts:
+            tables = write(folder / part, model)
+            content[part] = {
+                name: json.loads(
+                    (table.reset_index() if part == "summary" else table).to_json(
+                        orient="records", double_precision=15
+                    )
+                )
+                for name, table in tables.items()
+            }
+            if part == "summary":
+                _show(tables)
     return content
 
 
 def _write_queries(
-    folder: Path, subject: Subject, other: Subject | None, options: Namespace
+    folder: Path, model: EvaluatedModel, other: EvaluatedModel | None, options: Namespace
 ) -> list[dict[str, Any]]:
-    rows = _chosen(subject, other, options)
-    parts = set(options.parts)
+    rows, parts = _chosen(model, other, options), set(options.parts)
     if "lists" in parts:
-        write_lists(folder, subject, rows, options.top)
+        write_lists(folder, model, rows, options.top)
         if other is not None:
             write_lists(folder, other, rows, options.top, name="other-list")
     if parts & {"maps", "graphs"}:
-        towards = subject.gallery_features[[subject.nearest_match(row) for row in rows]]
-        explained = explain_tracklets(
-            subject.model,
-            subject.data,
-            subject.queries.iloc[rows],
-            lambda places: towards_tracklets(subject.model, towards[places]),
-            subject.device,
-        )
+        explained = model.explain(rows)
         if "maps" in parts:
-            write_maps(folder, subject, rows, explained)
+            write_maps(folder, model, rows, explained)
         if "graphs" in parts:
-            write_graphs(folder, subject, rows, explained)
-    return [_told(subject, other, row) for row in rows]
+            write_graphs(folder, model, rows, explained)
+    return [_query_in_words(model, other, row) for row in rows]
 
 
-def _other_run(options: Namespace, subject: Subject) -> TrainedModel:
-    """The other run's model on the same data set, whatever it was trained on."""
-    dataset = subject.data.dataset
+def _other_run(options: Namespace, model: EvaluatedModel) -> TrainedModel:
+    """The model of --other on the same data set, whatever it was trained on."""
+    dataset = model.data.dataset
     same = {"dataset": dataset.name, "root": dataset.root}
     other = TrainedModel(options.other, **model_arguments(options) | same)
     if not other.data.dataset.query.index.equals(dataset.query.index):
@@ -176,16 +171,16 @@ def _other_run(options: Namespace, subject: Subject) -> TrainedModel:
     return other
 
 
-def _chosen(subject: Subject, other: Subject | None, options: Namespace) -> list[int]:
+def _chosen(model: EvaluatedModel, other: EvaluatedModel | None, options: Namespace) -> list[int]:
     """Rows of queries."""
-    scores = subject.result.average_precision
+    scores = model.result.average_precision
     if options.queries is None:
         others = None if other is None else other.result.average_precision
         return choose_queries(scores, options.rule, options.count, others, options.seed).tolist()
     numbers = list(dict.fromkeys(options.queries))
-    rows = subject.queries.index.get_indexer(numbers)
+    rows = model.queries.index.get_indexer(numbers)
     if (rows < 0).any():
-        some = ", ".join(map(str, subject.queries.index[:5]))
+        some = ", ".join(map(str, model.queries.index[:5]))
         raise UserError(
             f"--queries {numbers[int(np.argmin(rows))]}: is no query's number; there are {some} ..."
         )
@@ -193,30 +188,32 @@ def _chosen(subject: Subject, other: Subject | None, options: Namespace) -> list
     if unmatched.any():
         raise UserError(
             f"--queries {numbers[int(np.argmax(unmatched))]}: has no match in another camera "
-            f"under {subject.protocol.name}: leave it out"
+            f"under {model.protocol.name}: leave it out"
         )
     return rows.tolist()
 
 
-def _told(subject: Subject, other: Subject | None, row: int) -> dict[str, Any]:
-    """A query, as the JSON file holds it."""
-    query, match = subject.queries.iloc[row], subject.gallery.iloc[subject.nearest_match(row)]
-    first = subject.result.first_match_rank[row]
-    told = {
+def _query_in_words(
+    model: EvaluatedModel, other: EvaluatedModel | None, row: int
+) -> dict[str, Any]:
+    """What `explain.json` holds of a query."""
+    query, match = model.queries.iloc[row], model.gallery.iloc[model.nearest_match(row)]
+    first = model.result.first_match_rank[row]
+    found = {
         "tracklet": int(cast(int, query.name)),
         "pid": int(query["pid"]),
         "camid": int(query["camid"]),
-        "average_precision": float(subject.result.average_precision[row]),
+        "average_precision": float(model.result.average_precision[row]),
         "first_match_rank": int(first) if np.isfinite(first) else None,
         "nearest_match": int(cast(int, match.name)),
     }
     if other is not None:
-        told["other_average_precision"] = float(other.result.average_precision[row])
-    return told
+        found["other_average_precision"] = float(other.result.average_precision[row])
+    return found
 
 
 def _show(tables: dict[str, pd.DataFrame]) -> None:
-    """Prints the tables of the summary; what is a share in per cent."""
+    """Prints the tables of the summary, shares in per cent."""
     for name in ("mass_on_person", "weight_from_uncovered"):
         if name in tables:
             shown = tables[name].copy()
@@ -225,11 +222,6 @@ def _show(tables: dict[str, pd.DataFrame]) -> None:
     for name in ("distance_between_patches", "weight_by_time"):
         if name in tables:
             print(f"\n{name.replace('_', ' ')}\n{tables[name].round(4).to_string()}")
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values; what is NaN is null."""
-    return json.loads(table.to_json(orient="records", double_precision=15))
 
 
 @contextmanager
@@ -248,7 +240,7 @@ def _new_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rmdir()
         unfinished.rename(path)
-    except OSError as error:  # what cannot be read is told by those who read it
+    except OSError as error:  # an error of reading is a UserError already
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -5,18 +5,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, restricted_number_type
 
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
+from stgcn_pyg.cli.explain import require_protocol
 from stgcn_pyg.data.load import NAMES
 from stgcn_pyg.distributed import device_for
 from stgcn_pyg.errors import UserError, last_line
-from stgcn_pyg.evaluation import protocol
-from stgcn_pyg.explain.subject import Subject
-from stgcn_pyg.files import require_writable
+from stgcn_pyg.explain import EvaluatedModel
+from stgcn_pyg.files import require_writable, write_output
 from stgcn_pyg.report import (
     ReportedRun,
     RunFiles,
@@ -24,15 +23,15 @@ from stgcn_pyg.report import (
     render_page,
     report_run,
     require_same_test_set,
-    write_page,
 )
+from stgcn_pyg.report.run_files import FROM_MODEL
 from stgcn_pyg.runs.trained_model import TrainedModel
 
 DESCRIPTION = """Writes one HTML file of a run, which needs no network and nothing beside it.
 
 What was run, training curves, the scores under every protocol with intervals, CMC, ranked lists,
 activation maps, learned graphs, and where it errs. Several runs on one test set stand side by
-side, each held against the first. Where a checkpoint or pictures are missing, the page says so in
+side, each compared with the first. Where a checkpoint or images are missing, the page says so in
 their place.
 
 Examples:
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     runs = [_report(own, number, options) for number, own in enumerate(files)]
     require_same_test_set(runs)
     page = render_page(runs, options.count, options.top, options.seed)
-    write_page(output, page)
+    write_output(output, page.encode())
     for line in dict.fromkeys(line for run in runs for line in run.gaps.lines()):
         print(f"stgcn report: on the page: {line}", file=sys.stderr)
     print(f"{output}: {len(page.encode()) / 1e6:.1f} MB")
@@ -59,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> Parser:
-    """Its arguments."""
+    """The parser of the command's arguments."""
     parser = Parser(prog="stgcn report", description=DESCRIPTION)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of runs")
     parser.add_argument(
@@ -69,12 +68,17 @@ def parser() -> Parser:
         help="the file to write; RUN/report.html of a single run if not given",
     )
     parser.add_argument(
-        "--count", type=UpTo50, default=3, help="lists each of the worst, best and random queries"
+        "--count", type=UpTo50, default=3, help="number of the worst, best and random queries each"
     )
-    parser.add_argument("--top", type=UpTo50, default=10, help="ranked items in a list")
-    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of random queries")
+    parser.add_argument("--top", type=UpTo50, default=10, help="number of ranked items in a list")
     parser.add_argument(
-        "--protocol", type=str | None, default=None, help="of the lists; the data set's usual one"
+        "--seed", type=NonNegativeInt, default=0, help="random seed of the random queries"
+    )
+    parser.add_argument(
+        "--protocol",
+        type=str | None,
+        default=None,
+        help="protocol of the lists; the data set's usual one if not given",
     )
     add_model_arguments(parser)
     # A page of what is there is better than none.
@@ -98,15 +102,11 @@ def _check(options: Namespace) -> None:
     for name in ("root", "pack"):
         if options[name] is not None and not options[name].exists():
             raise UserError(f"--{name} {options[name]}: does not exist")
-    if options.protocol is not None:
-        try:
-            protocol(options.protocol)
-        except ValueError as error:
-            raise UserError(f"--protocol: {error}") from error
+    require_protocol(options.protocol)
 
 
 def _named(files: Sequence[RunFiles]) -> list[RunFiles]:
-    """Runs whose folders have the same name are called by their paths."""
+    """Names runs whose folders have the same name by their paths."""
     counts = Counter(own.name for own in files)
     named = [own if counts[own.name] == 1 else replace(own, name=str(own.path)) for own in files]
     if len({own.path.resolve() for own in files}) < len(files):
@@ -116,37 +116,22 @@ def _named(files: Sequence[RunFiles]) -> list[RunFiles]:
 
 def _report(files: RunFiles, number: int, options: Namespace) -> ReportedRun:
     """A run with its model and test set, or with gaps where they should be."""
-    subject, about = _subject(files, options) or (None, {})
     stored = all(options[name] is None for name in ("dataset", "root", "split", "test_clips"))
-    return report_run(files.name, number, files, subject, stored, about)
-
-
-def _subject(files: RunFiles, options: Namespace) -> tuple[Subject, dict[str, Any]] | None:
-    """A run's model on its test set, and what its scores are of."""
+    model, about = None, {}
     try:
         trained = TrainedModel(files.path, **model_arguments(options))
-        task = trained.task
+        model = EvaluatedModel.of(trained, options.protocol)
+        about = trained.about
+        faults = sorted(trained.data.skipped)
+        if faults:
+            more = f" ... and {len(faults) - 1:,} more" if len(faults) > 1 else ""
+            files.gaps.add(
+                f"{files.name}: {len(faults):,} bad images, for which other frames of their "
+                f"tracklets stand: {faults[0]}{more}",
+                "results",
+            )
     except UserError as error:
-        files.gaps.add_without_model(f"{files.name}: {last_line(error)}")
-        return None
-    name = options.protocol or task.protocols[0]
-    if name not in task.protocols:
-        raise UserError(f"--protocol {name}: {task.title} allows {', '.join(task.protocols)} alone")
-    try:
-        features = trained.features()
-    except UserError as error:
-        files.gaps.add_without_model(f"{files.name}: {last_line(error)}")
-        return None
-    _note_skipped(files, sorted(trained.data.skipped))
-    subject = Subject(trained.model, trained.data, task, protocol(name), *features, trained.device)
-    return subject, trained.about
-
-
-def _note_skipped(files: RunFiles, faults: Sequence[str]) -> None:
-    if faults:
-        more = f" ... and {len(faults) - 1:,} more" if len(faults) > 1 else ""
-        files.gaps.add(
-            "results",
-            f"{files.name}: {len(faults):,} bad pictures, for which other frames of their "
-            f"tracklets stand: {faults[0]}{more}",
-        )
+        if str(error).startswith("--protocol"):
+            raise
+        files.gaps.add(f"{files.name}: {last_line(error)}", *FROM_MODEL)
+    return report_run(files.name, number, files, model, stored, about)

@@ -9,11 +9,12 @@ Numbers, as arrays and tables:
 - ``explain_tracklets``: all of these of many tracklets, a batch at a time.
 - ``RenderedTruth``, ``mass_on_person``, ``weight_from_uncovered``: both held against the ground
   truth of the rendered benchmark.
-- ``ranked_list``, ``choose_queries``: who comes first, and for which queries to look.
+- ``ranked_list``, ``choose_queries``: which tracklets come first, and which queries to look at.
 - ``tsne``, ``distance_histogram``, ``scores_by_camera_pair``, ``scores_by_quartile``: the whole
   embedding.
 
-``stgcn_pyg.explain.figures`` draws them; ``stgcn_pyg.explain.output`` writes both for a test set.
+``EvaluatedModel`` is a model with its ranking of a test set. ``stgcn_pyg.figures`` draws the
+numbers, and ``stgcn_pyg.explain.output`` writes both for a test set.
 """
 
 from stgcn_pyg.explain.activation_maps import (
@@ -28,25 +29,26 @@ from stgcn_pyg.explain.embedding_space import (
     scores_by_quartile,
     tsne,
 )
+from stgcn_pyg.explain.evaluated_model import EvaluatedModel
 from stgcn_pyg.explain.graphs import (
     learned_graphs,
+    patch_distances,
     share_from_uncovered,
     strongest_edges,
     weight_by_stripe,
     weight_by_time,
 )
-from stgcn_pyg.explain.patch_distances import patch_distances
 from stgcn_pyg.explain.ranked_lists import choose_queries, ranked_list
-from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth
+from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth, mean_hidden
 from stgcn_pyg.explain.summary import (
     distance_between_patches,
     mass_on_person,
-    mean_hidden,
     weight_from_uncovered,
 )
 from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
 
 __all__ = [
+    "EvaluatedModel",
     "ExplainedTracklets",
     "RenderedTruth",
     "activation_maps",

@@ -1,4 +1,4 @@
-"""Grad-CAM: where in each frame lies what brings a clip nearer to a person or to a tracklet."""
+"""Grad-CAM: where in each frame lies what brings a clip nearer to an identity or to a tracklet."""
 
 from collections.abc import Callable
 from typing import cast
@@ -29,9 +29,11 @@ def activation_maps(model: STGCN, feature_maps: Tensor, towards: Towards) -> dic
     before the ReLU.
 
     Args:
-        model: In evaluation mode.
-        feature_maps: Of B clips, ``[B * T, C, h, w]``, from :func:`feature_maps_of`.
-        towards: Such as :func:`towards_people` or :func:`towards_tracklets` gives.
+        model: The network, in evaluation mode.
+        feature_maps: Last feature maps of B clips, ``[B * T, C, h, w]``, from
+            :func:`feature_maps_of`.
+        towards: What the maps are drawn towards, from :func:`towards_people` or
+            :func:`towards_tracklets`.
 
     Returns:
         Maps ``[B, T, h, w]``, not negative, in the unit of y: ``"embedding"``, the whole, and then
@@ -77,13 +79,13 @@ def feature_maps_of(model: STGCN, clips: Tensor) -> Tensor:
 
 
 def towards_people(model: STGCN, classes: Tensor) -> Towards:
-    r"""Towards the logit of a training person: each branch's share :math:`W_b f_b` of it.
+    r"""Towards the logit of a training identity: each branch's share :math:`W_b f_b` of it.
 
     The bias, which no frame changes, is left out.
 
     Args:
-        model: Whose classifier is asked.
-        classes: The class of each clip, ``[B]``.
+        model: The network whose classifier gives the logits.
+        classes: Class of each clip, ``[B]``.
 
     Raises:
         ValueError: A class is not one of the model's.
@@ -110,8 +112,8 @@ def towards_tracklets(model: STGCN, embeddings: Tensor) -> Towards:
     has a map of zeros, since nothing brings it nearer.
 
     Args:
-        model: Which embeds.
-        embeddings: Of the other tracklet of each clip, o, ``[B, D]``.
+        model: The network.
+        embeddings: Embedding o of the other tracklet of each clip, ``[B, D]``.
 
     Raises:
         ValueError: The embeddings have another width than the model's.
@@ -146,5 +148,4 @@ class _Scores(nn.Module):
 
 
 def _widths(model: STGCN) -> list[int]:
-    """Of each branch's part of the embedding."""
     return [cast(Branch, branch).out_channels for branch in model.branches.values()]

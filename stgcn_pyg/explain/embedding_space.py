@@ -1,4 +1,4 @@
-"""The embedding as a whole: its map, how far matches lie apart, and where it errs."""
+"""The embedding as a whole: t-SNE, how far matches lie apart, and which queries it fails."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from stgcn_pyg.evaluation import (
     pairwise_distances,
     select_gallery,
 )
-from stgcn_pyg.evaluation.labels import JUNK
+from stgcn_pyg.explain.ranked_lists import kinds
 from stgcn_pyg.runs.scoring import RankingTask
 
 QUERIES = 256  # whose distances to the gallery are held at a time
@@ -29,7 +29,7 @@ def tsne(embeddings: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.
     Args:
         embeddings: ``[N, D]``, N at least 3.
         perplexity: About how many neighbours count; at most a third of N is taken.
-        seed: Of the optimisation.
+        seed: Random seed of the optimisation.
 
     Returns:
         ``[N, 2]``. Distances between clusters mean nothing.
@@ -60,11 +60,11 @@ def distance_histogram(
     """How many pairs of query and gallery lie how far apart, matching or not.
 
     Args:
-        task: The labels.
+        task: Labels of query and gallery.
         protocol: Says which pairs are ranked; only these count.
-        query_features: ``[Q, D]``.
-        gallery_features: ``[G, D]``.
-        bins: Of equal width from 0 to the largest distance.
+        query_features: Embeddings of the queries, ``[Q, D]``.
+        gallery_features: Embeddings of the gallery, ``[G, D]``.
+        bins: Number of bins of equal width from 0 to the largest distance.
 
     Returns:
         A row a bin: ``from``, ``to`` (the last one's ``to`` is within), ``matching`` and
@@ -90,15 +90,13 @@ def _ranked_pairs(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The distances of some queries' ranked pairs, and which of these match, block by block."""
     listed = select_gallery(protocol, task.gallery_pids, task.gallery_is_query)
-    listed &= task.gallery_pids != JUNK
     for first in range(0, len(query_features), QUERIES):
         rows = slice(first, first + QUERIES)
-        person = task.query_pids[rows, None] == task.gallery_pids
-        camera = task.query_camids[rows, None] == task.gallery_camids
-        left_out = camera if protocol.same_camera == "all" else camera & person
-        ranked = listed & ~left_out
+        queries = task.query_pids[rows, None], task.query_camids[rows, None]
+        kind = kinds(protocol, *queries, task.gallery_pids, task.gallery_camids)
+        ranked = listed & (kind < 2)
         distances = pairwise_distances(query_features[rows], gallery_features).cpu().numpy()
-        yield distances[ranked], person[ranked]
+        yield distances[ranked], kind[ranked] == 0
 
 
 def scores_by_camera_pair(
@@ -110,10 +108,10 @@ def scores_by_camera_pair(
     """What queries of one camera score when only another camera's gallery is searched.
 
     Args:
-        task: The labels.
+        task: Labels of query and gallery.
         protocol: Says what is in the gallery, and how AP is computed.
-        query_features: ``[Q, D]``.
-        gallery_features: ``[G, D]``.
+        query_features: Embeddings of the queries, ``[Q, D]``.
+        gallery_features: Embeddings of the gallery, ``[G, D]``.
 
     Returns:
         A row a pair of different cameras with a match: ``query_camid``, ``gallery_camid``,
@@ -149,8 +147,9 @@ def scores_by_quartile(result: RankingResult, values: np.ndarray) -> pd.DataFram
     """What queries score by a quarter of some measure of them, such as their length.
 
     Args:
-        result: Of all queries.
-        values: A measure of each, ``[Q]``. Queries without it, or without a match, are left out.
+        result: Scores of all queries.
+        values: A measure of each query, ``[Q]``; queries where it is NaN, or that have no match,
+            are left out.
 
     Returns:
         A row a quarter, or fewer where many values are equal: ``from``, ``to`` (the least and

@@ -1,8 +1,9 @@
-"""The learned graph: which patch gathers how much from which, and what that is on average."""
+"""The learned graph: which patch gathers how much from which, and how far apart patches lie."""
 
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stgcn_pyg.models import STGCN, SpatialBranch, TemporalBranch
@@ -14,8 +15,9 @@ def learned_graphs(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
     Node ``t * P + p`` is patch p, from the top, of frame t.
 
     Args:
-        model: Whose graphs.
-        feature_maps: Of B clips, ``[B * T, C, h, w]``, as :func:`.feature_maps_of` gives them.
+        model: The network.
+        feature_maps: Last feature maps of B clips, ``[B * T, C, h, w]``, from
+            :func:`.feature_maps_of`.
 
     Returns:
         ``"temporal"``: ``[B, T * P, T * P]``, and ``"spatial"``: ``[B, T, P, P]``, where the model
@@ -40,12 +42,52 @@ def learned_graphs(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
     return graphs
 
 
+def patch_distances(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
+    r"""The mean distance between the patches of each graph, before and after the layers.
+
+    .. math::
+        d = \frac{1}{N (N - 1)} \sum_i \sum_{j \ne i}
+            \left( 1 - \frac{x_i \cdot x_j}{\|x_i\| \, \|x_j\|} \right)
+
+    Layers that make patches alike leave the maximum over patches nothing to choose from. A patch
+    of zeros is at a distance of 1 from every other.
+
+    Args:
+        model: The network; its branches may have graphs or fully connected layers.
+        feature_maps: Last feature maps of B clips, ``[B * T, C, h, w]``.
+
+    Returns:
+        ``"temporal"``: ``[B, 2]``, and ``"spatial"``: ``[B, T, 2]``, where the model has such a
+        branch and its graphs two patches at least: before its first layer and after its last.
+
+    Example:
+        >>> from stgcn_pyg.explain import feature_maps_of
+        >>> model = STGCN(10, num_frames=2, backbone="resnet18", weights=None).eval()
+        >>> distances = patch_distances(model, feature_maps_of(model, torch.randn(3, 2, 3, 64, 32)))
+        >>> {name: tuple(distance.shape) for name, distance in distances.items()}
+        {'temporal': (3, 2), 'spatial': (3, 2, 2)}
+    """
+    distances = {}
+    with torch.no_grad():
+        for name, branch in model.branches.items():
+            if not isinstance(branch, TemporalBranch | SpatialBranch):
+                continue
+            graphs, size = branch.graphs(feature_maps, model.num_frames)
+            if size > 1:
+                after = branch.gcn(graphs.x, graphs.edge_index, size)
+                both = [_mean_distance(x.unflatten(0, (-1, size))) for x in (graphs.x, after)]
+                distances[name] = torch.stack(both, dim=-1)
+    if "spatial" in distances:
+        distances["spatial"] = distances["spatial"].unflatten(0, (-1, model.num_frames))
+    return distances
+
+
 def weight_by_time(weights: np.ndarray, num_frames: int) -> pd.DataFrame:
     r"""The mean weight between different patches by how many frames of the clip lie between them.
 
     Args:
         weights: :math:`\hat A` of temporal graphs, ``[B, N, N]``.
-        num_frames: T.
+        num_frames: Number of frames T.
 
     Returns:
         A row a distance, the index: ``edges`` (in each graph), ``weight`` (the mean) and ``ratio``,
@@ -76,7 +118,7 @@ def weight_by_stripe(weights: np.ndarray, num_patches: int) -> pd.DataFrame:
 
     Args:
         weights: :math:`\hat A`, ``[B, N, N]``: temporal graphs, or spatial ones of P nodes.
-        num_patches: P.
+        num_patches: Number of patches of a frame, P.
 
     Returns:
         The mean weight by which the stripe of the row gathers from that of the column, ``[P, P]``,
@@ -103,8 +145,8 @@ def strongest_edges(weights: np.ndarray, num_patches: int, count: int) -> pd.Dat
 
     Args:
         weights: :math:`\hat A` of its temporal graph, ``[N, N]``.
-        num_patches: P.
-        count: How many at most.
+        num_patches: Number of patches of a frame, P.
+        count: The largest number of edges.
 
     Returns:
         A row an edge, the strongest first: ``from_frame``, ``from_patch``, ``into_frame``,
@@ -191,3 +233,11 @@ def _num_nodes(weights: np.ndarray, divisor: int) -> int:
             f"weights must be [graphs, N, N] with N a multiple of {divisor}, got {weights.shape}"
         )
     return weights.shape[1]
+
+
+def _mean_distance(nodes: Tensor) -> Tensor:
+    units = F.normalize(nodes.double(), dim=2)
+    cosines = units @ units.mT  # [graphs, N, N]
+    num_pairs = nodes.size(1) * (nodes.size(1) - 1)
+    between = cosines.sum(dim=(1, 2)) - cosines.diagonal(dim1=1, dim2=2).sum(dim=1)
+    return (1 - between / num_pairs).to(nodes.dtype)

@@ -1,4 +1,4 @@
-"""Ranked lists to look at: who comes first for a query, and which queries to look at."""
+"""Ranked lists: which tracklets come first for a query, and which queries to look at."""
 
 from typing import Literal
 
@@ -9,6 +9,7 @@ from stgcn_pyg.evaluation import Protocol, select_gallery
 from stgcn_pyg.evaluation.labels import JUNK
 
 Rule = Literal["worst", "best", "random", "change"]
+KINDS = ("right", "wrong", "same-camera", "junk")  # what a gallery item is to a query
 
 
 def ranked_list(
@@ -28,13 +29,13 @@ def ranked_list(
 
     Args:
         protocol: Says what is in the gallery and what is ranked.
-        distances: Of the query to the whole gallery, ``[G]``.
-        query_pid: The query's person.
-        query_camid: Its camera.
-        gallery_pids: People of the gallery, ``[G]``; -1 is junk.
-        gallery_camids: Their cameras, ``[G]``.
-        gallery_is_query: As in :func:`.select_gallery`.
-        top: k.
+        distances: Distances of the query to the whole gallery, ``[G]``.
+        query_pid: Identity of the query.
+        query_camid: Camera of the query.
+        gallery_pids: Identities of the gallery, ``[G]``; -1 is junk.
+        gallery_camids: Cameras of the gallery, ``[G]``.
+        gallery_is_query: Which gallery items are queries, too; see :func:`.select_gallery`.
+        top: Number of ranked items.
 
     Returns:
         A row an item: ``item``, its row in the gallery; ``kind``: ``"right"``, ``"wrong"``,
@@ -58,44 +59,49 @@ def ranked_list(
         raise ValueError(f"top={top}: a list needs one rank at least")
     kind = kinds(protocol, query_pid, query_camid, gallery_pids, gallery_camids)
     # At equal distance what is no match comes first.
-    order = np.lexsort((kind == "right", distances))
+    order = np.lexsort((kind == 0, distances))
     order = order[select_gallery(protocol, gallery_pids, gallery_is_query)[order]]
     order = order[: protocol.depth]
-    ranked = np.isin(kind[order], ("right", "wrong"))
+    ranked = kind[order] < 2
     rank = ranked.cumsum()
     shown = rank - ranked < top
     places = pd.Series(rank, dtype="Int64").where(ranked)
+    names = np.array(KINDS, dtype=object)[kind[order]]
     table = pd.DataFrame(
-        {"item": order, "kind": kind[order], "rank": places, "distance": distances[order]}
+        {"item": order, "kind": names, "rank": places, "distance": distances[order]}
     )
     return table[shown]
 
 
 def kinds(
     protocol: Protocol,
-    query_pid: int,
-    query_camid: int,
+    query_pids: np.ndarray | int,
+    query_camids: np.ndarray | int,
     gallery_pids: np.ndarray,
     gallery_camids: np.ndarray,
 ) -> np.ndarray:
-    """What each of the gallery is to a query.
+    """What gallery items are to queries, as places in :data:`KINDS`; the last two are not ranked.
 
-    The arguments are those of :func:`ranked_list`.
+    Args:
+        protocol: Says what is ranked.
+        query_pids: Identity of the query, or ``[Q, 1]`` of several.
+        query_camids: Camera of the query, or ``[Q, 1]``.
+        gallery_pids: Identities of the gallery, ``[G]``; -1 is junk.
+        gallery_camids: Cameras of the gallery, ``[G]``.
 
     Returns:
-        ``"right"``, ``"wrong"``, ``"same-camera"`` or ``"junk"``, ``[G]`` of object. The last two
-        are not ranked.
+        ``[G]``, or ``[Q, G]``, of int8.
 
     Example:
         >>> from stgcn_pyg.evaluation import MARS_OFFICIAL
         >>> kinds(MARS_OFFICIAL, 7, 1, np.array([7, 7, 5, -1]), np.array([2, 1, 1, 3]))
-        array(['right', 'same-camera', 'wrong', 'junk'], dtype=object)
+        array([0, 2, 1, 3], dtype=int8)
     """
-    own_camera = gallery_camids == query_camid
-    same_person = gallery_pids == query_pid
-    kind = np.where(same_person, "right", "wrong").astype(object)
-    kind[own_camera & (same_person | (protocol.same_camera == "all"))] = "same-camera"
-    kind[gallery_pids == JUNK] = "junk"
+    own_camera = gallery_camids == query_camids
+    same_identity = gallery_pids == query_pids
+    kind = np.where(same_identity, np.int8(0), np.int8(1))
+    kind[own_camera & (same_identity | (protocol.same_camera == "all"))] = 2
+    kind[..., gallery_pids == JUNK] = 3
     return kind
 
 
@@ -109,12 +115,12 @@ def choose_queries(
     """Queries to look at, by what they score; those without a match are passed over.
 
     Args:
-        average_precision: ``[Q]``, NaN where a query has no match.
+        average_precision: Average precision of each query, ``[Q]``; NaN where it has no match.
         rule: ``"worst"``, ``"best"``, ``"random"``, or ``"change"``: where another model's average
             precision differs most.
-        count: How many at most. Of equal ones the first are taken.
+        count: The largest number of queries. Of equal ones the first are taken.
         other: The average precision of the other model, ``[Q]``, for ``"change"``.
-        seed: Of ``"random"``.
+        seed: Random seed of ``"random"``.
 
     Returns:
         Rows of queries, the most telling first; random ones ascend.

@@ -1,4 +1,4 @@
-"""Where the person is in the frames of the rendered benchmark, and what of it is hidden."""
+"""Where the person is in the frames of the rendered benchmark, and what of it is occluded."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ class RenderedTruth:
     """The ground truth of a rendered data set, by the path of a frame.
 
     Args:
-        root: The data set's folder.
+        root: Folder of the data set.
 
     Raises:
         UserError: It has no ground truth.
@@ -36,14 +36,14 @@ class RenderedTruth:
         """The cells that show the body with nothing in front, and as seen: ``[F, 16, 8]`` of bool.
 
         Args:
-            frames: Paths relative to the root.
+            frames: Paths of F frames, relative to the root.
         """
         rows = self._table.loc[list(frames)]
         body, seen = (_unpacked(rows[name]) for name in ("body_mask", "seen_mask"))
         return body, seen & body
 
     def hidden(self, frames: Sequence[str]) -> np.ndarray:
-        """The share of the body that is hidden in each frame, ``[F]``; NaN without a body."""
+        """The share of the body that is occluded in each frame, ``[F]``; NaN without a body."""
         return self._table["hidden"].loc[list(frames)].to_numpy()
 
 
@@ -52,13 +52,31 @@ def has_truth(root: Path) -> bool:
     return (root / FILE).is_file()
 
 
+def mean_hidden(truth: RenderedTruth, tracklets: pd.DataFrame, paths: pd.Series) -> np.ndarray:
+    """The mean share of the body that is occluded in each tracklet, ``[N]``.
+
+    The mean is over the tracklet's frames that show a body; it is NaN if none has.
+
+    Args:
+        truth: The ground truth of the tracklets' data set.
+        tracklets: N rows of the data set's tables.
+        paths: The paths of all frames of the data set.
+    """
+    means = []
+    for first, count in zip(tracklets["first_frame"], tracklets["num_frames"], strict=True):
+        hidden = truth.hidden(paths.iloc[first : first + count])
+        hidden = hidden[~np.isnan(hidden)]
+        means.append(hidden.mean() if len(hidden) else np.nan)
+    return np.array(means)
+
+
 def on_grid(masks: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Masks on another grid: the share of each of its cells that they fill.
 
     Args:
         masks: ``[F, m, n]``.
-        rows: Of the grid.
-        columns: Of the grid.
+        rows: Rows of the grid.
+        columns: Columns of the grid.
 
     Returns:
         ``[F, rows, columns]``, in [0, 1].
@@ -93,8 +111,8 @@ def covered_patches(
     Args:
         body: Cells that show the body with nothing in front, ``[F, m, n]`` of bool.
         seen: Those that show it as seen.
-        num_patches: P.
-        threshold: A patch is covered if at least this share of its body is hidden.
+        num_patches: Number of patches of a frame, P.
+        threshold: A patch is covered if at least this share of its body is occluded.
 
     Returns:
         Two ``[F, P]`` of bool. A patch without any body is neither.

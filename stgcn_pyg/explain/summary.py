@@ -1,15 +1,26 @@
 """What maps and graphs do over a whole data set, beside what chance gives, in tables."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from stgcn_pyg.explain.graphs import share_from_uncovered
-from stgcn_pyg.explain.person_mass import elsewhere, grouped_mean, person_mass
 from stgcn_pyg.explain.rendered_truth import RenderedTruth, covered_patches, on_grid
 from stgcn_pyg.explain.tracklets import ExplainedTracklets
 
 COLUMNS = ["value", "standard_error", "num_values", "people"]
 PLACES = ("before", "behind")
+
+
+class Mean(NamedTuple):
+    """A mean with its standard error."""
+
+    mean: float
+    standard_error: float
+    """Values of one group may hang together, groups not; NaN for a single group."""
+    num_values: int
+    num_groups: int
 
 
 def mass_on_person(
@@ -20,10 +31,10 @@ def mass_on_person(
     Only frames in which something of the person is seen count. A map of zeros has no mass.
 
     Args:
-        explained: N tracklets of two people at least.
-        truth: Of their data set.
-        paths: Of all frames of the data set.
-        pids: The person of each tracklet, ``[N]``.
+        explained: Maps of N tracklets of at least two identities.
+        truth: Ground truth of their data set.
+        paths: Paths of all frames of the data set.
+        pids: Identity of each tracklet, ``[N]``.
 
     Returns:
         A row a map and measure, the index: ``mass``, the map's share; ``elsewhere``, its share
@@ -62,10 +73,10 @@ def weight_from_uncovered(
     """Of what patches gather from others, the share that comes from uncovered ones.
 
     Args:
-        explained: N tracklets.
-        truth: Of their data set.
-        paths: Of all frames of the data set.
-        pids: The person of each tracklet, ``[N]``.
+        explained: Graphs of N tracklets.
+        truth: Ground truth of their data set.
+        paths: Paths of all frames of the data set.
+        pids: Identity of each tracklet, ``[N]``.
 
     Returns:
         A row a graph, kind of patch (``covered``, ``uncovered``) and measure, the index:
@@ -100,12 +111,12 @@ def distance_between_patches(explained: ExplainedTracklets, pids: np.ndarray) ->
     """How far apart the patches of a graph lie, by what :func:`.patch_distances` gives.
 
     Args:
-        explained: N tracklets, of a model with a branch of patches.
-        pids: The person of each tracklet, ``[N]``.
+        explained: Distances of N tracklets, of a model with a branch of patches.
+        pids: Identity of each tracklet, ``[N]``.
 
     Returns:
-        A row a branch and place, the index: ``before`` its layers and ``behind`` them. The columns
-        are as in :func:`mass_on_person`, of graphs.
+        A row a branch and place, the index: ``before`` its layers and ``behind`` (after) them.
+        The columns are as in :func:`mass_on_person`, of graphs.
     """
     rows = {}
     for branch, distances in explained.distances.items():
@@ -120,19 +131,83 @@ def _table(rows: dict, names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values()), index=index).set_axis(COLUMNS, axis=1)
 
 
-def mean_hidden(truth: RenderedTruth, tracklets: pd.DataFrame, paths: pd.Series) -> np.ndarray:
-    """The mean share of the body that is hidden in each tracklet, ``[N]``.
-
-    The mean is over the tracklet's frames that have a body to hide; it is NaN if none has.
+def person_mass(maps: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """The share of each map's mass that lies on the person.
 
     Args:
-        truth: The ground truth of the tracklets' data set.
-        tracklets: N rows of the data set's tables.
-        paths: The paths of all frames of the data set.
+        maps: ``[F, h, w]``, not negative.
+        person: Share of each cell that the person fills, ``[F, h, w]``.
+
+    Returns:
+        ``[F]`` in [0, 1]; NaN where the map is zero everywhere.
+
+    Raises:
+        ValueError: Shapes that differ.
+
+    Example:
+        >>> person_mass(np.array([[[3.0, 1.0]]]), np.array([[[1.0, 0.0]]]))
+        array([0.75])
     """
-    means = []
-    for first, count in zip(tracklets["first_frame"], tracklets["num_frames"], strict=True):
-        hidden = truth.hidden(paths.iloc[first : first + count])
-        hidden = hidden[~np.isnan(hidden)]
-        means.append(hidden.mean() if len(hidden) else np.nan)
-    return np.array(means)
+    if maps.shape != person.shape or maps.ndim != 3:
+        raise ValueError(f"maps and person must be [F, h, w], got {maps.shape} and {person.shape}")
+    total = maps.sum(axis=(1, 2), dtype=np.float64)
+    on_person = (maps * person).sum(axis=(1, 2), dtype=np.float64)
+    return np.divide(on_person, total, out=np.full(len(maps), np.nan), where=total > 0)
+
+
+def elsewhere(person: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Where other people stand: of each frame, the mean over the frames of all other groups.
+
+    A map that only knows that people stand in the middle has as much mass there as on its own.
+
+    Args:
+        person: ``[F, h, w]``.
+        groups: Group of each frame, such as its identity, ``[F]``.
+
+    Raises:
+        ValueError: There is but one group.
+
+    Example:
+        >>> elsewhere(np.array([[[1.0]], [[0.5]], [[0.0]]]), np.array([7, 7, 8])).ravel()
+        array([0.  , 0.  , 0.75])
+    """
+    _, group = np.unique(groups, return_inverse=True)
+    counts = np.bincount(group)
+    if len(counts) < 2:
+        raise ValueError("elsewhere needs two groups at least, got one")
+    sums = np.zeros((len(counts), *person.shape[1:]))
+    np.add.at(sums, group, person)
+    others = len(group) - counts
+    return ((sums.sum(axis=0) - sums) / others[:, None, None])[group]
+
+
+def grouped_mean(values: np.ndarray, groups: np.ndarray) -> Mean:
+    r"""A mean, with the standard error for values that hang together within a group.
+
+    .. math::
+        \operatorname{se}^2 = \frac{G}{G - 1} \sum_g \Big(\frac1n \sum_{i \in g} (x_i - \bar x)
+        \Big)^2
+
+    NaNs are left out.
+
+    Args:
+        values: ``[n]``.
+        groups: Group of each value, such as its identity, ``[n]``.
+
+    Raises:
+        ValueError: Nothing is left.
+
+    Example:
+        >>> grouped_mean(np.array([0.0, 0.0, 1.0, 1.0]), np.array([1, 1, 2, 2]))
+        Mean(mean=0.5, standard_error=0.5, num_values=4, num_groups=2)
+    """
+    known = ~np.isnan(values)
+    values, groups = values[known], groups[known]
+    if not len(values):
+        raise ValueError("grouped_mean: there are no values but NaN")
+    _, group = np.unique(groups, return_inverse=True)
+    mean = values.mean()
+    sums = np.bincount(group, values - mean) / len(values)
+    num = len(sums)
+    error = np.sqrt(num / (num - 1) * np.square(sums).sum()) if num > 1 else np.nan
+    return Mean(float(mean), float(error), len(values), num)

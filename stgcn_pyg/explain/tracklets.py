@@ -12,8 +12,7 @@ from tqdm import tqdm
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.explain.activation_maps import Towards, activation_maps, feature_maps_of
-from stgcn_pyg.explain.graphs import learned_graphs
-from stgcn_pyg.explain.patch_distances import patch_distances
+from stgcn_pyg.explain.graphs import learned_graphs, patch_distances
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.evaluating import evaluating
 from stgcn_pyg.progress import bar_options
@@ -21,16 +20,16 @@ from stgcn_pyg.progress import bar_options
 
 @dataclass(frozen=True, eq=False)
 class ExplainedTracklets:
-    """What was found of the first clip of each of N tracklets.
+    """Maps, graphs and patch distances of the first clip of each of N tracklets.
 
     Attributes:
-        frames: The rows of its frames among those of the data set, ``[N, T]``.
+        frames: Rows of the clips' frames among those of the data set, ``[N, T]``.
         maps: Activation maps ``[N, T, h, w]`` of float32 by name, as :func:`.activation_maps`
             names them.
         graphs: Weights ``[N, T * P, T * P]`` and ``[N, T, P, P]`` of float32 by name, as
             :func:`.learned_graphs` names them.
-        distances: Between the patches of each graph ``[N, 2]`` and ``[N, T, 2]`` of float32 by
-            name, as :func:`.patch_distances` names them.
+        distances: Distances between the patches of each graph, ``[N, 2]`` and ``[N, T, 2]`` of
+            float32 by name, as :func:`.patch_distances` names them.
     """
 
     frames: np.ndarray
@@ -50,16 +49,16 @@ def explain_tracklets(
     """Activation maps, learned graphs and patch distances of the first clip of each tracklet.
 
     Args:
-        model: It is in evaluation mode meanwhile, and on ``device`` afterwards too.
-        data: Reads the clips.
-        tracklets: N rows.
-        towards: From rows of tracklets to what their maps are drawn towards, such as
+        model: The network; it is in evaluation mode meanwhile, and stays on ``device``.
+        data: Data module that reads the clips.
+        tracklets: N rows of the data set's tables.
+        towards: Function from rows of tracklets to what their maps are drawn towards, such as
             ``lambda rows: towards_tracklets(model, embeddings[rows])``.
-        device: Where to compute.
-        title: Of the progress bar.
+        device: Device that computes.
+        title: Label of the progress bar.
 
     Raises:
-        UserError: A picture is bad.
+        UserError: An image is missing or damaged.
     """
     clips = [data.clips_of(int(num_frames))[:1] for num_frames in tracklets["num_frames"]]
     loader = data.clip_dataloader(tracklets, device=device, clips=clips)

@@ -1,31 +1,63 @@
-"""What lies in a run's folder, and what is not there."""
+"""The files of a run's folder, and gaps: what is missing there and why."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import yaml
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.report.gaps import Gaps, Section
 from stgcn_pyg.runs.about import split_about
 from stgcn_pyg.runs.checkpoint_files import checkpoint_path
 from stgcn_pyg.runs.environment import read_environments
 
+Section = Literal["run", "training", "results", "lists", "maps", "graphs", "errors"]
+FROM_MODEL: tuple[Section, ...] = ("results", "lists", "maps", "graphs", "errors")
+
+
+class Gaps:
+    """What a page lacks, and why: lines by the section in which they stand.
+
+    Example:
+        >>> gaps = Gaps()
+        >>> gaps.add("runs/a: no checkpoint", "maps", "lists")
+        >>> gaps.of("maps"), gaps.lines()
+        (['runs/a: no checkpoint'], ['runs/a: no checkpoint'])
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[Section, str], None] = {}
+
+    def add(self, line: str, *sections: Section) -> None:
+        """Adds a line to sections, to each once."""
+        self._lines.update({(section, line): None for section in sections})
+
+    def add_all(self, others: "Gaps") -> None:
+        """Adds all lines of other gaps."""
+        self._lines.update(others._lines)
+
+    def of(self, section: Section) -> list[str]:
+        """The lines of a section."""
+        return [line for own, line in self._lines if own == section]
+
+    def lines(self) -> list[str]:
+        """All lines, each once."""
+        return list(dict.fromkeys(line for _, line in self._lines))
+
 
 @dataclass(frozen=True, eq=False)
 class RunFiles:
-    """The files of a run that are read as they are; None where one is missing or damaged.
+    """The content of a run's files; None where one is missing or damaged.
 
     Attributes:
-        path: The run's folder.
-        name: Its name on the page.
+        path: Folder of the run.
+        name: Name of the run on the page.
         config: Every setting.
-        environments: In what it was made, the latest last.
-        log: A row an epoch, N at least 1.
+        environments: Versions and machines on which it was trained, the latest last.
+        log: A row an epoch, at least one.
         metrics: Scores by protocol and method, as training wrote them.
         gaps: Why something is None.
         about: What the scores are of, by the names of :mod:`stgcn_pyg.runs.about`; empty where
@@ -43,7 +75,7 @@ class RunFiles:
 
     @property
     def epochs(self) -> tuple[int, int | None]:
-        """The epochs that are in the log, and those that it was to be trained for."""
+        """The number of epochs in the log, and the number that was asked for."""
         done = 0 if self.log is None else int(self.log["epoch"].iloc[-1])
         asked = None if self.config is None else self.config.get("epochs")
         return done, asked if isinstance(asked, int) else None
@@ -66,7 +98,7 @@ def read_run(path: Path) -> RunFiles:
     config = _read(known[0], _read_yaml, "run", gaps, "so its settings are unknown")
     environments = read_environments(path)
     if environments is None:
-        gaps.add("run", f"{path / 'environment.json'}: missing, so its commit is unknown")
+        gaps.add(f"{path / 'environment.json'}: missing, so its commit is unknown", "run")
     table = _read(log, _read_log, "training", gaps, "so there are no curves")
     scores = _read(
         path / "metrics.json", _read_metrics, "results", gaps, "for the training has not ended"
@@ -76,7 +108,7 @@ def read_run(path: Path) -> RunFiles:
     files = RunFiles(path, name, config, environments, table, metrics, gaps, about)
     done, asked = files.epochs
     if table is not None and asked is not None and done < asked:
-        gaps.add("training", f"{path}: trained for {done:,} of its {asked:,} epochs so far")
+        gaps.add(f"{path}: trained for {done:,} of its {asked:,} epochs so far", "training")
     return files
 
 
@@ -86,10 +118,10 @@ def _read(
     try:
         return read(path)
     except FileNotFoundError:
-        gaps.add(section, f"{path}: missing, {consequence}")
+        gaps.add(f"{path}: missing, {consequence}", section)
     except (OSError, ValueError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())[:200]
-        gaps.add(section, f"{path}: cannot be read ({said})")
+        gaps.add(f"{path}: cannot be read ({said})", section)
     return None
 
 

@@ -1,0 +1,287 @@
+"""Figures and tables of single queries, of the embedding and of a whole test set, as files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.explain.embedding_space import (
+    distance_histogram,
+    scores_by_camera_pair,
+    scores_by_quartile,
+    tsne,
+)
+from stgcn_pyg.explain.evaluated_model import EvaluatedModel
+from stgcn_pyg.explain.graphs import strongest_edges, weight_by_stripe, weight_by_time
+from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth, mean_hidden
+from stgcn_pyg.explain.summary import (
+    distance_between_patches,
+    mass_on_person,
+    weight_from_uncovered,
+)
+from stgcn_pyg.explain.tracklets import ExplainedTracklets
+from stgcn_pyg.figures import (
+    draw_activation_maps,
+    draw_averages,
+    draw_distances,
+    draw_edges,
+    draw_points,
+    draw_ranked_list,
+    draw_spatial_graphs,
+    draw_temporal_graph,
+    save,
+)
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.progress import bar_options
+
+FRAMES = 2  # of each tracklet of a list
+EDGES = 12  # that are drawn
+
+
+def write_lists(
+    folder: Path, model: EvaluatedModel, rows: Sequence[int], top: int, name: str = "list"
+) -> None:
+    """Draws the ranked list of each query, and writes all of them as ``<name>s.csv``.
+
+    Args:
+        folder: Folder that receives ``query-<tracklet>/<name>.png``.
+        model: The model whose lists are drawn.
+        rows: Rows of the queries.
+        top: Number of ranked items in a list.
+        name: Name of the files.
+    """
+    tables = []
+    for row in tqdm(rows, desc="ranked lists", unit="query", **bar_options()):
+        title = f"{model.protocol.name}: {model.score(row)}"
+        figure, ranked = draw_list(model, row, top, title)
+        query = model.queries.index[row]
+        save(figure, folder / f"query-{query}" / f"{name}.png")
+        labels = model.gallery.iloc[ranked["item"]][["pid", "camid"]].reset_index(names="tracklet")
+        table = pd.concat([labels, ranked.drop(columns="item").reset_index(drop=True)], axis=1)
+        table.insert(0, "query", query)
+        tables.append(table)
+    pd.concat(tables).to_csv(folder / f"{name}s.csv", index=False)
+
+
+def draw_list(
+    model: EvaluatedModel, row: int, top: int, title: str = "", size: float = 0.85
+) -> tuple[Figure, pd.DataFrame]:
+    """Draws the ranked list of a query, given by its row, and returns the list as well."""
+    query, ranked = model.queries.iloc[row], model.ranked(row, top)
+    items = [item for _, item in model.gallery.iloc[ranked["item"]].iterrows()]
+    labels = [f"{model.name(item, chr(10))}\ntracklet {item.name}" for item in [query, *items]]
+    images = [model.images(item, FRAMES) for item in [query, *items]]
+    return draw_ranked_list(
+        images[0], ranked, images[1:], labels[1:], labels[0], title, size
+    ), ranked
+
+
+def write_maps(
+    folder: Path, model: EvaluatedModel, rows: Sequence[int], explained: ExplainedTracklets
+) -> None:
+    """Draws the activation maps of each query, and writes them as ``maps.npz``.
+
+    Args:
+        folder: Folder that receives ``query-<tracklet>/maps.png``.
+        model: The model whose maps are drawn.
+        rows: Rows of the queries.
+        explained: Maps of these queries, from :meth:`.EvaluatedModel.explain`.
+    """
+    for i, row in enumerate(tqdm(rows, desc="drawing maps", unit="query", **bar_options())):
+        query, match = model.queries.iloc[row], model.gallery.iloc[model.nearest_match(row)]
+        maps = {name: array[i] for name, array in explained.maps.items()}
+        title = (
+            f"Grad-CAM of tracklet {query.name} ({model.name(query)})\n"
+            f"towards its nearest match, {match.name} ({model.name(match)})"
+        )
+        own = folder / f"query-{query.name}"
+        save(
+            draw_activation_maps(model.clip(row, explained.frames[i]), maps, title),
+            own / "maps.png",
+        )
+        np.savez_compressed(own / "maps.npz", **maps)  # type: ignore[arg-type]
+
+
+def write_graphs(
+    folder: Path, model: EvaluatedModel, rows: Sequence[int], explained: ExplainedTracklets
+) -> None:
+    """Draws the learned graphs of each query, and writes them as ``graphs.npz``.
+
+    Args:
+        folder: Folder that receives ``query-<tracklet>/{temporal,edges,spatial}.png``, where the
+            model has such a graph, and ``edges.csv``.
+        model: The model whose graphs are drawn.
+        rows: Rows of the queries.
+        explained: Graphs of these queries, from :meth:`.EvaluatedModel.explain`.
+    """
+    for i, row in enumerate(tqdm(rows, desc="drawing graphs", unit="query", **bar_options())):
+        query, frames = model.queries.iloc[row], model.clip(row, explained.frames[i])
+        graphs = {name: array[i] for name, array in explained.graphs.items()}
+        own = folder / f"query-{query.name}"
+        of_query = f"of tracklet {query.name} ({model.name(query)})"
+        if "temporal" in graphs:
+            patches = len(graphs["temporal"]) // len(frames)
+            edges = strongest_edges(graphs["temporal"], patches, EDGES)
+            title = f"Weights between the patches of all frames {of_query}"
+            save(draw_temporal_graph(frames, graphs["temporal"], title), own / "temporal.png")
+            title = f"Strongest edges between frames {of_query}"
+            save(draw_edges(frames, edges, patches, title), own / "edges.png")
+            edges.to_csv(own / "edges.csv", index=False)
+        if "spatial" in graphs:
+            title = f"Weights between the patches of each frame {of_query}"
+            save(draw_spatial_graphs(frames, graphs["spatial"], title), own / "spatial.png")
+        if graphs:
+            np.savez_compressed(own / "graphs.npz", **graphs)  # type: ignore[arg-type]
+
+
+def write_embedding(folder: Path, model: EvaluatedModel) -> dict[str, pd.DataFrame]:
+    """Draws t-SNE and distances, and writes their tables and those of groups of queries.
+
+    Args:
+        folder: Folder that receives ``people.png``, ``cameras.png`` and ``distances.png``, and CSV
+            files: ``points``, ``distances``, ``by_camera_pair``, ``by_length`` and, on a rendered
+            data set, ``by_hidden``.
+        model: The model whose embedding is drawn.
+
+    Returns:
+        The last three tables by their names.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_points(folder, model)
+    histogram = distance_histogram(
+        model.task, model.protocol, model.query_features, model.gallery_features
+    )
+    histogram.to_csv(folder / "distances.csv", index=False)
+    save(draw_distances(histogram), folder / "distances.png")
+    tables = scores_by_group(model)
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return tables
+
+
+def scores_by_group(model: EvaluatedModel) -> dict[str, pd.DataFrame]:
+    """What queries score by pair of cameras, by length and, where it is known, by occlusion.
+
+    Returns:
+        ``by_camera_pair``, ``by_length`` and, on a rendered data set, ``by_hidden``, as
+        :func:`.scores_by_camera_pair` and :func:`.scores_by_quartile` give them.
+    """
+    queries, dataset = model.queries, model.data.dataset
+    tables = {
+        "by_camera_pair": scores_by_camera_pair(
+            model.task, model.protocol, model.query_features, model.gallery_features
+        ),
+        "by_length": scores_by_quartile(model.result, queries["num_frames"].to_numpy()),
+    }
+    if has_truth(dataset.root):
+        hidden = mean_hidden(RenderedTruth(dataset.root), queries, dataset.frames)
+        tables["by_hidden"] = scores_by_quartile(model.result, hidden)
+    return tables
+
+
+def _write_points(folder: Path, model: EvaluatedModel) -> None:
+    """Draws each tracklet once, a query that is in the gallery too as a query."""
+    queries, gallery = model.queries, model.gallery
+    others = ~gallery.index.isin(queries.index)
+    tracklets = pd.concat([queries, gallery[others]])
+    features = torch.cat([model.query_features, model.gallery_features[torch.from_numpy(others)]])
+    points = tsne(features.cpu().numpy())
+    table = tracklets[["pid", "camid", "is_query"]].assign(x=points[:, 0], y=points[:, 1])
+    table.to_csv(folder / "points.csv", index_label="tracklet")
+    is_query = tracklets["is_query"].to_numpy()
+    for name, column, file in (("identity", "pid", "people"), ("camera", "camid", "cameras")):
+        figure = draw_points(points, tracklets[column].to_numpy(), is_query, name)
+        save(figure, folder / f"{file}.png")
+
+
+def write_summary(folder: Path, model: EvaluatedModel) -> dict[str, pd.DataFrame]:
+    """Draws the mean graphs, and writes what maps and graphs do, beside an untrained network.
+
+    Every query with a match counts that has no fewer frames than a clip, by its first clip; maps
+    are towards its nearest match. The untrained network has the same shape, random weights, and
+    the same queries and matches.
+
+    Args:
+        folder: Folder that receives ``averages.png`` and CSV files: ``weight_by_time``,
+            ``weight_by_stripe``, ``distance_between_patches`` and, on a rendered data set,
+            ``mass_on_person`` and ``weight_from_uncovered``.
+        model: The model that is summarised.
+
+    Returns:
+        The tables by their names; their first index is the model.
+
+    Raises:
+        UserError: No query has a match and as many frames as a clip.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = whole_queries(model)
+    if not rows:
+        raise UserError(
+            f"{model.task.title}: no query has a match and {model.model.num_frames} frames, "
+            "as a clip has; leave out the summary"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        untrained = STGCN(**model.model.options).eval()
+    found = {"trained": model.explain(rows), "untrained": model.explain(rows, untrained)}
+    tables = {name: _means(model, rows, explained) for name, explained in found.items()}
+    joined = {
+        name: pd.concat({which: of[name] for which, of in tables.items()}, names=["model"])
+        for name in tables["trained"]
+    }
+    for name, table in joined.items():
+        table.to_csv(folder / f"{name}.csv")
+    figure = draw_mean_graphs(found["trained"])
+    if figure is not None:
+        save(figure, folder / "averages.png")
+    return joined
+
+
+def whole_queries(model: EvaluatedModel) -> list[int]:
+    """The rows of the queries that have a match and no fewer frames than a clip."""
+    long_enough = model.queries["num_frames"].to_numpy() >= model.model.num_frames
+    return np.flatnonzero(long_enough & ~np.isnan(model.result.average_precision)).tolist()
+
+
+def draw_mean_graphs(explained: ExplainedTracklets) -> Figure | None:
+    """Draws the mean weights of the graphs of some tracklets; None where there is no graph."""
+    by_stripe, by_time = _by_stripe(explained), None
+    if "temporal" in explained.graphs:
+        by_time = weight_by_time(explained.graphs["temporal"], explained.frames.shape[1])
+    return draw_averages(by_time, by_stripe) if by_stripe else None
+
+
+def _means(
+    model: EvaluatedModel, rows: Sequence[int], explained: ExplainedTracklets
+) -> dict[str, pd.DataFrame]:
+    tables: dict[str, pd.DataFrame] = {}
+    pids, dataset = model.queries["pid"].to_numpy()[rows], model.data.dataset
+    if "temporal" in explained.graphs:
+        temporal = explained.graphs["temporal"]
+        tables["weight_by_time"] = weight_by_time(temporal, model.model.num_frames)
+    if explained.graphs:
+        tables["weight_by_stripe"] = pd.concat(_by_stripe(explained), names=["graph"])
+    if explained.distances:
+        tables["distance_between_patches"] = distance_between_patches(explained, pids)
+    if has_truth(dataset.root):
+        given: tuple[Any, ...] = explained, RenderedTruth(dataset.root), dataset.frames, pids
+        if len(np.unique(pids)) > 1:
+            tables["mass_on_person"] = mass_on_person(*given)
+        if explained.graphs:
+            tables["weight_from_uncovered"] = weight_from_uncovered(*given)
+    return tables
+
+
+def _by_stripe(explained: ExplainedTracklets) -> dict[str, pd.DataFrame]:
+    stripes = {}
+    for name, weights in explained.graphs.items():
+        nodes = weights.shape[-1]
+        patches = nodes // explained.frames.shape[1] if name == "temporal" else nodes
+        stripes[name] = weight_by_stripe(weights.reshape(-1, nodes, nodes), patches)
+    return stripes

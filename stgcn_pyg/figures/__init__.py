@@ -1,0 +1,43 @@
+"""Every figure of the package, drawn once: by Matplotlib, without pyplot and its global state.
+
+Each ``draw_...`` function returns a ``Figure``. ``save`` writes it as a PNG file, ``to_bytes``
+encodes it as PNG or SVG, and ``to_page_svg`` as SVG to stand within an HTML page.
+"""
+
+from stgcn_pyg.figures.canvas import (
+    COLOURS,
+    MARKERS,
+    THEME,
+    new_figure,
+    save,
+    to_bytes,
+    to_page_svg,
+)
+from stgcn_pyg.figures.charts import Line, draw_distances, draw_lines, draw_points
+from stgcn_pyg.figures.graphs import (
+    draw_averages,
+    draw_edges,
+    draw_spatial_graphs,
+    draw_temporal_graph,
+)
+from stgcn_pyg.figures.tracklets import draw_activation_maps, draw_ranked_list
+
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "THEME",
+    "Line",
+    "draw_activation_maps",
+    "draw_averages",
+    "draw_distances",
+    "draw_edges",
+    "draw_lines",
+    "draw_points",
+    "draw_ranked_list",
+    "draw_spatial_graphs",
+    "draw_temporal_graph",
+    "new_figure",
+    "save",
+    "to_bytes",
+    "to_page_svg",
+]
