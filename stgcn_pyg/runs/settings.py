@@ -187,6 +187,9 @@ def load_settings(
     for file in files:
         values |= read_settings(file)
     values |= renamed(flatten(changes))
+    for name in SECTIONS:
+        if name in values:
+            raise UserError(f"{name}: is {values[name]!r}: pass its settings by name")
     parsed = _parser().parse_object(nest(values))
     return RunSettings.of(parsed.as_dict())
 
@@ -315,8 +318,6 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
         place = nested
         for parent in parents:
             place = place.setdefault(parent, {})
-            if not isinstance(place, dict):
-                raise UserError(f"{parent}: is {place!r}: pass its settings by name")
         place[last] = value
     return nested
 
