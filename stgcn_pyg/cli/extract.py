@@ -12,7 +12,6 @@ from tqdm import tqdm
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments, together
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.runs.embedding import label_tracklets
 from stgcn_pyg.runs.extraction import Description, EmbeddingWriter, describe, shards_of
 from stgcn_pyg.runs.trained_model import TrainedModel, skipped_within, tell_skipped
 
@@ -49,7 +48,7 @@ def _parser() -> Parser:
 
 def _extract(options: Namespace, group: ProcessGroup) -> int:
     trained = TrainedModel(options.run, **model_arguments(options), group=group)
-    tracklets = label_tracklets(trained.data.dataset, options.parts)
+    tracklets = trained.data.dataset.tracklets(options.parts)
     description = _describe(trained, tracklets, options)
     # The first process writes; the others share its work.
     writer = None

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from stgcn_pyg.data.table_checks import (
 from stgcn_pyg.errors import UserError
 
 Identity = dict[str, dict[str, Any]]
+Parts = Literal["test", "train", "all"]
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,35 @@ class TrackletDataset:
         """The tables by the name of their split."""
         return {"train": self.train, "query": self.query, "gallery": self.gallery}
 
+    def tracklets(self, parts: Parts = "test") -> pd.DataFrame:
+        """The tracklets in the order of their numbers, each once, and which tables they are in.
+
+        Args:
+            parts: ``"test"`` for those of query and gallery, ``"train"``, or ``"all"``.
+
+        Returns:
+            The columns of the tables, ``first_frame_path`` relative to the root, and ``is_query``,
+            ``is_gallery`` and ``is_train``; the index is the tracklet's number.
+        """
+        tracklets = self._tracklets
+        if parts != "all":
+            tracklets = tracklets[tracklets["is_train"] == (parts == "train")]
+        return tracklets.sort_index()
+
+    @cached_property
+    def _tracklets(self) -> pd.DataFrame:
+        tracklets = pd.concat([self.train, self.query, self.gallery])
+        tracklets = tracklets[~tracklets.index.duplicated()]
+        return tracklets.assign(
+            first_frame_path=self.frames.to_numpy()[tracklets["first_frame"]],
+            is_query=tracklets.index.isin(self.query.index),
+            is_gallery=tracklets.index.isin(self.gallery.index),
+            is_train=tracklets.index.isin(self.train.index),
+        )
+
     def test(self) -> pd.DataFrame:
-        """All tracklets of query and gallery, each once."""
-        both = pd.concat([self.query, self.gallery])
-        return both[~both.index.duplicated()].sort_index()
+        """The tracklets of query and gallery, as :meth:`tracklets` gives them."""
+        return self.tracklets("test")
 
     def gallery_is_query(self) -> np.ndarray:
         """Which rows of the gallery are queries as well, ``[len(gallery)]`` of bool."""

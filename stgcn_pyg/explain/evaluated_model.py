@@ -24,7 +24,7 @@ from stgcn_pyg.explain.activation_maps import towards_tracklets
 from stgcn_pyg.explain.ranked_lists import kinds, ranked_list
 from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets
+from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.runs.scoring import RankingTask, score_features
 from stgcn_pyg.runs.trained_model import TrainedModel
 
@@ -72,7 +72,7 @@ class EvaluatedModel:
     @cached_property
     def tracklets(self) -> pd.DataFrame:
         """The tracklets of query and gallery; the index is their number."""
-        return label_tracklets(self.data.dataset)
+        return self.data.dataset.test()
 
     @property
     def queries(self) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import islice
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
+from stgcn_pyg.data.dataset import Parts
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
@@ -22,7 +23,6 @@ from stgcn_pyg.models.evaluating import evaluating
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.scoring import RankingTask, score_chance, score_features, task_of_tracklets
 
-Parts = Literal["test", "train", "all"]
 T = TypeVar("T")
 
 
@@ -100,36 +100,18 @@ def embed_tracklets(
 
 
 def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataFrame:
-    """Tracklets of a data set in the order of their numbers, each once, and what they are there.
-
-    Args:
-        dataset: The data set.
-        parts: ``"test"`` for those of query and gallery, ``"train"``, or ``"all"``.
-
-    Returns:
-        The columns of the data set's tables, ``first_frame_path`` relative to its root, and
-        ``is_query``, ``is_gallery`` and ``is_train``; the index is the tracklet's number.
-    """
-    tables = {"test": [dataset.test()], "train": [dataset.train]}
-    tracklets = pd.concat(tables["train"] + tables["test"] if parts == "all" else tables[parts])
-    tracklets = tracklets.sort_index()
-    numbers = tracklets.index
-    return tracklets.assign(
-        first_frame_path=dataset.frames.to_numpy()[tracklets["first_frame"]],
-        is_query=numbers.isin(dataset.query.index),
-        is_gallery=numbers.isin(dataset.gallery.index),
-        is_train=numbers.isin(dataset.train.index),
-    )
+    """The former name of :meth:`.TrackletDataset.tracklets`."""
+    return dataset.tracklets(parts)
 
 
 def ranking_task(dataset: TrackletDataset) -> RankingTask:
-    """The query and gallery of a data set, in the order of :func:`label_tracklets`.
+    """The query and gallery of a data set, in the order of their numbers.
 
     Raises:
         UserError: No query has a match.
     """
     title = f"{dataset.name} at {dataset.root}"
-    return task_of_tracklets(title, dataset.protocols, label_tracklets(dataset))
+    return task_of_tracklets(title, dataset.protocols, dataset.test())
 
 
 def score(
@@ -149,7 +131,7 @@ def score(
         UserError: No query has a match, an embedding is not finite, or a test tracklet has no
             embedding or two.
     """
-    labels = label_tracklets(dataset)
+    labels = dataset.test()
     rows = _rows_of(labels.index, tracklets.index, embeddings)
     query, gallery = (embeddings[rows[labels[is_in]]] for is_in in ("is_query", "is_gallery"))
     return score_features(ranking_task(dataset), query, gallery)

@@ -51,7 +51,8 @@ def describe(tracklets: pd.DataFrame, shard_size: int, **facts: Any) -> Descript
     """Everything that decides what the shards hold; their key is its digest.
 
     Args:
-        tracklets: All tracklets in the order of the shards, as ``label_tracklets`` gives them.
+        tracklets: All tracklets in the order of the shards, as
+            :meth:`.TrackletDataset.tracklets` gives them.
         shard_size: The number of tracklets in a shard; the last holds the rest.
         **facts: A value for each of ``FACTS``: ``run`` and ``root``, as they were named;
             ``dataset``, ``split`` and ``protocols``, those of the data set; ``parts``, which of its

@@ -16,7 +16,7 @@ from stgcn_pyg.distributed import ALONE, ProcessGroup, device_for
 from stgcn_pyg.errors import BadPictureError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
-from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets, ranking_task
+from stgcn_pyg.runs.embedding import embed_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import RankingTask
 from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
 from stgcn_pyg.runs.training.tf32 import tf32_allowed
@@ -101,7 +101,7 @@ class TrainedModel:
 
     def features(self) -> tuple[Tensor, Tensor]:
         """Embeds query and gallery, and prints which bad images were skipped."""
-        tracklets = label_tracklets(self.data.dataset)
+        tracklets = self.data.dataset.test()
         with skipped_within(self.data, self.group) as self.passed_over:
             embeddings = self.embed(tracklets)
         tell_skipped(self.data, self.group)
