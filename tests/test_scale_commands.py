@@ -78,6 +78,7 @@ def test_two_processes_tell_and_write_what_one_does_once(root, tmp_path, capfd):
     assert len(list((together / "tensorboard").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_signals_save_once_and_two_processes_end_with_the_same_bits_or_one_does(
     root, tmp_path, capfd
 ):
