@@ -141,8 +141,8 @@ if __name__ == "__main__":
     import stgcn_pyg.cli.pack
     import stgcn_pyg.cli.train  # noqa: F401
 
-    # What is imported here is shared with the processes that are forked, which need not look through
-    # all of it for garbage as they end: that takes seconds.
+    # What is imported here is shared with the processes that are forked. They need not look
+    # through all of it for garbage as they end, which takes seconds.
     gc.collect()
     gc.freeze()
     sys.exit(_serve())
