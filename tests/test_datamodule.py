@@ -93,8 +93,8 @@ def test_training_batches_hold_the_frames_that_are_drawn_for_each_place(dataset,
 
 
 def test_every_option_of_the_augmentation_reaches_it(dataset):
-    options = dict(zip(vars(ClipAugmentation()), np.linspace(0.1, 0.8, 8).tolist(), strict=False))
-    options["augment"] = "frame"
+    names = vars(ClipAugmentation())
+    options = {name: (1 + i) / 16 for i, name in enumerate(names)} | {"augment": "frame"}
     data = TrackletDataModule(dataset, **OPTIONS, **options)
     assert vars(data.augmentation) == options
 

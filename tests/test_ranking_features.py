@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import slow
 from ranking_by_the_book import random_case
 
 from benchmarks.measuring import peak_resident
@@ -214,13 +215,10 @@ def test_arrays_that_cannot_be_written_to_are_ranked_without_a_warning():
     assert evaluate_features(queries, gallery, *labels).num_gallery == 900
 
 
-# The matrix has 328 and 655 MB in float32. Used are 30 to 60 and 45 to 65, by what the allocator
-# had kept of earlier tests; with an array kept of each tile, whose gaps fit no later tile, 280.
 @pytest.mark.parametrize(
-    ("num_queries", "num_gallery", "people", "limit"),
-    [(2048, 40_000, 9000, 80e6), (512, 320_000, 18_000, 120e6)],
+    ("num_queries", "num_gallery", "people"), [(2048, 40_000, 9000), slow(512, 320_000, 18_000)]
 )
-def test_the_matrix_of_distances_is_never_held(num_queries, num_gallery, people, limit):
+def test_the_matrix_of_distances_is_never_held(num_queries, num_gallery, people):
     rng = np.random.default_rng(0)
     queries, gallery = rng.normal(size=(num_queries, 4)), rng.normal(size=(num_gallery, 4))
     pids, q_pids = rng.integers(0, people, num_gallery), rng.integers(0, people, num_queries)
@@ -231,4 +229,7 @@ def test_the_matrix_of_distances_is_never_held(num_queries, num_gallery, people,
         return peak_resident(lambda: evaluate_features(queries, gallery[:size], *part))
 
     evaluate(4_000)
-    assert evaluate(num_gallery) < limit
+    # It takes less than a fifth, and how much less depends on what earlier tests left to the
+    # allocator. With one array kept of every tile it takes 280 MB.
+    in_float32 = 4 * num_queries * num_gallery
+    assert evaluate(num_gallery) < 0.4 * in_float32
