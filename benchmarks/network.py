@@ -84,5 +84,5 @@ def augmentation() -> ClipAugmentation:
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
-    """What Lightning enters for a precision."""
+    """What a training step runs in for a precision."""
     return torch.autocast(device.type, torch.bfloat16) if precision != "32-true" else nullcontext()

@@ -10,14 +10,13 @@ full           the whole step: augmentation, network, losses, the look at losses
 eager float32  the same without torch.compile, channels-last, mixed precision, TF32 and fused Adam
 augmentation   flips and normalisation
 branches       what follows the backbone: graphs, classifier and losses, forward and backward
-judging        whether the loss and all gradients are finite
+finite checks  whether the loss and all gradients are finite
 Adam           its step for the whole network; that for the backbone alone is in `backbone`
 product, copy  a large matrix product and a large copy: the rates that there are to reach
 """
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import pandas as pd
@@ -43,15 +42,15 @@ from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.runs.training import STGCNTraining
-from stgcn_pyg.runs.training.compiled_forward import Compile
-from stgcn_pyg.runs.training.finite import FiniteSteps
+from stgcn_pyg.runs.training.compiled import Compile
+from stgcn_pyg.runs.training.finite_checks import FiniteChecks
 from stgcn_pyg.runs.training.tf32 import tf32_allowed
 
 Step = Callable[[], object]
 
 
 class WholeStep:
-    """A step as :func:`stgcn_pyg.runs.training.fit` takes it, without its loop."""
+    """A step as :func:`stgcn_pyg.runs.training.loop` takes it, without its loop."""
 
     def __init__(
         self,
@@ -63,10 +62,8 @@ class WholeStep:
         **options: Any,
     ):
         self.module = STGCNTraining(network(size), compile=compile, **options).to(device).train()
-        self.module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]  # no trainer
-        self.optimizer = self.module.configure_optimizers()["optimizer"]
-        self.finite = FiniteSteps(None, None, Path("none"))  # type: ignore[arg-type]  # all are good
-        self.trainer: Any = SimpleNamespace(global_step=0)
+        self.optimizer, _ = self.module.build_optimizer()
+        self.checks = FiniteChecks(None, None, Path("none"))  # type: ignore[arg-type]  # all are good
         self.augmentation = augmentation()
         self.batch = batch(size, device)
         self.precision = precision
@@ -77,11 +74,10 @@ class WholeStep:
         with tf32_allowed(self.tf32):
             clips = self.augment()
             with autocast(self.precision, self.device):
-                told = self.module.training_step(ClipBatch(clips, self.batch.labels), 0)
+                loss = self.module(ClipBatch(clips, self.batch.labels))["loss"]
             self.optimizer.zero_grad()
-            self.finite.on_before_backward(self.trainer, self.module, told["loss"])
-            told["loss"].backward()
-            self.judge()
+            loss.backward()
+            self.check_finite(loss)
             self.optimizer.step()
 
     def augment(self) -> Tensor:
@@ -89,9 +85,10 @@ class WholeStep:
             self.augmentation.apply(self.batch.clips.float() / 255, self.batch.changes)
         )
 
-    def judge(self) -> None:
-        self.finite.on_before_optimizer_step(self.trainer, self.module, self.optimizer)
-        self.finite.on_train_batch_end(self.trainer)
+    def check_finite(self, loss: Tensor | None = None) -> None:
+        loss = torch.zeros((), device=self.device) if loss is None else loss
+        self.checks.check(loss, self.module, self.optimizer, step=1, epoch=1, batch=1)
+        self.checks.read_if_due()
 
 
 def backbone_step(whole: WholeStep, size: Size, compiled: bool) -> Step:
@@ -212,7 +209,7 @@ def main(
     precision = precision or ("bf16-mixed" if device == "cuda" else "32-true")
     full = WholeStep(chosen, where, precision, compile, tf32=True)
     full()  # compiles, or finds that it cannot
-    compiled = full.module.forward_in_training.compiled
+    compiled = full.module.compiled_forward.compiled
     eager = WholeStep(chosen, where, "32-true", "off", tf32=False, channels_last=False, fused=False)
     large = 8192 if device == "cuda" else 1024
     numbers = 2**28 if device == "cuda" else 2**24
@@ -227,7 +224,7 @@ def main(
         steps |= {
             "augmentation": full.augment,
             "branches": branches_step(full, chosen),
-            "judging": full.judge,
+            "finite checks": full.check_finite,
             "Adam": full.optimizer.step,
         }
     times = times_by_round(steps, rounds, long_rounds=rounds)

@@ -1,40 +1,38 @@
-"""The processes that share a job: which of them this one is, and what they tell each other."""
+"""Distributed setup: rank, world size, and what the processes of a job tell each other."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 
 from stgcn_pyg.errors import RunError, UserError
 
-if TYPE_CHECKING:
-    from lightning.fabric.plugins.environments import ClusterEnvironment
-
 T = TypeVar("T")
 
-TO_COME = timedelta(minutes=10)  # that the processes wait for each other at the beginning
+START_TIMEOUT = timedelta(minutes=10)  # for the processes to find each other
 LOST = (dist.DistBackendError, dist.DistNetworkError, dist.DistStoreError)
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of a job, of which this is one; without arguments, one that is alone.
+    """The processes of a job, of which this is one; without arguments, a single process.
 
-    What they tell each other goes through the processes' memory, not the GPUs'. Every process must
-    call the same methods in the same order.
+    Values are exchanged through the memory of the CPUs. Every process must call the same methods in
+    the same order.
 
     Attributes:
-        rank: Of this process, from 0.
-        world_size: How many there are.
-        local_rank: Of this process among those on its machine, from 0. A process that sees GPUs of
-            its own alone counts as the only one on a machine.
-        local_world_size: How many those are.
-        store: Where they leave notes for each other.
+        rank: Number of this process, from 0.
+        world_size: Number of processes.
+        local_rank: Number of this process among those of its machine, from 0. A process that sees
+            only GPUs of its own counts as the only one of a machine.
+        local_world_size: Number of processes on this machine.
+        store: Key-value store that the processes share.
 
     Example:
         >>> ProcessGroup().is_first, ProcessGroup().gather("word"), ProcessGroup().largest(3)
@@ -49,16 +47,11 @@ class ProcessGroup:
 
     @property
     def is_first(self) -> bool:
-        """Whether it is this one that prints and writes."""
+        """Whether this is the process that prints and writes."""
         return self.rank == 0
 
-    @property
-    def num_nodes(self) -> int:
-        """How many machines there are."""
-        return self.world_size // self.local_world_size
-
     def require_gpus(self) -> None:
-        """Raises a UserError where a machine has fewer GPUs than processes."""
+        """Raises a UserError if the machine has fewer GPUs than processes."""
         if self.local_world_size > torch.cuda.device_count():
             raise UserError(
                 f"{self.local_world_size} processes on a machine of {torch.cuda.device_count()} "
@@ -66,7 +59,7 @@ class ProcessGroup:
             )
 
     def gather(self, value: T) -> list[T]:
-        """Every process's value, in the order of their ranks."""
+        """The value of every process, in the order of the ranks."""
         if self.world_size == 1:
             return [value]
         values: list[Any] = [None] * self.world_size
@@ -74,7 +67,7 @@ class ProcessGroup:
         return values
 
     def from_first(self, value: T) -> T:
-        """The first one's value."""
+        """The value of the first process."""
         if self.world_size == 1:
             return value
         values = [value]
@@ -82,20 +75,20 @@ class ProcessGroup:
         return values[0]
 
     def largest(self, number: int) -> int:
-        """The largest of every process's number."""
+        """The largest number of any process."""
         if self.world_size == 1:
             return number
         shared = torch.tensor(number)
         dist.all_reduce(shared, dist.ReduceOp.MAX)
         return int(shared)
 
-    def speaks_first(self) -> bool:
-        """Whether none of them has called this before: who tells an error that stops them all."""
+    def reports_first(self) -> bool:
+        """Whether no process has called this before, so that an error is printed once."""
         if self.store is None:
             return True
         try:
-            return self.store.add("stgcn_pyg/told", 1) == 1
-        except LOST:  # whoever kept the notes is gone, and has told its own error
+            return self.store.add("stgcn_pyg/reported", 1) == 1
+        except LOST:  # the process with the store has ended, and has printed its own error
             return False
 
 
@@ -124,26 +117,35 @@ def device_for(accelerator: str, group: ProcessGroup = ALONE) -> str:
 
 @contextmanager
 def init_distributed() -> Iterator[ProcessGroup]:
-    """Joins the other processes that torchrun or srun began, for as long as it is entered.
+    """Joins the other processes that torchrun or srun began, until the end of the block.
 
-    Where it is entered already, or PyTorch's default process group is there by other means, they
-    are joined already. A process that nobody began with others is alone.
+    Inside another such block, or where PyTorch's default process group was initialised by other
+    means, the processes are joined already. A process without others forms a group of its own.
 
     Raises:
-        RunError: The others do not come, or one has ended before its time.
+        UserError: SLURM does not say how many processes it began on each machine.
+        RunError: The other processes do not appear in time, or one of them is lost.
     """
-    environment = _began_by()
+    launched = _read_launch()
     if dist.is_available() and dist.is_initialized():
-        yield _placed(environment, dist.get_rank(), dist.get_world_size(), None)
-    elif environment is None or environment.world_size() == 1:
-        yield ProcessGroup()
+        rank, world_size = dist.get_rank(), dist.get_world_size()
+        if launched is None:  # another launcher, which is taken to be one of a single machine
+            yield ProcessGroup(rank, world_size, rank, world_size)
+        else:
+            yield _with_own_gpus(launched[0])
+    elif launched is None or launched[0].world_size == 1:
+        yield ALONE
     else:
-        group = _join(environment)
+        group = _join(*launched)
         try:
             yield group
         except RuntimeError as error:
             if is_lost(error):
-                raise RunError(_lost(group)) from error
+                raise RunError(
+                    f"process {group.rank} of {group.world_size} has lost another one, which was "
+                    "killed or cannot be reached: find out why (a machine's memory?) and run the "
+                    "same command again"
+                ) from error
             raise
         dist.destroy_process_group()  # after an error it would wait for the others
 
@@ -153,96 +155,64 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, LOST) or (isinstance(error, RuntimeError) and "gloo" in str(error))
 
 
-def environment_of(group: ProcessGroup) -> "ClusterEnvironment":
-    """What began the processes, as Lightning knows it.
-
-    Raises:
-        UserError: They were begun neither by torchrun nor by srun.
-    """
-    environment = _began_by()
-    if environment is None:
+def _read_launch() -> tuple[ProcessGroup, str, str] | None:
+    """What torchrun or srun says: the processes, and address and port of the first one."""
+    env = os.environ
+    if "TORCHELASTIC_RUN_ID" in env:  # first, for torchrun may run in a job of SLURM
+        group = _group_in("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        return group, env.get("MASTER_ADDR", "127.0.0.1"), env.get("MASTER_PORT", "12910")
+    # An interactive shell of SLURM has the variables, too, but did not begin this process.
+    if "SLURM_NTASKS" not in env or env.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return None
+    world_size = int(env["SLURM_NTASKS"])
+    if world_size == 1:
+        return None
+    if "SLURM_NTASKS_PER_NODE" not in env:
         raise UserError(
-            f"{group.world_size} processes are joined, but neither torchrun nor srun began them: "
-            "begin them so (docs/scale.md)"
+            f"SLURM: {world_size} tasks, but not how many on each machine: pass --ntasks-per-node "
+            "instead of --ntasks"
         )
-    if group.local_world_size < _told_of_this_machine():
-        from stgcn_pyg.runs.training.own_machines import OwnMachines
-
-        return OwnMachines(environment)
-    return environment
-
-
-def _began_by() -> "ClusterEnvironment | None":
-    if not {"TORCHELASTIC_RUN_ID", "SLURM_NTASKS"} & os.environ.keys():
-        return None
-    # Lightning takes its time to import, and one process alone may not need it.
-    from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
-
-    if TorchElasticEnvironment.detect():  # first, for it may run in a job of SLURM's
-        return TorchElasticEnvironment()
-    if not SLURMEnvironment.detect():
-        return None
-    try:
-        # A run saves at SIGTERM; whether the job begins again is the user's to say.
-        return SLURMEnvironment(auto_requeue=False)
-    except RuntimeError as error:  # how many processes there are on a machine is not told
-        raise UserError(f"SLURM: {' '.join(str(error).split())}") from error
+    names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
+    group = _group_in(*names)
+    nodes = re.sub(r"\[(\w+).*\]", r"\1", env.get("SLURM_NODELIST", "127.0.0.1"))
+    port = 15000 + int(env["SLURM_JOB_ID"][-4:]) if "SLURM_JOB_ID" in env else 12910
+    address = env.get("MASTER_ADDR", re.split("[ ,]", nodes)[0])
+    return group, address, env.get("MASTER_PORT", str(port))
 
 
-def _join(environment: "ClusterEnvironment") -> ProcessGroup:
-    rank, world_size = environment.global_rank(), environment.world_size()
-    os.environ["MASTER_ADDR"] = environment.main_address
-    os.environ["MASTER_PORT"] = str(environment.main_port)
-    if environment.local_rank() < torch.cuda.device_count():
-        torch.cuda.set_device(environment.local_rank())  # what "cuda" means from here on
+def _group_in(*names: str) -> ProcessGroup:
+    rank, world_size, local_rank, local_world_size = (int(os.environ[name]) for name in names)
+    return ProcessGroup(rank, world_size, local_rank, local_world_size)
+
+
+def _join(group: ProcessGroup, address: str, port: str) -> ProcessGroup:
+    rank, world_size = group.rank, group.world_size
+    os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = address, port
+    if group.local_rank < torch.cuda.device_count():
+        torch.cuda.set_device(group.local_rank)  # what "cuda" means from here on
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        store, _, _ = next(dist.rendezvous("env://", rank, world_size, timeout=TO_COME))
+        store, _, _ = next(dist.rendezvous("env://", rank, world_size, timeout=START_TIMEOUT))
         dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     except LOST as error:
         raise RunError(
             f"process {rank} of {world_size}: the others did not come within "
-            f"{TO_COME.seconds // 60} minutes at {environment.main_address}, port "
-            f"{environment.main_port}: begin all of them, where they reach that machine"
+            f"{START_TIMEOUT.seconds // 60} minutes at {address}, port {port}: begin all of them, "
+            "where they reach that machine"
         ) from error
-    return _placed(environment, rank, world_size, store)
+    return _with_own_gpus(replace(group, store=store))
 
 
-def _placed(
-    environment: "ClusterEnvironment | None", rank: int, world_size: int, store: dist.Store | None
-) -> ProcessGroup:
-    if environment is None:  # some other launcher, which is taken to be one of a single machine
-        return ProcessGroup(rank, world_size, rank, world_size, store)
-    here = _told_of_this_machine()
-    if _each_sees_gpus_of_its_own(world_size, here):
-        return ProcessGroup(rank, world_size, 0, 1, store)
-    return ProcessGroup(rank, world_size, environment.local_rank(), here, store)
+def _with_own_gpus(group: ProcessGroup) -> ProcessGroup:
+    """The group, with each process alone on a machine if no two of them see the same GPU.
 
-
-def _told_of_this_machine() -> int:
-    """How many processes torchrun or srun began here."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["SLURM_NTASKS_PER_NODE"])
-
-
-def _each_sees_gpus_of_its_own(world_size: int, here: int) -> bool:
-    """Whether every process sees GPUs that no other one sees, as `srun --gpus-per-task=1` has it.
-
-    Each of them is then as if alone on a machine.
+    That is how `srun --gpus-per-task=1` shares out the GPUs of a machine.
     """
-    visible = torch.cuda.device_count()
-    own = [_uuid_of(gpu) for gpu in range(visible)] if visible < here else []
-    of_all: list[list[str]] = [[] for _ in range(world_size)]
-    dist.all_gather_object(of_all, own)
+    visible, own = torch.cuda.device_count(), []
+    if visible < group.local_world_size:
+        own = [str(torch.cuda.get_device_properties(gpu).uuid) for gpu in range(visible)]
+    of_all = group.gather(own)
     different = {uuid for uuids in of_all for uuid in uuids}
-    return all(of_all) and len(different) == sum(map(len, of_all))
-
-
-def _uuid_of(gpu: int) -> str:
-    return str(torch.cuda.get_device_properties(gpu).uuid)
-
-
-def _lost(group: ProcessGroup) -> str:
-    return (
-        f"process {group.rank} of {group.world_size} has lost another one, which was killed or "
-        "cannot be reached: find out why (a machine's memory?) and run the same command again"
-    )
+    if all(of_all) and len(different) == sum(map(len, of_all)):
+        return replace(group, local_rank=0, local_world_size=1)
+    return group

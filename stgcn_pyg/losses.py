@@ -22,8 +22,8 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: Margin = 0.3) -
 
     Args:
         features: ``[B, D]``, compared by their Euclidean distance as they are.
-        labels: The person of each, ``[B]``.
-        margin: m, or ``"soft"``.
+        labels: Identity of each feature, ``[B]``.
+        margin: The margin m, or ``"soft"``.
 
     Returns:
         A scalar in float32 or wider; 0 where no anchor has both.
@@ -76,7 +76,7 @@ def stgcn_losses(
         features: The feature of each branch by name, ``[B, D]`` each.
         logits: ``[B, num_classes]``.
         labels: The class of each clip, ``[B]``, in 0 .. ``num_classes`` - 1.
-        margin: Of the triplet losses, or ``"soft"``.
+        margin: Margin of the triplet losses, or ``"soft"``.
 
     Returns:
         The total, and its terms by name: ``softmax``, ``triplet_global``, ...

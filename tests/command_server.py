@@ -132,8 +132,6 @@ def _run(command, log, start):
 if __name__ == "__main__":
     import gc
 
-    import lightning  # noqa: F401
-
     import stgcn_pyg.cli.check
     import stgcn_pyg.cli.evaluate
     import stgcn_pyg.cli.explain

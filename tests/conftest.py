@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
+from torchvision.models.resnet import BasicBlock, ResNet
 
 # Before anything imports the layers: every call in the tests is held to its annotated shapes.
 jaxtyping.install_import_hook("stgcn_pyg.layers", "beartype.beartype")
@@ -143,3 +144,20 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def narrow_backbone():
+    """A ResNet-18 of an eighth of its width: faster, where a test is not about the network."""
+
+    class Narrow(ResNet):
+        def __init__(self):
+            super().__init__(BasicBlock, [2, 2, 2, 2])
+            self.fc = torch.nn.Linear(512 // 8, 1000)
+
+        def _make_layer(self, block, planes, *arguments, **options):
+            return super()._make_layer(block, planes // 8, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stgcn_pyg.models.backbone.get_model", lambda *_, **__: Narrow())
+        yield

@@ -11,14 +11,17 @@ import torch
 from stgcn_pyg import STGCN, __version__
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import written_aside
-from stgcn_pyg.runs.checkpoint import KEY, describe, load_checkpoint, require_same_run
-from stgcn_pyg.runs.checkpoint_files import (
+from stgcn_pyg.runs.checkpoint import (
+    KEY,
     DamagedError,
+    describe,
+    load_checkpoint,
     previous_path,
     read_checkpoint,
     read_last_good,
     write_checkpoint,
 )
+from stgcn_pyg.runs.same_run import require_same_run
 
 
 @pytest.fixture

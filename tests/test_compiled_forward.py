@@ -10,7 +10,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.training import STGCNTraining
-from stgcn_pyg.runs.training.compiled_forward import CompiledForward
+from stgcn_pyg.runs.training.compiled import CompiledForward
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 

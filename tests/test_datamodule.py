@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 
-import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -180,9 +179,8 @@ def test_batches_for_the_cpu_are_not_read_into_pinned_memory(dataset, monkeypatc
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert not data.clip_dataloader(dataset.gallery).pin_memory
     assert data.clip_dataloader(dataset.gallery, device="cuda:0").pin_memory
-    assert data.train_dataloader().pin_memory
-    data.trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     assert not data.train_dataloader().pin_memory
+    assert data.train_dataloader(device="cuda:0").pin_memory
 
 
 def test_two_processes_share_the_batch_of_one(dataset, tmp_path):

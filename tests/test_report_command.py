@@ -13,8 +13,7 @@ from report_runs import QUICK, Page, copy_of, data, evil_manifest, other_run, ru
 from score_files import read_scores
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.runs.checkpoint import KEY
-from stgcn_pyg.runs.checkpoint_files import read_checkpoint
+from stgcn_pyg.runs.checkpoint import KEY, read_checkpoint
 from stgcn_pyg.runs.embedding import label_tracklets
 from stgcn_pyg.runs.trained_model import TrainedModel
 

@@ -13,6 +13,8 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.checkpoint import load_checkpoint
 from stgcn_pyg.runs.training import STGCNTraining, fit, train
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 
 @pytest.fixture
 def root(mars_tree):

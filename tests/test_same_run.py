@@ -16,6 +16,8 @@ from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.training import STGCNTraining, fit, hold_out, train
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 
 @pytest.fixture
 def root(mars_tree):
@@ -212,5 +214,5 @@ def test_the_runs_whose_best_epoch_is_chosen_go_on_too(mars_tree, tmp_path):
     moved = shutil.move(root, tmp_path / "moved")
     assert main(validated_command(moved, output, "--epochs=2")) == 0
     content = torch.load(output / "checkpoint.ckpt", weights_only=True)
-    scores = torch.load(output / "training.ckpt", weights_only=True)["callbacks"]["Validation"]
-    assert content["score"] == max(scores["scores"].values()) == scores["scores"][content["epoch"]]
+    scores = torch.load(output / "training.ckpt", weights_only=True)["validation"]
+    assert content["score"] == max(scores.values()) == scores[content["epoch"]]

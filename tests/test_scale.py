@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import lightning as L
 import pytest
 import torch
 from conftest import MarsTree
@@ -14,8 +13,7 @@ from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.distributed import ALONE, ProcessGroup, init_distributed
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.training import STGCNTraining
-from stgcn_pyg.runs.training.batch_norm import SyncedBatchNorm2d
-from stgcn_pyg.runs.training.processes import process_options
+from stgcn_pyg.runs.training.data_parallel import SyncedBatchNorm2d, data_parallel
 
 PATCHES = {"temporal_patches": 2, "spatial_patches": 2, "spatial_channels": 16}
 
@@ -28,24 +26,15 @@ def root(tmp_path_factory):
     return MarsTree(tmp_path_factory.mktemp("scale") / "mars").write()
 
 
-class Gradients(L.Callback):
-    """Keeps what the optimiser is given, and the labels of the batch."""
-
-    def on_before_optimizer_step(self, trainer, module, optimizer):
-        self.gradients = {name: p.grad.clone() for name, p in module.named_parameters()}
-
-    def on_train_batch_start(self, trainer, module, batch, batch_idx):
-        self.labels = batch.labels.tolist()
-
-
 class InDouble(STGCNTraining):
     """Of clips in float64, so that only a wrong formula makes a difference."""
 
-    def training_step(self, batch, batch_idx):
-        return super().training_step(batch._replace(clips=batch.clips.double()), batch_idx)
+    def forward(self, batch):
+        return super().forward(batch._replace(clips=batch.clips.double()))
 
 
-def train_one_step(root, group, batch_norm):
+def gradients_and_labels(root, group, batch_norm):
+    """The gradients of a step in float64, and the labels of this process's part of the batch."""
     torch.manual_seed(0)
     size = {"num_frames": 2, "height": 32, "width": 16}
     people = {"people_per_batch": 2, "tracklets_per_person": 2}
@@ -57,39 +46,28 @@ def train_one_step(root, group, batch_norm):
         for norm in module.modules():
             if isinstance(norm, nn.BatchNorm2d):
                 norm.eval()
-    kept = Gradients()
-    trainer = L.Trainer(
-        max_steps=1,
-        accelerator="cpu",
-        precision="64-true",
-        callbacks=[kept],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        **process_options(group, "cpu", sync_batch_norm=batch_norm == "synchronised"),
-    )
-    trainer.fit(module, data)
-    return kept
+    module.double()
+    batch = data.move_and_normalize(next(iter(data.train_dataloader())), "cpu")
+    synchronised = batch_norm == "synchronised"
+    with data_parallel(module, group, torch.device("cpu"), synchronised) as parallel:
+        parallel(batch)["loss"].backward()
+    return {name: p.grad for name, p in module.named_parameters()}, batch.labels.tolist()
 
 
-@pytest.mark.filterwarnings("ignore:Found 20 module.* in eval mode")
 @pytest.mark.parametrize("batch_norm", ["synchronised", "frozen"])
 def test_two_processes_have_the_gradients_of_one_and_its_batch(root, tmp_path, batch_norm):
     def work(rank):
         with init_distributed() as group:
-            kept = train_one_step(root, group, batch_norm)
-            torch.save([kept.gradients, kept.labels], tmp_path / str(rank))
+            torch.save(gradients_and_labels(root, group, batch_norm), tmp_path / str(rank))
 
     assert run_together(work) == [0, 0]
-    one = train_one_step(root, ALONE, batch_norm)
+    expected_gradients, expected_labels = gradients_and_labels(root, ALONE, batch_norm)
     (gradients, labels), (others, other_labels) = (torch.load(tmp_path / rank) for rank in "01")
-    assert labels + other_labels == one.labels
+    assert labels + other_labels == expected_labels
     assert all(torch.equal(gradients[name], others[name]) for name in gradients)
     difference = max(
         float((gradients[name] - expected).abs().max() / expected.abs().max())
-        for name, expected in one.gradients.items()
+        for name, expected in expected_gradients.items()
     )
     assert difference < 1e-12
 
@@ -117,13 +95,13 @@ def test_processes_that_each_see_a_gpu_of_their_own_train_as_others_do(root, tmp
         see_one_gpu(f"GPU-{rank}")
         with init_distributed() as group:
             group.require_gpus()
-            kept = train_one_step(root, group, "synchronised")
-            torch.save([kept.gradients, kept.labels], tmp_path / str(rank))
+            assert group.local_rank == 0
+            torch.save(gradients_and_labels(root, group, "synchronised"), tmp_path / str(rank))
 
     assert run_together(work, slurm=slurm) == [0, 0]
-    one = train_one_step(root, ALONE, "synchronised")
+    _, labels = gradients_and_labels(root, ALONE, "synchronised")
     parts = [torch.load(tmp_path / rank) for rank in "01"]
-    assert parts[0][1] + parts[1][1] == one.labels
+    assert parts[0][1] + parts[1][1] == labels
     assert all(torch.equal(parts[0][0][name], value) for name, value in parts[1][0].items())
 
 

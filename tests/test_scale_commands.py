@@ -24,12 +24,9 @@ from tiny_run import write_run
 
 from stgcn_pyg import distributed
 from stgcn_pyg.cli import main
-from stgcn_pyg.distributed import init_distributed
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.runs.checkpoint_files import write_checkpoint
-from stgcn_pyg.runs.training.checkpoints import CheckpointFiles
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +98,7 @@ def test_signals_save_once_and_two_processes_end_with_the_same_bits_or_one_does(
     assert stop(signalled=[1], step=2) == f"{until} 2"
     other = shutil.copytree(output, tmp_path / "other")
     assert run(*command(root, output)) == [0, 0]
-    for name in ("state_dict", "optimizer_states", "callbacks"):
+    for name in ("state_dict", "optimizer", "log"):
         assert same(*(content(folder / "checkpoint.ckpt")[name] for folder in (output, whole)))
     assert read_scores(output / "metrics.json") == read_scores(whole / "metrics.json")
     log = Path("log") / "metrics.csv"
@@ -112,21 +109,33 @@ def test_signals_save_once_and_two_processes_end_with_the_same_bits_or_one_does(
     assert_logs_agree(other, whole)
 
 
-@pytest.mark.filterwarnings("default:.*going on from run.previous.ckpt")
-def test_a_damaged_checkpoint_is_put_aside_by_the_first_before_the_others_read(tmp_path):
-    path = tmp_path / "run.ckpt"
-    write_checkpoint(path, {"epoch": 1})
-    write_checkpoint(path, {"epoch": 2}, keep=tmp_path / "run.previous.ckpt")
+@pytest.mark.filterwarnings("default:.*going on from checkpoint.previous.ckpt")
+def test_a_damaged_checkpoint_is_put_aside_by_the_first_before_the_others_read(
+    root, tmp_path, capfd
+):
+    output = tmp_path / "run"
+    assert run(*command(root, output, "--checkpoint_every=1")) == [0, 0]
+    path = output / "checkpoint.ckpt"
+    whole = content(path)
     os.truncate(path, 100)
+    read = Path.read_bytes
+
+    def read_late(file):
+        if file == path:
+            time.sleep(0.2)  # the other one would be first
+        return read(file)
 
     def work(rank):
-        time.sleep(0.2 * (1 - rank))  # the other one would be first
-        with init_distributed() as others:
-            return CheckpointFiles(others).load_checkpoint(path)["epoch"]
+        if rank == 0:
+            Path.read_bytes = read_late
+        return main(command(root, output, "--checkpoint_every=1"))
 
-    assert run_together(work) == [1, 1]
-    names = {file.name for file in tmp_path.iterdir()}
-    assert names == {"run.ckpt", "run.damaged.ckpt", "run.previous.ckpt"}
+    capfd.readouterr()
+    assert run_together(work) == [0, 0]
+    assert capfd.readouterr().err.count("going on from checkpoint.previous.ckpt") == 1
+    assert same(content(path)["state_dict"], whole["state_dict"])
+    names = {file.name for file in output.glob("*.ckpt")}
+    assert names == {"checkpoint.ckpt", "checkpoint.damaged.ckpt", "checkpoint.previous.ckpt"}
 
 
 def test_people_that_cannot_be_shared_are_told_once_and_nothing_is_written(root, tmp_path, capfd):
@@ -147,7 +156,7 @@ def test_a_mistake_in_the_arguments_is_told_once(tmp_path, capfd):
 
 
 def test_a_process_that_waits_in_vain_for_the_others_says_so(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(distributed, "TO_COME", timedelta(seconds=1))
+    monkeypatch.setattr(distributed, "START_TIMEOUT", timedelta(seconds=1))
     late = ["evaluate", str(tmp_path)]
     assert run_together(lambda rank: main(late) if rank == 0 else 0) == [1, 0]
     (line,) = errors(capfd)

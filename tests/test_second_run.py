@@ -16,7 +16,7 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs import run
 from stgcn_pyg.runs.training import fit
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
 
 
 @pytest.fixture

@@ -26,20 +26,12 @@ def test_a_second_signal_is_passed_over_where_others_may_send_it_twice():
         assert signals.number == signal.SIGTERM
 
 
-def test_handlers_that_another_sets_meanwhile_can_be_put_out_of_force():
-    with NotedSignals() as signals:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signals.note_again()
-        signal.raise_signal(signal.SIGTERM)
-        assert signals.number == signal.SIGTERM
-
-
 def test_the_handlers_are_put_back_also_if_another_changed_them_meanwhile():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with NotedSignals() as signals:
         noting = signal.getsignal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        signal.signal(signal.SIGTERM, noting)  # as Lightning does when it is done
+        signal.signal(signal.SIGTERM, noting)
     assert signals.number == signal.SIGTERM
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 

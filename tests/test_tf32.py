@@ -89,7 +89,6 @@ def test_it_holds_inside_and_the_callers_settings_come_back(caller, allowed):
     assert every_setting() == before
     wanted = "tf32" if allowed else "ieee"
     assert {inside["products"], inside["convolutions"], inside["recurrent"]} == {wanted}
-    # Lightning reads it when a training begins on a GPU.
     assert inside["products, the older way"] == ("high" if allowed else "highest")
 
 

@@ -12,6 +12,8 @@ from stgcn_pyg.errors import RunError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.training import checkpoint_path, fit
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 cpu = partial(fit, accelerator="cpu")
 
 

@@ -18,6 +18,8 @@ from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.runs.training import STGCNTraining, hold_out
 from stgcn_pyg.runs.training.validation import Validation
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 
 @pytest.fixture
 def root(mars_tree):
@@ -97,14 +99,14 @@ def test_the_checkpoint_is_the_epoch_that_ranks_them_best(root, tmp_path, capsys
 def test_it_goes_on_with_the_best_epoch_so_far(root, tmp_path, monkeypatch):
     assert main(command(root, tmp_path / "whole")) == 0
     output = tmp_path / "parts"
-    keep = Validation.on_train_epoch_end
+    keep = Validation.score
 
-    def stop(validation, trainer, module):
-        keep(validation, trainer, module)
-        if trainer.current_epoch == 2:
+    def stop(validation, model, epoch, device):
+        keep(validation, model, epoch, device)
+        if epoch == 3:
             raise SystemExit  # the best epoch may be written, the training's state is not
 
-    monkeypatch.setattr(Validation, "on_train_epoch_end", stop)
+    monkeypatch.setattr(Validation, "score", stop)
     with pytest.raises(SystemExit):
         main(command(root, output))
     monkeypatch.undo()
@@ -151,24 +153,25 @@ def test_what_is_reported_is_what_is_kept_though_a_run_goes_on_otherwise_than_be
 ):
     output = tmp_path / "run"
     run = command(look_alikes, output, "--seed=4")  # epoch 1 is the best but for a lost epoch 3
-    score = Validation.on_train_epoch_end
+    score = Validation.score
 
-    def stop(validation, trainer, module):
-        score(validation, trainer, module)
-        if trainer.current_epoch == 2:
+    def stop(validation, model, epoch, device):
+        score(validation, model, epoch, device)
+        if epoch == 3:
             raise SystemExit  # epoch 3, the best so far, may be written; only 2 can be gone on from
 
-    monkeypatch.setattr(Validation, "on_train_epoch_end", stop)
+    monkeypatch.setattr(Validation, "score", stop)
     with pytest.raises(SystemExit):
         main(run)
     monkeypatch.undo()
-    start = STGCNTraining.on_train_start
+    forward = STGCNTraining.forward
 
-    def start_nudged(module):
-        start(module)
+    def start_nudged(module, batch):
         nudged(module)
+        monkeypatch.setattr(STGCNTraining, "forward", forward)
+        return forward(module, batch)
 
-    monkeypatch.setattr(STGCNTraining, "on_train_start", start_nudged)
+    monkeypatch.setattr(STGCNTraining, "forward", start_nudged)
     assert main(run) == 0
     log = pd.read_csv(output / "log" / "metrics.csv").set_index("epoch")["validation_mAP"]
     best = int(log.idxmax())
@@ -213,4 +216,4 @@ def test_without_it_the_last_epoch_counts(root, tmp_path):
     output = tmp_path / "run"
     assert main(command(root, output, "--validation-share=0", "--epochs=1")) == 0
     assert not (output / "training.ckpt").exists()
-    assert torch.load(output / "checkpoint.ckpt", weights_only=True)["optimizer_states"]
+    assert torch.load(output / "checkpoint.ckpt", weights_only=True)["optimizer"]

@@ -10,6 +10,8 @@ from test_same_run import command, last_line
 from stgcn_pyg.cli import main
 from stgcn_pyg.runs.checkpoint import load_checkpoint
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 
 @pytest.fixture
 def root(mars_tree):

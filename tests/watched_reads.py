@@ -32,7 +32,7 @@ class Reads:
         lines = [
             f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
             for frame in traceback.extract_stack()
-            if "stgcn_pyg" in frame.filename or "lightning" in frame.filename
+            if "stgcn_pyg" in frame.filename
         ]
         self.found.append(" < ".join([name, *reversed(lines[-3:])]))
 

@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 import traceback
-import warnings
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
@@ -68,7 +67,6 @@ def _run(job: Job, shop: Workshop) -> None:
 
 def _status(job: Job, shop: Workshop) -> int:
     print(f"{job} ({job.key})", flush=True)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")
     try:
         perform(job, shop)
     except UserError as error:

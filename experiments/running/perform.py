@@ -24,8 +24,7 @@ from experiments.running.training import embed, keep_weights_alone, train_and_em
 from experiments.variants import Ensemble, Retested
 from stgcn_pyg.distributed import device_for
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.runs.checkpoint import load_checkpoint
-from stgcn_pyg.runs.checkpoint_files import checkpoint_path
+from stgcn_pyg.runs.checkpoint import checkpoint_path, load_checkpoint
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 from stgcn_pyg.runs.run import build_data, load
 from stgcn_pyg.runs.scoring import RankingTask, score_features

@@ -5,14 +5,17 @@ from time import monotonic
 
 import numpy as np
 import pandas as pd
+import torch
 
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import require_good_frames
 from stgcn_pyg.distributed import device_for
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.runs.checkpoint import KEY, load_checkpoint
-from stgcn_pyg.runs.checkpoint_files import (
+from stgcn_pyg.runs.checkpoint import (
+    KEY,
     checkpoint_path,
+    has_training_state,
+    load_checkpoint,
     previous_path,
     read_checkpoint,
     state_path,
@@ -20,7 +23,7 @@ from stgcn_pyg.runs.checkpoint_files import (
 )
 from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets
 from stgcn_pyg.runs.environment import describe_environment
-from stgcn_pyg.runs.run import Run, build_data, build_module, load, seed_everything
+from stgcn_pyg.runs.run import Run, build_data, build_module, load
 from stgcn_pyg.runs.run_folder import RunFolder
 from stgcn_pyg.runs.settings import RunSettings
 from stgcn_pyg.runs.trained_model import tell_skipped
@@ -42,7 +45,7 @@ def train_and_embed(options: RunSettings, folder: Path) -> tuple[np.ndarray, dic
         UserError, RunError, SignalledError: As ``stgcn train``.
     """
     start = monotonic()
-    seed_everything(options.seed)
+    torch.manual_seed(options.seed)
     dataset, held_out = load(options)
     data = build_data(options, dataset)
     run = RunFolder(options)
@@ -84,4 +87,4 @@ def _weights_alone(folder: Path) -> bool:
     path, state = checkpoint_path(folder), state_path(folder, validated=True)
     if not path.is_file() or state.exists() or previous_path(state).exists():
         return False
-    return "optimizer_states" not in read_checkpoint(path)
+    return not has_training_state(read_checkpoint(path))

@@ -13,8 +13,7 @@ from experiments.variants import Experiment
 from stgcn_pyg.distributed import device_for
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain import EvaluatedModel
-from stgcn_pyg.runs.checkpoint import load_checkpoint
-from stgcn_pyg.runs.checkpoint_files import checkpoint_path
+from stgcn_pyg.runs.checkpoint import checkpoint_path, load_checkpoint
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 from stgcn_pyg.runs.run import build_data
 from stgcn_pyg.synthetic import VERSIONS

@@ -135,7 +135,7 @@ def together() -> Iterator["ProcessGroup"]:
             yield group
     except (UserError, RunError, SignalledError, KeyboardInterrupt) as raised:
         error = signalled(raised) if isinstance(raised, KeyboardInterrupt) else raised
-        if not group.speaks_first():
+        if not group.reports_first():
             raise AlreadyReportedError(error) from raised
         if not group.is_first:
             print(file=sys.stderr)  # a bar of the first one's may stand there, without an end

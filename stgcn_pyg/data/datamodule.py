@@ -1,11 +1,10 @@
 """The batches of a data set, for training and for test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import numpy as np
 import pandas as pd
 import torch
@@ -16,14 +15,14 @@ from stgcn_pyg.data.batches import ClipBatch, EvaluationBatches, TrainingBatches
 from stgcn_pyg.data.clips import ClipReader, FrameFiles
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.packed_frames import PackedFrames
-from stgcn_pyg.data.pk_sampler import PKSampler
+from stgcn_pyg.data.pk_sampler import Draw, PKSampler
 from stgcn_pyg.data.sampling import OnBadFrame, TestClips, TrainFrames, clips_at_test
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.data.workers import end_with_the_parent
 from stgcn_pyg.errors import UserError, require_known
 
 
-class TrackletDataModule(L.LightningDataModule):
+class TrackletDataModule:
     """Clips of a data set's tracklets: P x K batches in training, every clip at test.
 
     The P x K sampler is built when it is first asked for, so that an evaluation needs none.
@@ -81,7 +80,6 @@ class TrackletDataModule(L.LightningDataModule):
         seed: int = 0,
         **augmentation: Any,
     ):
-        super().__init__()
         require_known(train_frames=(train_frames, TrainFrames), test_clips=(test_clips, TestClips))
         if stride < 1:
             raise UserError(f"stride={stride} leads nowhere: it must be at least 1")
@@ -128,8 +126,16 @@ class TrackletDataModule(L.LightningDataModule):
         """Number of training identities."""
         return len(self.pids)
 
-    def train_dataloader(self) -> DataLoader:
-        """P x K batches; of each, this process's part where several processes train."""
+    def train_dataloader(
+        self, draws: Iterable[list[Draw]] | None = None, device: torch.device | str = "cpu"
+    ) -> DataLoader:
+        """P x K batches; of each, this process's part where several processes train.
+
+        Args:
+            draws: The tracklets of each batch; those of the sampler's epoch if they are not given.
+            device: Device that the batches will be moved to; for a GPU they are read into pinned
+                memory.
+        """
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             self.sampler.share(torch.distributed.get_rank(), torch.distributed.get_world_size())
         batches = TrainingBatches(
@@ -141,11 +147,8 @@ class TrackletDataModule(L.LightningDataModule):
             clip_length=self.num_frames,
             stride=self.stride,
         )
-        to_gpu = torch.cuda.is_available()
-        if self.trainer is not None:
-            to_gpu = self.trainer.strategy.root_device.type == "cuda"
         # The sampler decides what a batch holds, so the loader does not batch.
-        return self._loader(batches, self.sampler, to_gpu)
+        return self._loader(batches, self.sampler if draws is None else draws, device)
 
     def clip_dataloader(
         self,
@@ -173,29 +176,30 @@ class TrackletDataModule(L.LightningDataModule):
             clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
         batches = EvaluationBatches(tracklets, clips, self.reader, self.clips_per_test_batch)
         of_this_process = range(rank, len(batches), world_size)
-        return self._loader(batches, of_this_process, torch.device(device).type == "cuda")
+        return self._loader(batches, of_this_process, device)
 
-    def _loader(self, batches: Dataset, sampler: PKSampler | range, to_gpu: bool) -> DataLoader:
+    def _loader(
+        self, batches: Dataset, sampler: Iterable, device: torch.device | str
+    ) -> DataLoader:
         return DataLoader(
             batches,
             batch_size=None,
             sampler=sampler,
             num_workers=self.num_workers,
             worker_init_fn=end_with_the_parent,
-            persistent_workers=isinstance(batches, TrainingBatches) and self.num_workers > 0,
-            pin_memory=to_gpu,
+            pin_memory=torch.device(device).type == "cuda",
         )
 
     def move_and_normalize(self, batch: ClipBatch, device: torch.device | str) -> ClipBatch:
-        """A batch of :meth:`clip_dataloader`, its clips normalised on a device."""
+        """A batch of any loader, moved to a device and there put through :meth:`transform`."""
         # From pinned memory a GPU copies while the host goes on.
         to_gpu = torch.device(device).type == "cuda"
-        clips = batch.clips.to(device, non_blocking=to_gpu)
-        return self.transform(batch._replace(clips=clips))
-
-    def on_after_batch_transfer(self, batch: ClipBatch, dataloader_idx: int = 0) -> ClipBatch:
-        """Lightning's name for :meth:`transform`."""
-        return self.transform(batch)
+        on_device = {
+            name: value.to(device, non_blocking=to_gpu)
+            for name, value in batch._asdict().items()
+            if isinstance(value, torch.Tensor)
+        }
+        return self.transform(batch._replace(**on_device))  # type: ignore[arg-type]
 
     def transform(self, batch: ClipBatch) -> ClipBatch:
         """Augments a training batch, normalises any, and takes note of its bad frames.

@@ -1,6 +1,7 @@
 """Which tracklets make a training batch: P people x K tracklets."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ class PKSampler(Sampler[list[Draw]]):
         self.world_size = world_size
 
     def set_epoch(self, epoch: int) -> None:
-        """Moves to another epoch; Lightning calls it."""
+        """Moves to another epoch, from 0."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -95,6 +96,24 @@ class PKSampler(Sampler[list[Draw]]):
         # Every process draws the whole batch: what comes after depends on it.
         for draws in self.whole_batches():
             yield draws[self.rank * share : (self.rank + 1) * share]
+
+    def over_epochs(self, epochs: int, epoch: int = 0, batch: int = 0) -> Iterator[list[Draw]]:
+        """The batches of epoch after epoch, also from the middle of one on.
+
+        Args:
+            epochs: The number of epochs in all.
+            epoch: The epoch to begin with, from 0.
+            batch: How many of its batches are left out, because they are done.
+
+        Example:
+            >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], people_per_batch=2, tracklets_per_person=2)
+            >>> rest = list(sampler.over_epochs(2, epoch=1, batch=1))
+            >>> rest == list(sampler)[1:]
+            True
+        """
+        for number in range(epoch, epochs):
+            self.set_epoch(number)
+            yield from islice(self, batch if number == epoch else 0, None)
 
     def whole_batches(self) -> Iterator[list[Draw]]:
         """The epoch's batches of which each process is given its part."""

@@ -35,8 +35,7 @@ def reading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
     Ctrl-C. Otherwise they would live as long as the error that holds the loop's variables.
 
     Args:
-        loader: The loader; its workers must not be persistent, as those of
-            ``TrackletDataModule.train_dataloader`` are.
+        loader: The loader; its workers must not be persistent.
 
     Example:
         >>> loader = DataLoader([1, 2, 3], batch_size=None)

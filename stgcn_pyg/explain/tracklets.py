@@ -14,7 +14,7 @@ from stgcn_pyg.data.reading import reading
 from stgcn_pyg.explain.activation_maps import Towards, activation_maps, feature_maps_of
 from stgcn_pyg.explain.graphs import learned_graphs, patch_distances
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.models.evaluating import evaluating
+from stgcn_pyg.models.forward_modes import evaluating
 from stgcn_pyg.progress import bar_options
 
 

@@ -12,7 +12,7 @@ from torchvision.models import get_model, get_model_weights
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.models.recomputation import recomputed
+from stgcn_pyg.models.forward_modes import recomputed
 
 NAMES = ("resnet18", "resnet34", "resnet50")
 
@@ -20,7 +20,7 @@ NAMES = ("resnet18", "resnet34", "resnet50")
 class Backbone(nn.Module):
     """ResNet-18, 34 or 50 up to its last feature map, with the last stride 1 (section 4.2).
 
-    With the last stride 1 a picture of 256 x 128 gives a map of 16 x 8, not 8 x 4.
+    With the last stride 1 an image of 256 x 128 gives a map of 16 x 8, not 8 x 4.
 
     Args:
         name: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
@@ -29,14 +29,13 @@ class Backbone(nn.Module):
 
     Attributes:
         out_channels: The width C of the feature maps: 512, 512 or 2,048.
-        channels_last: Whether the maps lie channel by channel for each pixel, the order of memory
-            in which oneDNN and cuDNN convolve fastest; without, row by row for each channel. The
-            weights lie in PyTorch's ordinary order either way. True at first.
-        recompute: Whether training keeps the input of each residual block alone, and computes the
+        channels_last: Whether the feature maps are channels_last in memory, in which oneDNN and
+            cuDNN convolve fastest; the weights are contiguous either way. True at first.
+        recompute: Whether training keeps only the input of each residual block and computes the
             block again in the backward pass: less memory for more time. False at first.
 
     Shapes:
-        - Input: normalised pictures ``[F, 3, H, W]``.
+        - Input: normalised images ``[F, 3, H, W]``.
         - Output: feature maps ``[F, C, H / 16, W / 16]``.
 
     Raises:
@@ -65,9 +64,9 @@ class Backbone(nn.Module):
         _set_last_stride_1(self.layer4[0])
 
     def forward(self, x: Tensor) -> Tensor:
-        """The last feature maps of a stack of pictures."""
+        """The last feature maps of a stack of images."""
         order = torch.channels_last if self.channels_last else torch.contiguous_format
-        x = x.contiguous(memory_format=order)  # the maps that follow are in the same order
+        x = x.contiguous(memory_format=order)  # the maps that follow keep it
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             if not self.recompute or not self.training or not torch.is_grad_enabled():
@@ -118,19 +117,11 @@ def read_weights(name: str, weights: str) -> dict[str, Tensor]:
 
 
 def _load(resnet: nn.Module, state: dict[str, Tensor], source: str, name: str) -> None:
+    shapes = {k: v.shape for k, v in state.items() if not k.startswith("fc.")}
     expected = {k: v.shape for k, v in resnet.state_dict().items() if not k.startswith("fc.")}
-    missing = sorted(expected.keys() - state.keys())
-    misfits = [k for k in expected if k in state and state[k].shape != expected[k]]
-    foreign = sorted(k for k in state.keys() - expected.keys() if not k.startswith("fc."))
-    if missing or misfits or foreign:
-        kind, key = next(
-            (kind, keys[0])
-            for kind, keys in (
-                ("lacks", missing),
-                ("has another shape for", misfits),
-                ("has a foreign", foreign),
-            )
-            if keys
-        )
-        raise UserError(f"{source}: not the weights of {name} (it {kind} {key})")
+    for key in sorted(shapes.keys() | expected.keys()):
+        if shapes.get(key) != expected.get(key):
+            fault = "has another shape for" if key in shapes else "lacks"
+            fault = fault if key in expected else "has a foreign"
+            raise UserError(f"{source}: not the weights of {name} (it {fault} {key})")
     resnet.load_state_dict({k: state[k] for k in expected}, strict=False)

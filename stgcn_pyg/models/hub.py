@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.models.rebuilt import require_rebuilt
+from stgcn_pyg.models.options import require_rebuilt
 
 try:
     from huggingface_hub import PyTorchModelHubMixin
@@ -22,16 +22,10 @@ except ImportError:
 
         @classmethod
         def from_pretrained(cls, *args: Any, **options: Any) -> Any:
-            raise UserError(MISSING)
+            raise UserError("huggingface_hub is not installed: pip install 'stgcn-pyg[hub]'")
 
-        def save_pretrained(self, *args: Any, **options: Any) -> Any:
-            raise UserError(MISSING)
+        save_pretrained = push_to_hub = from_pretrained
 
-        def push_to_hub(self, *args: Any, **options: Any) -> Any:
-            raise UserError(MISSING)
-
-
-MISSING = "huggingface_hub is not installed: pip install 'stgcn-pyg[hub]'"
 
 CARD = """
 ---
@@ -80,8 +74,9 @@ class HubModel(
         """Writes the weights, the options and a card into a folder.
 
         Args:
-            *args: Of ``huggingface_hub.PyTorchModelHubMixin.save_pretrained``: the folder first.
-            **options: Of the same.
+            *args: Positional arguments of ``PyTorchModelHubMixin.save_pretrained`` of
+                ``huggingface_hub``: the folder first.
+            **options: Keyword arguments of that method.
 
         Raises:
             UserError: ``huggingface_hub`` is not installed, or the network was changed by hand, so
@@ -99,9 +94,9 @@ class HubModel(
         """A model from a folder or a repository, in evaluation mode.
 
         Args:
-            pretrained_model_name_or_path: The folder, or the repository's name.
-            **options: Of ``huggingface_hub.PyTorchModelHubMixin.from_pretrained``, such as
-                ``revision`` or ``token``.
+            pretrained_model_name_or_path: The folder, or the name of the repository.
+            **options: Arguments of ``PyTorchModelHubMixin.from_pretrained`` of ``huggingface_hub``,
+                such as ``revision`` or ``token``.
 
         Raises:
             UserError: ``huggingface_hub`` is not installed, the files cannot be had, or they hold
@@ -117,8 +112,10 @@ class HubModel(
         try:
             return super().from_pretrained(where, **options)
         except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-            told = " ".join(str(error).split())
-            raise UserError(f"{where}: no model of this kind can be had there ({told})") from error
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"{where}: no model of this kind can be had there ({reason})"
+            ) from error
 
     @classmethod
     def _from_pretrained(cls, *, strict: bool = True, **options: Any) -> Any:

@@ -17,7 +17,7 @@ from stgcn_pyg.models.branches import (
     TemporalBranch,
 )
 from stgcn_pyg.models.hub import HubModel
-from stgcn_pyg.models.plain_values import plain_values
+from stgcn_pyg.models.options import plain_values
 
 BRANCHES = ("global", "temporal", "spatial")
 EmbeddingKind = Literal["normalized", "raw", "global", "temporal", "spatial"]

@@ -11,7 +11,7 @@ import yaml
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.about import split_about
-from stgcn_pyg.runs.checkpoint_files import checkpoint_path
+from stgcn_pyg.runs.checkpoint import checkpoint_path
 from stgcn_pyg.runs.environment import read_environments
 
 Section = Literal["run", "training", "results", "lists", "maps", "graphs", "errors"]

@@ -1,8 +1,11 @@
-"""What a checkpoint says: a model's weights and the options that build it again. It is no code."""
+"""Where a checkpoint is written and read: weights, the options of the model, no code."""
 
 import hashlib
 import io
+import pickle
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,80 +13,222 @@ import torch
 from torch import Tensor
 
 from stgcn_pyg import __version__
-from stgcn_pyg.data.dataset import Identity, difference
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.files import written_aside
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.models.plain_values import plain_values
-from stgcn_pyg.models.rebuilt import require_rebuilt
-from stgcn_pyg.runs.checkpoint_files import (
-    checkpoint_path,
-    decode_checkpoint,
-    read_bytes,
-    read_checkpoint,
-)
+from stgcn_pyg.models.options import plain_values
 
-KEY = "stgcn_pyg"
-PREFIX = "model."  # of the weights, inside the training module
+NAME = "checkpoint.ckpt"
+STATE_NAME = "training.ckpt"
+KEY = "stgcn_pyg"  # of the description in a checkpoint
+PREFIX = "model."  # of the names of the weights
+# Ends a file, after what `torch.save` wrote; `torch.load` ignores it.
+LABEL = b"\nsha256 of what is before this line: "
+DIGEST_LENGTH = 64
+CHECKED = "has_checksum"  # in the content, so that a file that lacks the last line is recognised
+
+
+class DamagedError(UserError):
+    """A checkpoint is not what was written, or none."""
+
+
+def checkpoint_path(output: Path) -> Path:
+    """The checkpoint of a run."""
+    return output / NAME
+
+
+def state_path(output: Path, validated: bool) -> Path:
+    """The file that a run is resumed from: the checkpoint, unless that holds the best epoch.
+
+    Args:
+        output: Folder of the run.
+        validated: Whether the best epoch is chosen on held-out identities.
+    """
+    return output / STATE_NAME if validated else checkpoint_path(output)
+
+
+def previous_path(path: Path) -> Path:
+    """The checkpoint that was written before this one."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def is_begun(output: Path, validated: bool) -> bool:
+    """Whether a run's folder holds a state to resume from; arguments as :func:`state_path`."""
+    path = state_path(output, validated)
+    return path.exists() or previous_path(path).exists()
+
+
+def write_checkpoint(path: Path, content: dict[str, Any], keep: Path | None = None) -> None:
+    """Writes a checkpoint to a temporary file, adds a SHA-256, syncs and renames it.
+
+    Args:
+        path: The checkpoint.
+        content: Tensors and values, which :func:`.plain_values` turns into values that can be read
+            without running code.
+        keep: Name that the checkpoint which is there already takes.
+
+    Raises:
+        OSError: It cannot be written; what is there stays.
+    """
+    buffer = io.BytesIO()
+    torch.save(plain_values(content) | {CHECKED: True}, buffer)
+    digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
+    with written_aside(path, keep) as file:
+        file.write(buffer.getbuffer())
+        file.write(LABEL + digest.encode() + b"\n")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, on the CPU; no code in it is run.
+
+    A file without a checksum, as ``torch.save`` writes it, is accepted.
+
+    Raises:
+        DamagedError: The checksum is wrong, or there are not only tensors and plain values.
+        UserError: The file is missing or cannot be opened.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """The content, and the SHA-256 of the whole file."""
+    try:
+        written = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such checkpoint; pass a run's folder or its {NAME}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    failure: type[UserError] = DamagedError
+    end = max(0, len(written) - len(LABEL) - DIGEST_LENGTH - 1)
+    checked = written[end:].startswith(LABEL)
+    if checked:
+        digest = hashlib.sha256(memoryview(written)[:end]).hexdigest()
+        if written[end:] != LABEL + digest.encode() + b"\n":
+            raise DamagedError(f"{path}: damaged (its SHA-256 is not the one it was written with)")
+        failure = UserError  # these bytes were written, so an older checkpoint would be no better
+    try:
+        content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise failure(f"{path}: no readable checkpoint of plain tensors and values") from error
+    if not isinstance(content, dict):
+        raise failure(f"{path}: no readable checkpoint of plain tensors and values")
+    if content.pop(CHECKED, False) and not checked:
+        raise DamagedError(f"{path}: damaged (its SHA-256, which ends it, is missing)")
+    return content, hashlib.sha256(written).hexdigest()
+
+
+def read_last_good(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, or of the previous one if it is damaged or missing.
+
+    A damaged file is renamed, with a warning, so that it does not become the previous one when the
+    next is written; a copy of the previous one takes its name.
+
+    Raises:
+        UserError: Neither can be read.
+    """
+    previous = previous_path(path)
+    try:
+        return read_checkpoint(path)
+    except DamagedError as error:
+        if not previous.is_file():
+            raise DamagedError(
+                f"{error}, and there is none before it: put back a copy, or choose another folder"
+            ) from error
+        content = _read_previous(previous, error)
+        damaged = path.with_name(f"{path.stem}.damaged{path.suffix}")
+        path.replace(damaged)
+        warnings.warn(
+            f"{error}: going on from {previous.name}; it is now {damaged.name}", stacklevel=2
+        )
+    except UserError as error:
+        if path.exists() or not previous.is_file():
+            raise
+        content = _read_previous(previous, error)  # the run was killed between two renames
+    # The copy is not needed to resume; a full disk stops the run when it writes something new.
+    with suppress(OSError), written_aside(path) as file:
+        file.write(previous.read_bytes())
+    return content
+
+
+def _read_previous(path: Path, error: UserError) -> dict[str, Any]:
+    try:
+        return read_checkpoint(path)
+    except DamagedError as second:
+        raise DamagedError(f"{error}; {second}: put back a copy of one") from second
+
+
+def has_training_state(content: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint can be resumed from, or holds weights alone."""
+    return "optimizer" in content or "optimizer_states" in content
+
+
+def from_lightning(content: dict[str, Any]) -> dict[str, Any]:
+    """The training state of a checkpoint in the layout of Lightning, which older versions wrote.
+
+    Args:
+        content: The content of a checkpoint; one that has today's layout is returned as it is.
+    """
+    if "loops" not in content:
+        return content
+    loop = content["loops"]["fit_loop"]
+    epochs, batch = loop["epoch_progress"]["current"], 0
+    if epochs["started"] > epochs["processed"]:
+        batch = loop["epoch_loop.batch_progress"]["current"]["processed"]
+    (optimizer,), (schedule,) = content["optimizer_states"], content["lr_schedulers"]
+    # In the oldest files the averages are channels_last. Fused Adam walks through weights and
+    # averages in the order of their memory, so both must have the same.
+    for averages in optimizer["state"].values():
+        averages.update({k: v.contiguous() for k, v in averages.items() if isinstance(v, Tensor)})
+    callbacks = content["callbacks"]
+    return {
+        KEY: content.get(KEY),
+        "state_dict": content["state_dict"],
+        "epoch": epochs["processed"],
+        "batch": batch,
+        "step": content["global_step"],
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "log": callbacks.get("EpochLog", {"rows": [], "sums": {}, "steps": 0}),
+        "validation": callbacks.get("Validation", {}).get("scores", {}),
+    }
 
 
 def describe(
     model: STGCN,
     config: dict[str, Any],
-    people: Sequence[int] = (),
+    pids: Sequence[int] = (),
     run: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a checkpoint carries beside the weights: plain values alone.
+    """The plain values that a checkpoint holds beside the weights.
 
     Args:
-        model: The model whose weights the checkpoint holds.
-        config: The run's configuration.
-        people: The label table: the person (``pid``) of each class.
-        run: What decides the run's outcome: ``settings`` by name, and ``tracklets`` as
-            :func:`.identify` gives them.
+        model: Model whose weights the checkpoint holds.
+        config: Configuration of the run.
+        pids: Identity of each class.
+        run: What decides the outcome of the run, as :func:`.deciding` gives it.
     """
     description = {
         "version": __version__,
         "model": model.options,
         "config": config,
-        "people": [int(pid) for pid in people],
+        "people": [int(pid) for pid in pids],
         **(run or {}),
     }
     return plain_values(description)
 
 
-def require_network(model: object) -> None:
-    """Raises a UserError if a model is no STGCN, but what another library made of one."""
-    if not isinstance(model, STGCN):
-        raise UserError(
-            f"the network is a {type(model).__name__}, not an STGCN: train the STGCN itself, which "
-            "the option `compile` compiles and torchrun spreads over processes"
-        )
-
-
-def require_readable(model: STGCN, config: dict[str, Any]) -> None:
-    """Looks whether :func:`load_checkpoint` will read what a training saves of a model.
-
-    Args:
-        model: The model to train.
-        config: The run's configuration.
+def description_of(path: str | Path, content: dict[str, Any]) -> dict[str, Any]:
+    """What :func:`describe` gave to a checkpoint.
 
     Raises:
-        UserError: It will not: the model was changed by hand, or the configuration holds what
-            cannot be kept without running code.
+        UserError: It is a file of weights from elsewhere.
     """
-    require_network(model)
-    require_rebuilt(model, lambda: STGCN(**model.options))
-    for name, value in config.items():
-        buffer = io.BytesIO()
-        try:
-            torch.save(plain_values(value), buffer)
-            buffer.seek(0)
-            torch.load(buffer, weights_only=True)
-        except Exception as error:  # whatever a stranger's class raises
-            raise UserError(
-                f"config: {name} is or holds a {type(value).__name__} that no checkpoint can hold: "
-                "pass numbers, strings, and lists and dicts of them"
-            ) from error
+    if not isinstance(content.get(KEY), dict):
+        raise UserError(
+            f"{path}: a file of weights, but not written by `stgcn train`; a backbone's own "
+            f"weights go to --model.weights"
+        )
+    return content[KEY]
 
 
 def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
@@ -103,16 +248,12 @@ def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
 
 
 def load_with_digest(path: str | Path) -> tuple[STGCN, dict[str, Any], str]:
-    """The same, and the SHA-256 of the very bytes that were loaded.
+    """Like :func:`load_checkpoint`, with the SHA-256 of the bytes that were loaded.
 
-    A training that goes on meanwhile may put another checkpoint in the place of the file.
+    A training that goes on meanwhile may replace the file.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = checkpoint_path(path)
-    written = read_bytes(path)
-    digest = hashlib.sha256(written).hexdigest()
-    content = decode_checkpoint(path, written)
+    path = _file_of(path)
+    content, digest = _read(path)
     description = description_of(path, content)
     try:
         model, config = STGCN(**description["model"]), description["config"]
@@ -121,35 +262,23 @@ def load_with_digest(path: str | Path) -> tuple[STGCN, dict[str, Any], str]:
             f"{path}: written by version {description.get('version', 'unknown')}, whose model "
             f"version {__version__} cannot build ({error})"
         ) from error
-    weights = weights_of(path, content, model)
-    model.load_state_dict(weights)
+    model.load_state_dict(weights_of(path, content, model))
     return model.eval(), config, digest
 
 
-def description_of(path: str | Path, content: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`describe` gave to a checkpoint.
-
-    Raises:
-        UserError: It is a file of weights from elsewhere.
-    """
-    if not isinstance(content.get(KEY), dict):
-        raise UserError(
-            f"{path}: a file of weights, but not written by `stgcn train`; a backbone's own "
-            f"weights go to --model.weights"
-        )
-    return content[KEY]
+def _file_of(path: str | Path) -> Path:
+    return checkpoint_path(Path(path)) if Path(path).is_dir() else Path(path)
 
 
 def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
-    """Gives a model the weights of another run's, for a training that begins with them.
+    """Gives a model the weights of another run, as a start for training.
 
-    The classifier's are taken only where its classes have the same labels (``pid``); elsewhere it
-    stays as it is.
+    The classifier's weights are taken only if its classes have the same labels (``pid``).
 
     Args:
-        model: The model, which is changed in place.
-        source: The other run's folder, or a checkpoint.
-        people: The person of each class of the model.
+        model: Model, which is changed in place.
+        source: Folder of the other run, or a checkpoint.
+        people: Identity of each class of the model.
 
     Returns:
         A line that says what was taken and what was not.
@@ -157,8 +286,7 @@ def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
     Raises:
         UserError: There is no such checkpoint, or it holds another architecture.
     """
-    path = Path(source)
-    path = checkpoint_path(path) if path.is_dir() else path
+    path = _file_of(source)
     content = read_checkpoint(path)
     description = description_of(path, content)
     there = description.get("model", {})
@@ -182,25 +310,25 @@ def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
 
 
 def weights_of(
-    path: str | Path, content: dict[str, Any], model: STGCN, but: str = ""
+    path: str | Path, content: dict[str, Any], model: STGCN, skip: str = ""
 ) -> dict[str, Tensor]:
     """The weights in a checkpoint, by the names that they have in the model.
 
     Args:
-        path: The checkpoint, to be named in a message.
-        content: What it holds.
-        model: The model.
-        but: The beginning of the names that are left out; none if it is empty.
+        path: The checkpoint, for messages.
+        content: Its content.
+        model: The model that the weights are for.
+        skip: Prefix of the names that are left out; none if it is empty.
 
     Raises:
-        UserError: They are not those of such a model.
+        UserError: They are not the weights of such a model.
     """
     state = content.get("state_dict", {})
     weights = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
     expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    if but:
+    if skip:
         weights, expected = (
-            {k: v for k, v in of.items() if not k.startswith(but)} for of in (weights, expected)
+            {k: v for k, v in of.items() if not k.startswith(skip)} for of in (weights, expected)
         )
     found = {k: tuple(v.shape) for k, v in weights.items()}
     if expected != found:
@@ -211,81 +339,3 @@ def weights_of(
             f"differ, the first is {differing[0]}"
         )
     return weights
-
-
-def require_same_run(
-    path: str | Path,
-    content: dict[str, Any],
-    model: STGCN,
-    people: Sequence[int],
-    run: Mapping[str, Any] | None = None,
-) -> None:
-    """Looks whether training may go on from a checkpoint with this model and these people.
-
-    What an older version did not write is not compared.
-
-    Args:
-        path: The checkpoint, to be named in a message.
-        content: What it holds.
-        model: The model that is to be trained on.
-        people: The person of each class.
-        run: What decides the outcome, as for :func:`describe`.
-
-    Raises:
-        UserError: It may not; the message names the difference.
-    """
-    description = description_of(path, content)
-    there = description.get("model", {})
-    for name, here in model.options.items():
-        if there.get(name, here) != here:
-            raise UserError(
-                f"{path}: holds another model ({name} is {there[name]} there, {here} here): "
-                "choose another folder"
-            )
-    weights_of(path, content, model)
-    run = plain_values(run or {})
-    require_same_tracklets(path, description, run.get("tracklets", {}), people)
-    epochs = description.get("epochs", 0)
-    if run.get("epochs", epochs) < epochs:
-        raise UserError(
-            f"{path}: holds a run of {epochs:,} epochs, more than {run['epochs']:,}: ask for as "
-            "many or more, or choose another folder"
-        )
-    settings = description.get("settings", {})
-    for name, here in run.get("settings", {}).items():
-        if settings.get(name, here) != here:
-            raise UserError(
-                f"{path}: holds another run ({name} is {settings[name]} there, {here} here): "
-                "choose another folder"
-            )
-
-
-def require_same_tracklets(
-    path: str | Path, description: dict[str, Any], tracklets: Identity, people: Sequence[int]
-) -> None:
-    """Looks whether a checkpoint was trained on these tracklets, wherever their files lie.
-
-    Args:
-        path: The checkpoint, to be named in a message.
-        description: What :func:`describe` gave to it.
-        tracklets: The data set's, as :func:`.identify` gives them.
-        people: The person of each class, which is compared alone where an older version wrote no
-            more.
-
-    Raises:
-        UserError: It was not; the message names the difference.
-    """
-    labels = description.get("people") or list(people)
-    if labels != list(people):
-        changed = sorted(set(labels) ^ set(people))
-        raise UserError(
-            f"{path}: trained on other people than the data set now has ({len(labels)} there, "
-            f"{len(people)} here; {changed[0]} is in one alone): put the data set back, or choose "
-            "another folder"
-        )
-    changed_table = difference(description.get("tracklets", {}), tracklets)
-    if changed_table is not None:
-        raise UserError(
-            f"{path}: trained on other tracklets than the data set now has ({changed_table}): put "
-            "the data set back, or choose another folder"
-        )

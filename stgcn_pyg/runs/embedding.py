@@ -19,7 +19,7 @@ from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.models.evaluating import evaluating
+from stgcn_pyg.models.forward_modes import evaluating
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.scoring import RankingTask, score_chance, score_features, task_of_tracklets
 

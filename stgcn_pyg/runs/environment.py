@@ -10,7 +10,7 @@ from typing import Any
 import stgcn_pyg
 
 NAME = "environment.json"  # in a run's folder: a list of what `describe_environment` returns
-PACKAGES = ("torch", "torchvision", "torch-geometric", "lightning", "numpy", "pillow")
+PACKAGES = ("torch", "torchvision", "torch-geometric", "numpy", "pillow")
 SECONDS = 10  # the time that git is given
 
 

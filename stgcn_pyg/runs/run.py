@@ -1,16 +1,12 @@
 """A run from its settings: built, trained, evaluated, and written into its folder."""
 
 import hashlib
-import logging
-import random
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -108,7 +104,7 @@ def build(settings: RunSettings) -> Run:
     Raises:
         UserError: There is no such data set, or a setting does not fit it or the others.
     """
-    seed_everything(settings.seed)
+    torch.manual_seed(settings.seed)
     dataset, held_out = load(settings)
     data = build_data(settings, dataset)
     return Run(settings, dataset, held_out, data, build_module(settings, data))
@@ -131,8 +127,7 @@ def train_run(settings: RunSettings) -> FinishedRun:
         RunError: The training cannot go on: a loss is not finite, a disk or a GPU's memory is full.
         SignalledError: Ctrl-C or SIGTERM ended it; the same call continues.
     """
-    with init_distributed() as group, warnings.catch_warnings():
-        _quieten()
+    with init_distributed() as group:
         return _train_run(settings, group)
 
 
@@ -140,7 +135,7 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
     device = device_for(settings.accelerator, group)
     # Refuses another run's folder. Nothing is written before the last refusal that can be foreseen.
     folder = RunFolder(settings) if group.is_first else None
-    seed_everything(settings.seed)
+    torch.manual_seed(settings.seed)
     dataset, held_out = load(settings)
     data = build_data(settings, dataset)
     data.sampler.share(group.rank, group.world_size)
@@ -228,13 +223,6 @@ def build_module(
     return STGCNTraining(model, **settings.training, config=settings.nested())
 
 
-def seed_everything(seed: int) -> None:
-    """Seeds Python's, NumPy's and PyTorch's random numbers."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    torch.manual_seed(seed)
-
-
 def _score(run: Run, device: str, title: str, group: ProcessGroup) -> dict[str, RankingResult]:
     tracklets = run.dataset.test()
     title = f"embedding, {title}"
@@ -284,9 +272,3 @@ def _describe(run: Run) -> None:
         f"{settings.epochs:,} epochs of {len(run.data.sampler):,} steps, seed {settings.seed}; "
         f"checkpoint: {checkpoint_path(settings.output)}"
     )
-
-
-def _quieten() -> None:
-    """Lightning's advice is for those who write training code, not for those who run it."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module=r"lightning\..*")

@@ -10,8 +10,8 @@ from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.files import PART, write_json, write_output
 from stgcn_pyg.runs import environment
-from stgcn_pyg.runs.checkpoint import description_of, require_same_tracklets
-from stgcn_pyg.runs.checkpoint_files import is_begun, read_last_good, state_path
+from stgcn_pyg.runs.checkpoint import description_of, is_begun, read_last_good, state_path
+from stgcn_pyg.runs.same_run import require_same_tracklets, tracklets_of
 from stgcn_pyg.runs.settings import (
     CHANGEABLE,
     FREE,
@@ -21,7 +21,6 @@ from stgcn_pyg.runs.settings import (
     read_settings,
 )
 from stgcn_pyg.runs.training import folder_lock
-from stgcn_pyg.runs.training.run_settings import tracklets_of
 
 
 class RunFolder:

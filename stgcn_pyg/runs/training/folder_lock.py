@@ -18,14 +18,14 @@ NAME = "run.lock"
 
 @contextmanager
 def only_run_in(folder: Path, group: ProcessGroup = ALONE) -> Iterator[None]:
-    """Keeps other runs out of a folder for as long as it is entered.
+    """Keeps other runs out of a folder until the block ends.
 
     The system holds the lock for the process and drops it when the process ends, in whatever way,
-    so a killed run leaves nothing to clean up. Within one that the same thread has entered already,
+    so that a killed run leaves nothing to clean up. Inside another such block of the same thread
     it does nothing.
 
     Args:
-        folder: The folder of the run; it is made if there is none.
+        folder: Folder of the run, which is made if there is none.
         group: The processes of the run, of which the first one holds the lock.
 
     Raises:
@@ -41,27 +41,27 @@ def only_run_in(folder: Path, group: ProcessGroup = ALONE) -> Iterator[None]:
         []
     """
     lock = FileLock(folder / NAME, is_singleton=True)
-    if group.from_first(lock.is_locked):  # every process does as the first one
+    if group.from_first(lock.is_locked):
         yield
         return
     is_new = not folder.exists()
-    refusal = group.from_first(_take(lock, folder) if group.is_first else None)
+    refusal = group.from_first(_acquire(lock, folder) if group.is_first else None)
     if refusal is not None:
         raise UserError(refusal)
     try:
         yield
     finally:
-        if lock.is_locked:
-            with suppress(OSError):
+        with suppress(OSError):
+            if lock.is_locked:
                 (folder / NAME).unlink()
-            lock.release()
+        lock.release()
         if is_new and group.is_first:
             with suppress(OSError):  # unless something was written there
                 folder.rmdir()
 
 
-def _take(lock: FileLock, folder: Path) -> str | None:
-    """Takes the lock, or says in a line why not."""
+def _acquire(lock: FileLock, folder: Path) -> str | None:
+    """Takes the lock, or returns a line that says why not."""
     path = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,10 @@ def _take(lock: FileLock, folder: Path) -> str | None:
         return f"{folder}: cannot be written ({error.strerror})"
     try:
         lock.acquire(timeout=0)
-        _sign(path)
+        holder = f"{os.getpid()}\n{socket.gethostname()}\n"
+        if path.read_text(errors="replace") != holder:
+            path.write_text(holder)
+        os.utime(path)  # since when
     except Timeout:
         return (
             f"{folder}: another run is writing there ({_holder(path)}): wait for it or stop it, "
@@ -82,14 +85,6 @@ def _take(lock: FileLock, folder: Path) -> str | None:
             stacklevel=2,
         )
     return None
-
-
-def _sign(path: Path) -> None:
-    """Writes who holds the lock into its file, whose time says since when."""
-    holder = f"{os.getpid()}\n{socket.gethostname()}\n"
-    if path.read_text(errors="replace") != holder:
-        path.write_text(holder)
-    os.utime(path)
 
 
 def _holder(path: Path) -> str:

@@ -1,49 +1,47 @@
-"""The LightningModule: the losses of a batch, and how the weights follow from them."""
+"""The losses of a batch, and the optimiser that changes the weights by them."""
 
-from collections.abc import Sequence
-from functools import partial
+import operator
+from collections.abc import Callable
+from math import inf, isfinite
 from typing import Any, Literal
 
-import lightning as L
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import StepLR
 
 from stgcn_pyg.data import ClipBatch
-from stgcn_pyg.errors import require_known
+from stgcn_pyg.errors import UserError, require_known
 from stgcn_pyg.losses import stgcn_losses
-from stgcn_pyg.models import STGCN
-from stgcn_pyg.runs.checkpoint import KEY, describe, require_network, require_same_run
-from stgcn_pyg.runs.training.argument_checks import finite, not_negative, whole_number
-from stgcn_pyg.runs.training.compiled_forward import Compile, CompiledForward
-from stgcn_pyg.runs.training.gathered import gather_batch
-from stgcn_pyg.runs.training.micro_batches import in_micro_batches
+from stgcn_pyg.models import STGCN, STGCNOutput
+from stgcn_pyg.models.forward_modes import recomputed
+from stgcn_pyg.runs.same_run import require_network
+from stgcn_pyg.runs.training.compiled import Compile, CompiledForward
+from stgcn_pyg.runs.training.data_parallel import gather_batch
 
 
-class STGCNTraining(L.LightningModule):
+class STGCNTraining(nn.Module):
     """Trains STGCN by the losses of Eq. 8 and 9 with Adam and a step decay (section 4.2).
 
     Args:
-        model: What is trained.
-        margin: Of the triplet losses, or ``"soft"``.
-        learning_rate: Of Adam, at the beginning.
-        weight_decay: Of Adam.
-        decay_epochs: After so many epochs, each time, the learning rate is multiplied by
-            ``decay_factor``.
-        decay_factor: See ``decay_epochs``.
+        model: Network to train.
+        margin: Margin of the triplet losses, or ``"soft"``.
+        learning_rate: Learning rate of Adam, at the beginning.
+        weight_decay: Weight decay of Adam.
+        decay_epochs: Every so many epochs the learning rate is multiplied by ``decay_factor``.
+        decay_factor: Factor by which the learning rate is multiplied.
         compile: ``"auto"`` runs the network through torch.compile on a GPU, where that works;
             ``"on"`` anywhere; ``"off"`` nowhere.
-        channels_last: Whether the backbone's maps lie channel by channel for each pixel, which is
-            the order in which convolutions are fastest.
-        fused: Whether Adam runs as one kernel, where PyTorch has it: on a CPU and an NVIDIA GPU.
-        micro_batches: In how many parts a batch runs, one after the other, to take less memory;
-            the losses see it whole, batch norm each part.
-        recompute: Whether the backbone's blocks are computed again in the backward pass, to take
-            less memory.
-        config: Plain values to carry in the checkpoint, such as the command's configuration.
+        channels_last: Keep the backbone's feature maps in the memory format in which convolutions
+            are fastest.
+        fused: Run Adam as one kernel where PyTorch has it: on a CPU and an NVIDIA GPU.
+        micro_batches: Number of parts in which a batch runs, one after the other, to take less
+            memory; the losses see it whole, batch norm each part.
+        recompute: Compute the backbone's blocks again in the backward pass, to take less memory.
+        config: Plain values to store in the checkpoint, such as the configuration of a command.
 
     Attributes:
-        run: What decides the run's outcome beside the network, as :func:`fit` notes it; a
-            checkpoint carries it, and a run goes on only where it is the same.
+        run: The settings and tracklets that decide the outcome of a run, as :func:`.fit` stores
+            them. A checkpoint holds them, and a run goes on only where they are the same.
 
     Raises:
         UserError: ``micro_batches`` or ``decay_epochs`` is below 1, another number is not finite or
@@ -71,11 +69,11 @@ class STGCNTraining(L.LightningModule):
         require_network(model)
         require_known(compile=(compile, Compile))
         self.model = model
-        self.margin = margin if margin == "soft" else finite("margin", margin)
-        self.learning_rate = not_negative("learning_rate", learning_rate)
-        self.weight_decay = not_negative("weight_decay", weight_decay)
+        self.margin = margin if margin == "soft" else finite_number("margin", margin, -inf)
+        self.learning_rate = finite_number("learning_rate", learning_rate)
+        self.weight_decay = finite_number("weight_decay", weight_decay)
         self.decay_epochs = whole_number("decay_epochs", decay_epochs)
-        self.decay_factor = not_negative("decay_factor", decay_factor)
+        self.decay_factor = finite_number("decay_factor", decay_factor)
         self.fused = fused
         self.micro_batches = whole_number("micro_batches", micro_batches)
         self.config = config or {}
@@ -83,69 +81,85 @@ class STGCNTraining(L.LightningModule):
         model.backbone.recompute = recompute
         model.backbone.channels_last = channels_last
         model.to(memory_format=torch.contiguous_format)
-        self.forward_in_training = CompiledForward(compile)
+        self.compiled_forward = CompiledForward(compile)
 
-    def training_step(self, batch: ClipBatch, batch_idx: int) -> dict[str, Tensor]:
-        """The loss of one P x K batch and its terms, which are logged as means over the epoch.
+    def forward(self, batch: ClipBatch) -> dict[str, Tensor]:
+        """The ``loss`` of a P x K batch, and its ``accuracy`` and terms, which have no gradient.
 
-        Where several processes share the batch, they are those of the whole, on each of them.
+        Where several processes share the batch, every process returns the values of all of it.
         """
-        run = partial(self.forward_in_training, self.model)
-        output = in_micro_batches(run, self.model, batch.clips, self.micro_batches)
+        output = grad_cache_forward(
+            lambda clips: self.compiled_forward(self.model, clips),
+            self.model,
+            batch.clips,
+            self.micro_batches,
+        )
         features, logits, labels = gather_batch(output.features, output.logits, batch.labels)
         loss, terms = stgcn_losses(features, logits, labels, self.margin)
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
-        told = {"accuracy": accuracy} | {name: term.detach() for name, term in terms.items()}
-        logged = {"loss": loss} | told
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(labels))
-        return logged
+        detached = {name: term.detach() for name, term in terms.items()}
+        return {"loss": loss, "accuracy": accuracy} | detached
 
-    def configure_optimizers(self) -> Any:
-        """Adam, divided every ``decay_epochs``."""
-        fused = self.fused and self.device.type in ("cpu", "cuda")
+    def build_optimizer(self) -> tuple[torch.optim.Adam, StepLR]:
+        """Adam for the device that the weights are on, and its decay, which steps every epoch."""
+        device = next(self.parameters()).device
         optimizer = torch.optim.Adam(
             self.model.parameters(),
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
-            fused=fused or None,
+            fused=(self.fused and device.type in ("cpu", "cuda")) or None,
         )
-        decay = torch.optim.lr_scheduler.StepLR(optimizer, self.decay_epochs, self.decay_factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "epoch"}}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what is needed to build the model again, and who its classes are."""
-        checkpoint[KEY] = self.describe(self._people())
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses to go on with another model, other settings or other tracklets."""
-        path = self.trainer.ckpt_path or "checkpoint"
-        require_same_run(path, checkpoint, self.model, self._people(), self.run)
-        _in_ordinary_order(checkpoint.get("optimizer_states", []))
-
-    def describe(self, people: Sequence[int]) -> dict[str, Any]:
-        """What a checkpoint of this module says, see :func:`stgcn_pyg.runs.checkpoint.describe`.
-
-        Args:
-            people: The person of each class.
-        """
-        return describe(self.model, self.config, people, self.run)
-
-    def _people(self) -> list[int]:
-        """The person of each class, where the data module tells."""
-        return [int(pid) for pid in getattr(getattr(self.trainer, "datamodule", None), "pids", ())]
+        return optimizer, StepLR(optimizer, self.decay_epochs, self.decay_factor)
 
 
-def _in_ordinary_order(states: list[dict[str, Any]]) -> None:
-    """Gives the optimizer's averages the order in memory that the weights have.
+def grad_cache_forward(
+    run: Callable[[Tensor], STGCNOutput], model: STGCN, clips: Tensor, parts: int
+) -> STGCNOutput:
+    """The output for a batch, of which one part at a time has its activations in memory.
 
-    In older checkpoints both lie channel by channel for each pixel. Fused Adam goes through both in
-    the order of their memory, so that averages in another order would be those of other weights.
+    As in gradient caching (GradCache; Gao et al., 2021), each part runs twice: once for its
+    features, by which the losses compare it with all others, and once more in the backward pass,
+    with the same random numbers. Running statistics take in each part once.
+
+    Batch norm, in training, normalises each part by itself. Where it is in evaluation mode, the
+    result is that of the whole batch.
 
     Args:
-        states: The state dict of each optimizer, changed in place.
+        run: Function that runs the network.
+        model: The network.
+        clips: Clips of the batch, ``[B, T, 3, H, W]``.
+        parts: Number of parts, as equal as they can be; 1 runs the batch as it is.
+
+    Returns:
+        The output for all B clips.
     """
-    for state in states:
-        for averages in state["state"].values():
-            averages.update(
-                {k: v.contiguous() for k, v in averages.items() if isinstance(v, Tensor)}
-            )
+    if parts == 1:
+        return run(clips)
+    outputs = [recomputed(run, model, part) for part in clips.tensor_split(min(parts, len(clips)))]
+    features, embeddings, logits = zip(*outputs, strict=True)
+    joined = {name: torch.cat([part[name] for part in features]) for name in features[0]}
+    return STGCNOutput(joined, torch.cat(embeddings), torch.cat(logits))
+
+
+def whole_number(name: str, value: Any) -> int:
+    """An argument as a Python int of at least 1; otherwise raises a UserError that names it."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise UserError(f"{name}={value!r}: pass a whole number of at least 1")
+    return number
+
+
+def finite_number(name: str, value: Any, least: float = 0) -> float:
+    """An argument as a finite float of at least ``least``; otherwise raises a UserError."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = inf
+    if not isfinite(number):
+        raise UserError(f"{name}={value!r}: pass a finite number")
+    if number < least:
+        raise UserError(f"{name}={value!r}: pass a number of at least {least}")
+    return number

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, noted to be answered between two steps."""
+"""Ctrl-C and SIGTERM, noted and answered between two steps."""
 
 import signal
 import threading
@@ -9,16 +9,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class NotedSignals:
-    """While it is entered, the first of the signals is noted; a second acts as it did before.
+    """Until its block ends, the first signal is noted; a second one acts as before the block.
 
-    In a thread other than the main one nothing is noted, for Python handles no signals there.
+    In a thread other than the main one nothing is noted, since Python handles no signals there.
 
     Args:
-        second_acts: Whether it does. Where processes were begun by others, those may well send it
+        second_acts: Whether a second signal acts. Launchers of several processes may well send it
             twice, and kill in the end.
 
     Attributes:
-        number: Of the signal, or None as long as none came.
+        number: Number of the signal; None as long as none came.
 
     Example:
         >>> with NotedSignals() as signals:
@@ -37,19 +37,13 @@ class NotedSignals:
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
-    def note_again(self) -> None:
-        """Puts another's handlers, set meanwhile, out of force, if no signal has come."""
-        if self.number is None:
-            for number in self._before:
-                signal.signal(number, self._note)
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._restore()  # once more: Lightning puts back what it found
+        self._restore()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = number

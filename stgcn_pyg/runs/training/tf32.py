@@ -30,7 +30,7 @@ def tf32_allowed(allowed: bool) -> Iterator[None]:
         products = torch.get_float32_matmul_precision()
     except RuntimeError:  # the caller used the newer way alone, and the older has its default
         products = "highest"
-    # The older way sets the newer one as well; the reverse would leave Lightning unable to read it.
+    # The older way sets the newer one as well; after the reverse, reading the older raises.
     torch.set_float32_matmul_precision("high" if allowed else "highest")
     for backend in backends[2:]:
         # Not `cudnn.allow_tf32`: false, it means "as torch.backends.fp32_precision says".

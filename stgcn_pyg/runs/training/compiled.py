@@ -1,4 +1,4 @@
-"""A network run through torch.compile where that works, and as it is elsewhere."""
+"""Runs a network through torch.compile where that works, and as it is elsewhere."""
 
 import warnings
 from collections.abc import Callable
@@ -19,14 +19,14 @@ class CompiledForward:
     """Calls a network, whose weights keep their names.
 
     Args:
-        compile: ``"auto"`` compiles on an NVIDIA or AMD GPU, and goes on without where that fails,
-            with a warning; ``"on"`` compiles anywhere; ``"off"`` nowhere.
+        compile: ``"auto"`` compiles on an NVIDIA or AMD GPU and, where that fails, warns and goes
+            on without; ``"on"`` compiles anywhere; ``"off"`` nowhere.
 
     Attributes:
         compiled: Whether it runs compiled; False before the first call.
 
     Raises:
-        UserError: It cannot be compiled, though it is to be.
+        UserError: The network cannot be compiled, and ``compile`` is ``"on"``.
     """
 
     def __init__(self, compile: Compile = "auto"):
@@ -45,7 +45,7 @@ class CompiledForward:
         return self._run_compiled(model, clips) if self.compiled else self._run(clips)
 
     def compiles_on(self, device: torch.device) -> bool:
-        """Whether compiling is to be tried."""
+        """Whether compiling is to be tried on a device."""
         return self.compile == "on" or (self.compile == "auto" and device.type == "cuda")
 
     def _run_compiled(self, model: STGCN, clips: Tensor) -> STGCNOutput:

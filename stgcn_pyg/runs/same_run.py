@@ -1,0 +1,179 @@
+"""Whether a checkpoint is of the same run: what decides a run's outcome, and its comparison."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data.dataset import Identity, difference, identify
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.models.options import plain_values, require_rebuilt
+from stgcn_pyg.runs.checkpoint import description_of, weights_of
+
+if TYPE_CHECKING:
+    from stgcn_pyg.runs.training import STGCNTraining
+
+OF_TRAINING = ("margin", "learning_rate", "weight_decay", "decay_epochs", "decay_factor")
+OF_BATCHES = ("people_per_batch", "tracklets_per_person", "seed")
+OF_CLIPS = ("flip", "shift", "zoom", "colour", "erase", "brightness", "contrast", "saturation")
+
+
+def deciding(
+    module: "STGCNTraining",
+    data: TrackletDataModule,
+    validation: pd.DataFrame | None,
+    **others: Any,
+) -> dict[str, Any]:
+    """The settings and the tracklets that decide a run's outcome, beside the network itself.
+
+    How it is computed (on which device, compiled or not, in how many processes) does not belong to
+    them, nor does the number of epochs, since a run may go on for more of them.
+
+    Args:
+        module: The losses and the optimisation.
+        data: The batches.
+        validation: The tracklets that are held out, if there are any.
+        **others: Further settings, by name.
+
+    Returns:
+        ``settings`` and ``tracklets``, as :func:`.describe` takes them.
+    """
+    settings: dict[str, Any] = {n: getattr(module, n) for n in (*OF_TRAINING, "micro_batches")}
+    settings |= {name: getattr(data, name) for name in ("num_frames", "height", "width")}
+    settings |= {name: getattr(data.sampler, name) for name in OF_BATCHES}
+    settings |= {name: getattr(data.augmentation, name) for name in (*OF_CLIPS, "augment")}
+    settings["train_frames"] = data.train_frames
+    if data.train_frames == "strided":
+        settings["stride"] = data.stride
+    if validation is not None:
+        settings["test_clips"] = data.test_clips
+    return {"settings": settings | others, "tracklets": tracklets_of(data, validation)}
+
+
+def tracklets_of(data: TrackletDataModule, validation: pd.DataFrame | None) -> Identity:
+    """The digest by which the tracklets of a run are told from others.
+
+    Args:
+        data: The batches of the data set.
+        validation: The tracklets that are held out, if there are any.
+    """
+    tables = data.dataset.tables()
+    if validation is not None:
+        tables = tables | {"validation": validation}
+    return identify(tables, data.dataset.frames)
+
+
+def require_network(model: object) -> None:
+    """Raises a UserError if a model is not an STGCN, but what another library made of one."""
+    if not isinstance(model, STGCN):
+        raise UserError(
+            f"the network is a {type(model).__name__}, not an STGCN: train the STGCN itself, which "
+            "the option `compile` compiles and torchrun spreads over processes"
+        )
+
+
+def require_readable(model: STGCN, config: dict[str, Any]) -> None:
+    """Checks that :func:`.load_checkpoint` will be able to read a checkpoint of a model.
+
+    Args:
+        model: The model to train.
+        config: The configuration of the run.
+
+    Raises:
+        UserError: The model was changed by hand, or the configuration holds values that cannot be
+            read without running code.
+    """
+    require_network(model)
+    require_rebuilt(model, lambda: STGCN(**model.options))
+    for name, value in config.items():
+        buffer = io.BytesIO()
+        try:
+            torch.save(plain_values(value), buffer)
+            buffer.seek(0)
+            torch.load(buffer, weights_only=True)
+        except Exception as error:  # whatever a class of another library raises
+            raise UserError(
+                f"config: {name} is or holds a {type(value).__name__} that no checkpoint can hold: "
+                "pass numbers, strings, and lists and dicts of them"
+            ) from error
+
+
+def require_same_run(
+    path: str | Path,
+    content: dict[str, Any],
+    model: STGCN,
+    people: Sequence[int],
+    run: Mapping[str, Any] | None = None,
+) -> None:
+    """Checks that training may go on from a checkpoint with this model and these identities.
+
+    What an older version did not write is not compared.
+
+    Args:
+        path: The checkpoint, for messages.
+        content: Its content.
+        model: The model that is to be trained on.
+        people: Identity of each class.
+        run: What decides the outcome, as :func:`deciding` gives it, and ``epochs``.
+
+    Raises:
+        UserError: It is another run; the message names the difference.
+    """
+    description = description_of(path, content)
+    run = plain_values(run or {})
+    _require_equal(path, "model", description.get("model", {}), model.options)
+    weights_of(path, content, model)
+    require_same_tracklets(path, description, run.get("tracklets", {}), people)
+    epochs = description.get("epochs", 0)
+    if run.get("epochs", epochs) < epochs:
+        raise UserError(
+            f"{path}: holds a run of {epochs:,} epochs, more than {run['epochs']:,}: ask for as "
+            "many or more, or choose another folder"
+        )
+    _require_equal(path, "run", description.get("settings", {}), run.get("settings", {}))
+
+
+def _require_equal(
+    path: str | Path, kind: str, there: dict[str, Any], here: dict[str, Any]
+) -> None:
+    for name, value in here.items():
+        if there.get(name, value) != value:
+            raise UserError(
+                f"{path}: holds another {kind} ({name} is {there[name]} there, {value} here): "
+                "choose another folder"
+            )
+
+
+def require_same_tracklets(
+    path: str | Path, description: dict[str, Any], tracklets: Identity, people: Sequence[int]
+) -> None:
+    """Checks that a checkpoint was trained on these tracklets, wherever their files lie.
+
+    Args:
+        path: The checkpoint, for messages.
+        description: Its description.
+        tracklets: The tracklets of the data set, as :func:`tracklets_of` gives them.
+        people: Identity of each class; an older version wrote nothing else to compare.
+
+    Raises:
+        UserError: The tracklets are others; the message names the difference.
+    """
+    labels = description.get("people") or list(people)
+    if labels != list(people):
+        changed = sorted(set(labels) ^ set(people))
+        raise UserError(
+            f"{path}: trained on other people than the data set now has ({len(labels)} there, "
+            f"{len(people)} here; {changed[0]} is in one alone): put the data set back, or choose "
+            "another folder"
+        )
+    changed_table = difference(description.get("tracklets", {}), tracklets)
+    if changed_table is not None:
+        raise UserError(
+            f"{path}: trained on other tracklets than the data set now has ({changed_table}): put "
+            "the data set back, or choose another folder"
+        )

@@ -1,0 +1,137 @@
+"""Several processes train as one: batch norm and losses over the batch of all processes."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.parallel import DistributedDataParallel
+
+from stgcn_pyg.distributed import ProcessGroup
+
+
+@contextmanager
+def data_parallel(
+    module: nn.Module, group: ProcessGroup, device: torch.device, sync_batch_norm: bool
+) -> Iterator[nn.Module]:
+    """Gives a module whose gradients are the mean over the processes; a single one has its own.
+
+    Args:
+        module: The module, already on its device.
+        group: The processes that share each batch.
+        device: Device of this process.
+        sync_batch_norm: Whether batch norm sees the batch of all processes until the block ends.
+    """
+    if group.world_size == 1:
+        yield module
+        return
+    synchronized = SyncedBatchNorm2d if device.type == "cpu" else nn.SyncBatchNorm
+    if sync_batch_norm:
+        _exchange(module, nn.BatchNorm2d, synchronized)
+    try:
+        yield DistributedDataParallel(
+            module, [torch.cuda.current_device()] if device.type == "cuda" else None
+        )
+    finally:
+        _exchange(module, synchronized, nn.BatchNorm2d)
+
+
+def _exchange(module: nn.Module, old: type[nn.Module], new: type[Any]) -> None:
+    """Exchanges batch norms; parameters, buffers and their names stay."""
+    for name, child in module.named_children():
+        if type(child) is not old:
+            _exchange(child, old, new)
+            continue
+        norm = new(child.num_features, child.eps, child.momentum).train(child.training)
+        for value in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+            setattr(norm, value, getattr(child, value))
+        module.add_module(name, norm)
+
+
+class SyncedBatchNorm2d(nn.BatchNorm2d):
+    """``BatchNorm2d`` with mean and variance of the batches of all processes, on any device.
+
+    ``torch.nn.SyncBatchNorm`` does this on GPUs alone.
+
+    Shapes:
+        - Input, output: ``[B, C, H, W]``; B may differ from process to process.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises; in evaluation mode by the running statistics."""
+        if not self.training:
+            return super().forward(x)
+        values = x if x.dtype == torch.float64 else x.float()
+        # Summed in float64, as PyTorch's own kernel does on the CPU.
+        number = values.new_tensor([x.numel() // x.size(1)], dtype=torch.float64)
+        sums = _Sum.apply(torch.cat([values.sum((0, 2, 3), dtype=torch.float64), number]))
+        mean, count = sums[:-1] / sums[-1], sums[-1].detach()
+        centred = values - mean.to(values.dtype)[:, None, None]
+        variance = _Sum.apply(centred.square().sum((0, 2, 3), dtype=torch.float64)) / count
+        self._update_statistics(mean, variance * count / (count - 1))
+        scale = self.weight * (variance + self.eps).rsqrt().to(values.dtype)
+        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
+
+    @torch.no_grad()
+    def _update_statistics(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.momentum is not None and self.num_batches_tracked is not None
+        self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var), self.momentum)
+        self.num_batches_tracked += 1
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; gradients are summed, too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Sum.forward(ctx, gradient)
+
+
+def gather_batch(
+    features: Mapping[str, Tensor], logits: Tensor, labels: Tensor
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """The arguments of the loss from all processes, in the order of their ranks.
+
+    Their loss is, on every process, that of one process with the whole batch. Its gradient goes to
+    each process's own rows alone, times the number of processes R, because
+    ``DistributedDataParallel`` divides the sum over the processes by R.
+
+    Args:
+        features: Feature of each branch by name, ``[n, D]`` each; n is that of every process.
+        logits: Logits of the clips, ``[n, num_classes]``.
+        labels: Class of each clip, ``[n]``.
+
+    Returns:
+        Features, logits and labels of R * n rows; where one process trains, the arguments.
+    """
+    if not dist.is_available() or not dist.is_initialized():
+        return dict(features), logits, labels
+    gathered = {name: _GatheredRows.apply(feature) for name, feature in features.items()}
+    return gathered, _GatheredRows.apply(logits), _GatheredRows.apply(labels)
+
+
+class _GatheredRows(torch.autograd.Function):
+    """``[n, ...]`` of each process to ``[R * n, ...]``."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, values.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.chunk(dist.get_world_size())[dist.get_rank()] * dist.get_world_size()

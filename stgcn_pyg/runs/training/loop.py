@@ -1,0 +1,183 @@
+"""The loop over epochs and steps, what it saves, and where it goes on from."""
+
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data.reading import reading
+from stgcn_pyg.distributed import ProcessGroup
+from stgcn_pyg.errors import RunError, SignalledError, UserError
+from stgcn_pyg.runs.checkpoint import (
+    KEY,
+    describe,
+    from_lightning,
+    has_training_state,
+    is_begun,
+    previous_path,
+    read_last_good,
+    write_checkpoint,
+)
+from stgcn_pyg.runs.same_run import require_same_run
+from stgcn_pyg.runs.settings import Precision
+from stgcn_pyg.runs.training.data_parallel import data_parallel
+from stgcn_pyg.runs.training.finite_checks import FiniteChecks
+from stgcn_pyg.runs.training.log import TrainingLog
+from stgcn_pyg.runs.training.module import STGCNTraining
+from stgcn_pyg.runs.training.signals import NotedSignals
+from stgcn_pyg.runs.training.validation import Validation
+
+
+class TrainingLoop:
+    """A training in progress: its position, and what it saves and goes on from."""
+
+    def __init__(
+        self,
+        module: STGCNTraining,
+        data: TrackletDataModule,
+        path: Path,
+        device: torch.device,
+        group: ProcessGroup,
+        signals: NotedSignals,
+        validation: Validation | None,
+        look_every: int,
+    ):
+        self.module = module.to(device)
+        self.data, self.path, self.device = data, path, device
+        self.group, self.signals, self.validation = group, signals, validation
+        self.optimizer, self.schedule = module.build_optimizer()
+        self.checks = FiniteChecks(data.sampler, data.dataset.train, path, look_every)
+        # Whole epochs, batches of the next one, and steps that are done.
+        self.epoch = self.batch = self.step = 0
+        state = None
+        if group.from_first(is_begun(path.parent, validation is not None)):
+            state = self._restore()["log"]
+        self.log = TrainingLog(path.parent, writes=group.is_first, every=look_every, state=state)
+
+    def run(
+        self, epochs: int, checkpoint_every: int, precision: Precision, sync_batch_norm: bool
+    ) -> None:
+        """Trains from the position on; arguments as :func:`fit`."""
+        if self.epoch > epochs:
+            raise UserError(
+                f"{self.path}: has been trained for {self.epoch:,} epochs already, more than "
+                f"{epochs:,}: ask for more, or choose another folder"
+            )
+        if self.epoch == epochs:
+            return
+        steps = len(self.data.sampler)
+        # One loader for all epochs, so that its workers stay and read ahead.
+        draws = self.data.sampler.over_epochs(epochs, self.epoch, self.batch)
+        loader = self.data.train_dataloader(draws, self.device)
+        autocast = torch.autocast(
+            self.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"
+        )
+        with (
+            data_parallel(self.module, self.group, self.device, sync_batch_norm) as parallel,
+            self.log.opened(self.step, steps * epochs),
+            reading(loader) as batches,
+        ):
+            for batch in batches:
+                batch = self.data.move_and_normalize(batch, self.device)
+                with autocast:
+                    terms = parallel(batch)
+                self._update(terms)
+                done = f"step {self.batch} of epoch {self.epoch + 1}"
+                is_due = False
+                if self.batch == steps:
+                    self._end_epoch(epochs)
+                    done = f"epoch {self.epoch}"
+                    is_due = self.epoch % checkpoint_every == 0 or self.epoch == epochs
+                # A signal to any of the processes ends all of them after the same step.
+                number = self.group.largest(self.signals.number or 0)
+                self._save(is_due or number > 0)
+                if number:
+                    raise SignalledError(
+                        number,
+                        f"interrupted; all up to {done} is saved in {self.path}: the same command "
+                        "goes on there",
+                    )
+
+    def _update(self, terms: dict[str, Tensor]) -> None:
+        """Takes a step of the optimiser."""
+        self.optimizer.zero_grad()
+        terms["loss"].backward()
+        self.step, self.batch = self.step + 1, self.batch + 1
+        self.checks.check(
+            terms["loss"], self.module, self.optimizer, self.step, self.epoch + 1, self.batch
+        )
+        self.optimizer.step()
+        self.checks.read_if_due()
+        self.log.add_step(terms)
+
+    def _end_epoch(self, epochs: int) -> None:
+        self.checks.require_finite(self.module, self.step)
+        self.epoch, self.batch = self.epoch + 1, 0
+        others = {}
+        if self.validation is not None:
+            if self.epoch % self.validation.every == 0 or self.epoch == epochs:
+                self.validation.score(self.module.model, self.epoch, self.device)
+            others["validation_mAP"] = self.validation.scores.get(self.epoch, nan)
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.log.add_epoch(self.epoch, self.step, **others, learning_rate=rate)
+        self.schedule.step()
+
+    def _save(self, is_due: bool) -> None:
+        """Writes the checkpoint where it is due or the best epoch has just ended."""
+        is_best = (
+            self.validation is not None and self.batch == 0 and self.validation.is_best(self.epoch)
+        )
+        if not is_due and not is_best:
+            return
+        self.checks.require_finite(self.module, self.step)
+        if self.group.is_first:
+            content = self._content()
+            try:
+                write_checkpoint(self.path, content, keep=previous_path(self.path))
+            except OSError as error:
+                raise RunError(
+                    f"{self.path}: cannot be written ({error.strerror}); the last good checkpoint "
+                    "stays: mend that and run the same command again, which goes on from there"
+                ) from error
+            # Only now, so that the best epoch is never ahead of the state to go on from.
+            if self.validation is not None and is_best:
+                self.validation.keep(content, self.epoch)
+        self.group.gather("saved")  # no process ends before
+
+    def _content(self) -> dict[str, Any]:
+        module, pids = self.module, self.data.pids.tolist()
+        return {
+            KEY: describe(module.model, module.config, pids, module.run),
+            "state_dict": module.state_dict(),
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "step": self.step,
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "log": self.log.state(),
+            "validation": {} if self.validation is None else self.validation.scores,
+        }
+
+    def _restore(self) -> dict[str, Any]:
+        """Goes on with the batch after the last one that is in the checkpoint."""
+        # The first process alone at first, since it renames a damaged file.
+        content = read_last_good(self.path) if self.group.is_first else None
+        self.group.gather("read")
+        content = from_lightning(read_last_good(self.path) if content is None else content)
+        module = self.module
+        require_same_run(self.path, content, module.model, self.data.pids.tolist(), module.run)
+        if not has_training_state(content):
+            raise UserError(
+                f"{self.path}: holds weights alone, without the state that a training goes on "
+                "from: choose another folder"
+            )
+        module.load_state_dict(content["state_dict"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.schedule.load_state_dict(content["schedule"])
+        self.epoch, self.batch, self.step = (content[n] for n in ("epoch", "batch", "step"))
+        if self.validation is not None:
+            self.validation.restore(content)
+        return content
