@@ -12,8 +12,10 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision.models.resnet import BasicBlock, ResNet
 
-# Before anything imports the layers: every call in the tests is held to its annotated shapes.
-jaxtyping.install_import_hook("stgcn_pyg.layers", "beartype.beartype")
+# Before anything imports the layers: every call in the tests is held to its annotated shapes. (Not
+# `layout`, which has none: objects that a compiled function makes cannot be wrapped so.)
+SHAPED = ("affinity", "conv", "edges", "functional", "gcn", "patches", "pooling")
+jaxtyping.install_import_hook([f"stgcn_pyg.layers.{name}" for name in SHAPED], "beartype.beartype")
 
 DATA = Path(os.environ.get("STGCN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -14,9 +14,8 @@ pool_graphs                      nodes -> one feature a graph
 """
 
 from stgcn_pyg.layers.affinity import CosineAffinity, SoftmaxAffinity, SquaredAffinity
-from stgcn_pyg.layers.conv import AffinityConv
+from stgcn_pyg.layers.conv import AffinityConv, FrameLinear
 from stgcn_pyg.layers.edges import complete_graphs, ragged_graphs, top_k_graphs, window_graphs
-from stgcn_pyg.layers.frame_linear import FrameLinear
 from stgcn_pyg.layers.functional import (
     cosine_affinity,
     renormalize,

@@ -1,31 +1,36 @@
 """The learned affinity of a graph's nodes: Equations 2 and 3, and two others to compare with."""
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float, Integer
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter, softmax
 
-from stgcn_pyg.layers.checks import check_nodes, checked_edges, optional_size
-from stgcn_pyg.layers.equal_blocks import edges_to_blocks, require_complete
 from stgcn_pyg.layers.functional import (
     cosine_affinity,
-    divided_by_root,
+    l2_normalize,
+    scale_by_root_width,
     softmax_affinity,
     squared_affinity,
-    unit_length,
-    within_range,
+    widen,
 )
-from stgcn_pyg.layers.ragged_blocks import RaggedBlocks, RaggedWeights, ragged_blocks
-from stgcn_pyg.layers.routes import graph_ptr, runs_in_blocks
+from stgcn_pyg.layers.layout import Layout, layout_of_nodes
+from stgcn_pyg.layers.shapes import Float, Integer
 
 
 class Affinity(MessagePassing):
-    """What the affinities share: a linear map φ, and one result along edges and in blocks.
+    """A linear map φ, and weights from the inner products of transformed nodes.
 
-    A subclass says how the inner products of a node with its neighbours become weights, once for
-    blocks and once for edges.
+    A subclass says how inner products become weights: `dense` for complete graphs, and `scale` and
+    `normalize` for edges.
     """
+
+    dense: Callable[
+        ..., Tensor
+    ]  # [..., N, D] -> [..., N, N]; with a mask [..., N], if it needs one
+    scale: Callable[[Tensor], Tensor]  # nodes [V, D] at the scale at which products are taken
+    needs_mask = False  # whether a padded node, which is all zeros, would get a weight
 
     def __init__(self, in_channels: int, out_channels: int | None = None):
         super().__init__(aggr=None)
@@ -34,7 +39,7 @@ class Affinity(MessagePassing):
         self.phi = torch.nn.Linear(in_channels, self.out_channels, bias=False)
 
     def reset_parameters(self) -> None:
-        """Draws the weight of φ anew."""
+        """Draws new weights for φ."""
         self.phi.reset_parameters()
 
     def forward(
@@ -43,58 +48,32 @@ class Affinity(MessagePassing):
         edge_index: Integer[Tensor, "2 E"],
         graph_size: int | None = None,
         batch: Integer[Tensor, " V"] | None = None,
-        ptr: Integer[Tensor, " _"] | RaggedBlocks | None = None,
-    ) -> Float[Tensor, " E"] | Float[Tensor, "G N N"] | RaggedWeights:
-        """The affinity A of the nodes `x` along the edges."""
-        graph_size = optional_size(graph_size)
-        check_nodes(x, self.in_channels, graph_size)
-        if isinstance(ptr, RaggedBlocks):  # from a stack, which has looked at its edges
-            return self._in_ragged_blocks(x, edge_index, ptr)
-        edge_index = checked_edges(edge_index, x.size(0), graph_size)
-        blocks = ragged_blocks(graph_ptr(x.size(0), graph_size, batch, ptr), edge_index)
-        if blocks is not None:
-            return self._in_ragged_blocks(x, edge_index, blocks).to_edges()
-        if graph_size is None:
-            return self._by_edge(x, edge_index)
-        require_complete(edge_index, graph_size)
-        if runs_in_blocks(self):
-            return self.in_blocks(self.phi(x).view(-1, graph_size, self.out_channels))
-        return edges_to_blocks(self._by_edge(x, edge_index), edge_index, graph_size)
+        ptr: Integer[Tensor, " _"] | None = None,
+        layout: Layout | None = None,
+    ) -> Float[Tensor, " E"] | Float[Tensor, "G N N"] | list[Tensor]:
+        """The affinity A of the nodes `x` along the edges.
 
-    def _in_ragged_blocks(
-        self, x: Tensor, edge_index: Tensor, blocks: RaggedBlocks
-    ) -> RaggedWeights:
-        if runs_in_blocks(self):
-            return RaggedWeights(blocks, self.in_ragged_blocks(self.phi(x), blocks))
-        return RaggedWeights(blocks, blocks.from_edges(self._by_edge(x, edge_index)))
+        With `layout`, which :class:`AffinityGCN` makes of the other arguments once for all its
+        layers, A is held as that layout holds it.
+        """
+        if layout is not None:
+            return layout.affinity(self, self.phi(x))
+        layout = layout_of_nodes(x, self.in_channels, graph_size, batch, ptr)
+        layout = layout.with_edges(edge_index)
+        return layout.public_weights(layout.affinity(self, self.phi(x)))
 
-    def _by_edge(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        h = self.phi(x)
-        e = self.edge_updater(edge_index, h=self.scaled(h))
-        return self.by_target(e, edge_index[1], x.size(0)).to(h.dtype)
-
-    def in_blocks(self, h: Tensor) -> Tensor:
-        """The weights among the transformed nodes `[..., N, D]` of complete graphs."""
-        raise NotImplementedError
-
-    def in_ragged_blocks(self, h: Tensor, blocks: RaggedBlocks) -> list[Tensor]:
-        """The same for graphs of different sizes; a padded node of zeros must get no weight."""
-        return [self.in_blocks(part) for part in blocks.pad(h)]
-
-    def scaled(self, h: Tensor) -> Tensor:
-        """The transformed nodes `[V, D]` at the scale at which `edge_update` multiplies them."""
-        raise NotImplementedError
-
-    def by_target(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
-        """The weights `[E]` from the inner products `[E]`, normalised at each target."""
-        raise NotImplementedError
+    def by_edge(self, h: Tensor, edge_index: Tensor) -> Tensor:
+        """The weights `[E]` of any edges among the transformed nodes `[V, D]`."""
+        e = self.edge_updater(edge_index, h=self.scale(h))
+        return self.normalize(e, edge_index[1], h.size(0)).to(h.dtype)
 
     def edge_update(self, h_i: Tensor, h_j: Tensor) -> Tensor:
         """Eq. 2: the inner product of both ends, `[E]`."""
         return (h_i * h_j).sum(dim=-1)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_channels}, {self.out_channels})"
+    def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
+        """The weights `[E]` from the inner products `[E]`, normalised at each target."""
+        raise NotImplementedError
 
 
 class SquaredAffinity(Affinity):
@@ -103,16 +82,11 @@ class SquaredAffinity(Affinity):
     Eq. 2 and 3.
 
     .. math::
-        A = \operatorname{rownorm}\big((\phi(X)\,\phi(X)^\top)^{\circ 2}\big), \qquad \phi(x) = w x
-
-    or, node by node, over the edges :math:`j \to i`:
-
-    .. math::
         A_{ij} = \frac{e_{ij}^2}{\sum_{k \in \mathcal N(i)} e_{ik}^2}, \qquad
-        e_{ij} = \phi(x_i)^\top \phi(x_j)
+        e_{ij} = \phi(x_i)^\top \phi(x_j), \qquad \phi(x) = w x
 
-    The re-normalisation (Eq. 4) is a step of its own: :func:`~stgcn_pyg.layers.renormalize` for
-    blocks, :func:`~stgcn_pyg.layers.renormalize_edges` for edges.
+    :math:`\mathcal N(i)` are the nodes with an edge to i. The re-normalisation (Eq. 4) is a step of
+    its own: :func:`renormalize` for blocks, :func:`renormalize_edges` for edges.
 
     Args:
         in_channels: The width C of a node.
@@ -122,11 +96,7 @@ class SquaredAffinity(Affinity):
         phi: The linear map :math:`\phi`, without bias; its weight is ``[D, C]``.
 
     Shapes:
-        - ``x``: ``[V, C]``; ``edge_index``: ``[2, E]``, row 0 holds j and row 1 holds i.
-        - ``graph_size``: N, the promise that the batch is G complete graphs of N nodes, in order.
-        - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes are a graph, as a PyG
-          ``Batch`` has them. Complete graphs then run in blocks, whatever their sizes; all other
-          graphs run edge by edge.
+        - ``x``, ``edge_index``, ``graph_size``, ``batch``, ``ptr``: see :class:`AffinityGCN`.
         - Output: weights ``[E]`` by edge, or ``[G, N, N]`` in blocks where ``graph_size`` is given.
 
     Raises:
@@ -142,91 +112,60 @@ class SquaredAffinity(Affinity):
         torch.Size([2, 3, 3])
     """
 
-    def in_blocks(self, h: Float[Tensor, "*G N D"]) -> Float[Tensor, "*G N N"]:
-        """Eq. 2 and 3."""
-        return squared_affinity(h)
+    dense = staticmethod(squared_affinity)
+    scale = staticmethod(widen)
 
-    def scaled(self, h: Tensor) -> Tensor:
-        """Any scale gives the same A."""
-        return within_range(h)
-
-    def by_target(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
+    def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
         """Eq. 3: `e ** 2` over the sum of it at the same target."""
-        # The largest entry of a row as its unit keeps squares in range; A is the same.
-        unit = scatter(e.detach().abs(), target, dim_size=num_nodes, reduce="max")
-        return _shares((e / _of_target(unit, target)).square(), target, num_nodes)
+        # Divided by the largest entry of its row, a square stays in range; A is the same.
+        largest = scatter(e.detach().abs(), target, dim_size=num_nodes, reduce="max")
+        return _row_normalize((e / _at_target(largest, target)).square(), target, num_nodes)
 
 
 class SoftmaxAffinity(Affinity):
     r"""The affinity of scaled dot-product attention over learned features, to compare with
-    :class:`SquaredAffinity`, which it replaces without another change.
+    :class:`SquaredAffinity`, whose place it can take without another change.
 
     .. math::
         A_{ij} = \frac{\exp(e_{ij})}{\sum_{k \in \mathcal N(i)} \exp(e_{ik})}, \qquad
         e_{ij} = \phi(x_i)^\top \phi(x_j) / \sqrt D
 
-    Args, shapes and errors are those of :class:`SquaredAffinity`.
-
-    Example:
-        >>> from stgcn_pyg.layers import SoftmaxAffinity, complete_graphs
-        >>> affinity = SoftmaxAffinity(in_channels=16)
-        >>> affinity(torch.randn(2 * 3, 16), complete_graphs(2, 3), graph_size=3).shape
-        torch.Size([2, 3, 3])
+    Arguments, shapes and errors are those of :class:`SquaredAffinity`.
     """
 
-    def in_blocks(self, h: Float[Tensor, "*G N D"]) -> Float[Tensor, "*G N N"]:
-        """The softmax of each row."""
-        return softmax_affinity(h)
+    dense = staticmethod(softmax_affinity)
+    scale = staticmethod(scale_by_root_width)
+    needs_mask = True
 
-    def in_ragged_blocks(self, h: Tensor, blocks: RaggedBlocks) -> list[Tensor]:
-        """The softmax of each row, over the nodes that are there."""
-        pairs = zip(blocks.pad(h), blocks.present(), strict=True)
-        return [softmax_affinity(part, present) for part, present in pairs]
-
-    def scaled(self, h: Tensor) -> Tensor:
-        """Divides all inner products by the root of D."""
-        return divided_by_root(h)
-
-    def by_target(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
+    def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
         """The softmax over the edges of each target."""
         return softmax(e, target, num_nodes=num_nodes)
 
 
 class CosineAffinity(Affinity):
-    r"""The row-normalised cosine over learned features, to compare with :class:`SquaredAffinity`,
-    which it replaces without another change.
+    r"""The row-normalised cosine similarity over learned features, to compare with
+    :class:`SquaredAffinity`, whose place it can take without another change.
 
     .. math::
         A_{ij} = \frac{e_{ij}}{\sum_{k \in \mathcal N(i)} e_{ik}}, \qquad
         e_{ij} = \max\Big(0, \frac{\phi(x_i)^\top \phi(x_j)}{\|\phi(x_i)\|\,\|\phi(x_j)\|}\Big)
 
-    Args, shapes and errors are those of :class:`SquaredAffinity`.
-
-    Example:
-        >>> from stgcn_pyg.layers import CosineAffinity, complete_graphs
-        >>> affinity = CosineAffinity(in_channels=16)
-        >>> affinity(torch.randn(2 * 3, 16), complete_graphs(2, 3), graph_size=3).shape
-        torch.Size([2, 3, 3])
+    Arguments, shapes and errors are those of :class:`SquaredAffinity`.
     """
 
-    def in_blocks(self, h: Float[Tensor, "*G N D"]) -> Float[Tensor, "*G N N"]:
-        """The cosines of each row over their sum."""
-        return cosine_affinity(h)
+    dense = staticmethod(cosine_affinity)
+    scale = staticmethod(l2_normalize)
 
-    def scaled(self, h: Tensor) -> Tensor:
-        """Nodes of length 1, whose inner products are cosines."""
-        return unit_length(h)
-
-    def by_target(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
+    def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
         """The positive cosines over their sum at the same target."""
-        return _shares(e.relu(), target, num_nodes)
+        return _row_normalize(e.relu(), target, num_nodes)
 
 
-def _shares(weight: Tensor, target: Tensor, num_nodes: int) -> Tensor:
+def _row_normalize(weight: Tensor, target: Tensor, num_nodes: int) -> Tensor:
     total = scatter(weight, target, dim_size=num_nodes, reduce="sum")
-    return weight / _of_target(total, target)
+    return weight / _at_target(total, target)
 
 
-def _of_target(value: Tensor, target: Tensor) -> Tensor:
+def _at_target(value: Tensor, target: Tensor) -> Tensor:
     """The value of each edge's target, above zero so that one can divide by it."""
     return value.clamp(min=torch.finfo(value.dtype).tiny).index_select(0, target)

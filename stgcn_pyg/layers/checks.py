@@ -1,4 +1,4 @@
-"""What can be wrong with a layer's input, found before any arithmetic."""
+"""What can be wrong with the layers' arguments, found before any arithmetic."""
 
 import operator
 from collections.abc import Sequence
@@ -11,57 +11,23 @@ from torch_geometric import EdgeIndex
 INTEGERS: Any = (int, torch.SymInt)  # left as they are, for a compiler to follow
 
 
-def check_nodes(x: Tensor, channels: int, graph_size: int | None) -> None:
-    """`x` is `[V, channels]`, floating, and V divides into graphs of `graph_size` nodes."""
-    if x.dim() != 2 or x.size(1) != channels:
-        raise ValueError(f"x must be [nodes, {channels}], got {tuple(x.shape)}")
-    if not x.is_floating_point():
-        raise ValueError(f"x must hold floating point features, got {x.dtype}")
-    if graph_size is not None and (graph_size < 1 or x.size(0) % graph_size):
-        raise ValueError(
-            f"x {tuple(x.shape)} holds {x.size(0)} nodes, "
-            f"which is no multiple of graph_size={graph_size}"
-        )
-
-
-def whole_number(name: str, value: Any) -> int:
-    """One number of any integral type, NumPy's among them, as an `int`.
+def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
+    """A number of any integral type, NumPy's among them, as an `int`.
 
     Raises:
-        ValueError: It is no whole number; the message names it by `name`.
+        ValueError: It is no whole number or too small; the message names it by `name`.
     """
-    if isinstance(value, INTEGERS):
-        return value
     try:
-        return operator.index(value)
+        number = value if isinstance(value, INTEGERS) else operator.index(value)
     except TypeError:
         raise ValueError(f"{name} must be a whole number, got {value!r}") from None
-
-
-def is_list(value: Any) -> bool:
-    """Whether there may be several numbers in it: a sequence, an array, a tensor."""
-    if isinstance(value, INTEGERS):
-        return False
-    return isinstance(value, Sequence) or getattr(value, "shape", ()) != ()
-
-
-def optional_size(graph_size: Any) -> int | None:
-    """`graph_size` as an `int`, or None.
-
-    Raises:
-        ValueError: It is no whole number. PyG's layers take `batch` at this place, so the message
-            says by which name it goes here.
-    """
-    if isinstance(graph_size, Tensor) and graph_size.dim():
-        raise ValueError(
-            f"graph_size must be a whole number, got a tensor of shape {tuple(graph_size.shape)}: "
-            "pass the graph of each node by its name, batch=, or where each graph begins, ptr="
-        )
-    return None if graph_size is None else whole_number("graph_size", graph_size)
+    if at_least is not None and number < at_least:
+        raise ValueError(f"{name} must be {at_least} or above, got {number}")
+    return number
 
 
 def whole_numbers(name: str, values: Any, device: torch.device | str | None = None) -> Tensor:
-    """Several numbers as a tensor `[n]` of int64.
+    """Several numbers, none below zero, as a tensor `[n]` of int64.
 
     Raises:
         ValueError: They are no list of whole numbers; the message names them by `name`.
@@ -74,27 +40,53 @@ def whole_numbers(name: str, values: Any, device: torch.device | str | None = No
         raise ValueError(f"{name} must be a list of whole numbers, got {values!r}")
     if numbers.is_floating_point() and (numbers != numbers.trunc()).any():
         raise ValueError(f"{name} must be whole numbers, got {numbers.tolist()}")
-    return numbers.long()
+    numbers = numbers.long()
+    if (numbers < 0).any():
+        raise ValueError(f"{name} must be 0 or above, got {int(numbers.min())}")
+    return numbers
+
+
+def optional_size(graph_size: Any) -> int | None:
+    """`graph_size` as an `int`, or None. PyG's layers take `batch` here, so the message says so."""
+    if isinstance(graph_size, Tensor) and graph_size.dim():
+        raise ValueError(
+            f"graph_size must be a whole number, got a tensor of shape {tuple(graph_size.shape)}: "
+            "pass the graph of each node by its name, batch=, or where each graph begins, ptr="
+        )
+    return None if graph_size is None else whole_number("graph_size", graph_size)
+
+
+def check_nodes(x: Tensor, channels: int | None, graph_size: int | None) -> None:
+    """`x` is `[V, channels]`, floating, and V is a multiple of `graph_size`."""
+    if x.dim() != 2 or channels not in (None, x.size(1)):
+        wanted = "channels" if channels is None else channels
+        raise ValueError(f"x must be [nodes, {wanted}], got {tuple(x.shape)}")
+    if not x.is_floating_point():
+        raise ValueError(f"x must hold floating point features, got {x.dtype}")
+    if graph_size is not None and (graph_size < 1 or x.size(0) % graph_size):
+        raise ValueError(
+            f"x {tuple(x.shape)} holds {x.size(0)} nodes, "
+            f"which is no multiple of graph_size={graph_size}"
+        )
 
 
 def checked_indices(name: str, index: Tensor, shape: Sequence[int | str]) -> Tensor:
-    """Indices of any integral type as int64, in which sums and products of them have room.
+    """Indices of any integral type as int64, which sums and products of them do not overflow.
 
     Args:
-        name: The argument's name.
+        name: The name of the argument, for the message.
         index: The argument.
-        shape: Its dimensions; where any length will do, the word for it.
+        shape: The length of each dimension; a word where any length will do.
 
     Raises:
         ValueError: It is no tensor of integers, or has another shape.
     """
     if not isinstance(index, Tensor):
         found = f"a {type(index).__name__}, not a tensor"
-    elif index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
-        found = f"{tuple(index.shape)} of {index.dtype}"
-    elif index.dim() == len(shape) and all(
-        isinstance(wanted, str) or length == wanted
-        for length, wanted in zip(index.shape, shape, strict=True)
+    elif (
+        not (index.is_floating_point() or index.is_complex() or index.dtype == torch.bool)
+        and index.dim() == len(shape)
+        and all(isinstance(n, str) or index.size(d) == n for d, n in enumerate(shape))
     ):
         return index if index.dtype == torch.int64 else index.long()
     else:
@@ -102,52 +94,89 @@ def checked_indices(name: str, index: Tensor, shape: Sequence[int | str]) -> Ten
     raise ValueError(f"{name} must be [{', '.join(map(str, shape))}] of integers, got {found}")
 
 
-def checked_edges(edge_index: Tensor, num_nodes: int, graph_size: int | None) -> Tensor:
-    """`edge_index` as int64: `[2, E]`, below V, and with N edges a node where in blocks."""
+def checked_edges(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """`edge_index` as int64, `[2, E]`, each edge between two of the V nodes."""
     edge_index = checked_indices("edge_index", edge_index, (2, "edges"))
-    if graph_size is not None:
-        if edge_index.size(1) != num_nodes * graph_size:
+    if can_be_read(edge_index):
+        low, high = (int(end) for end in edge_index.aminmax())
+        if low < 0 or high >= num_nodes:
             raise ValueError(
-                f"edge_index {tuple(edge_index.shape)} does not hold the "
-                f"{num_nodes * graph_size} edges of complete graphs of graph_size={graph_size} "
-                f"over {num_nodes} nodes: use complete_graphs, or leave out graph_size"
+                f"edge_index points at node {low if low < 0 else high}, x has only {num_nodes}"
             )
-    elif can_be_read(edge_index):
-        require_nodes(edge_index, num_nodes)
     return edge_index
 
 
-def require_nodes(edge_index: Tensor, num_nodes: int) -> None:
-    """Every edge joins two of the V nodes."""
-    low, high = int(edge_index.min()), int(edge_index.max())
-    if low < 0 or high >= num_nodes:
+def check_weights(edge_weight: Tensor, *allowed: tuple[int, ...]) -> None:
+    """`edge_weight` has one of the allowed shapes."""
+    if tuple(edge_weight.shape) not in allowed:
+        expected = " or ".join(map(str, allowed))
+        raise ValueError(f"edge_weight must be {expected}, got {tuple(edge_weight.shape)}")
+
+
+def checked_ptr(
+    num_nodes: int, batch: Tensor | None, ptr: Tensor | None, batch_size: int | None
+) -> Tensor:
+    """Where each graph begins, `[G + 1]` of int64, from `batch`, `ptr` or both.
+
+    The values are read on the host, to which they are copied once. A compiler cannot do that:
+    there they stay on their device, unread.
+
+    Raises:
+        ValueError: They do not describe `batch_size` graphs of V nodes in all, or disagree.
+    """
+    compiling = torch.compiler.is_compiling()
+    if batch is not None:
+        batch = _checked_batch(batch, num_nodes)
+    if ptr is None:
+        assert batch is not None
+        ptr = _starts_of(batch, batch_size)
+        if not compiling and ptr[-1] != num_nodes:
+            raise ValueError(
+                f"batch_size={batch_size}, but the last node of x is of graph {int(batch[-1])}"
+            )
+        return ptr
+    ptr = checked_indices("ptr", ptr, ("graphs + 1",))
+    if not compiling:
+        ptr = ptr.cpu()
+        if not len(ptr) or ptr[0] != 0 or ptr[-1] != num_nodes or (ptr.diff() < 0).any():
+            values = ptr.tolist()
+            shown = values if len(values) <= 8 else f"{values[:4]} ... {values[-3:]}"
+            raise ValueError(f"ptr must rise from 0 to the {num_nodes} nodes of x, got {shown}")
+        if batch is not None and not _starts_of(batch, len(ptr) - 1).equal(ptr):
+            raise ValueError("batch and ptr contradict each other: leave out one of them")
+    if batch_size not in (None, ptr.numel() - 1):
+        raise ValueError(f"batch_size={batch_size}, but ptr is of {ptr.numel() - 1} graphs")
+    return ptr
+
+
+def _checked_batch(batch: Tensor, num_nodes: int) -> Tensor:
+    batch = checked_indices("batch", batch, (num_nodes,))
+    if torch.compiler.is_compiling():
+        return batch
+    batch = batch.cpu()
+    falls = batch.diff() < 0
+    if num_nodes and (batch[0] < 0 or falls.any()):
+        node = 0 if batch[0] < 0 else int(falls.nonzero()[0]) + 1
         raise ValueError(
-            f"edge_index points at node {low if low < 0 else high}, x has only {num_nodes}"
+            f"batch must be sorted and start at 0 or above, but node {node} is of graph "
+            f"{int(batch[node])}: sort the nodes by graph, or leave out batch"
         )
+    return batch
 
 
-def check_weights(
-    edge_weight: Tensor, edge_index: Tensor, num_nodes: int, graph_size: int | None
-) -> None:
-    """`edge_weight` is `[E]`, or `[G, N, N]` where the batch is in blocks."""
-    shape = edge_weight.shape
-    if shape == (edge_index.size(1),):
-        return
-    if graph_size is None:
-        expected = f"({edge_index.size(1)},)"
-    elif shape == (num_nodes // graph_size, graph_size, graph_size):
-        return
-    else:
-        blocks = (num_nodes // graph_size, graph_size, graph_size)
-        expected = f"({edge_index.size(1)},) or {blocks}"
-    raise ValueError(f"edge_weight must be {expected}, got {tuple(shape)}")
+def _starts_of(batch: Tensor, num_graphs: int | None) -> Tensor:
+    """Where each graph begins; without `num_graphs` the last that has a node is the last."""
+    if num_graphs is None:
+        num_graphs = int(batch.max()) + 1 if batch.numel() else 0
+        torch._check(num_graphs >= 0)  # tells a compiler that it is a size
+    return torch.searchsorted(batch, torch.arange(num_graphs + 1, device=batch.device))
 
 
 def can_be_read(index: Tensor) -> bool:
     """Whether looking at the values costs no more than that.
 
-    Reading them would wait for a GPU, where the gather itself asserts, and break a compiled graph.
-    A fake tensor, a subclass, has none.
+    Reading them would wait for a GPU, where indexing itself asserts, and break a compiled graph. A
+    fake tensor, which is a subclass, has none.
     """
     plain = type(index) in (Tensor, EdgeIndex)
     on_host = plain and index.device.type == "cpu" and index.numel() > 0

@@ -1,23 +1,80 @@
-"""One graph convolution over given edge weights: Equations 5 and 7."""
+"""Linear maps and one graph convolution over given edge weights: Equations 5 and 7."""
 
-from typing import Optional
+from typing import Any, Optional
 
 import torch
-from jaxtyping import Float, Integer
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
-from stgcn_pyg.layers.checks import check_nodes, check_weights, checked_edges, optional_size
-from stgcn_pyg.layers.equal_blocks import blocks_to_edges, require_complete
-from stgcn_pyg.layers.frame_linear import FrameLinear
-from stgcn_pyg.layers.ragged_blocks import RaggedWeights, ragged_blocks
-from stgcn_pyg.layers.routes import graph_ptr, runs_in_blocks
+from stgcn_pyg.layers.layout import Layout, layout_of_nodes
+from stgcn_pyg.layers.shapes import Float, Integer
+
+
+class FrameLinear(torch.nn.Module):
+    r"""T linear maps without bias, one for each position of a frame in its video (Eq. 7).
+
+    .. math::
+        y_{i,p} = W_i\, x_{i,p}, \qquad i = 1 \dots T
+
+    All T run as one batched product.
+
+    Args:
+        num_frames: The number T of frame positions.
+        in_channels: The width of a node.
+        out_channels: The width of the output.
+
+    Attributes:
+        weight: ``[T, out_channels, in_channels]``.
+
+    Shapes:
+        - ``x``: ``[V, in_channels]``, one graph a frame, the frames of a video in a row.
+        - ``graph_size``: N where each frame has N nodes; V is then B * T * N.
+        - ``ptr``: ``[B * T + 1]`` where frames have different numbers of nodes: graph g holds
+          the nodes ``ptr[g]`` to ``ptr[g + 1] - 1``.
+        - Output: ``[V, out_channels]``.
+
+    Raises:
+        ValueError: The graphs do not divide into videos of T frames, or neither ``graph_size``
+            nor ``ptr`` is given.
+
+    Example:
+        >>> lin = FrameLinear(num_frames=8, in_channels=512, out_channels=256)
+        >>> lin(torch.randn(2 * 8 * 4, 512), graph_size=4).shape
+        torch.Size([64, 256])
+    """
+
+    def __init__(self, num_frames: int, in_channels: int, out_channels: int):
+        super().__init__()
+        self.num_frames = num_frames
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.weight = torch.nn.Parameter(torch.empty(num_frames, out_channels, in_channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws new weights for each map as `torch.nn.Linear` does."""
+        for weight in self.weight:
+            torch.nn.init.kaiming_uniform_(weight, a=5**0.5)
+
+    def forward(
+        self,
+        x: Float[Tensor, "V C"],
+        graph_size: int | None = None,
+        ptr: Integer[Tensor, " _"] | None = None,
+        layout: Layout | None = None,
+    ) -> Float[Tensor, "V D"]:
+        """Applies to each node the map of its frame's position."""
+        if layout is None:
+            layout = layout_of_nodes(x, self.in_channels, graph_size, ptr=ptr)
+        return layout.transform_by_frame(x, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_frames}, {self.in_channels}, {self.out_channels}"
 
 
 class AffinityConv(MessagePassing):
-    r"""A graph convolution with the weights it is given, from "Spatial-Temporal Graph
-    Convolutional Network for Video-based Person Re-identification" (Yang et al., CVPR 2020),
-    Eq. 5 and 7.
+    r"""A graph convolution with given edge weights, from "Spatial-Temporal Graph Convolutional
+    Network for Video-based Person Re-identification" (Yang et al., CVPR 2020), Eq. 5 and 7.
 
     .. math::
         X' = \hat A X W, \qquad x'_i = \sum_{j} \hat A_{ij}\, W^\top x_j
@@ -36,13 +93,9 @@ class AffinityConv(MessagePassing):
         lin: The linear map W, without bias; its weight is ``[out, in]``, or ``[T, out, in]``.
 
     Shapes:
-        - ``x``: ``[V, in_channels]``; ``edge_index``: ``[2, E]``, row 0 holds j, row 1 holds i.
-        - ``edge_weight``: ``[E]``, or ``[G, N, N]`` in blocks where ``graph_size`` is given. (Of
-          graphs of different sizes, :class:`AffinityGCN` passes ``RaggedWeights``.)
-        - ``graph_size``: N, the promise that the batch is G complete graphs of N nodes, in order.
-        - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes are a graph, as a PyG
-          ``Batch`` has them. Complete graphs then run in blocks, whatever their sizes. Where the
-          last frames may have no node at all, only ``ptr`` counts them.
+        - ``x``, ``edge_index``, ``graph_size``, ``batch``, ``ptr``: see :class:`AffinityGCN`.
+          Where the last frames may have no node at all, only ``ptr`` counts them.
+        - ``edge_weight``: ``[E]``, or ``[G, N, N]`` in blocks where ``graph_size`` is given.
         - Output: ``[V, out_channels]``.
 
     Raises:
@@ -58,53 +111,43 @@ class AffinityConv(MessagePassing):
         torch.Size([6, 8])
     """
 
-    lin: torch.nn.Linear | FrameLinear
-
     def __init__(self, in_channels: int, out_channels: int, num_frames: int | None = None):
         super().__init__(aggr="add")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.num_frames = num_frames
-        if num_frames is None:
-            self.lin = torch.nn.Linear(in_channels, out_channels, bias=False)
-        else:
-            self.lin = FrameLinear(num_frames, in_channels, out_channels)
+        self.lin: Any = (
+            torch.nn.Linear(in_channels, out_channels, bias=False)
+            if num_frames is None
+            else FrameLinear(num_frames, in_channels, out_channels)
+        )
 
     def reset_parameters(self) -> None:
-        """Draws W anew."""
+        """Draws new weights for W."""
         self.lin.reset_parameters()
 
     def forward(
         self,
         x: Float[Tensor, "V C"],
         edge_index: Integer[Tensor, "2 E"],
-        edge_weight: Float[Tensor, " E"] | Float[Tensor, "G N N"] | RaggedWeights,
+        edge_weight: Float[Tensor, " E"] | Float[Tensor, "G N N"] | list[Tensor],
         graph_size: int | None = None,
         batch: Integer[Tensor, " V"] | None = None,
         ptr: Integer[Tensor, " _"] | None = None,
+        layout: Layout | None = None,
     ) -> Float[Tensor, "V D"]:
-        """One round of messages: each node gathers its neighbours, weighted."""
-        graph_size = optional_size(graph_size)
-        check_nodes(x, self.in_channels, graph_size)
-        if isinstance(edge_weight, Tensor):
-            edge_index = checked_edges(edge_index, x.size(0), graph_size)
-            check_weights(edge_weight, edge_index, x.size(0), graph_size)
-            ptr = graph_ptr(x.size(0), graph_size, batch, ptr)
-        h = self.transform(x, graph_size, ptr)
-        if isinstance(edge_weight, Tensor) and edge_weight.dim() == 1 and ptr is not None:
-            blocks = ragged_blocks(ptr, edge_index) if runs_in_blocks(self) else None
-            if blocks is not None:
-                edge_weight = RaggedWeights(blocks, blocks.from_edges(edge_weight))
-        if isinstance(edge_weight, RaggedWeights):
-            if runs_in_blocks(self):
-                return edge_weight.propagate(h)
-            edge_weight = edge_weight.to_edges()
-        elif graph_size is not None:
-            if edge_weight.dim() == 3 and runs_in_blocks(self):
-                return torch.bmm(edge_weight, h.view(-1, graph_size, h.size(1))).flatten(0, 1)
-            require_complete(edge_index, graph_size)
-            if edge_weight.dim() == 3:
-                edge_weight = blocks_to_edges(edge_weight, edge_index)
+        """One round of messages: each node gathers its neighbours, weighted.
+
+        With `layout`, which :class:`AffinityGCN` makes of the other arguments once for all its
+        layers, `edge_weight` is held as that layout holds it.
+        """
+        if layout is None:
+            layout = layout_of_nodes(x, self.in_channels, graph_size, batch, ptr)
+            layout, edge_weight = layout.with_edges(edge_index).given_weights(self, edge_weight)
+        return layout.propagate(self, self.transform(x, layout=layout), edge_weight)
+
+    def by_edge(self, h: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
+        """The weighted sums over any edges of the transformed nodes `[V, D]`."""
         return self.propagate(edge_index, h=h, edge_weight=edge_weight)
 
     def transform(
@@ -112,19 +155,22 @@ class AffinityConv(MessagePassing):
         x: Float[Tensor, "V C"],
         graph_size: int | None = None,
         ptr: Integer[Tensor, " _"] | None = None,
+        layout: Layout | None = None,
     ) -> Float[Tensor, "V D"]:
         """X W alone, without any neighbour: the fully connected layer of Table 4."""
-        return self.lin(x, graph_size, ptr) if isinstance(self.lin, FrameLinear) else self.lin(x)
+        if self.num_frames is None:
+            return self.lin(x)
+        return self.lin(x, graph_size, ptr, layout)
 
     def message(self, h_j: Tensor, edge_weight: Tensor) -> Tensor:
         """What flows along an edge j -> i, `[E, out]`."""
         return edge_weight.unsqueeze(-1) * h_j
 
-    def explain_message(self, inputs: Tensor, dim_size: Optional[int]) -> Tensor:
+    def explain_message(self, inputs: Any, dim_size: Optional[int]) -> Any:
         """PyG's, with the edges behind those of the explained graph left as they are.
 
-        These are the identity of Eq. 4, which :func:`renormalize_edges` appends; PyG's own takes
-        it that a layer also drops the loops that are there already.
+        These are the identity of Eq. 4, which :func:`renormalize_edges` appends; PyG's own assumes
+        that a layer also drops the self-loops that are there already.
         """
         num_edges = inputs.size(0) if self._edge_mask is None else self._edge_mask.size(0)
         explained = super().explain_message(inputs[:num_edges], dim_size)

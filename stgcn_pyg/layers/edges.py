@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from stgcn_pyg.layers.checks import whole_number, whole_numbers
-from stgcn_pyg.layers.equal_blocks import note_complete
+from stgcn_pyg.layers.shapes import Float, Int, Integer
 
 
 def complete_graphs(
@@ -33,15 +32,13 @@ def complete_graphs(
         tensor([[0, 1, 0, 1],
                 [0, 0, 1, 1]])
     """
-    num_graphs = _count("num_graphs", num_graphs)
-    graph_size = _count("graph_size", graph_size)
+    num_graphs = whole_number("num_graphs", num_graphs, at_least=0)
+    graph_size = whole_number("graph_size", graph_size, at_least=0)
     nodes = torch.arange(num_graphs * graph_size, device=device).view(num_graphs, graph_size)
     blocks = (num_graphs, graph_size, graph_size)
     source = nodes.unsqueeze(1).expand(blocks)
     target = nodes.unsqueeze(2).expand(blocks)
-    edge_index = torch.stack([source.reshape(-1), target.reshape(-1)])
-    note_complete(edge_index, graph_size)
-    return edge_index
+    return torch.stack([source.reshape(-1), target.reshape(-1)])
 
 
 def ragged_graphs(
@@ -65,8 +62,6 @@ def ragged_graphs(
                 [0, 1, 1, 2, 2]])
     """
     sizes = whole_numbers("sizes", sizes, device)
-    if (sizes < 0).any():
-        raise ValueError(f"sizes must be 0 or above, got {int(sizes.min())}")
     first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)  # of each node's graph
     degree = sizes.repeat_interleave(sizes)
     target = torch.arange(degree.numel(), device=degree.device).repeat_interleave(degree)
@@ -103,10 +98,10 @@ def window_graphs(
         tensor([[0, 1, 0, 1, 2, 1, 2],
                 [0, 0, 1, 1, 1, 2, 2]])
     """
-    num_graphs = _count("num_graphs", num_graphs)
-    num_frames = _count("num_frames", num_frames)
-    num_patches = _count("num_patches", num_patches)
-    window = _count("window", window)
+    num_graphs = whole_number("num_graphs", num_graphs, at_least=0)
+    num_frames = whole_number("num_frames", num_frames, at_least=0)
+    num_patches = whole_number("num_patches", num_patches, at_least=0)
+    window = whole_number("window", window, at_least=0)
     frame = torch.arange(num_frames, device=device).repeat_interleave(num_patches)
     joined = (frame.unsqueeze(1) - frame.unsqueeze(0)).abs() <= window
     target, source = joined.nonzero().unbind(1)
@@ -142,10 +137,3 @@ def top_k_graphs(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
     source = a.topk(k, dim=2).indices + first
     target = torch.arange(num_graphs * graph_size, device=a.device).repeat_interleave(k)
     return torch.stack([source.flatten(), target])
-
-
-def _count(name: str, value: int) -> int:
-    count = whole_number(name, value)
-    if count < 0:
-        raise ValueError(f"{name} must be 0 or above, got {count}")
-    return count

@@ -2,11 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Integer
 from torch import Tensor
-from torch_geometric.utils import scatter
+from torch_geometric.utils import add_self_loops, scatter
 
 from stgcn_pyg.layers.checks import check_weights, checked_edges
+from stgcn_pyg.layers.shapes import Bool, Float, Integer
 
 
 def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
@@ -15,9 +15,9 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
     .. math::
         e_{ij} = h_i^\top h_j, \qquad A_{ij} = \frac{e_{ij}^2}{\sum_k e_{ik}^2}
 
-    Each row is divided by its Euclidean norm before it is squared, which is the same number
-    without overflow. Of float16, whose largest number is 65,504, inner products and norms are
-    taken in float32 and the affinity is rounded at the end. A node of zeros has the affinity 0
+    Each row is divided by its Euclidean norm before it is squared, which gives the same number
+    without overflow. For float16, whose largest number is 65,504, inner products and norms are
+    computed in float32 and the affinity is rounded at the end. A node of zeros has the affinity 0
     with every node.
 
     Args:
@@ -31,13 +31,13 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
         tensor([[0.5000, 0.5000],
                 [0.2000, 0.8000]])
     """
-    e = inner_products(h)
+    e = _inner_products(h)
     a = F.normalize(e, dim=-1, eps=torch.finfo(e.dtype).tiny).square()
     return a.half() if h.dtype == torch.float16 else a
 
 
 def softmax_affinity(
-    h: Float[Tensor, "*graphs N D"], present: Bool[Tensor, "*graphs N"] | None = None
+    h: Float[Tensor, "*graphs N D"], mask: Bool[Tensor, "*graphs N"] | None = None
 ) -> Float[Tensor, "*graphs N N"]:
     r"""The affinity of scaled dot-product attention, to compare with the paper's.
 
@@ -46,7 +46,7 @@ def softmax_affinity(
 
     Args:
         h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
-        present: Which nodes are there, ``[..., N]``; the others get no weight. All, if not given.
+        mask: True for nodes that exist, ``[..., N]``; the others get no weight.
 
     Returns:
         The affinity ``[..., N, N]``, with entries in [0, 1] and rows that sum to 1.
@@ -56,22 +56,22 @@ def softmax_affinity(
         tensor([[0.5000, 0.5000],
                 [0.2689, 0.7311]])
     """
-    e = inner_products(divided_by_root(h))
-    if present is not None:
-        e = e.masked_fill(~present.unsqueeze(-2), torch.finfo(e.dtype).min)
+    e = _inner_products(scale_by_root_width(h))
+    if mask is not None:
+        e = e.masked_fill(~mask.unsqueeze(-2), torch.finfo(e.dtype).min)
     a = e.softmax(dim=-1)
     return a.half() if h.dtype == torch.float16 else a
 
 
 def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
-    r"""The row-normalised cosine of the nodes, to compare with the paper's affinity.
+    r"""The row-normalised cosine similarity of the nodes, to compare with the paper's affinity.
 
     .. math::
         A_{ij} = \frac{c_{ij}}{\sum_k c_{ik}}, \qquad
         c_{ij} = \max\Big(0, \frac{h_i^\top h_j}{\|h_i\|\,\|h_j\|}\Big)
 
-    Opposite nodes have the affinity 0, since Eq. 4 asks for weights :math:`\ge 0`; so has a node
-    of zeros with every node.
+    Opposite nodes have the affinity 0, since Eq. 4 needs weights :math:`\ge 0`; so has a node of
+    zeros with every node.
 
     Args:
         h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
@@ -84,19 +84,29 @@ def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    e = inner_products(unit_length(h)).relu()
+    e = _inner_products(l2_normalize(h)).relu()
     a = F.normalize(e, p=1.0, dim=-1, eps=torch.finfo(e.dtype).tiny)
     return a.half() if h.dtype == torch.float16 else a
 
 
-def within_range(values: Tensor) -> Tensor:
-    """float16 as float32, whose range its products and sums do not leave."""
+def widen(values: Tensor) -> Tensor:
+    """float16 as float32, whose range products and sums do not leave."""
     return values.float() if values.dtype == torch.float16 else values
 
 
-def inner_products(h: Tensor) -> Tensor:
-    """The inner products of all pairs of nodes, ``[..., N, D] -> [..., N, N]``, within range."""
-    h = within_range(h)
+def scale_by_root_width(h: Tensor) -> Tensor:
+    """Scales features so that their inner products are divided by the root of their width."""
+    return widen(h) * h.size(-1) ** -0.25
+
+
+def l2_normalize(h: Tensor) -> Tensor:
+    """Scales the feature of each node to length 1, and leaves a node of zeros as it is."""
+    h = widen(h)
+    return F.normalize(h, dim=-1, eps=torch.finfo(h.dtype).tiny)
+
+
+def _inner_products(h: Tensor) -> Tensor:
+    h = widen(h)
     device = h.device.type
     if not (
         torch.amp.is_autocast_available(device)
@@ -106,17 +116,6 @@ def inner_products(h: Tensor) -> Tensor:
         return h @ h.mT
     with torch.autocast(device, enabled=False):
         return h @ h.mT
-
-
-def divided_by_root(h: Tensor) -> Tensor:
-    """Scales features so that their inner products are divided by the root of their width."""
-    return within_range(h) * h.size(-1) ** -0.25
-
-
-def unit_length(h: Tensor) -> Tensor:
-    """Scales each node's feature to length 1, and leaves a node of zeros as it is."""
-    h = within_range(h)
-    return F.normalize(h, dim=-1, eps=torch.finfo(h.dtype).tiny)
 
 
 def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]:
@@ -139,13 +138,13 @@ def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]
         tensor([[0.7500, 0.2500],
                 [0.1000, 0.9000]])
     """
-    wide = within_range(a)
+    wide = widen(a)
     wide = wide + torch.eye(a.size(-1), dtype=wide.dtype, device=a.device)
     scale = wide.sum(dim=-1).rsqrt()
     return (wide * (scale.unsqueeze(-1) * scale.unsqueeze(-2))).to(a.dtype)
 
 
-def renormalize_shares(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]:
+def renormalized_rows(a: Tensor) -> Tensor:
     """Eq. 4 where rows sum to 1 or are all zero: the degree is constant and needs no gradient."""
     a = a + torch.eye(a.size(-1), dtype=a.dtype, device=a.device)
     scale = a.detach().sum(dim=-1).rsqrt()
@@ -165,7 +164,7 @@ def renormalize_edges(
     Args:
         edge_index: Edges j -> i as ``[2, E]``: row 0 holds j, row 1 holds i.
         edge_weight: :math:`A_{ij} \ge 0` of each edge, ``[E]``.
-        num_nodes: The number of nodes V.
+        num_nodes: The number V of nodes.
 
     Returns:
         The edges ``[2, E + V]`` and their weights ``[E + V]``.
@@ -182,11 +181,18 @@ def renormalize_edges(
         >>> weights
         tensor([0.7071, 0.5000, 1.0000])
     """
-    edge_index = checked_edges(edge_index, num_nodes, None)
-    check_weights(edge_weight, edge_index, num_nodes, None)
-    loops = torch.arange(num_nodes, device=edge_index.device)
-    edge_index = torch.cat([edge_index, loops.expand(2, -1)], dim=1)
-    weight = within_range(torch.cat([edge_weight, edge_weight.new_ones(num_nodes)]))
+    edge_index = checked_edges(edge_index, num_nodes)
+    check_weights(edge_weight, (edge_index.size(1),))
+    return renormalized_edges(edge_index, edge_weight, num_nodes)
+
+
+def renormalized_edges(
+    edge_index: Tensor, edge_weight: Tensor, num_nodes: int
+) -> tuple[Tensor, Tensor]:
+    """`renormalize_edges` for edges that are checked."""
+    # PyG's `gcn_norm` multiplies in another order, which rounds otherwise.
+    edge_index, weight = add_self_loops(edge_index, edge_weight, num_nodes=num_nodes)
+    weight = widen(weight)
     source, target = edge_index
     scale = scatter(weight, target, dim_size=num_nodes, reduce="sum").rsqrt()
     scales = scale.index_select(0, target) * scale.index_select(0, source)

@@ -5,12 +5,12 @@ from typing import NamedTuple, SupportsIndex, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Integer
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from stgcn_pyg.layers.checks import is_list, whole_number, whole_numbers
+from stgcn_pyg.layers.checks import INTEGERS, whole_number, whole_numbers
 from stgcn_pyg.layers.edges import complete_graphs, ragged_graphs
+from stgcn_pyg.layers.shapes import Float, Integer
 
 
 def patch_nodes(feature_maps: Float[Tensor, "F C h w"], num_patches: int) -> Float[Tensor, "F P C"]:
@@ -67,24 +67,37 @@ def temporal_graphs(
         >>> temporal_graphs(torch.randn(6, 4, 512), num_frames=[1, 5])
         DataBatch(x=[24, 512], edge_index=[2, 416], batch=[24], ptr=[3])
     """
-    _check_nodes(nodes)
+    if nodes.dim() != 3 or nodes.size(1) < 1:
+        raise ValueError(
+            f"nodes must be [frames, patches, channels] with one patch or more, "
+            f"got {tuple(nodes.shape)}"
+        )
     frames, patches, channels = nodes.shape
     x = nodes.reshape(-1, channels)
-    if is_list(num_frames):
+    if not isinstance(num_frames, INTEGERS) and (
+        isinstance(num_frames, Sequence) or getattr(num_frames, "shape", ()) != ()
+    ):
         lengths = whole_numbers("num_frames", num_frames, nodes.device)
-        if int(lengths.sum()) != frames or (lengths < 0).any():
+        if int(lengths.sum()) != frames:
             raise ValueError(
-                f"num_frames of the videos must be 0 or above and add up to the {frames} frames of "
+                f"num_frames of the videos must add up to the {frames} frames of "
                 f"nodes {tuple(nodes.shape)}, got {lengths.tolist()}"
             )
-        return _ragged_batch(x, lengths * patches)
+        sizes = lengths * patches
+        ptr, edge_ptr = (F.pad(n.cumsum(0), (1, 0)) for n in (sizes, sizes.square()))
+        batch = torch.arange(sizes.numel(), device=x.device).repeat_interleave(sizes)
+        return _collated(x, ragged_graphs(sizes), batch, ptr, edge_ptr)
     num_frames = whole_number("num_frames", num_frames)
     if num_frames < 1 or frames % num_frames:
         raise ValueError(
             f"nodes {tuple(nodes.shape)} hold {frames} frames, "
             f"which is no multiple of num_frames={num_frames}"
         )
-    return _equal_batch(x, num_frames * patches)
+    num_graphs, size = frames // num_frames, num_frames * patches
+    edge_index = complete_graphs(num_graphs, size, device=x.device)
+    ptr = torch.arange(num_graphs + 1, device=x.device) * size
+    batch = torch.arange(num_graphs, device=x.device).repeat_interleave(size)
+    return _collated(x, edge_index, batch, ptr, ptr * size)
 
 
 def spatial_graphs(nodes: Float[Tensor, "F P C"]) -> Batch:
@@ -100,16 +113,7 @@ def spatial_graphs(nodes: Float[Tensor, "F P C"]) -> Batch:
         >>> spatial_graphs(torch.randn(6, 4, 512)).num_graphs
         6
     """
-    _check_nodes(nodes)
-    return _equal_batch(nodes.reshape(-1, nodes.size(2)), nodes.size(1))
-
-
-def _check_nodes(nodes: Tensor) -> None:
-    if nodes.dim() != 3 or nodes.size(1) < 1:
-        raise ValueError(
-            f"nodes must be [frames, patches, channels] with one patch or more, "
-            f"got {tuple(nodes.shape)}"
-        )
+    return temporal_graphs(nodes, num_frames=1)
 
 
 class _Fields(NamedTuple):
@@ -117,21 +121,6 @@ class _Fields(NamedTuple):
     edge_index: Tensor
     batch: Tensor
     ptr: Tensor
-
-
-def _equal_batch(x: Tensor, graph_size: int) -> Batch:
-    num_graphs = x.size(0) // graph_size
-    ptr = torch.arange(num_graphs + 1, device=x.device) * graph_size
-    edge_index = complete_graphs(num_graphs, graph_size, device=x.device)
-    batch = torch.arange(num_graphs, device=x.device).repeat_interleave(graph_size)
-    return _collated(x, edge_index, batch, ptr, ptr * graph_size)
-
-
-def _ragged_batch(x: Tensor, sizes: Tensor) -> Batch:
-    ptr = F.pad(sizes.cumsum(0), (1, 0))
-    batch = torch.arange(sizes.numel(), device=x.device).repeat_interleave(sizes)
-    edge_ptr = F.pad(sizes.square().cumsum(0), (1, 0))
-    return _collated(x, ragged_graphs(sizes), batch, ptr, edge_ptr)
 
 
 def _collated(x: Tensor, edge_index: Tensor, batch: Tensor, ptr: Tensor, edge_ptr: Tensor) -> Batch:

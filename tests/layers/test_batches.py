@@ -18,7 +18,7 @@ from stgcn_pyg.layers import (
     temporal_graphs,
     window_graphs,
 )
-from stgcn_pyg.layers.ragged_blocks import RaggedBlocks
+from stgcn_pyg.layers.layout import PaddedBlocks
 
 CHANNELS = 7
 KINDS = st.sampled_from(["squared", "softmax", "cosine"])
@@ -78,7 +78,7 @@ def test_ragged_graphs_in_blocks_and_by_edges(kind, dtype, sizes, worth, seed):
     x = torch.randn(sum(sizes), CHANNELS, dtype=dtype).requires_grad_()
     probe = torch.randn(sum(sizes), 5, dtype=dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stgcn_pyg.layers.ragged_blocks.WORTH_A_STACK", worth)
+        patch.setattr("stgcn_pyg.layers.layout.WORTH_A_STACK", worth)
         ptr = torch.tensor([0, *sizes]).cumsum(0)
         results = values_and_gradients(gcn, x, edge_index, probe, ptr=ptr)
     expected = values_and_gradients(gcn, x, edge_index, probe)
@@ -169,17 +169,16 @@ def test_an_empty_batch_works(promise, num_frames):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=50).filter(any))
 def test_no_graph_is_padded_to_twice_its_size_where_it_matters(sizes):
-    sizes = torch.tensor(sizes)
+    ptr, sizes = torch.tensor([0, *sizes]).cumsum(0), torch.tensor(sizes)
     few_edges = torch.zeros(2, 0, dtype=torch.long)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stgcn_pyg.layers.ragged_blocks.WORTH_A_STACK", 0)
-        blocks = RaggedBlocks(sizes, few_edges)
-    padded = sum(count * width for count, width in blocks._stacks)
-    assert sum(count for count, _ in blocks._stacks) == len(sizes)
-    assert sizes.sum() <= padded <= 2 * sizes.sum()
-    entries = sum(count * width**2 for count, width in RaggedBlocks(sizes, few_edges)._stacks)
-    worth = 2**14 * len(RaggedBlocks(sizes, few_edges)._stacks)
-    assert entries <= 4 * sizes.square().sum() + worth
+        patch.setattr("stgcn_pyg.layers.layout.WORTH_A_STACK", 0)
+        stacks = PaddedBlocks(int(sizes.sum()), ptr, few_edges).stacks
+    assert sum(count for count, _ in stacks) == len(sizes)
+    assert sizes.sum() <= sum(count * width for count, width in stacks) <= 2 * sizes.sum()
+    stacks = PaddedBlocks(int(sizes.sum()), ptr, few_edges).stacks
+    entries = sum(count * width**2 for count, width in stacks)
+    assert entries <= 4 * sizes.square().sum() + 2**14 * len(stacks)
 
 
 @pytest.mark.parametrize("route", ["equal", "ragged"])

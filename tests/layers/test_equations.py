@@ -26,7 +26,7 @@ from stgcn_pyg.layers import (
     softmax_affinity,
     squared_affinity,
 )
-from stgcn_pyg.layers.functional import renormalize_shares
+from stgcn_pyg.layers.functional import renormalized_rows
 
 GRAPHS, NODES, CHANNELS = 3, 5, 7
 KINDS = ("squared", "softmax", "cosine")
@@ -89,7 +89,7 @@ def test_the_degree_of_an_affinity_needs_no_gradient():
     probe = random_nodes(GRAPHS, NODES, NODES)
     results = [
         (out := function(squared_affinity(h)), *torch.autograd.grad((out * probe).sum(), h))
-        for function in (renormalize, renormalize_shares)
+        for function in (renormalize, renormalized_rows)
     ]
     torch.testing.assert_close(results[0], results[1])
 
