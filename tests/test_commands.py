@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from conftest import MarsTree, slow
 from torchvision.models import get_model
 
 from stgcn_pyg.cli import main
@@ -25,6 +27,7 @@ model: {backbone: resnet18, weights: null, num_frames: 2, spatial_channels: 16}
 data:
   {height: 64, width: 32, people_per_batch: 4, tracklets_per_person: 2, num_workers: 0}
 """
+SHORT = ("--epochs=1", "--baselines=false")
 
 
 @pytest.fixture
@@ -42,6 +45,31 @@ def train(root, tmp_path):
         return main(["train", "mars", str(data), f"--config={config}", f"--output={output}", *more])
 
     run.output = tmp_path / "run"
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a data set and of a run on it; not to be altered."""
+    folder = tmp_path_factory.mktemp("finished")
+    root = MarsTree(folder / "mars").write()
+    (folder / "tiny.yaml").write_text(TINY)
+    config = f"--config={folder / 'tiny.yaml'}"
+    assert main(["train", "mars", str(root), config, f"--output={folder / 'run'}", *SHORT]) == 0
+    return folder
+
+
+@pytest.fixture
+def train_again(train, finished, tmp_path):
+    """Runs `stgcn train` once more where such a run is finished."""
+    shutil.copytree(finished / "run", train.output)
+    config = train.output / "config.yaml"
+    config.write_text(config.read_text().replace(str(finished), str(tmp_path)))
+
+    def run(*more):
+        return train(*SHORT, *more)
+
+    run.output = train.output
     return run
 
 
@@ -173,13 +201,12 @@ def test_train_writes_a_run_and_evaluate_reads_it(train, tmp_path, capsys):
     assert trained == metrics["mars-official"]["trained"]
 
 
-def test_evaluate_takes_another_data_set(train, mars_tree, tmp_path):
-    assert train("--baselines=false") == 0
+def test_evaluate_takes_another_data_set(finished, mars_tree, tmp_path):
     mars_tree.root = tmp_path / "other"
     mars_tree.add("test", 5, 2, frames=3)
     other = mars_tree.write()
     json_path = tmp_path / "other.json"
-    assert main(["evaluate", str(train.output), f"--root={other}", f"--json={json_path}"]) == 0
+    assert main(["evaluate", str(finished / "run"), f"--root={other}", f"--json={json_path}"]) == 0
     result = json.loads(json_path.read_text())["mars-official"]["trained"]
     assert result["num_gallery"] == 7
 
@@ -235,7 +262,7 @@ def test_a_written_config_gives_the_same_settings_whatever_folders_are_called(
     RunFolder(given)  # the same run
 
 
-@pytest.mark.parametrize("name", ["1e3", "null", "[x]", "-x"])
+@pytest.mark.parametrize("name", ["-x", slow("1e3"), slow("null"), slow("[x]")])
 def test_a_run_is_repeated_from_its_config_whatever_folders_are_called(
     train, root, name, tmp_path, monkeypatch
 ):
@@ -414,51 +441,44 @@ def test_a_checkpoint_that_is_none_is_refused(tmp_path, capsys):
         assert "code from" not in captured.out
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(train, capsys):
-    assert train("--baselines=false") == 0
-    path = train.output / "checkpoint.ckpt"
+def test_a_checkpoint_of_another_architecture_is_refused(train_again, capsys):
+    path = train_again.output / "checkpoint.ckpt"
     content = torch.load(path, weights_only=True)
     content["stgcn_pyg"]["model"]["temporal_layers"] = 4
     write_checkpoint(path, content)
-    capsys.readouterr()
     assert main(["evaluate", str(path)]) == 2
     assert "holds the weights of another architecture than it says" in error_line(capsys)
 
 
-def test_a_damaged_checkpoint_is_not_trained_on(train, capsys):
-    assert train("--baselines=false") == 0
-    path = train.output / "checkpoint.ckpt"
+def test_a_damaged_checkpoint_is_not_trained_on(train_again, capsys):
+    path = train_again.output / "checkpoint.ckpt"
     damaged = path.read_bytes()[:5000]
     path.write_bytes(damaged)
-    capsys.readouterr()
-    (train.output / "checkpoint.previous.ckpt").unlink()
-    assert train("--baselines=false") == 2
+    assert train_again() == 2
     line = error_line(capsys)
     assert f"{path}: no readable checkpoint of plain tensors and values, and there is none" in line
     assert path.read_bytes() == damaged
 
 
-def test_a_checkpoint_with_code_in_it_is_not_trained_on(train, capsys):
-    assert train("--baselines=false", "--epochs=1") == 0
-    torch.save({"state_dict": Payload()}, train.output / "checkpoint.ckpt")
-    capsys.readouterr()
-    assert train("--baselines=false", "--epochs=1") == 2
+def test_a_checkpoint_with_code_in_it_is_not_trained_on(train_again, capsys):
+    torch.save({"state_dict": Payload()}, train_again.output / "checkpoint.ckpt")
+    assert train_again() == 2
     captured = capsys.readouterr()
     assert "no readable checkpoint of plain tensors and values" in captured.err
     assert "code from" not in captured.out
 
 
-def test_a_run_of_an_older_version_goes_on_if_its_new_options_are_at_their_defaults(train, capsys):
-    assert train("--baselines=false", "--epochs=1") == 0
-    path = train.output / "config.yaml"
+def test_a_run_of_an_older_version_goes_on_if_its_new_options_are_at_their_defaults(
+    train_again, capsys
+):
+    path = train_again.output / "config.yaml"
     whole = yaml.safe_load(path.read_text())
     older = {key: value for key, value in whole.items() if key != "validation_share"}
     older["data"] = {key: value for key, value in whole["data"].items() if key != "contrast"}
     path.write_text(yaml.safe_dump(older))
-    capsys.readouterr()
-    assert train("--baselines=false", "--epochs=1", "--data.contrast=0.1") == 2
+    assert train_again("--data.contrast=0.1") == 2
     assert "holds another run (data.contrast is 0.0 there, 0.1 here)" in error_line(capsys)
-    assert train("--baselines=false", "--epochs=1") == 0
+    assert train_again() == 0
     assert yaml.safe_load(path.read_text()) == whole
 
 
@@ -478,7 +498,7 @@ def test_damaged_settings_are_told_in_one_line(train, content, capsys):
 def test_a_folder_with_settings_that_were_cut_short_is_begun_anew(train):
     train.output.mkdir()
     (train.output / "config.yaml.part").write_text("dataset: ma")
-    assert train("--baselines=false", "--epochs=1") == 0
+    assert train(*SHORT) == 0
     assert not (train.output / "config.yaml.part").exists()
 
 

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from conftest import slow
 from PIL import Image
 
 from stgcn_pyg.cli import main
@@ -382,7 +383,7 @@ def test_a_copy_for_another_process_holds_no_pixels(dataset, tmp_path):
     assert torch.equal(pickle.loads(content).read([5, 2]), packed.read([5, 2]))
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", slow("forkserver")])
 def test_a_spawned_worker_reads_the_right_frames(dataset, tmp_path, method):
     pack(dataset, tmp_path / "pack")
     data = TrackletDataModule(dataset, **OPTIONS, pack=tmp_path / "pack", num_workers=0)
@@ -404,6 +405,7 @@ def tiny(tmp_path):
     return f"--config={config}"
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_pass_over_bad_pictures_and_say_so(root, tmp_path, capsys):
     bad = load_dataset("mars", root).paths(load_dataset("mars", root).query.iloc[0])[0]
     bad.unlink()
@@ -455,6 +457,7 @@ def test_a_tracklet_without_a_good_frame_is_told_before_training(
     assert not run.exists()
 
 
+@pytest.mark.slow
 def test_a_bad_frame_of_a_pack_is_told_before_a_training_that_would_stop(
     root, dataset, tmp_path, capsys
 ):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_server import serving
+from conftest import slow
 from mars_excerpt import excerpt_of_mars
 
 pytestmark = pytest.mark.timeout(180)
@@ -80,7 +81,7 @@ def test_the_damaged_picture_is_the_only_fault(folder, stgcn):
     assert {"shared pictures", "one camera", "query without a match"} <= kinds
 
 
-@pytest.mark.parametrize("command", ["evaluate", "extract", "explain"])
+@pytest.mark.parametrize("command", ["evaluate", slow("extract"), slow("explain")])
 def test_a_command_stops_at_the_damaged_picture(folder, stgcn, run, command):
     output = [] if command == "evaluate" else [folder / f"{command}-stopped"]
     status, error, _ = stgcn(command, run, *output, "--accelerator=cpu")
@@ -88,7 +89,7 @@ def test_a_command_stops_at_the_damaged_picture(folder, stgcn, run, command):
     assert DAMAGED in error
 
 
-@pytest.mark.parametrize("command", ["evaluate", "extract", "explain"])
+@pytest.mark.parametrize("command", ["evaluate", slow("extract"), slow("explain")])
 def test_a_command_goes_on_with_another_frame(folder, stgcn, run, command):
     output = [] if command == "evaluate" else [folder / f"{command}-skipping"]
     more = ["--on-bad-frame=skip", "--accelerator=cpu"]

@@ -65,6 +65,7 @@ def test_a_linear_layer_with_another_number_of_classes_comes_back(root, tmp_path
     assert_reads_back(module.model, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_frozen_and_compiled_parts_come_back(root, tmp_path):
     module, data = build(root)

@@ -60,6 +60,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.slow
 def test_from_python_a_run_with_other_settings_is_refused_as_by_the_command(root, tmp_path):
     output = tmp_path / "run"
     fit(*modules(root), output, epochs=2, accelerator="cpu")
@@ -180,6 +181,7 @@ def test_an_older_run_without_its_tracklets_is_known_by_its_people(root, tmp_pat
     assert "does not say which tracklets it was trained on" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_to_begin_with_are_not_needed_once_a_run_has_begun(root, tmp_path, capsys):
     file, output = tmp_path / "weights.pth", tmp_path / "run"
     torch.save(STGCN(4, 2, "resnet18", weights=None).backbone.state_dict(), file)
@@ -204,6 +206,7 @@ def test_nothing_is_written_before_a_refusal(mars_tree, tmp_path, capsys):
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_the_runs_whose_best_epoch_is_chosen_go_on_too(mars_tree, tmp_path):
     for pid in (10, 12):
         for camid in (1, 2):
