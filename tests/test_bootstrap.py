@@ -17,9 +17,12 @@ from rankings import ranking
 from scipy import stats
 
 from stgcn_pyg.evaluation import BootstrapResult, bootstrap, chance
-from stgcn_pyg.evaluation.bootstrap import resample
-from stgcn_pyg.evaluation.intervals import bca_levels
-from stgcn_pyg.evaluation.people import scores_by_statistic, sum_by_person
+from stgcn_pyg.evaluation.bootstrap import (
+    bca_levels,
+    resample,
+    scores_by_statistic,
+    sum_by_identity,
+)
 
 PIDS = [7, 3, 7, 9, 4, 4, 4, 9, 7, 5, 12, 3]
 RANKS = [1, 4, 2, 1, 30, 1, 7, 2, 1, 1, 12, 3]
@@ -95,7 +98,7 @@ def test_one_query_a_person_is_scipys_bootstrap(method):
 def test_bca_is_scipys_formula_on_the_same_resamples(most_queries):
     pids, ranks = some_people(5, 30, most_queries)
     result = ranking(pids, ranks)
-    people = sum_by_person(scores_by_statistic(result, (1, 5)), pids)
+    people = sum_by_identity(scores_by_statistic(result, (1, 5)), pids)
     resampled = resample(people, 2000, np.random.default_rng(0))
     ours = bootstrap(result, pids, (1, 5), 2000, confidence=0.9)
     for s, name in enumerate(people.names):

@@ -16,9 +16,8 @@ from rankings import ranking
 from scipy import stats
 
 from stgcn_pyg.evaluation import compare
-from stgcn_pyg.evaluation.bootstrap import resample
+from stgcn_pyg.evaluation.bootstrap import IdentitySums, resample
 from stgcn_pyg.evaluation.compare import p_values
-from stgcn_pyg.evaluation.people import PersonSums
 
 PIDS = [7, 3, 7, 9, 4, 4, 4, 9, 7, 5, 12, 3]
 FIRST = [1, 4, 2, 1, 30, 1, 7, 2, 1, 1, 12, 3]
@@ -97,7 +96,7 @@ def test_sums_that_tie_but_for_rounding_are_as_extreme(error):
     exact = [Fraction(1, 3), Fraction(1, 6), Fraction(-1, 2), Fraction(1, 2)]
     sums = np.array([[float(d)] for d in exact])
     sums[0] += error
-    p = p_values(PersonSums(("mAP",), sums, np.ones(4)), 16, np.random.default_rng(0))
+    p = p_values(IdentitySums(("mAP",), sums, np.ones(4)), 16, np.random.default_rng(0))
     observed = abs(sum(exact))
     extreme = [
         abs(sum(sign * d for sign, d in zip(signs, exact, strict=True))) >= observed

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import hypergeom
 
-from stgcn_pyg.evaluation.distances import slices
-from stgcn_pyg.evaluation.labels import Array, Labels, check_labels
+from stgcn_pyg.evaluation.distances import Array
+from stgcn_pyg.evaluation.labels import Labels, check_labels
 from stgcn_pyg.evaluation.protocols import Protocol, select_gallery
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
@@ -131,9 +131,7 @@ def _counts(labels: Labels, same_camera: SameCamera) -> np.ndarray:
     """Ranked items n and matches m of every query: ``[Q, 2]``."""
     num_queries = len(labels.query_pids)
     matches = np.bincount(labels.matches()[0], minlength=num_queries)
-    others = [
-        labels.block(rows).others(same_camera).sum(axis=1) for rows in slices(0, num_queries, 64)
-    ]
+    others = [some.others(same_camera).sum(axis=1) for _, some in labels.blocks(64)]
     return np.stack([matches + np.concatenate(others), matches], axis=1)
 
 

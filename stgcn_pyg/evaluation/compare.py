@@ -1,22 +1,26 @@
 """Whether one model ranks the same queries better than another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stgcn_pyg.evaluation.bootstrap import (
+    EQUAL,
+    IdentitySums,
+    IntervalMethod,
     Resampling,
     blocks,
     check_options,
     format_interval,
+    interval,
     resample,
+    scores_by_statistic,
+    sum_by_identity,
 )
-from stgcn_pyg.evaluation.intervals import IntervalMethod, interval
-from stgcn_pyg.evaluation.labels import Array
-from stgcn_pyg.evaluation.people import EQUAL, PersonSums, scores_by_statistic, sum_by_person
+from stgcn_pyg.evaluation.distances import Array
 from stgcn_pyg.evaluation.result import REPORTED_RANKS, RankingResult
 
 
@@ -47,20 +51,10 @@ class ComparisonResult(Resampling):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: each statistic's comparison, and how it was had."""
-        by_name: dict[str, Mapping[str, float]] = {
-            "first": self.first,
-            "second": self.second,
-            "difference": self.difference,
-            "low": self.low,
-            "high": self.high,
-            "standard_error": self.standard_error,
-            "p_value": self.p_value,
-            "better": self.better,
-            "worse": self.worse,
-            "equal": self.equal,
-        }
+        names = [field.name for field in fields(self) if field.name not in self.settings()]
         statistics = {
-            name: {key: values[name] for key, values in by_name.items()} for name in self.difference
+            statistic: {name: getattr(self, name)[statistic] for name in names}
+            for statistic in self.difference
         }
         return {"statistics": statistics, **self.settings()}
 
@@ -135,42 +129,34 @@ def compare(
     check_same_queries(first, second)
     scores = scores_by_statistic(first, ranks), scores_by_statistic(second, ranks)
     differences = {name: scores[1][name] - scores[0][name] for name in scores[0]}
-    people = sum_by_person(differences, query_pids)
+    sums = sum_by_identity(differences, query_pids)
     rng = np.random.default_rng(seed)
-    resampled = resample(people, resamples, rng)
-    low, high = interval(people, resampled, confidence, method, lowest=-1, highest=1)
+    resampled = resample(sums, resamples, rng)
     return ComparisonResult(
         first=_means(scores[0]),
         second=_means(scores[1]),
-        difference=people.named(people.means),
-        low=people.named(low),
-        high=people.named(high),
-        standard_error=people.named(resampled.std(axis=0, ddof=1)),
-        p_value=people.named(p_values(people, resamples, rng)),
+        difference=sums.named(sums.means),
+        **interval(sums, resampled, confidence, method, lowest=-1, highest=1),
+        p_value=sums.named(p_values(sums, resamples, rng)),
         better=_count(differences, 1),
         worse=_count(differences, -1),
         equal=_count(differences, 0),
-        confidence=confidence,
-        method=method,
-        num_people=people.num_people,
-        num_queries=people.num_queries,
-        resamples=resamples,
-        seed=seed,
+        **sums.resampling(confidence, method, resamples, seed),
     )
 
 
-def p_values(differences: PersonSums, resamples: int, rng: np.random.Generator) -> np.ndarray:
+def p_values(differences: IdentitySums, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Two-sided p-values of the paired permutation test, ``[S]``."""
     observed = np.abs(differences.sums.sum(axis=0))
-    num_people = differences.num_people
-    exact = 2**num_people <= resamples
-    num_signs = 2**num_people if exact else resamples
+    num_identities = len(differences.counts)
+    exact = 2**num_identities <= resamples
+    num_signs = 2**num_identities if exact else resamples
     extreme = np.zeros(len(observed), dtype=np.int64)
-    for rows in blocks(num_signs, num_people):
+    for rows in blocks(num_signs, num_identities):
         if exact:  # the binary digits of a row's number say whose scores are swapped
-            swapped = (rows[:, None] >> np.arange(num_people)) & 1
+            swapped = (rows[:, None] >> np.arange(num_identities)) & 1
         else:
-            swapped = rng.integers(2, size=(len(rows), num_people))
+            swapped = rng.integers(2, size=(len(rows), num_identities))
         permuted = (1.0 - 2.0 * swapped) @ differences.sums
         extreme += (np.abs(permuted) > observed - EQUAL).sum(axis=0)
     return extreme / num_signs if exact else (extreme + 1) / (num_signs + 1)

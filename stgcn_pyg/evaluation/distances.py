@@ -11,20 +11,22 @@ Ranking and re-ranking both ask :class:`Distances`.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from stgcn_pyg.evaluation.labels import Array, check_rows
-
+Array = npt.ArrayLike | Tensor
 Metric = Literal["euclidean", "cosine"]
 
 _DECIMALS = 12  # of similarities: rows nearer than 1e-6 of their length are at distance 0
 _TINY = torch.finfo(torch.float64).tiny  # stands in for a length of 0
 _TILE = 1024  # rows and columns of a product, so that its factors and its result fit a cache
+_STRIP = 64  # rows of a block that a thread looks through at a time
 _ELEMENTS = 2**16  # float64 numbers that a thread computes at a time, for its cache
 _CHANNELS = 8192  # added up at a time: a BLAS splits more among its threads, and rounds otherwise
 _LEAST, _MOST = 2.0**-30, 2.0**30  # lengths whose squares float32 takes without loss
@@ -123,7 +125,9 @@ class Distances:
         self._a = _Rows(a, metric, names[0])
         self._b = self._a if b is a else _Rows(b, metric, names[1])
         sides = [self._a] if b is a else [self._a, self._b]
-        self.unit = _unit(max(side.longest for side in sides)) if metric == "euclidean" else 1.0
+        longest = max(side.longest for side in sides)
+        plain = metric == "cosine" or longest == 0 or _LEAST < longest < _MOST
+        self.unit = 1.0 if plain else 2.0 ** int(np.frexp(longest)[1])
         # Differences do not change when all is shifted, but the rounding of a product shrinks.
         centre = self._b.middle() / self.unit
         for side in sides:
@@ -218,6 +222,175 @@ class Distances:
         return products.add_(left.squares.to(products)[:, None])
 
 
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The nearest of N items to each of them, and how far away the farthest is.
+
+    Attributes:
+        index: ``[N, k]``: the item itself, then by distance, at equal distance the lower index.
+        distance: ``[N, k]`` float64, squared.
+        farthest: ``[N]`` float64, squared: the largest distance to any item.
+    """
+
+    index: np.ndarray
+    distance: np.ndarray
+    farthest: np.ndarray
+
+    def squares(self, distances: Distances, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        """The squared distances of pairs, most of which are neighbours: ``[M]``."""
+        count = len(self.index)
+        known = (np.arange(count)[:, None] * count + self.index).ravel()
+        order = known.argsort()
+        wanted = row.astype(np.int64) * count + column
+        place = order[np.searchsorted(known, wanted, sorter=order).clip(max=len(known) - 1)]
+        squares, new = self.distance.ravel()[place], known[place] != wanted
+        squares[new] = distances.of_pairs(row[new], column[new])
+        return squares
+
+
+def distances_among(
+    queries: Array, gallery: Array, metric: Metric, device: torch.device | str | None
+) -> Distances:
+    """Distances among queries and gallery together, as re-ranking takes them.
+
+    Products may add up many terms: only pairs near a limit are in doubt.
+    """
+    if device is None:
+        device = queries.device if isinstance(queries, Tensor) else "cpu"
+    sides = to_numpy(queries), to_numpy(gallery)
+    _check_features(*sides, metric)
+    if not all(map(len, sides)):
+        raise ValueError(
+            f"{len(sides[0])} queries and {len(sides[1])} gallery items: give one of each at least"
+        )
+    for name, side in zip(("query_features", "gallery_features"), sides, strict=True):
+        check_rows(name, ~np.isfinite(side).all(axis=1), "are not finite", "NaN or overflow")
+        if metric == "cosine":
+            what = "are zeros and have no cosine"
+            check_rows(name, ~side.any(axis=1), what, "dead units")
+    items = np.concatenate(sides, dtype=np.result_type(*sides, "f4"))
+    # By a power of two, which rounds nothing: squares then neither overflow nor vanish.
+    items = np.ldexp(items, -np.frexp(np.abs(items).max())[1], out=items)
+    if metric == "cosine":
+        items = items.astype(np.float64)
+        items /= np.linalg.norm(items, axis=1, keepdims=True)
+    if (items == items[0]).all():
+        raise ValueError(f"all {len(items)} features are the same: there is nothing to rank by")
+    values = torch.from_numpy(items)
+    return Distances(values, values, device=device, terms=2048)
+
+
+def nearest_neighbours(distances: Distances, count: int, block_size: int = 1024) -> Neighbours:
+    """The ``count`` nearest of all N items to each item, itself among them.
+
+    Args:
+        distances: Among the items.
+        count: How many neighbours to keep, from 1 to N.
+        block_size: Items whose distances to as many others are held at a time. It changes no
+            result.
+    """
+    found = _Candidates(distances, max(1, count - 1))
+    every = distances.right(slice(0, distances.shape[0]))
+    blocks = slices(0, distances.shape[0], block_size)
+    pairs = [(rows, rows) for rows in blocks]  # first, for they give limits to the others
+    for rows in blocks:
+        pairs += [(rows, rest) for rest in slices(rows.stop, distances.shape[0], 4 * block_size)]
+    for rows, columns in pairs:
+        found.add(rows, columns, distances.rough(every.part(rows), every.part(columns)))
+    item, other = found.pairs()
+    # Each pair once: its distance is the same both ways.
+    low, high = np.minimum(item, other), np.maximum(item, other)
+    each, place = np.unique(low * len(found.near) + high, return_inverse=True)
+    exact = distances.of_pairs(*np.divmod(each, len(found.near)))[place]
+    order = np.lexsort((other, exact, item))
+    other, exact = other[order], exact[order]
+    ends = np.bincount(item).cumsum()
+    items = np.arange(len(ends))
+    nearest = (np.append(0, ends[:-1]) + np.arange(count - 1)[:, None]).T
+    return Neighbours(
+        np.column_stack([items, other[nearest]]),
+        np.column_stack([np.zeros(len(items)), exact[nearest]]),
+        exact[ends - 1],
+    )
+
+
+class _Candidates:
+    """The pairs that may be among the nearest k of an item, or its farthest.
+
+    Attributes:
+        near: ``[N, k]`` float32, the smallest rough s that were met, in any order.
+        far: ``[N]`` float32, the largest.
+    """
+
+    def __init__(self, distances: Distances, k: int):
+        num_items = distances.shape[0]
+        self.near = np.full((num_items, k), np.inf, dtype=np.float32)
+        self.far = np.full(num_items, -np.inf, dtype=np.float32)
+        self._slack = 2.1 * distances.bounds.cpu().numpy()
+        self._found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, rows: slice, columns: slice, rough: Tensor) -> None:
+        """Takes in the pairs of some items with others, or with each other."""
+        if rows == columns:
+            k = min(self.near.shape[1], len(rough) - 1)
+            self.far[rows] = rough.fill_diagonal_(-torch.inf).amax(dim=1).cpu()
+            near = rough.fill_diagonal_(torch.inf).topk(k, largest=False, sorted=False).values
+            self.near[rows, :k] = near.cpu()
+        values = rough.cpu().numpy()
+        low, high = (limit[:, None] for limit in self._limits(rows))
+        low_of_column, high_of_column = self._limits(columns)
+
+        def find(part: slice) -> np.ndarray:
+            s = values[part]
+            mask = (s <= low[part]) | (s >= high[part])
+            mask |= s <= low_of_column
+            mask |= s >= high_of_column
+            return np.flatnonzero(mask) + part.start * values.shape[1]
+
+        place = np.concatenate(in_threads(find, slices(0, len(values), _STRIP)))
+        row, column = np.divmod(place, values.shape[1])
+        place = place[row + rows.start != column + columns.start]
+        row, column = (x.astype(np.int32) for x in np.divmod(place, values.shape[1]))
+        self._keep(rows, row, columns, column, values.ravel()[place])
+        if rows != columns:
+            self._keep(columns, column, rows, row, values.ravel()[place])
+
+    def _keep(
+        self, items: slice, item: np.ndarray, others: slice, other: np.ndarray, s: np.ndarray
+    ) -> None:
+        """Keeps the pairs in question for the first of each, and makes their limits tighter."""
+        low, high = self._limits(items)
+        kept = (s <= low[item]) | (s >= high[item])
+        item, other, s = item[kept], other[kept], s[kept]
+        self._found.append((item + items.start, other + others.start, s))
+        if items == others:
+            return
+        far, near = self.far[items], self.near[items]
+        np.maximum.at(far, item, s)
+        order = np.lexsort((s, item))
+        item, s = item[order], s[order]
+        rank = np.arange(len(item)) - np.searchsorted(item, item)
+        first = rank < near.shape[1]
+        new = np.full_like(near, np.inf)
+        new[item[first], rank[first]] = s[first]
+        both = np.concatenate([near, new], axis=1)
+        both.partition(near.shape[1] - 1, axis=1)
+        self.near[items] = both[:, : near.shape[1]]
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each pair in question: two integer arrays, in no order."""
+        item, other, s = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
+        low, high = self._limits(slice(None))
+        keep = (s <= low[item]) | (s >= high[item])
+        return item[keep].astype(np.int64), other[keep].astype(np.int64)
+
+    def _limits(self, items: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Rough s above which none is among an item's nearest, below which none is its farthest."""
+        slack = self._slack[items]
+        low, high = self.near[items].max(axis=1) + slack, self.far[items] - slack
+        return low.astype(np.float32), high.astype(np.float32)
+
+
 class _Rows:
     """The features of one side: ``values`` ``[N, D]`` with what is known of each row, ``[N]``.
 
@@ -229,9 +402,7 @@ class _Rows:
         self.values, self.cosine = values, metric == "cosine"
         self.lengths = self._by_tile(lambda rows: _length(values[rows]))
         # The length, because it may overflow where the values do not.
-        check_rows(
-            name, ~self.lengths.isfinite().cpu().numpy(), "are not finite", "NaN or overflow"
-        )
+        check_rows(name, ~self.lengths.isfinite().cpu(), "are not finite", "NaN or overflow")
         self.longest = float(self.lengths.max()) if len(values) else 0.0
         self.zeros = ((self.lengths == 0) & self.cosine).double().cpu().numpy()
 
@@ -244,12 +415,11 @@ class _Rows:
         squares = self._by_tile(lambda rows: _length(self._less_centre(rows, torch.float32)))
         self.squares = squares.square_().to(device) + torch.from_numpy(self.zeros).to(device)
 
-    def pick(self, index: np.ndarray) -> Any:
+    def pick(self, index: np.ndarray | slice) -> Any:
         """Some rows, of length 1 for the cosine: on a CPU an array, which is quicker."""
-        values: Any = self.values
-        lengths: Any = self.lengths
-        if values.device.type == "cpu":
-            values, lengths = values.numpy(), lengths.numpy()
+        on_cpu = self.values.device.type == "cpu"
+        values: Any = self.values.numpy() if on_cpu else self.values
+        lengths: Any = self.lengths.numpy() if on_cpu else self.lengths
         return values[index] / lengths[index].clip(_TINY)[:, None] if self.cosine else values[index]
 
     def middle(self) -> Tensor:
@@ -267,19 +437,12 @@ class _Rows:
         return Tile(values, _length(values).square_() + zeros)
 
     def _less_centre(self, rows: slice, dtype: torch.dtype) -> Tensor:
-        values = self.values[rows]
-        if self.cosine:
-            values = values / self.lengths[rows].clamp(min=_TINY)[:, None]
+        values = torch.as_tensor(self.pick(rows))
         return (values.to(torch.promote_types(dtype, values.dtype)) - self.centre).to(dtype)
 
     def _by_tile(self, function: Callable[[slice], Tensor]) -> Tensor:
         parts = [function(rows) for rows in slices(0, len(self.values), _TILE)]
         return torch.cat(parts) if parts else self.values.new_empty(0, dtype=torch.float64)
-
-
-def _unit(longest: float) -> float:
-    """The power of two by which to divide features whose squares float32 could not hold."""
-    return 1.0 if longest == 0 or _LEAST < longest < _MOST else 2.0 ** int(np.frexp(longest)[1])
 
 
 def _length(rows: Tensor) -> Tensor:
@@ -348,16 +511,33 @@ def to_tensor(features: Array, device: torch.device | str | None = None) -> Tens
     if not isinstance(features, Tensor):
         array = np.asarray(features)
         # Integers and half floats too; what is no number fails here.
-        array = array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
-        array = array if array.flags.writeable else array.copy()
-        features = torch.from_numpy(np.ascontiguousarray(array))
+        dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
+        features = torch.from_numpy(np.require(array, dtype, ["C", "W"]))
     features = features.detach().to(device)
     if features.dtype in (torch.float32, torch.float64):
         return features
     return features.float() if features.is_floating_point() else features.double()
 
 
-def _check_features(a: Tensor, b: Tensor, metric: str) -> None:
+def to_numpy(array: Array) -> np.ndarray:
+    """The array on the host, without a copy where it can be had without one."""
+    if not isinstance(array, torch.Tensor):
+        return np.asarray(array)
+    array = array.detach().cpu()
+    return array.float().numpy() if array.dtype == torch.bfloat16 else array.numpy()
+
+
+def check_rows(name: str, bad: npt.ArrayLike, what: str, cause: str) -> None:
+    """Raise a ValueError that counts and names the rows where ``bad`` is true."""
+    rows = np.flatnonzero(bad)
+    if len(rows):
+        raise ValueError(
+            f"{name}: {len(rows)} rows {what}, first at {rows[:5].tolist()}; "
+            f"look for {cause} in the model's output"
+        )
+
+
+def _check_features(a: Any, b: Any, metric: str) -> None:
     if metric not in ("euclidean", "cosine"):
         raise ValueError(f"metric={metric!r} is unknown: give 'euclidean' or 'cosine'")
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:

@@ -1,17 +1,16 @@
 """The people and cameras of queries and gallery, checked once, and who counts for whom."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from stgcn_pyg.evaluation.distances import Array, slices, to_numpy
 from stgcn_pyg.evaluation.result import SameCamera
 
 JUNK = -1
-
-Array = npt.ArrayLike | torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +57,11 @@ class Labels:
         mask = (pids != self.query_pids[:, None]) | (camids == self.query_camids[:, None])
         return mask & self.listed[columns]
 
-    def block(self, queries: slice) -> "Labels":
-        """The same gallery with some of the queries."""
-        return replace(
-            self, query_pids=self.query_pids[queries], query_camids=self.query_camids[queries]
-        )
+    def blocks(self, size: int) -> Iterator[tuple[slice, "Labels"]]:
+        """The same gallery with at most so many queries at a time, and which those are."""
+        for rows in slices(0, len(self.query_pids), size):
+            pids, camids = self.query_pids[rows], self.query_camids[rows]
+            yield rows, replace(self, query_pids=pids, query_camids=camids)
 
     def gallery_where(self, keep: np.ndarray) -> "Labels":
         """The same queries with the gallery items where ``keep``, a boolean ``[G]``, is true."""
@@ -73,14 +72,6 @@ class Labels:
         """The same as tensors on a device."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         return Labels(**{name: torch.as_tensor(a, device=device) for name, a in arrays.items()})
-
-
-def to_numpy(array: Array) -> np.ndarray:
-    """The array on the host, without a copy where it can be had without one."""
-    if not isinstance(array, torch.Tensor):
-        return np.asarray(array)
-    array = array.detach().cpu()
-    return array.float().numpy() if array.dtype == torch.bfloat16 else array.numpy()
 
 
 def check_labels(
@@ -140,14 +131,4 @@ def _check_lengths(side: str, rows_of: Array, pids: np.ndarray, camids: np.ndarr
         raise ValueError(
             f"{side}: {rows} rows, {len(pids)} people and {len(camids)} cameras; "
             "give one of each a tracklet"
-        )
-
-
-def check_rows(name: str, bad: np.ndarray, what: str, cause: str) -> None:
-    """Raise a ValueError that counts and names the rows where ``bad`` is true."""
-    rows = np.flatnonzero(bad)
-    if len(rows):
-        raise ValueError(
-            f"{name}: {len(rows)} rows {what}, first at {rows[:5].tolist()}; "
-            f"look for {cause} in the model's output"
         )

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from stgcn_pyg.evaluation.distances import Metric
-from stgcn_pyg.evaluation.labels import JUNK, Array, check_labels, to_numpy
+from stgcn_pyg.evaluation.distances import Array, Metric, to_numpy
+from stgcn_pyg.evaluation.labels import JUNK, check_labels
 from stgcn_pyg.evaluation.ranking import rank_distances, rank_features
 from stgcn_pyg.evaluation.rerank import Reranking, rerank
 from stgcn_pyg.evaluation.result import (

@@ -8,8 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stgcn_pyg.evaluation.distances import Distances, Metric, in_threads, slices, to_tensor
-from stgcn_pyg.evaluation.labels import Array, Labels, check_labels, check_rows, to_numpy
+from stgcn_pyg.evaluation.distances import (
+    Array,
+    Distances,
+    Metric,
+    check_rows,
+    in_threads,
+    slices,
+    to_numpy,
+    to_tensor,
+)
+from stgcn_pyg.evaluation.labels import Labels, check_labels
 from stgcn_pyg.evaluation.result import (
     AveragePrecision,
     RankingResult,
@@ -93,15 +102,15 @@ def evaluate_ranking(
 def rank_distances(matrix: np.ndarray, labels: Labels, scoring: Scoring) -> RankingResult:
     """:func:`evaluate_ranking` of an array of a float type and of labels that are checked."""
     scoring.check()
-    parts = slices(0, len(matrix), 64)
-    bad = [~np.isfinite(matrix[rows]).all(axis=1) for rows in parts]
+    blocks = list(labels.blocks(64))
+    bad = [~np.isfinite(matrix[rows]).all(axis=1) for rows, _ in blocks]
     check_rows("distances", np.concatenate(bad), "are not finite", "NaN or overflow")
 
-    def score(rows: slice) -> np.ndarray:
-        some = labels.block(rows)
+    def score(block: tuple[slice, Labels]) -> np.ndarray:
+        rows, some = block
         return _score(_GivenDistances(matrix[rows], some), some, scoring)
 
-    return _result(in_threads(score, parts), labels, scoring)
+    return _result(in_threads(score, blocks), labels, scoring)
 
 
 def evaluate_features(
@@ -171,10 +180,10 @@ def rank_features(
         raise ValueError(f"block_size={block_size}: give at least 1")
     queries = to_tensor(query_features, device)
     distances = Distances(queries, to_tensor(gallery_features, queries.device), metric)
-    scores = []
-    for rows in slices(0, len(queries), block_size):
-        some = labels.block(rows)
-        scores.append(_score(_FeatureDistances(distances, rows, some), some, scoring))
+    scores = [
+        _score(_FeatureDistances(distances, rows, some), some, scoring)
+        for rows, some in labels.blocks(block_size)
+    ]
     return _result(scores, labels, scoring)
 
 

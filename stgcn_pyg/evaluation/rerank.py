@@ -7,9 +7,15 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from stgcn_pyg.evaluation.distances import Distances, Metric, slices
-from stgcn_pyg.evaluation.labels import Array, to_numpy
-from stgcn_pyg.evaluation.neighbours import Neighbours, nearest_neighbours
+from stgcn_pyg.evaluation.distances import (
+    Array,
+    Distances,
+    Metric,
+    Neighbours,
+    distances_among,
+    nearest_neighbours,
+    slices,
+)
 
 
 class Reranking(NamedTuple):
@@ -30,7 +36,12 @@ class Reranking(NamedTuple):
             Traceback (most recent call last):
             ValueError: k2=6: give 1 to k1=2
         """
-        _check_parameters(*self, metric="euclidean", block_size=1)
+        if self.k1 < 1:
+            raise ValueError(f"k1={self.k1}: give at least 1")
+        if not 1 <= self.k2 <= self.k1:
+            raise ValueError(f"k2={self.k2}: give 1 to k1={self.k1}")
+        if not 0 <= self.lambda_value <= 1:
+            raise ValueError(f"lambda_value={self.lambda_value}: give 0 to 1")
 
 
 def rerank(
@@ -90,11 +101,10 @@ def rerank(
         >>> rerank(queries, gallery, k1=2, k2=1)
         tensor([[0.0060, 0.0060, 1.0000, 0.9685]])
     """
-    if device is None and isinstance(query_features, torch.Tensor):
-        device = query_features.device
-    queries, gallery = to_numpy(query_features), to_numpy(gallery_features)
-    rows = rerank_rows(queries, gallery, k1, k2, lambda_value, metric, block_size, device)
-    distances = np.empty((len(queries), len(gallery)), dtype=np.float32)
+    parameters = k1, k2, lambda_value, metric, block_size, device
+    rows = rerank_rows(query_features, gallery_features, *parameters)
+    sides = query_features, gallery_features
+    distances = np.empty([np.shape(side)[0] for side in sides], dtype=np.float32)
     for query, row in enumerate(rows):
         distances[query] = row
     return torch.from_numpy(distances)
@@ -124,43 +134,28 @@ def rerank_rows(
         >>> row.argsort().tolist()
         [0, 1, 2]
     """
-    _check_parameters(k1, k2, lambda_value, metric, block_size)
-    if device is None:
-        device = query_features.device if isinstance(query_features, torch.Tensor) else "cpu"
-    queries, gallery = to_numpy(query_features), to_numpy(gallery_features)
-    items = torch.from_numpy(_joined(queries, gallery, metric))
-    return _rows(
-        Distances(items, items, device=device, terms=2048),
-        len(queries),
-        k1,
-        k2,
-        lambda_value,
-        block_size,
-    )
+    Reranking(k1, k2, lambda_value).check()
+    if block_size < 1:
+        raise ValueError(f"block_size={block_size}: give at least 1")
+    distances = distances_among(query_features, gallery_features, metric, device)
+    num_queries, num_items = np.shape(query_features)[0], distances.shape[0]
 
+    def rows() -> Iterator[np.ndarray]:
+        neighbours = nearest_neighbours(distances, min(k1 + 1, num_items), block_size)
+        vectors = _vectors(distances, neighbours, k1, k2)
+        similar = _shared_weights(vectors[:num_queries], vectors[num_queries:])
+        original = np.empty((min(block_size, num_queries), num_items), dtype=np.float32)
+        for some in slices(0, num_queries, block_size):
+            for columns in slices(num_queries, num_items, block_size):
+                block = distances.block(some, columns, neighbours.farthest)
+                original[: len(block), columns] = block
+            for own in original[: some.stop - some.start, num_queries:]:
+                # V's rows add up to 1, so that their minima and maxima add up to 2.
+                shared = next(similar)
+                jaccard = 1 - shared / (2 - shared)
+                yield ((1 - lambda_value) * jaccard + lambda_value * own).astype(np.float32)
 
-def _rows(
-    distances: Distances,
-    num_queries: int,
-    k1: int,
-    k2: int,
-    lambda_value: float,
-    block_size: int,
-) -> Iterator[np.ndarray]:
-    num_items = distances.shape[0]
-    neighbours = nearest_neighbours(distances, min(k1 + 1, num_items), block_size)
-    vectors = _vectors(distances, neighbours, k1, k2)
-    similar = _shared_weights(vectors[:num_queries], vectors[num_queries:])
-    for rows in slices(0, num_queries, block_size):
-        original = np.empty((rows.stop - rows.start, num_items - num_queries), dtype=np.float32)
-        for columns in slices(num_queries, num_items, block_size):
-            place = slice(columns.start - num_queries, columns.stop - num_queries)
-            original[:, place] = distances.block(rows, columns, neighbours.farthest)
-        for own in original:
-            # V's rows add up to 1, so that their minima and maxima add up to 2.
-            shared = next(similar)
-            jaccard = 1 - shared / (2 - shared)
-            yield ((1 - lambda_value) * jaccard + lambda_value * own).astype(np.float32)
+    return rows()
 
 
 def _vectors(distances: Distances, neighbours: Neighbours, k1: int, k2: int) -> csr_array:
@@ -168,29 +163,13 @@ def _vectors(distances: Distances, neighbours: Neighbours, k1: int, k2: int) -> 
     reciprocal = _expanded(neighbours.index, k1)
     row, column = reciprocal.nonzero()
     # No row is empty: every item is its own reciprocal neighbour.
-    weight = np.exp(-_squares(distances, neighbours, row, column) / neighbours.farthest[row])
-    first = reciprocal.indptr[:-1]
-    weight /= np.add.reduceat(weight, first)[row]
+    weight = np.exp(-neighbours.squares(distances, row, column) / neighbours.farthest[row])
+    weight /= np.add.reduceat(weight, reciprocal.indptr[:-1])[row]
     weights = csr_array((weight, column, reciprocal.indptr), shape=reciprocal.shape)
     averaged = neighbours.index[:, :k2]
-    vectors = (_links(averaged, len(averaged)) @ weights) / averaged.shape[1]
+    vectors = (_links(averaged) @ weights) / averaged.shape[1]
     vectors.sort_indices()
     return vectors
-
-
-def _squares(
-    distances: Distances, neighbours: Neighbours, row: np.ndarray, column: np.ndarray
-) -> np.ndarray:
-    """The squared distances of pairs of items, most of which are neighbours."""
-    items = len(neighbours.index)
-    known = (np.arange(items)[:, None] * items + neighbours.index).ravel()
-    order = known.argsort()
-    wanted = row.astype(np.int64) * items + column
-    place = order[np.searchsorted(known, wanted, sorter=order).clip(max=len(known) - 1)]
-    squares = neighbours.distance.ravel()[place]
-    new = known[place] != wanted
-    squares[new] = distances.of_pairs(row[new], column[new])
-    return squares
 
 
 def _expanded(index: np.ndarray, k1: int) -> csr_array:
@@ -207,16 +186,16 @@ def _expanded(index: np.ndarray, k1: int) -> csr_array:
 
 def _reciprocal(index: np.ndarray) -> csr_array:
     """R: an entry for each pair of items that have each other in their lists."""
-    links = _links(index, len(index))
+    links = _links(index)
     return links.multiply(links.T).tocsr()
 
 
-def _links(index: np.ndarray, num_items: int) -> csr_array:
+def _links(index: np.ndarray) -> csr_array:
     """Ones from each item to those of its list."""
     starts = np.arange(0, index.size + 1, index.shape[1])
     ones = np.ones(index.size, dtype=np.int64)
     columns = np.sort(index, axis=1).ravel()
-    return csr_array((ones, columns, starts), shape=(num_items, num_items))
+    return csr_array((ones, columns, starts), shape=(len(index), len(index)))
 
 
 def _shared_weights(queries: csr_array, gallery: csr_array) -> Iterator[np.ndarray]:
@@ -230,52 +209,3 @@ def _shared_weights(queries: csr_array, gallery: csr_array) -> Iterator[np.ndarr
         place = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
         smaller = np.minimum(np.repeat(queries.data[own], lengths), holders.data[place])
         yield np.bincount(holders.indices[place], smaller, minlength=gallery.shape[0])
-
-
-def _joined(queries: np.ndarray, gallery: np.ndarray, metric: Metric) -> np.ndarray:
-    """Queries and gallery, checked: ``[Q + G, D]``, of a size near 1."""
-    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
-        raise ValueError(
-            "query_features and gallery_features must be [Q, D] and [G, D], "
-            f"got {list(queries.shape)} and {list(gallery.shape)}"
-        )
-    if not (len(queries) and len(gallery)):
-        raise ValueError(
-            f"{len(queries)} queries and {len(gallery)} gallery items: give one of each at least"
-        )
-    for name, features in (("query_features", queries), ("gallery_features", gallery)):
-        bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
-        _check_rows(name, bad, "are not finite", "NaN or overflow")
-        if metric == "cosine":
-            bad = np.flatnonzero(~features.any(axis=1))
-            _check_rows(name, bad, "are zeros and have no cosine", "dead units")
-    features = np.concatenate([queries, gallery], dtype=np.result_type(queries, gallery, "f4"))
-    # By a power of two, which rounds nothing: squares then neither overflow nor vanish.
-    features = np.ldexp(features, -np.frexp(np.abs(features).max())[1], out=features)
-    if metric == "cosine":
-        features = features.astype(np.float64)
-        features /= np.linalg.norm(features, axis=1, keepdims=True)
-    if (features == features[0]).all():
-        raise ValueError(f"all {len(features)} features are the same: there is nothing to rank by")
-    return features
-
-
-def _check_rows(name: str, rows: np.ndarray, what: str, cause: str) -> None:
-    if len(rows):
-        raise ValueError(
-            f"{name}: {len(rows)} rows {what}, first at {rows[:5].tolist()}; "
-            f"look for {cause} in the model's output"
-        )
-
-
-def _check_parameters(k1: int, k2: int, lambda_value: float, metric: str, block_size: int) -> None:
-    if k1 < 1:
-        raise ValueError(f"k1={k1}: give at least 1")
-    if not 1 <= k2 <= k1:
-        raise ValueError(f"k2={k2}: give 1 to k1={k1}")
-    if not 0 <= lambda_value <= 1:
-        raise ValueError(f"lambda_value={lambda_value}: give 0 to 1")
-    if metric not in ("euclidean", "cosine"):
-        raise ValueError(f"metric={metric!r} is unknown: give 'euclidean' or 'cosine'")
-    if block_size < 1:
-        raise ValueError(f"block_size={block_size}: give at least 1")

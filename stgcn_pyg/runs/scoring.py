@@ -19,7 +19,7 @@ from stgcn_pyg.evaluation import (
     protocol,
     select_gallery,
 )
-from stgcn_pyg.evaluation.labels import Array
+from stgcn_pyg.evaluation.distances import Array
 
 
 @dataclass(frozen=True, eq=False)
