@@ -14,7 +14,7 @@ from tiny_run import write_run
 from stgcn_pyg.cli.explain import main
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.explain import EvaluatedModel
-from stgcn_pyg.explain.output import write_lists
+from stgcn_pyg.explain.output import write_queries
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import KEY, describe
 from stgcn_pyg.runs.trained_model import TrainedModel
@@ -184,7 +184,7 @@ def test_only_what_is_drawn_is_read(folder, tmp_path, monkeypatch):
     row = int(np.flatnonzero(~np.isnan(model.result.average_precision))[0])
     read, source = [], model.data.reader.source
     monkeypatch.setattr(model.data.reader, "source", Recorder(source, read))
-    write_lists(tmp_path, model, [row], top=1)
+    write_queries(tmp_path, model, [row], ["lists"], top=1)
     shown = model.gallery.iloc[model.ranked(row, 1)["item"]]
     shown = pd.concat([shown, model.queries.iloc[[row]]])
     allowed = {

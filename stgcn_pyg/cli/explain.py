@@ -19,9 +19,7 @@ from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain import EvaluatedModel, choose_queries
 from stgcn_pyg.explain.output import (
     write_embedding,
-    write_graphs,
-    write_lists,
-    write_maps,
+    write_queries,
     write_summary,
 )
 from stgcn_pyg.files import write_json
@@ -127,38 +125,24 @@ def _write_parts(folder: Path, model: EvaluatedModel, options: Namespace) -> dic
             run = _other_run(options, model)
             other = EvaluatedModel.of(run, model.protocol.name)
             content["other"] = run.about
-        content["queries"] = _write_queries(folder, model, other, options)
+        rows = _chosen(model, other, options)
+        write_queries(folder, model, rows, options.parts, options.top)
+        if other is not None and "lists" in options.parts:
+            write_queries(folder, other, rows, ["lists"], options.top, "other-list")
+        content["queries"] = [_query(model, other, row) for row in rows]
     for part, write in (("embedding", write_embedding), ("summary", write_summary)):
         if part in options.parts:
             tables = write(folder / part, model)
-            content[part] = {
-                name: json.loads(
-                    (table.reset_index() if part == "summary" else table).to_json(
-                        orient="records", double_precision=15
-                    )
-                )
+            rows_of = {
+                name: table.reset_index() if table.index.names[0] else table
                 for name, table in tables.items()
             }
-            if part == "summary":
-                _show(tables)
+            content[part] = {
+                name: json.loads(table.to_json(orient="records", double_precision=15))
+                for name, table in rows_of.items()
+            }
+            _show(tables)
     return content
-
-
-def _write_queries(
-    folder: Path, model: EvaluatedModel, other: EvaluatedModel | None, options: Namespace
-) -> list[dict[str, Any]]:
-    rows, parts = _chosen(model, other, options), set(options.parts)
-    if "lists" in parts:
-        write_lists(folder, model, rows, options.top)
-        if other is not None:
-            write_lists(folder, other, rows, options.top, name="other-list")
-    if parts & {"maps", "graphs"}:
-        explained = model.explain(rows)
-        if "maps" in parts:
-            write_maps(folder, model, rows, explained)
-        if "graphs" in parts:
-            write_graphs(folder, model, rows, explained)
-    return [_query_in_words(model, other, row) for row in rows]
 
 
 def _other_run(options: Namespace, model: EvaluatedModel) -> TrainedModel:
@@ -193,9 +177,7 @@ def _chosen(model: EvaluatedModel, other: EvaluatedModel | None, options: Namesp
     return rows.tolist()
 
 
-def _query_in_words(
-    model: EvaluatedModel, other: EvaluatedModel | None, row: int
-) -> dict[str, Any]:
+def _query(model: EvaluatedModel, other: EvaluatedModel | None, row: int) -> dict[str, Any]:
     """What `explain.json` holds of a query."""
     query, match = model.queries.iloc[row], model.gallery.iloc[model.nearest_match(row)]
     first = model.result.first_match_rank[row]

@@ -1,18 +1,5 @@
 """Why a model ranks as it does: activation maps, the learned graph, ranked lists, the embedding.
 
-Numbers, as arrays and tables:
-
-- ``feature_maps_of``, ``activation_maps``, ``towards_people``, ``towards_tracklets``: Grad-CAM.
-- ``learned_graphs``, ``weight_by_time``, ``weight_by_stripe``, ``strongest_edges``,
-  ``share_from_uncovered``: who gathers how much from whom.
-- ``patch_distances``, ``distance_between_patches``: how alike a branch's layers make patches.
-- ``explain_tracklets``: all of these of many tracklets, a batch at a time.
-- ``RenderedTruth``, ``mass_on_person``, ``weight_from_uncovered``: both held against the ground
-  truth of the rendered benchmark.
-- ``ranked_list``, ``choose_queries``: which tracklets come first, and which queries to look at.
-- ``tsne``, ``distance_histogram``, ``scores_by_camera_pair``, ``scores_by_quartile``: the whole
-  embedding.
-
 ``EvaluatedModel`` is a model with its ranking of a test set. ``stgcn_pyg.figures`` draws the
 numbers, and ``stgcn_pyg.explain.output`` writes both for a test set.
 """

@@ -1,6 +1,6 @@
 """Figures and tables of single queries, of the embedding and of a whole test set, as files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,29 +44,75 @@ FRAMES = 2  # of each tracklet of a list
 EDGES = 12  # that are drawn
 
 
-def write_lists(
-    folder: Path, model: EvaluatedModel, rows: Sequence[int], top: int, name: str = "list"
+def write_queries(
+    folder: Path,
+    model: EvaluatedModel,
+    rows: Sequence[int],
+    parts: Collection[str] = ("lists", "maps", "graphs"),
+    top: int = 5,
+    name: str = "list",
 ) -> None:
-    """Draws the ranked list of each query, and writes all of them as ``<name>s.csv``.
+    """Draws ranked lists, activation maps and learned graphs of queries, and writes their numbers.
 
     Args:
-        folder: Folder that receives ``query-<tracklet>/<name>.png``.
-        model: The model whose lists are drawn.
-        rows: Rows of the queries.
+        folder: Folder that receives ``query-<tracklet>/``: ``<name>.png``; ``maps.png`` and
+            ``maps.npz``; where the model has such graphs ``temporal.png``, ``edges.png``,
+            ``edges.csv``, ``spatial.png`` and ``graphs.npz``; and ``<name>s.csv`` of all queries.
+        model: The model whose ranking is drawn.
+        rows: Rows of the queries; each has a match.
+        parts: What to write.
         top: Number of ranked items in a list.
-        name: Name of the files.
+        name: Name of the files of lists.
     """
+    explained = model.explain(rows) if {"maps", "graphs"} & set(parts) else None
     tables = []
-    for row in tqdm(rows, desc="ranked lists", unit="query", **bar_options()):
-        title = f"{model.protocol.name}: {model.score(row)}"
-        figure, ranked = draw_list(model, row, top, title)
-        query = model.queries.index[row]
-        save(figure, folder / f"query-{query}" / f"{name}.png")
-        labels = model.gallery.iloc[ranked["item"]][["pid", "camid"]].reset_index(names="tracklet")
-        table = pd.concat([labels, ranked.drop(columns="item").reset_index(drop=True)], axis=1)
-        table.insert(0, "query", query)
-        tables.append(table)
-    pd.concat(tables).to_csv(folder / f"{name}s.csv", index=False)
+    for i, row in enumerate(tqdm(rows, desc="drawing queries", unit="query", **bar_options())):
+        query = model.queries.iloc[row]
+        own = folder / f"query-{query.name}"
+        if "lists" in parts:
+            title = f"{model.protocol.name}: {model.score(row)}"
+            figure, ranked = draw_list(model, row, top, title)
+            save(figure, own / f"{name}.png")
+            labels = model.gallery[["pid", "camid"]].iloc[ranked["item"]]
+            ranked = ranked.drop(columns="item").set_index(labels.index)
+            tables.append(pd.concat([labels, ranked], axis=1).assign(query=query.name))
+        if explained is None:
+            continue
+        frames = model.clip(row, explained.frames[i])
+        if "maps" in parts:
+            maps = {name: array[i] for name, array in explained.maps.items()}
+            match = model.gallery.iloc[model.nearest_match(row)]
+            title = (
+                f"Grad-CAM of tracklet {query.name} ({model.name(query)})\n"
+                f"towards its nearest match, {match.name} ({model.name(match)})"
+            )
+            save(draw_activation_maps(frames, maps, title), own / "maps.png")
+            np.savez_compressed(own / "maps.npz", **maps)  # type: ignore[arg-type]
+        if "graphs" in parts:
+            graphs = {name: array[i] for name, array in explained.graphs.items()}
+            _write_graphs(own, graphs, frames, f"of tracklet {query.name} ({model.name(query)})")
+    if tables:
+        table = pd.concat(tables).reset_index(names="tracklet")
+        columns = ["query", *table.columns.drop("query")]
+        table[columns].to_csv(folder / f"{name}s.csv", index=False)
+
+
+def _write_graphs(
+    folder: Path, graphs: dict[str, np.ndarray], frames: np.ndarray, of_query: str
+) -> None:
+    if "temporal" in graphs:
+        patches = len(graphs["temporal"]) // len(frames)
+        edges = strongest_edges(graphs["temporal"], patches, EDGES)
+        title = f"Weights between the patches of all frames {of_query}"
+        save(draw_temporal_graph(frames, graphs["temporal"], title), folder / "temporal.png")
+        title = f"Strongest edges between frames {of_query}"
+        save(draw_edges(frames, edges, patches, title), folder / "edges.png")
+        edges.to_csv(folder / "edges.csv", index=False)
+    if "spatial" in graphs:
+        title = f"Weights between the patches of each frame {of_query}"
+        save(draw_spatial_graphs(frames, graphs["spatial"], title), folder / "spatial.png")
+    if graphs:
+        np.savez_compressed(folder / "graphs.npz", **graphs)  # type: ignore[arg-type]
 
 
 def draw_list(
@@ -80,64 +126,6 @@ def draw_list(
     return draw_ranked_list(
         images[0], ranked, images[1:], labels[1:], labels[0], title, size
     ), ranked
-
-
-def write_maps(
-    folder: Path, model: EvaluatedModel, rows: Sequence[int], explained: ExplainedTracklets
-) -> None:
-    """Draws the activation maps of each query, and writes them as ``maps.npz``.
-
-    Args:
-        folder: Folder that receives ``query-<tracklet>/maps.png``.
-        model: The model whose maps are drawn.
-        rows: Rows of the queries.
-        explained: Maps of these queries, from :meth:`.EvaluatedModel.explain`.
-    """
-    for i, row in enumerate(tqdm(rows, desc="drawing maps", unit="query", **bar_options())):
-        query, match = model.queries.iloc[row], model.gallery.iloc[model.nearest_match(row)]
-        maps = {name: array[i] for name, array in explained.maps.items()}
-        title = (
-            f"Grad-CAM of tracklet {query.name} ({model.name(query)})\n"
-            f"towards its nearest match, {match.name} ({model.name(match)})"
-        )
-        own = folder / f"query-{query.name}"
-        save(
-            draw_activation_maps(model.clip(row, explained.frames[i]), maps, title),
-            own / "maps.png",
-        )
-        np.savez_compressed(own / "maps.npz", **maps)  # type: ignore[arg-type]
-
-
-def write_graphs(
-    folder: Path, model: EvaluatedModel, rows: Sequence[int], explained: ExplainedTracklets
-) -> None:
-    """Draws the learned graphs of each query, and writes them as ``graphs.npz``.
-
-    Args:
-        folder: Folder that receives ``query-<tracklet>/{temporal,edges,spatial}.png``, where the
-            model has such a graph, and ``edges.csv``.
-        model: The model whose graphs are drawn.
-        rows: Rows of the queries.
-        explained: Graphs of these queries, from :meth:`.EvaluatedModel.explain`.
-    """
-    for i, row in enumerate(tqdm(rows, desc="drawing graphs", unit="query", **bar_options())):
-        query, frames = model.queries.iloc[row], model.clip(row, explained.frames[i])
-        graphs = {name: array[i] for name, array in explained.graphs.items()}
-        own = folder / f"query-{query.name}"
-        of_query = f"of tracklet {query.name} ({model.name(query)})"
-        if "temporal" in graphs:
-            patches = len(graphs["temporal"]) // len(frames)
-            edges = strongest_edges(graphs["temporal"], patches, EDGES)
-            title = f"Weights between the patches of all frames {of_query}"
-            save(draw_temporal_graph(frames, graphs["temporal"], title), own / "temporal.png")
-            title = f"Strongest edges between frames {of_query}"
-            save(draw_edges(frames, edges, patches, title), own / "edges.png")
-            edges.to_csv(own / "edges.csv", index=False)
-        if "spatial" in graphs:
-            title = f"Weights between the patches of each frame {of_query}"
-            save(draw_spatial_graphs(frames, graphs["spatial"], title), own / "spatial.png")
-        if graphs:
-            np.savez_compressed(own / "graphs.npz", **graphs)  # type: ignore[arg-type]
 
 
 def write_embedding(folder: Path, model: EvaluatedModel) -> dict[str, pd.DataFrame]:

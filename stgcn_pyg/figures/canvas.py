@@ -65,6 +65,9 @@ class Sheet(Figure):
         if title:
             self.write(width / 2, 0.08, title, va="top", fontsize=9)
 
+    def _repr_png_(self) -> bytes:  # in notebooks, also without pyplot
+        return to_bytes(self)
+
     def place(
         self, pixels: np.ndarray, left: float, top: float, width: float, height: float
     ) -> None:

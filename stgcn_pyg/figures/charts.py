@@ -30,8 +30,8 @@ class Line:
     """
 
     name: str
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Sequence[float] | pd.Series
+    y: Sequence[float] | pd.Series
     style: int = 0
     errors: np.ndarray | None = None
     joined: bool = True

@@ -1,7 +1,7 @@
 """Sections on queries: ranked lists, activation maps, learned graphs, and where the model errs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -55,16 +55,23 @@ TITLES = {"lists": "ranked lists", "maps": "activation maps", "graphs": "learned
 MARKS = {"right": "✓ ", "wrong": "✗ "}
 LEFT_OUT = {"same-camera": "left out: in the query's camera", "junk": "left out: junk"}
 
+GROUPS = {  # of queries: caption, titles of the columns that name a group, their digits and unit
+    "by_camera_pair": (
+        "By pair of cameras: only the other camera's gallery is searched",
+        ("Query's camera", "Gallery's camera"),
+        (0, 1),
+    ),
+    "by_length": ("By length: quarters of the queries by frames", ("From", "To"), (0, 1)),
+    "by_hidden": (
+        "By the share of the body that is occluded: quarters of the queries",
+        ("From", "To"),
+        (1, 100),
+    ),
+}
 
-@dataclass(frozen=True, eq=False)
-class ShownQuery:
-    """A query on the page.
 
-    Attributes:
-        rule: The rule by which it is shown.
-        row: Its row among the queries.
-        number: Number of its tracklet.
-    """
+class ShownQuery(NamedTuple):
+    """A query on the page: the rule by which it is shown, its row, and its tracklet's number."""
 
     rule: Rule
     row: int
@@ -114,7 +121,13 @@ class Sections:
         self.models: dict[ReportedRun, EvaluatedModel] = {
             run: run.model for run in runs if run.model is not None
         }
-        self._explained: dict[ReportedRun, ExplainedTracklets] | None = None
+        self.explained: dict[ReportedRun, ExplainedTracklets] = {}
+        for run, model in self.models.items():
+            try:
+                rows = [query.row for query in queries]
+                self.explained[run] = model.explain(rows, title=f"explaining {run.label}")
+            except UserError as error:  # an image is bad, and no other can stand in for it
+                run.gaps.add(last_line(error), "maps", "graphs")
 
     def lists(self, top: int) -> list[Markup]:
         """The ranked list of each query in each run, with so many ranked items."""
@@ -235,42 +248,12 @@ class Sections:
                 return []
             for name, frame in found.items():
                 tables.setdefault(name, []).append(frame)
-        forms = {
-            "by_camera_pair": (
-                "By pair of cameras: only the other camera's gallery is searched",
-                ["Query's camera", "Gallery's camera"],
-                lambda value: f"{value:.0f}",
-            ),
-            "by_length": (
-                "By length: quarters of the queries by frames",
-                ["From", "To"],
-                lambda value: number(value),
-            ),
-            "by_hidden": (
-                "By the share of the body that is occluded: quarters of the queries",
-                ["From", "To"],
-                percent,
-            ),
-        }
-        groups = [self._groups(*forms[name], frames) for name, frames in tables.items()]
+        groups = [self._groups(*GROUPS[name], frames) for name, frames in tables.items()]
         return [
             grid([self._distances(run) for run in self.runs]),
             Markup('<div class="tables">{}</div>\n').format(Markup("").join(groups)),
             self._by_query(),
         ]
-
-    @property
-    def explained(self) -> dict[ReportedRun, ExplainedTracklets]:
-        """Maps and graphs of the queries by the run, where its images can be read."""
-        if self._explained is None:
-            self._explained = {}
-            rows = [query.row for query in self.queries]
-            for run, model in self.models.items():
-                try:
-                    self._explained[run] = model.explain(rows, title=f"explaining {run.label}")
-                except UserError as error:  # an image is bad, and no other can stand in for it
-                    run.gaps.add(last_line(error), "maps", "graphs")
-        return self._explained
 
     def _each(
         self,
@@ -346,15 +329,17 @@ class Sections:
     def _groups(
         self,
         caption: str,
-        titles: list[str],
-        form: Callable[[float], str],
+        titles: tuple[str, str],
+        form: tuple[int, int],
         frames: Sequence[pd.DataFrame],
     ) -> Markup:
         """Groups of queries in rows, mAP and rank-1 of each run in columns."""
-        first = frames[0].iloc[:ROWS]
-        cells = {title: [form(v) for v in first.iloc[:, i]] for i, title in enumerate(titles)} | {
-            "Queries": [number(n) for n in first["queries"]]
+        first, (digits, factor) = frames[0].iloc[:ROWS], form
+        cells = {
+            title: [number(factor * value, digits) for value in first.iloc[:, i]]
+            for i, title in enumerate(titles)
         }
+        cells["Queries"] = [number(n) for n in first["queries"]]
         for run, frame in zip(self.runs, frames, strict=True):
             of_run = f", {run.label}" * self.several
             cells[f"mAP{of_run}"] = [percent(v) for v in frame["mAP"].iloc[:ROWS]]

@@ -1,13 +1,13 @@
 """Sections on the runs themselves: what was run, how it was trained, and what it scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from stgcn_pyg.evaluation import ComparisonResult, compare, protocol
+from stgcn_pyg.evaluation import compare, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
 from stgcn_pyg.figures import Line
 from stgcn_pyg.figures.charts import REFERENCE
@@ -15,6 +15,7 @@ from stgcn_pyg.report.elements import (
     grid,
     heading,
     line_chart,
+    number,
     paragraph,
     percent,
     table,
@@ -131,83 +132,66 @@ def training_section(runs: Sequence[ReportedRun]) -> list[Markup]:
     names = dict.fromkeys(
         name for log in logs.values() for name in log if np.isfinite(log[name]).any()
     )
+    terms = [name for name in names if name not in (*TITLES, "epoch", "step")]
     charts = []
+
+    def draw(name: str, title: str, lines: Sequence[Line]) -> None:
+        low = None if name == "learning_rate" else 0
+        high = 1 if name in ("accuracy", "validation_mAP") else None
+        label = f"training-{name}"
+        charts.append(line_chart(label, title, "epoch", title, lines, y_limits=(low, high)))
+
     for name, title in TITLES.items():
-        if name in names:
-            lines = [
-                Line(run.label, log["epoch"].tolist(), log[name].tolist(), run.style)
-                for run, log in logs.items()
-                if name in log
-            ]
-            charts.append(_chart(name, title, lines))
-        terms = [term for term in names if term not in (*TITLES, "epoch", "step")]
+        having = {run: log for run, log in logs.items() if name in names and name in log}
+        if having:
+            draw(
+                name,
+                title,
+                [Line(r.label, g["epoch"], g[name], r.style) for r, g in having.items()],
+            )
         if name == "loss" and len(runs) == 1 and terms:
             log = logs[runs[0]]
             lines = [
-                Line(
-                    term.replace("_", " "), log["epoch"].tolist(), log[term].tolist(), i % REFERENCE
-                )
+                Line(term.replace("_", " "), log["epoch"], log[term], i % REFERENCE)
                 for i, term in enumerate(terms)
             ]
-            charts.append(_chart("terms", "Terms of the loss", lines))
+            draw("terms", "Terms of the loss", lines)
     return [grid(charts), *(_log(run, log) for run, log in logs.items())]
-
-
-def _chart(name: str, title: str, lines: Sequence[Line]) -> Markup:
-    low = None if name == "learning_rate" else 0
-    high = 1 if name in ("accuracy", "validation_mAP") else None
-    return line_chart(f"training-{name}", title, "epoch", title, lines, y_limits=(low, high))
 
 
 def _log(run: ReportedRun, log: pd.DataFrame) -> Markup:
     step = -(-len(log) // EPOCHS)
     rows = log.iloc[::-1].iloc[::step].iloc[::-1]  # the last epoch stays
-    shown = pd.DataFrame(
-        {
-            str(name).replace("_", " "): column.map(
-                lambda value, name=name: (
-                    (f"{value:.0f}" if name in ("epoch", "step") else f"{value:.4g}")
-                    if np.isfinite(value)
-                    else "–"
-                )
-            )
-            for name, column in rows.items()
-        }
-    )
+    shown = rows.map(lambda value: f"{value:.6g}" if np.isfinite(value) else "–")
+    shown.columns = [str(name).replace("_", " ") for name in log]
     note = "" if step == 1 else f"Every {step}th epoch of {len(log):,} is shown."
     return table(f"Log of {run.label}", shown, note=note, opens=f"Log of {run.label}")
 
 
 def headline(runs: Sequence[ReportedRun], name: str) -> list[Markup]:
-    """The main scores under a protocol: large ones of a single run, a table of several."""
+    """The main scores of each run under a protocol."""
     found = {run: run.scores(name)[TRAINED] for run in runs if TRAINED in run.scores(name)}
-    if not found:
-        return []
-    if len(runs) > 1:
-        rows = [
-            [run.label, *(_cell(scores, s) for s in HEADLINE if s in scores.values)]
-            for run, scores in found.items()
-        ]
-        head = ["Run", *(s for s in HEADLINE if s in next(iter(found.values())).values)]
-        blocks = [table("Main scores", pd.DataFrame(rows, columns=head))]
-    else:
-        ((run, scores),) = found.items()
-        chance, item = run.chance_scores(name), Markup("")
+    blocks = []
+    for run, scores in found.items():
+        chance, items = run.chance_scores(name), Markup("")
         for statistic in (s for s in HEADLINE if s in scores.values):
             value, _, interval = _cell(scores, statistic).partition("\n")
             beside = "" if chance is None else f"chance {percent(chance.values[statistic])}"
-            item += Markup(
+            items += Markup(
                 '<div><dt>{}</dt><dd><span class="value">{}<small> %</small></span>'
                 '<span class="interval">{}</span><span class="chance">{}</span></dd></div>\n'
             ).format(statistic, value, interval, beside)
-        form = '<dl class="main-scores" aria-label="Main scores under {}">\n{}</dl>\n'
-        blocks = [Markup(form).format(name, item)]
-    ends = any(scores.interval is not None for scores in found.values())
-    note = ", in per cent{}.</p>\n".format(
-        ", with 95 % intervals over the test identities" if ends else ""
-    )
-    link = '<p class="note">Under <a href="#protocol-{0}">{0}</a>{1}'
-    return [*blocks, Markup(link).format(name, Markup(note))]
+        title = paragraph(run.label) if len(runs) > 1 else ""
+        form = '{0}<dl class="main-scores" aria-label="Main scores of {1}">\n{2}</dl>\n'
+        blocks.append(Markup(form).format(title, run.label, items))
+    note = '<p class="note">Under <a href="#protocol-{0}">{0}</a>, in per cent{1}.</p>\n'
+    return [*blocks, Markup(note).format(name, _ends(found.values()))] if found else []
+
+
+def _ends(scores: Iterable[Scores]) -> str:
+    """What a caption says of intervals, where there are any."""
+    known = any(one.interval is not None for one in scores)
+    return ", with 95 % intervals over the test identities" if known else ""
 
 
 def results_section(runs: Sequence[ReportedRun], names: Sequence[str]) -> list[Markup]:
@@ -223,9 +207,7 @@ def results_section(runs: Sequence[ReportedRun], names: Sequence[str]) -> list[M
     charts = []
     for name in names:
         rows = _rows(runs, name)
-        ends = any(scores.interval is not None for scores in rows.values())
-        caption = f"Scores under {name}, in per cent"
-        caption += ", with 95 % intervals over the test identities" if ends else ""
+        caption = f"Scores under {name}, in per cent{_ends(rows.values())}"
         cells = [[title, *(_cell(s, each) for each in STATISTICS)] for title, s in rows.items()]
         title = Markup('<h3 id="protocol-{0}">{0}</h3>\n').format(name)
         blocks += [title, paragraph(f"{_description(name)} {_sizes(rows)}.")]
@@ -317,26 +299,21 @@ def _difference(first: ReportedRun, other: ReportedRun, name: str) -> list[Marku
         ],
         x_ticks=dict(enumerate(statistics)),
     )
-    cells = pd.DataFrame(
-        [_difference_row(found, statistic) for statistic in statistics],
-        columns=["Statistic", first.label, other.label, "Difference", "p", *_COUNTS],
-    )
-    return [table(caption, cells), grid([chart])]
-
-
-_COUNTS = ("Better", "Worse", "Equal")
-
-
-def _difference_row(found: ComparisonResult, name: str) -> list[str]:
-    low, high = found.low[name], found.high[name]
-    return [
-        name,
-        percent(found.first[name]),
-        percent(found.second[name]),
-        f"{100 * found.difference[name]:+z.1f}\n[{100 * low:+z.1f}, {100 * high:+z.1f}]",
-        f"{found.p_value[name]:.4f}",
-        *(f"{counts[name]:,}" for counts in (found.better, found.worse, found.equal)),
+    cells = {"Statistic": statistics}
+    for run, fractions in ((first, found.first), (other, found.second)):
+        cells[run.label] = [percent(fractions[s]) for s in statistics]
+    cells["Difference"] = [
+        f"{value:+z.1f}\n[{low:+z.1f}, {high:+z.1f}]"
+        for value, low, high in zip(values, *ends, strict=True)
     ]
+    cells["p"] = [f"{found.p_value[s]:.4f}" for s in statistics]
+    for title, counts in (
+        ("Better", found.better),
+        ("Worse", found.worse),
+        ("Equal", found.equal),
+    ):
+        cells[title] = [number(counts[s]) for s in statistics]
+    return [table(caption, pd.DataFrame(cells)), grid([chart])]
 
 
 def _cell(scores: Scores, statistic: str) -> str:
