@@ -19,6 +19,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import pandas as pd
 import torch
 
 from benchmarks.measuring import machine, write_json
@@ -27,8 +28,8 @@ from stgcn_pyg.files import write_output
 ROOT = Path(__file__).parents[1]
 LIMIT = 480  # seconds that a quick run takes at most
 
-# The options of each, in the order of what one wants to know first: of a quick run, and of the
-# smallest, which shows that they run. A whole run takes them as they are.
+# The options of each: of a quick run, and of the smallest, which shows that they run. A whole run
+# takes each benchmark as it is.
 QUICK = {
     "train_step": "--rounds 3",
     "inference": "--rounds 3",
@@ -60,7 +61,14 @@ ON_DEVICES = {"train_step", "inference", "training_memory", "graph_layers", "eva
 
 
 def run(name: str, options: list[str], folder: Path, limit: float | None) -> Any:
-    """What a benchmark writes, or in one line why it wrote nothing."""
+    """What a benchmark writes, or why it wrote nothing, in one line.
+
+    Args:
+        name: Name of the benchmark.
+        options: Its options.
+        folder: Folder for what it writes.
+        limit: Seconds after which it is ended, or None.
+    """
     path = folder / f"{name}.json"
     command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *options]
     try:
@@ -79,36 +87,35 @@ def run(name: str, options: list[str], folder: Path, limit: float | None) -> Any
     return json.loads(path.read_text())
 
 
-def options_of(name: str, device: str, quick: bool, smallest: bool) -> list[str]:
-    """What a benchmark is called with."""
-    if smallest:
-        chosen = SMALLEST[name]
-    elif quick:
-        chosen = (QUICK_ON_A_GPU if device == "cuda" else QUICK)[name]
-    else:
-        chosen = WHOLE_ON_A_GPU.get(name, "") if device == "cuda" else ""
-    return chosen.split() + (["--device", device] if name in ON_DEVICES else [])
+def options_of(name: str, device: str, kind: str) -> list[str]:
+    """The options of a benchmark in a run that is ``"smallest"``, ``"quick"`` or ``"all"``."""
+    on_a_gpu = device == "cuda"
+    by_kind = {
+        "smallest": SMALLEST,
+        "quick": QUICK_ON_A_GPU if on_a_gpu else QUICK,
+        "all": WHOLE_ON_A_GPU if on_a_gpu else {},
+    }
+    where = ["--device", device] if name in ON_DEVICES else []
+    return by_kind[kind].get(name, "").split() + where
 
 
-def rows(value: Any, path: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """The figures in what a benchmark wrote: name, median, quartiles, what is wanted, if met."""
-    name = " / ".join(path)
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return
-    if isinstance(value, int | float):
-        yield [name, _short(value), "", "", "", ""]
+def figures(value: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, object]]:
+    """The figures in what a benchmark wrote: median and quartiles, or a ratio and its bound."""
+    figure = {"figure": " / ".join(path)}
+    if isinstance(value, dict) and "median" in value:
+        yield figure | value
+    elif isinstance(value, dict) and "bar" in value:
+        yield figure | {"median": value["value"], "bar": value["bar"], "met": value["met"]}
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if key != "case":
+                yield from figures(part, (*path, key))
     elif isinstance(value, list):
         for item in value:
             if isinstance(item, dict):
-                yield from rows(item, (*path, _label(item)))
-    elif "median" in value:
-        yield [name, *(_short(value[key]) for key in ("median", "low", "high")), "", ""]
-    elif "bar" in value:
-        yield [name, _short(value["value"]), "", "", value["bar"], "yes" if value["met"] else "no"]
-    else:
-        for key, part in value.items():
-            if key != "case":
-                yield from rows(part, (*path, key))
+                yield from figures(item, (*path, _label(item)))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield figure | {"median": value}
 
 
 def _label(item: dict[str, Any]) -> str:
@@ -120,30 +127,25 @@ def _label(item: dict[str, Any]) -> str:
     return ", ".join([first if isinstance(first, str) else f"{key} {first}", *names])
 
 
-def _short(value: float) -> str:
-    return f"{value:.4g}" if abs(value) < 1e6 else f"{value:.3e}"
-
-
-def markdown(found: dict[str, Any]) -> str:
-    """One page: where and of what, then one table."""
+def page(found: dict[str, Any]) -> str:
+    """What was run and where, and one table of all figures, as Markdown."""
     here = found["machine"]
-    lines = [
-        f"# Benchmarks on {here['device']}",
-        "",
+    rows = [
+        {"benchmark": name} | row
+        for name, written in found["benchmarks"].items()
+        for row in figures(written["results"])
+    ]
+    columns = ["benchmark", "figure", "median", "low", "high", "bar", "met"]
+    table = pd.DataFrame(rows, columns=columns).set_index("benchmark")
+    text = table.to_string(na_rep="", float_format="{:.4g}".format) if rows else "no figures"
+    failed = "".join(f"\n{name} failed: {why}\n" for name, why in found["failures"].items())
+    return (
+        f"# Benchmarks on {here['device']}\n\n"
         f"`{found['command']}`, {found['seconds']:.0f} seconds; commit {found['commit']}; torch "
         f"{here['torch']}, PyG {here['torch_geometric']}, Python {here['python']}; "
-        f"{here['threads']} threads of {here['cores']} cores. Medians and quartiles.",
-        "",
-        "| benchmark | figure | median | low | high | wanted | met |",
-        "| --- | --- | ---: | ---: | ---: | --- | --- |",
-    ]
-    for name, written in found["benchmarks"].items():
-        for row in rows(written["results"]):
-            lines.append(
-                "| " + " | ".join([name, *(cell.replace("|", "/") for cell in row)]) + " |"
-            )
-    lines += [f"\n{name} failed: {why}" for name, why in found["failures"].items()]
-    return "\n".join(lines) + "\n"
+        f"{here['threads']} threads of {here['cores']} cores. Medians and quartiles.\n\n"
+        f"```\n{text}\n```\n{failed}"
+    )
 
 
 def commit() -> str:
@@ -154,22 +156,14 @@ def commit() -> str:
 
 
 def parser() -> ArgumentParser:
-    """The arguments."""
+    """The command's parser."""
     parser = ArgumentParser(prog="python -m benchmarks.all", description="Runs the benchmarks.")
     add = parser.add_argument
-    add(
-        "--device",
-        choices=("cpu", "cuda"),
-        default="cpu",
-        help="where those run that can run on a GPU",
-    )
-    add(
-        "--quick",
-        action="store_true",
-        help="fewer rounds and smaller cases; ends after 8 minutes",
-    )
+    devices = ("cpu", "cuda")
+    add("--device", choices=devices, default="cpu", help="where those run that can run on a GPU")
+    add("--quick", action="store_true", help="fewer rounds, smaller cases; ends after 8 minutes")
     add("--smallest", action="store_true", help="the smallest of everything, to see that it runs")
-    add("--only", nargs="+", choices=list(QUICK), metavar="NAME", help="of those to run, not all")
+    add("--only", nargs="+", choices=list(QUICK), metavar="NAME", help="the benchmarks to run")
     add(
         "--output",
         type=Path,
@@ -180,28 +174,20 @@ def parser() -> ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the benchmarks, and gives the exit status."""
+    """Runs the benchmarks, writes their figures, and gives the exit status."""
     options = parser().parse_args(arguments)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser().error("--device cuda: PyTorch sees no GPU here")
-    return run_all(options.device, options.quick, options.smallest, options.only, options.output)
-
-
-def run_all(
-    device: str, quick: bool, smallest: bool, only: Sequence[str] | None, output: Path
-) -> int:
-    """Runs benchmarks, one after the other, and writes their figures."""
+    kind = "smallest" if options.smallest else "quick" if options.quick else "all"
     begun = perf_counter()
     benchmarks, failures = {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in only or QUICK:
-            left = LIMIT - (perf_counter() - begun) if quick else None
+        for name in options.only or QUICK:
+            left = max(LIMIT - (perf_counter() - begun), 1) if options.quick else None
             print(f"\n== {name}", file=sys.stderr, flush=True)
-            options = options_of(name, device, quick, smallest)
-            written = run(name, options, Path(folder), None if left is None else max(left, 1))
+            written = run(name, options_of(name, options.device, kind), Path(folder), left)
             (failures if isinstance(written, str) else benchmarks)[name] = written
-    here = machine(torch.device(device))
-    kind = "smallest" if smallest else "quick" if quick else "all"
+    here = machine(torch.device(options.device))
     found = {
         "machine": here,
         "commit": commit(),
@@ -210,13 +196,12 @@ def run_all(
         "failures": failures,
         "benchmarks": benchmarks,
     }
-    folder_name = f"{re.sub(r'[^a-z0-9]+', '-', str(here['device']).lower())}-torch{here['torch']}"
-    path = output / folder_name / f"{kind}.json"
+    hardware = re.sub(r"[^a-z0-9]+", "-", str(here["device"]).lower())
+    path = options.output / f"{hardware}-torch{here['torch']}" / f"{kind}.json"
     write_json(path, found)
-    write_output(path.with_suffix(".md"), markdown(found).encode())
-    print(
-        f"\n{len(benchmarks)} benchmarks in {found['seconds']} seconds: {path.with_suffix('.md')}"
-    )
+    write_output(path.with_suffix(".md"), page(found).encode())
+    seconds = found["seconds"]
+    print(f"\n{len(benchmarks)} benchmarks in {seconds} seconds: {path.with_suffix('.md')}")
     for name, why in failures.items():
         print(f"{name} failed: {why}", file=sys.stderr)
     return 1 if failures else 0

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GCNConv
 from torch_geometric.utils import scatter
 
-from benchmarks.measuring import machine, median_times, peak_memory, write_json
+from benchmarks.measuring import bar, machine, median_times, peak_memory, write_json
 from stgcn_pyg.layers import AffinityGCN, complete_graphs, ragged_graphs, renormalize_edges
 
 
@@ -176,26 +176,21 @@ def _assert_same(out: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(out, expected, rtol=tolerance, atol=tolerance)
 
 
-def bars(times: dict[str, float], memory: dict[str, int], case: Case, device: torch.device):
-    """What the layers promise: name, figure, bound, and whether it holds."""
+def bars(
+    times: dict[str, float], memory: dict[str, int], case: Case, device: torch.device
+) -> list[dict[str, object]]:
+    """The bounds of the layers' times and memory."""
     cuda = device.type == "cuda"
-    rows = [("blocks / floor", times["blocks"] / times["floor"], "<=", 1.20 if cuda else 1.10)]
-    rows.append(("blocks / dense", times["blocks"] / times["dense"], "<=", 1.0))
+    blocks = times["blocks"]
+    rows = [bar("blocks / floor", blocks / times["floor"], "<=", 1.20 if cuda else 1.10)]
+    rows.append(bar("blocks / dense", blocks / times["dense"], "<=", 1.0))
     if "edges" in times:
         least = 10.0 if cuda else (2.0 if case.channels >= 2048 else 5.0)
-        rows.append(("edges / blocks", times["edges"] / times["blocks"], ">=", least))
-        rows.append(("memory edges / blocks", memory["edges"] / memory["blocks"], ">=", 10.0))
+        rows.append(bar("edges / blocks", times["edges"] / blocks, ">=", least))
+        rows.append(bar("memory edges / blocks", memory["edges"] / memory["blocks"], ">=", 10.0))
     if "ragged" in times:
-        rows.append(("ragged / blocks", times["ragged"] / times["blocks"], "<=", 1.5))
-    return [
-        {
-            "ratio": name,
-            "value": round(value, 3),
-            "bar": f"{sign} {bound}",
-            "met": value <= bound if sign == "<=" else value >= bound,
-        }
-        for name, value, sign, bound in rows
-    ]
+        rows.append(bar("ragged / blocks", times["ragged"] / blocks, "<=", 1.5))
+    return rows
 
 
 def main(

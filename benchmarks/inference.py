@@ -22,8 +22,20 @@ import torch
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.measuring import machine, ratios, spread, times_by_round, write_json
-from benchmarks.network import SIZES, Precision, Size, SizeName, autocast, network, size_for
+from benchmarks.measuring import (
+    SIZES,
+    Precision,
+    Size,
+    SizeName,
+    autocast,
+    machine,
+    network,
+    ratios,
+    size_for,
+    spread,
+    times_by_round,
+    write_json,
+)
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, load_dataset
 from stgcn_pyg.runs.embedding import embed_tracklets

@@ -1,20 +1,22 @@
-"""How the benchmarks measure: interleaved rounds, medians, peak memory, and on what machine."""
+"""How the benchmarks measure, and the network and batches that several of them measure."""
 
 import gc
-import importlib.metadata
 import json
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from statistics import median
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
 
+from stgcn_pyg import STGCN
+from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.files import write_output
+from stgcn_pyg.runs.environment import describe_machine
 
 Step = Callable[[], object]
 
@@ -22,10 +24,9 @@ Step = Callable[[], object]
 def median_times(
     steps: Mapping[str, Step], rounds: int, seconds_a_round: float = 0.2
 ) -> dict[str, float]:
-    """The median time of each step, in seconds: of :func:`times_by_round`."""
-    return {
-        n: median(values) for n, values in times_by_round(steps, rounds, seconds_a_round).items()
-    }
+    """The median time of each step over :func:`times_by_round`, in seconds."""
+    times = times_by_round(steps, rounds, seconds_a_round)
+    return {name: median(values) for name, values in times.items()}
 
 
 def times_by_round(
@@ -107,31 +108,92 @@ def _resident(name: str) -> int:
 
 def machine(device: torch.device) -> dict[str, object]:
     """The hardware and the versions that a figure belongs to."""
-    return {
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else _cpu_name(),
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torch_geometric": importlib.metadata.version("torch-geometric"),
-    }
+    return describe_machine(device.type)
 
 
-def _cpu_name() -> str:
-    """The processor, and which of its instructions torch uses: others give other last bits."""
-    return f"{_model_name()} with {torch.backends.cpu.get_cpu_capability()}"
+def bar(ratio: str, value: float, sign: Literal["<=", ">="], bound: float) -> dict[str, object]:
+    """A ratio beside the bound that it should keep, and whether it does.
 
-
-def _model_name() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    Args:
+        ratio: Name of the ratio.
+        value: The ratio.
+        sign: On which side of the bound it should be.
+        bound: The bound.
+    """
+    met = value <= bound if sign == "<=" else value >= bound
+    return {"ratio": ratio, "value": round(value, 3), "bar": f"{sign} {bound}", "met": met}
 
 
 def write_json(path: Path | None, results: dict[str, object]) -> None:
     """Writes results, if a path is given."""
     if path is not None:
         write_output(path, (json.dumps(results, indent=2) + "\n").encode())
+
+
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+class Size(NamedTuple):
+    """Of a network and its batch: P x K clips of T frames."""
+
+    backbone: str
+    people: int
+    tracklets: int
+    frames: int
+    height: int
+    width: int
+    classes: int = 625
+
+    @property
+    def clips(self) -> int:
+        """P x K."""
+        return self.people * self.tracklets
+
+    def __str__(self) -> str:
+        return (
+            f"{self.backbone}, {self.people} x {self.tracklets} clips of {self.frames} pictures "
+            f"of {self.height} x {self.width}"
+        )
+
+
+SIZES = {
+    "paper": Size("resnet50", 16, 4, 8, 256, 128),
+    "cpu": Size("resnet18", 4, 4, 4, 128, 64),
+    "tiny": Size("resnet18", 2, 2, 2, 32, 16),
+}
+SizeName = Literal["paper", "cpu", "tiny"]
+
+
+def size_for(device: str, name: SizeName | None) -> Size:
+    """The size of a name; if none is given, the paper's on a GPU and a small one on a CPU."""
+    return SIZES[name or ("paper" if device == "cuda" else "cpu")]
+
+
+def network(size: Size) -> STGCN:
+    """STGCN with random weights, the same each time."""
+    torch.manual_seed(0)
+    patches = min(4, -(-size.height // 16))
+    return STGCN(
+        size.classes,
+        size.frames,
+        size.backbone,
+        weights=None,
+        temporal_patches=patches,
+        spatial_patches=patches,
+    )
+
+
+def batch(size: Size, device: torch.device) -> ClipBatch:
+    """A batch as the loader gives it, on the device: bytes, and which clips are flipped."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (size.clips, size.frames, size.height, size.width, 3)
+    clips = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    labels = torch.arange(size.people).repeat_interleave(size.tracklets)
+    changes = torch.zeros(size.clips, 1, 14)
+    changes[:, 0, 0] = torch.where(torch.arange(size.clips) % 2 == 0, 1.0, -1.0)
+    return ClipBatch(clips.to(device).permute(0, 1, 4, 2, 3), labels.to(device), changes.to(device))
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
+    """What a training step runs in for a precision."""
+    return torch.autocast(device.type, torch.bfloat16) if precision != "32-true" else nullcontext()

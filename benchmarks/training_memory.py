@@ -18,8 +18,18 @@ import pandas as pd
 import torch
 from jsonargparse import auto_cli
 
-from benchmarks.measuring import machine, peak_memory, write_json
-from benchmarks.network import Precision, Size, SizeName, autocast, batch, network, size_for
+from benchmarks.measuring import (
+    Precision,
+    Size,
+    SizeName,
+    autocast,
+    batch,
+    machine,
+    network,
+    peak_memory,
+    size_for,
+    write_json,
+)
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.runs.training import STGCNTraining

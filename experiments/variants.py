@@ -1,4 +1,4 @@
-"""The rows of a table: networks to train, and what is made of those that are trained."""
+"""What an experiment consists of: the rows of its table, and which rows are compared."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ Figures = tuple[float, float]
 
 @dataclass(frozen=True)
 class Variant:
-    """A network that is trained.
+    """A network to train.
 
     Args:
-        name: Of its row, and what ``--variants`` calls it.
-        settings: Those of ``stgcn train`` that differ from the preset's, by their dotted names.
+        name: Name of the row, which ``--variants`` takes.
+        settings: Settings of ``stgcn train`` that differ from the preset's, by dotted name.
         mars: The paper's figures on MARS.
         duke: The paper's figures on DukeMTMC-VideoReID.
     """
@@ -25,6 +25,7 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     mars: Figures | None = None
     duke: Figures | None = None
+    of: tuple[str, ...] = field(default=(), init=False)
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Ensemble:
 
     Args:
         name, mars, duke: As in :class:`Variant`.
-        of: The names of two variants of the same table, or one name twice.
-        next_seed: Whether the second is the one that was trained with the next seed, which after
-            the last is the first.
+        of: The names of two variants of the same experiment, or one name twice.
+        next_seed: Whether the second network is the one trained with the next seed; the first
+            seed follows the last.
     """
 
     name: str
-    of: tuple[str, str]
+    of: tuple[str, ...]
     mars: Figures | None = None
     duke: Figures | None = None
     next_seed: bool = False
@@ -51,12 +52,12 @@ class Retested:
 
     Args:
         name, mars, duke: As in :class:`Variant`.
-        of: The name of a variant of the same table.
-        settings: What differs from it; nothing that its training depends on.
+        of: The name of one variant of the same experiment.
+        settings: Settings that differ from that variant's; training must not depend on them.
     """
 
     name: str
-    of: str
+    of: tuple[str, ...]
     settings: Mapping[str, Any]
     mars: Figures | None = None
     duke: Figures | None = None
@@ -67,11 +68,11 @@ Row = Variant | Ensemble | Retested
 
 @dataclass(frozen=True)
 class Panel:
-    """Part of a figure: what each row gains over the baseline, against a number.
+    """A panel of a figure: what rows gain over the baseline, against a number.
 
     Args:
-        label: Of that number.
-        rows: The name of the row by the number.
+        label: Label of the horizontal axis.
+        rows: Names of the rows by their number.
     """
 
     label: str
@@ -83,12 +84,12 @@ class Experiment:
     """A table or figure.
 
     Args:
-        name: Of its module and its files.
-        title: One line.
-        rows: From top to bottom.
-        baseline: The name of the row that the others are compared with.
-        pairs: Names of rows to compare with each other besides, the first less the second.
-        panels: Of its figure, if it has one.
+        name: What ``python -m experiments`` calls it; also names its files.
+        title: Its title, one line.
+        rows: The rows of the table, from top to bottom.
+        baseline: The name of the row that all others are compared with.
+        pairs: Further pairs of rows to compare, the first less the second.
+        panels: The panels of its figure, if it has one.
         report: The module of ``experiments.tables`` that writes its tables.
     """
 
@@ -101,11 +102,7 @@ class Experiment:
     report: str = "usual"
 
     def row(self, name: str) -> Row:
-        """The row of that name.
-
-        Raises:
-            UserError: There is none.
-        """
+        """The row of that name; a UserError if there is none."""
         for row in self.rows:
             if row.name == name:
                 return row
@@ -113,28 +110,15 @@ class Experiment:
         raise UserError(f"variant {name!r} is unknown: {self.name} has {names}")
 
     def choose(self, names: Sequence[str] | None) -> list[Row]:
-        """The rows of these names, and those that they are made of, in the order of the table.
+        """Rows by name, with the rows that they are made of, in the order of the table.
 
         Args:
-            names: All rows if not given.
+            names: Names of rows; None for all rows.
 
         Raises:
             UserError: A name is unknown.
-
-        Example:
-            >>> rows = [Variant("a"), Variant("b"), Variant("c"), Ensemble("a + c", ("a", "c"))]
-            >>> table = Experiment("sums", "Sums", rows, baseline="b")
-            >>> [row.name for row in table.choose(["a + c"])]
-            ['a', 'c', 'a + c']
         """
         if names is None:
             return list(self.rows)
-        wanted = {source for name in names for source in (*sources(self.row(name)), name)}
+        wanted = {source for name in names for source in (*self.row(name).of, name)}
         return [row for row in self.rows if row.name in wanted]
-
-
-def sources(row: Row) -> tuple[str, ...]:
-    """The names of the variants that a row is made of; none if it is trained."""
-    if isinstance(row, Ensemble):
-        return row.of
-    return (row.of,) if isinstance(row, Retested) else ()

@@ -3,9 +3,11 @@
 import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import get_args
 
 
@@ -118,6 +120,28 @@ class SignalledError(Exception):
 
 class Terminated(KeyboardInterrupt):
     """What SIGTERM raises in a command, as Ctrl-C raises KeyboardInterrupt."""
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Lets SIGTERM end a block as Ctrl-C does, in order; a second one ends the process at once.
+
+    Where another handler is set, or in a thread other than the main one, nothing is changed.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def signalled(interrupt: KeyboardInterrupt, message: str = "interrupted") -> SignalledError:

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from mars_excerpt import excerpt_of_mars
 
-from experiments.command import main
+from experiments.__main__ import run
 from experiments.variants import Experiment, Variant
 
 SMALLER = {"model.branches": ["global"], "epochs": 1, "data.height": 64}
@@ -33,8 +33,8 @@ def arguments(place, root, *more):
 def results(place):
     """The content of the one run, and the text of its table."""
     folder = place / "results" / "mars-smoke-cpu"
-    [run] = folder.glob("runs/*/run.json")
-    return json.loads(run.read_text()), (folder / "one_row.md").read_text()
+    [line] = (folder / "runs.jsonl").read_text().splitlines()
+    return json.loads(line), (folder / "one_row.md").read_text()
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def damaged(excerpt, tmp_path):
 
 
 def test_the_oddities_of_mars_itself_stop_no_experiment(excerpt, experiment, tmp_path, capsys):
-    assert main(experiment, arguments(tmp_path, excerpt)) == 0, capsys.readouterr().err
+    assert run(experiment, arguments(tmp_path, excerpt)) == 0, capsys.readouterr().err
     about, table = results(tmp_path)
     assert about["faults"] == {} and about["config"]["on_bad_frame"] == "stop"
     assert "faults" not in table
     # Allowing what is not there changes nothing: it is the same run.
-    assert main(experiment, arguments(tmp_path, excerpt, "--allow-faults")) == 0
+    assert run(experiment, arguments(tmp_path, excerpt, "--allow-faults")) == 0
     assert results(tmp_path) == (about, table)
 
 
@@ -63,7 +63,7 @@ def test_faults_stop_it_in_one_line_with_their_kinds_and_the_way_on(
     damaged, experiment, tmp_path, capsys
 ):
     for _ in range(2):
-        assert main(experiment, arguments(tmp_path, damaged)) == 2
+        assert run(experiment, arguments(tmp_path, damaged)) == 2
         line = capsys.readouterr().err.splitlines()[-1]
         assert line.startswith("one_row: error: ")
         assert "1 missing (the first is " in line and "0003C1T0001F003.jpg" in line
@@ -76,22 +76,22 @@ def test_faults_stop_it_in_one_line_with_their_kinds_and_the_way_on(
 
 def test_allowed_faults_are_told_in_the_results(damaged, experiment, tmp_path, capsys):
     command = arguments(tmp_path, damaged, "--allow-faults")
-    assert main(experiment, command) == 0, capsys.readouterr().err
+    assert run(experiment, command) == 0, capsys.readouterr().err
     about, table = results(tmp_path)
     assert about["faults"] == {"missing": 1, "empty": 1, "same picture": 1}
     assert about["config"]["on_bad_frame"] == "skip"
     assert "The data set has faults, which were allowed (1 missing, 1 empty, 1 same pict" in table
     capsys.readouterr()
-    assert main(experiment, command) == 0
+    assert run(experiment, command) == 0
     told = capsys.readouterr().out
     assert "going on with its faults" in told and "checking mars" not in told
-    assert main(experiment, arguments(tmp_path, damaged)) == 2  # not allowed once and for all
+    assert run(experiment, arguments(tmp_path, damaged)) == 2  # not allowed once and for all
 
 
 def test_an_older_versions_stamp_of_a_sound_data_set_holds(excerpt, experiment, tmp_path, capsys):
-    assert main(experiment, arguments(tmp_path, excerpt, "--dry-run")) == 0
+    assert run(experiment, arguments(tmp_path, excerpt, "--dry-run")) == 0
     [stamp] = (tmp_path / "work" / "checked").iterdir()
     stamp.write_text(f"{'0' * 64} {excerpt}: 290 pictures\n")
     capsys.readouterr()
-    assert main(experiment, arguments(tmp_path, excerpt, "--dry-run")) == 0
+    assert run(experiment, arguments(tmp_path, excerpt, "--dry-run")) == 0
     assert "checking" not in capsys.readouterr().out

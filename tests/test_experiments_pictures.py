@@ -1,51 +1,43 @@
 """Figures 5 and 6: which queries are drawn, of whom, and where the pictures go."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from experiment_runs import NAME, arguments, make, shared_place
 
-from experiments.activation_maps import ACTIVATION_MAPS
-from experiments.command import main
-from experiments.retrieval import RETRIEVAL
-from experiments.running.datasets import Source
-from experiments.running.perform import Workshop
+from experiments.__main__ import run
+from experiments.figures_5_to_8 import FIGURE_5, FIGURE_6
+from experiments.running.datasets import DataSource
 from experiments.running.results import ResultsFolder
+from experiments.running.run_job import RunContext
 from experiments.tables.two_models import in_markdown, most_changed, picture_folder
-
-NAME = "stgcn-synth-tiny"
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return tmp_path_factory.mktemp("pictures")
-
-
-def arguments(place):
-    return [
-        *("--dataset", NAME, "--preset", "smoke", "--accelerator", "cpu", "--num-workers", "0"),
-        *("--results", str(place / "results"), "--work", str(place / "work")),
-    ]
+    return shared_place(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def folder(place):
-    """The results' folder, with both figures."""
-    for experiment in (RETRIEVAL, ACTIVATION_MAPS):
-        assert main(experiment, arguments(place)) == 0
-    return place / "results" / f"{NAME}-smoke-cpu"
+    """The results folder, with both figures."""
+    make(FIGURE_5, place)
+    return make(FIGURE_6, place)
 
 
 def scores(folder):
     """Average precision of each query by the number of its tracklet, baseline and STGCN."""
+    table = pd.read_parquet(folder / "per_query.parquet").query("protocol == 'mars-official'")
     found = {}
-    for run in (folder / "runs").iterdir():
-        branches = re.search(r'"model.branches": \[(.*?)\]', (run / "run.json").read_text(), re.S)
-        table = pd.read_parquet(run / "per_query.parquet").set_index("tracklet")
-        name = "STGCN" if "spatial" in branches[1] else "baseline"
-        found[name] = 100 * table["mars-official average_precision"]
+    for about in map(json.loads, (folder / "runs.jsonl").read_text().splitlines()):
+        if about["kind"] == "variant" and about["key"] in set(table["run"]):
+            rows = table[table["run"] == about["key"]].set_index("tracklet")
+            name = {1: "baseline", 3: "STGCN"}.get(len(about["config"]["model.branches"]))
+            found[name] = 100 * rows["average_precision"]
     return found["baseline"], found["STGCN"]
 
 
@@ -85,20 +77,19 @@ def test_the_mass_on_the_person_is_told_for_both_networks(folder):
 
 
 def test_networks_that_were_trained_elsewhere_are_told(folder, place, tmp_path, capsys):
-    elsewhere = [*arguments(place)[:-1], str(tmp_path / "work")]
     root = str(place / "work" / "data" / NAME)
-    assert main(RETRIEVAL, [*elsewhere, "--root", root]) == 0
+    assert run(FIGURE_6, arguments(place, "--work", str(tmp_path / "work"), "--root", root)) == 0
     assert "was trained elsewhere, and its weights are not under --work" in capsys.readouterr().out
 
 
 def test_real_people_stay_out_of_the_results(tmp_path):
     results = ResultsFolder(tmp_path / "results", "ward", "small", {})
     for name, home in (("ward", tmp_path / "work"), (NAME, tmp_path / "results")):
-        source = Source(name, name, tmp_path)
-        shop = Workshop(results, tmp_path / "work", source, [], "cpu", 0, None)
-        folder = picture_folder(RETRIEVAL, shop)
+        source = DataSource(name, name, tmp_path)
+        context = RunContext(results, tmp_path / "work", source, [], "cpu", "cpu")
+        folder = picture_folder(FIGURE_6, context)
         assert folder.is_relative_to(home)
-        text = in_markdown(shop, {"gain 1": folder / "gain-1.png"})
+        text = in_markdown(context, {"gain 1": folder / "gain-1.png"})
         assert ("real people" in text) == (name == "ward")
 
 

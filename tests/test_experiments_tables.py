@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from scored_runs import features, scored, task
 
-from experiments.running.datasets import Source
-from experiments.running.distance_ranking import rank_by_distances
-from experiments.running.ensemble import sum_of_distances
+from experiments.running.datasets import DataSource
 from experiments.running.jobs import Unit
-from experiments.running.look_alikes import named, removed_people, score_smaller_groups
-from experiments.running.perform import Workshop
-from experiments.tables.aggregate import pair, tabulate, unlike_the_means
+from experiments.running.run_job import RunContext
+from experiments.running.scores import (
+    of_groups,
+    rank_by_distances,
+    removed_pids,
+    score_smaller_groups,
+    sum_of_distances,
+)
+from experiments.tables.aggregate import pair, tabulate, tabulate_pairs, unlike_the_means
 from experiments.tables.conditions import (
     Condition,
     restricted,
@@ -23,11 +27,10 @@ from experiments.tables.conditions import (
     trends,
 )
 from experiments.tables.curves import draw_panels, write_figure
-from experiments.tables.files import write_tables
 from experiments.tables.finished import made_on
 from experiments.tables.look_alikes import chance_by_size
-from experiments.tables.pairs import pairs_in_words, tabulate_pairs
-from experiments.tables.write_table import in_words, to_markdown, told_of_means
+from experiments.tables.usual import note_on_means
+from experiments.tables.write_table import in_words, pairs_in_words, to_markdown, write_tables
 from experiments.variants import Experiment, Panel, Variant
 from stgcn_pyg.evaluation import chance, evaluate_ranking
 from stgcn_pyg.runs.scoring import score_features
@@ -78,7 +81,7 @@ def test_a_difference_that_is_not_that_of_the_means_is_told():
     of_means = table.loc["better", "mAP"] - table.loc["baseline", "mAP"]
     assert table.loc["better", "mAP difference"] != pytest.approx(of_means)
     assert unlike_the_means(table, COMPARED) == ["better"]
-    assert "in the rows better:" in told_of_means(["better", "better"])
+    assert "in the rows better:" in note_on_means(["better", "better"])
 
     units = [Unit(0, seed) for seed in (0, 1)]
     both = {row: {unit: runs[unit] for unit in units} for row, runs in RUNS.items()}
@@ -86,19 +89,16 @@ def test_a_difference_that_is_not_that_of_the_means_is_told():
     of_means = table.loc["better", "mAP"] - table.loc["baseline", "mAP"]
     assert table.loc["better", "mAP difference"] == pytest.approx(of_means)
     assert unlike_the_means(table, COMPARED) == []
-    assert told_of_means([]) == ""
+    assert note_on_means([]) == ""
 
 
 def test_a_difference_over_splits_of_different_sizes_is_told():
     number = len(task().query_pids)
     queries = [np.arange(number) < size for size in (number, 10)]
-    runs = {
-        row: {
-            Unit(split, 0): restricted(units[Unit(0, split)], PROTOCOL, queries[split])
-            for split in (0, 1)
-        }
-        for row, units in RUNS.items()
-    }
+    runs: dict = {"baseline": {}, "better": {}}
+    for split in (0, 1):
+        for row, units in restricted(RUNS, PROTOCOL, queries[split]).items():
+            runs[row][Unit(split, 0)] = units[Unit(0, split)]
     assert unlike_the_means(tabulate(TABLE, runs, "condition"), COMPARED) == ["better"]
 
 
@@ -160,15 +160,16 @@ class Folder:
         self.path = path
 
 
-def workshop(path, faults=()):
-    source = Source("three", "mars", path, dict(faults))
-    return Workshop(Folder(path), path, source, presets=[], accelerator="cpu")
+def context(path, faults=()):
+    source = DataSource("three", "mars", path, dict(faults))
+    return RunContext(Folder(path), path, source, presets=[], accelerator="cpu", device="cpu")
 
 
 def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
     table = tabulate(TABLE, RUNS, PROTOCOL)
-    shop = workshop(tmp_path)
-    written = write_tables(TABLE, shop, table, "Text.", {PROTOCOL: in_words(table, "baseline")})
+    written = write_tables(
+        TABLE, context(tmp_path), table, "Text.", {PROTOCOL: in_words(table, "baseline")}
+    )
     assert (tmp_path / "three.md").read_text() == written
     with (tmp_path / "three.csv").open() as file:
         rows = {row[""]: row for row in csv.DictReader(file)}
@@ -181,8 +182,8 @@ def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
 
 def test_faults_that_were_allowed_are_told_beside_the_table(tmp_path):
     table = tabulate(TABLE, RUNS, PROTOCOL)
-    shop = workshop(tmp_path, faults={"missing": 2_000, "same picture": 1})
-    written = write_tables(TABLE, shop, table, "Text.", {PROTOCOL: in_words(table, "baseline")})
+    faulty = context(tmp_path, faults={"missing": 2_000, "same picture": 1})
+    written = write_tables(TABLE, faulty, table, "Text.", {PROTOCOL: in_words(table, "baseline")})
     for text in (written, (tmp_path / "three.tex").read_text()):
         assert "faults, which were allowed (2,000 missing, 1 same picture)" in text
 
@@ -231,10 +232,10 @@ def test_fewer_look_alikes_are_a_smaller_gallery():
     query, gallery = features(0, 1.5)
     distances = sum_of_distances([(query, gallery)])
     smaller = score_smaller_groups(of_task, GROUPS, distances)
-    assert list(smaller) == [named("mars-official", size) for size in (1, 2, 3)]
+    assert list(smaller) == [of_groups("mars-official", size) for size in (1, 2, 3)]
     for size in (1, 2, 3):
-        result = smaller[named("mars-official", size)]
-        for row, gone in enumerate(removed_people(of_task, GROUPS, size)):
+        result = smaller[of_groups("mars-official", size)]
+        for row, gone in enumerate(removed_pids(of_task, GROUPS, size)):
             keep = ~np.isin(of_task.gallery_pids, gone)
             expected = evaluate_ranking(
                 distances[[row]][:, keep],
@@ -249,7 +250,7 @@ def test_fewer_look_alikes_are_a_smaller_gallery():
 
 
 def test_who_stays_in_a_small_group_stays_in_a_larger_one():
-    gone = {size: removed_people(task(), GROUPS, size) for size in (1, 2, 3, 4)}
+    gone = {size: removed_pids(task(), GROUPS, size) for size in (1, 2, 3, 4)}
     for row, pid in enumerate(task().query_pids):
         sizes = [len(gone[size][row]) for size in (1, 2, 3, 4)]
         assert sizes == [3, 2, 1, 0]
@@ -261,7 +262,7 @@ def test_who_stays_in_a_small_group_stays_in_a_larger_one():
 def test_chance_among_look_alikes_is_that_of_a_gallery_without_the_others():
     of_task = task()
     expected = []
-    for row, gone in enumerate(removed_people(of_task, GROUPS, 2)):
+    for row, gone in enumerate(removed_pids(of_task, GROUPS, 2)):
         group = of_task.query_pids[GROUPS[row] == GROUPS]
         keep = np.isin(of_task.gallery_pids, group) & ~np.isin(of_task.gallery_pids, gone)
         labels = [of_task.query_pids[[row]], of_task.gallery_pids[keep]]
@@ -273,12 +274,9 @@ def test_chance_among_look_alikes_is_that_of_a_gallery_without_the_others():
     assert chance_by_size(of_task, GROUPS, 1)["clothes known, bodies not"] == 1
 
 
-def condition(at, queries):
-    runs = {
-        row: {unit: restricted(run, PROTOCOL, queries) for unit, run in units.items()}
-        for row, units in RUNS.items()
-    }
-    return Condition(at, f"at {at}", runs, {})
+def condition(at, queries, places=None):
+    places = dict.fromkeys(RUNS["baseline"], places)
+    return Condition(at, f"at {at}", restricted(RUNS, PROTOCOL, queries), places, {})
 
 
 def test_a_condition_scores_its_queries_alone():
@@ -295,15 +293,13 @@ def test_a_condition_scores_its_queries_alone():
 
 def test_a_trend_is_the_slope_of_the_gain_of_each_query():
     half = np.arange(24) % 4 < 2
-    places = [
-        {unit: np.linspace(start, start + 1, 12) for unit in RUNS["baseline"]} for start in (0, 4)
-    ]
-    found = trends(TABLE, [condition(1, half), condition(2, ~half)], places)
+    places = [np.linspace(start, start + 1, 12) for start in (0, 4)]
+    found = trends(TABLE, [condition(1, half, places[0]), condition(2, ~half, places[1])])
     first, second = average_precisions("baseline"), average_precisions("better")
     x, gain = [], []
     for queries, place in zip((half, ~half), places, strict=True):
         for unit in second:
-            x += list(place[unit])
+            x += list(place)
             gain += list(100 * (second[unit] - first[unit])[queries])
     assert list(found.index) == ["better"]
     assert found.loc["better", "trend"] == pytest.approx(np.polyfit(x, gain, 1)[0])

@@ -8,8 +8,8 @@ import pytest
 import rendered
 from scipy import stats
 
-from experiments.running.datasets import Source
-from experiments.tables.occlusion import bins, hidden_shares
+from experiments.running.datasets import DataSource
+from experiments.tables.occlusion import bins, occluded_shares
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.explain import (
@@ -201,7 +201,7 @@ def test_frames_without_a_body_have_no_hidden_share_and_leave_their_tracklet_its
     bodiless = table["path"].isin([frames[0].iloc[0], *frames[1]])
     shutil.copytree(dataset.root / "info", tmp_path / "info")
     table.assign(hidden=table["hidden"].mask(bodiless)).to_parquet(tmp_path / FILE)
-    shares = hidden_shares(Source("covered", "mars", tmp_path))
+    shares = occluded_shares(DataSource("covered", "mars", tmp_path))
     hidden = table.set_index("path")["hidden"]
     assert shares[0] == pytest.approx(hidden[frames[0].iloc[1:]].mean())
     assert np.isnan(shares).nonzero()[0].tolist() == [1]

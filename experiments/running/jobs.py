@@ -1,4 +1,4 @@
-"""What there is to do for a table: one job a row, split and seed, named by all that decides it."""
+"""The runs that a table needs: one a row, split and seed, with a key that its settings decide."""
 
 import hashlib
 import json
@@ -7,19 +7,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.running.datasets import Source
-from experiments.running.settings import settings_of_run
-from experiments.variants import Ensemble, Experiment, Retested, Row, Variant, sources
+from experiments.running.datasets import DataSource
+from experiments.variants import Ensemble, Experiment, Retested, Row, Variant
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.runs.settings import FREE, default_settings
+from stgcn_pyg.runs.settings import (
+    FREE,
+    RENAMED,
+    RunSettings,
+    default_settings,
+    load_settings,
+    preset_path,
+)
 
-# Settings that change how and where a run goes, not what comes out.
-OUTSIDE = FREE | {"root", "sync_batch_norm"}  # one process trains, and has nothing to synchronise
+PRESETS = Path(__file__).parents[1] / "presets"
+NAMES = ("paper", "small", "smoke")
+# Settings that do not change what comes out. One process trains: nothing is synchronised.
+OUTSIDE = FREE | {"root", "sync_batch_norm"}
 OF_THE_TEST = {"model.embedding", "data.test_clips"}
+FORMER = {new: old for old, new in RENAMED.items()}
 
 
 class Unit(NamedTuple):
-    """What rows are paired by: a split of the people and a seed."""
+    """A split of the identities and a seed: rows are compared at the same units."""
 
     split: int
     seed: int
@@ -30,15 +39,15 @@ class Unit(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One row at one split and seed.
+    """One row of a table at one split and seed.
 
     Attributes:
-        row: What it is.
-        unit: Its split and seed.
-        identity: Of the data set.
+        row: The row.
+        unit: The split and seed.
+        identity: Digest of the data set.
         needs: The jobs that it is made of; none if it is trained.
-        changes: Its settings that differ from the preset's, by dotted name.
-        config: Every setting that decides what comes out; an ensemble has none of its own.
+        changes: Settings that differ from the preset's, by dotted name.
+        config: All settings that decide what comes out; none for an ensemble.
     """
 
     row: Row
@@ -50,16 +59,20 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Names its folders: a digest of all that decides what comes out, in any experiment.
+        """A digest of all that decides what comes out, the same in any experiment.
 
-        A setting at its default is left out, so that an option which a later version adds changes
-        no name. That a default has not changed is seen to by the results' folder.
+        Settings at their defaults are left out, so that a setting that a later version adds
+        changes no key; that no default has changed is checked by the results folder.
         """
-        usual = default_settings()
-        changed = {n: v for n, v in self.config.items() if n not in usual or v != usual[n]}
-        content: dict[str, Any] = {"config": changed, "identity": self.identity}
-        if isinstance(self.row, Ensemble):
-            content = {"ensemble of": [job.key for job in self.needs]}
+        content: dict[str, Any] = {"ensemble of": [job.key for job in self.needs]}
+        if not isinstance(self.row, Ensemble):
+            defaults = default_settings()
+            changed = {
+                FORMER.get(name, name): value
+                for name, value in self.config.items()
+                if name not in defaults or value != defaults[name]
+            }
+            content = {"config": changed, "identity": self.identity}
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -67,20 +80,63 @@ class Job:
         return f"{self.row.name}, {self.unit}"
 
 
+def preset_files(name: str, dataset: str, gpu: bool) -> list[Path]:
+    """The files that make a preset, each laid over the one before.
+
+    Args:
+        name: ``"paper"`` (section 4.2 to the letter), ``"small"`` or ``"smoke"``.
+        dataset: Name of the data set.
+        gpu: Whether a GPU trains.
+
+    Raises:
+        UserError: There is no such preset.
+    """
+    if name not in NAMES:
+        raise UserError(f"preset {name!r} is unknown: use {', '.join(NAMES)}")
+    if name == "paper":
+        return [preset_path("paper")]
+    overlays = [f"{name}-gpu.yaml"] * gpu + [f"{name}-{dataset}.yaml"]
+    existing = [PRESETS / file for file in overlays if (PRESETS / file).is_file()]
+    return [PRESETS / f"{name}.yaml", *existing]
+
+
+def settings_of(
+    source: DataSource, presets: Sequence[Path], changes: Mapping[str, Any], unit: Unit
+) -> RunSettings:
+    """The settings of a run, complete and checked.
+
+    Args:
+        source: The data set.
+        presets: YAML files, each laid over the one before.
+        changes: Settings by dotted name, laid over the presets.
+        unit: The split and seed.
+
+    Raises:
+        UserError: A setting is unknown or has a value that it cannot have.
+    """
+    of_run = {"dataset": source.loader, "root": str(source.root), **unit._asdict()}
+    return load_settings(presets, {**of_run, **changes})
+
+
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some settings, by dotted name, that decide what comes out."""
+    return {name: value for name, value in settings.items() if name not in OUTSIDE}
+
+
 def jobs_of(
     experiment: Experiment,
     names: Sequence[str] | None,
-    source: Source,
-    presets: list[Path],
+    source: DataSource,
+    presets: Sequence[Path],
     units: Sequence[Unit],
 ) -> list[Job]:
-    """All jobs, each unit's rows together, those that are trained before the others.
+    """All jobs of an experiment, unit by unit, in each the trained ones first.
 
     Args:
-        experiment: The table.
-        names: Of its rows; all if not given.
+        experiment: The experiment.
+        names: Names of its rows; None for all.
         source: The data set.
-        presets: The preset's files.
+        presets: The files of the preset.
         units: Splits and seeds.
 
     Raises:
@@ -93,50 +149,34 @@ def jobs_of(
         job = Job(row, unit, identities[unit.split], needs)
         if isinstance(row, Ensemble):
             return job
-        changes = changes_of(experiment, row) | in_spite_of_faults(source)
-        options = settings_of_run(source.loader, source.root, presets, changes, *unit)
-        return replace(job, changes=changes, config=deciding(options.flat()))
+        changes = _changes(experiment, row) | ({"on_bad_frame": "skip"} if source.faults else {})
+        config = deciding(settings_of(source, presets, changes, unit).flat())
+        return replace(job, changes=changes, config=config)
 
-    trained = {
-        unit: {row.name: job_of(row, unit) for row in rows if not sources(row)} for unit in units
-    }
+    trained = {(row.name, unit): job_of(row, unit) for unit in units for row in rows if not row.of}
     jobs: list[Job] = []
     for unit in units:
-        jobs += trained[unit].values()
+        jobs += [job for (_, at), job in trained.items() if at == unit]
         for row in rows:
-            if sources(row):
-                where = _units_of_parts(row, unit, units)
-                parts = zip(where, sources(row), strict=True)
-                jobs.append(job_of(row, unit, tuple(trained[at][name] for at, name in parts)))
+            if row.of:
+                parts = zip(row.of, _units_of_parts(row, unit, units), strict=True)
+                jobs.append(job_of(row, unit, tuple(trained[part] for part in parts)))
     return jobs
 
 
 def _units_of_parts(row: Row, unit: Unit, units: Sequence[Unit]) -> list[Unit]:
-    """Where the networks that a row is made of were trained."""
     if not (isinstance(row, Ensemble) and row.next_seed):
-        return [unit for _ in sources(row)]
+        return [unit for _ in row.of]
     of_split = [other for other in units if other.split == unit.split]
     if len(of_split) < 3:
         raise UserError(f"{row.name}: pairs each seed with the next: pass three --seeds or more")
     return [unit, of_split[(of_split.index(unit) + 1) % len(of_split)]]
 
 
-def changes_of(experiment: Experiment, row: Variant | Retested) -> dict[str, Any]:
-    """The settings of a row that differ from the preset's."""
+def _changes(experiment: Experiment, row: Variant | Retested) -> dict[str, Any]:
     if isinstance(row, Variant):
         return dict(row.settings)
     if unfit := set(row.settings) - OF_THE_TEST:
         raise UserError(f"{row.name}: {', '.join(unfit)} changes the training: make it a Variant")
-    of = experiment.row(row.of)
-    assert isinstance(of, Variant)
-    return {**of.settings, **row.settings}
-
-
-def in_spite_of_faults(source: Source) -> dict[str, Any]:
-    """The settings by which runs go on with a data set whose faults are allowed."""
-    return {"on_bad_frame": "skip"} if source.faults else {}
-
-
-def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that decide what comes out, of all by dotted name."""
-    return {name: value for name, value in settings.items() if name not in OUTSIDE}
+    [trained] = row.of
+    return {**experiment.row(trained).settings, **row.settings}

@@ -1,26 +1,28 @@
-"""The small files that tables are made of: what a run scored, and how it came about."""
+"""The results folder: what runs scored, and how they were made."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
-from experiments.running.claims import Claim
 from experiments.running.jobs import OUTSIDE
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.files import written_aside
 from stgcn_pyg.runs.scoring import RankingTask
+from stgcn_pyg.runs.settings import RENAMED
 
-FORMAT = 1
+FORMAT = 2
 MAX_RANK = 50
 SCORES = ("average_precision", "first_match_rank", "inverse_negative_penalty")
+LABELS = ("run", "protocol", "tracklet")
+GO_ON = "mend that and run the same command again; what is finished is kept"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +30,9 @@ class RunResult:
     """What one run scored.
 
     Attributes:
-        about: The content of its ``run.json``.
+        about: How it was made, its line of ``runs.jsonl``.
         queries: A row a query: ``tracklet``, ``pid``.
-        results: By the name of each protocol, the data set's usual one first.
+        results: The result under each protocol, by name, the data set's usual one first.
     """
 
     about: Mapping[str, Any]
@@ -41,19 +43,21 @@ class RunResult:
 class ResultsFolder:
     """The results of one data set, preset and kind of hardware, for all tables.
 
-    runs/KEY/run.json            the config, scores, commit, versions, hardware and seconds of a run
-    runs/KEY/per_query.parquet   what each query scored under each protocol, and no label
-    folder.json                  which version, data set and preset all of them belong to
+    ``per_query.parquet``: a row a run, protocol and query: the tracklet's number, and its scores;
+    no label. ``runs.jsonl``: a line a run: its key, settings, scores, commit, versions, hardware
+    and seconds. ``folder.json``: the version, data set and preset that all of them belong to.
+
+    Several processes may add runs: each file is read and replaced under a lock.
 
     Args:
-        path: The folder; it is made if it is not there.
-        dataset: The data set's name.
-        preset: The preset's name.
-        settings: Of the preset, by dotted name.
-        usual: The defaults of settings, for those that the folder does not know yet.
+        path: The folder; it is made if it does not exist.
+        dataset: Name of the data set.
+        preset: Name of the preset.
+        settings: Settings of the preset, by dotted name.
+        defaults: Defaults of settings, for those that an older folder does not know.
 
     Raises:
-        UserError: It belongs to another version or preset; the message has the difference.
+        UserError: It holds results of another version or preset, or something else.
     """
 
     def __init__(
@@ -62,11 +66,14 @@ class ResultsFolder:
         dataset: str,
         preset: str,
         settings: Mapping[str, Any],
-        usual: Mapping[str, Any] = MappingProxyType({}),
+        defaults: Mapping[str, Any] | None = None,
     ):
         self.path = path
         self.dataset = dataset
-        self.claims = path / "claims"
+        self.table = path / "per_query.parquet"
+        self.runs = path / "runs.jsonl"
+        self._read: tuple[object, dict[str, dict[str, Any]]] = (None, {})
+        stored = path / "folder.json"
         here = {
             "format": FORMAT,
             "stgcn_pyg": __version__,
@@ -74,22 +81,46 @@ class ResultsFolder:
             "preset": preset,
             **_of_preset(settings),
         }
-        stored = path / "folder.json"
-        known = {self.claims.name, stored.name}
-        if not stored.is_file() and path.exists() and {f.name for f in path.iterdir()} - known:
+        own = {"locks", stored.name}
+        if not stored.is_file() and path.exists() and {f.name for f in path.iterdir()} - own:
             raise UserError(f"{path}: holds something that is no results: choose other --results")
-        with Claim(self.claims, "folder").waited_for():
+        with self.lock("folder"):
             if not stored.is_file():
                 write_json(stored, here)
-        _require_same(path, _of_preset(usual) | _deciding(_read_json(stored)), here)
+            there = _read_json(stored)
+            in_folders = there.get("format") == 1
+            there["format"] = FORMAT if in_folders else there.get("format")
+            _require_same(path, _of_preset(defaults or {}) | _in_todays_names(there), here)
+            if in_folders:
+                self._convert_runs_in_folders()
+                write_json(stored, there)
 
-    def run(self, key: str) -> Path:
-        """The folder of a run's small files."""
-        return self.path / "runs" / key
+    def lock(self, name: str) -> FileLock:
+        """A lock of that name, which the system frees when the process that holds it ends."""
+        folder = self.path / "locks"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be written ({error.strerror}): {GO_ON}") from error
+        return FileLock(folder / f"{name}.lock")
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """How each finished run was made, by its key."""
+        try:
+            stamp = [(file.stat().st_mtime_ns, file.stat().st_ino) for file in self._files]
+        except FileNotFoundError:
+            return {}
+        if self._read[0] != stamp:
+            try:
+                lines = [json.loads(line) for line in self.runs.read_text().splitlines()]
+                self._read = stamp, {line["key"]: line for line in lines}
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                raise UserError(_damaged(self.runs)) from error
+        return self._read[1]
 
     def is_finished(self, key: str) -> bool:
-        """Whether a run's small files are there."""
-        return (self.run(key) / "run.json").is_file()
+        """Whether the scores of a run are there."""
+        return key in self.finished()
 
     def write(
         self,
@@ -98,113 +129,157 @@ class ResultsFolder:
         task: RankingTask,
         results: Mapping[str, RankingResult],
     ) -> None:
-        """Writes a run's small files, ``run.json`` last.
+        """Adds the scores of a run, in place of earlier ones of the same key.
+
+        Args:
+            key: The run's key.
+            about: How it was made, as plain values.
+            task: Labels of queries and gallery.
+            results: The result under each protocol, by name.
 
         Raises:
-            RunError: They cannot be written.
+            RunError: They cannot be written; what was there stays.
         """
-        table = pd.DataFrame({"tracklet": task.query_tracklets})
-        scores = {}
-        for protocol, result in results.items():
-            for name in SCORES:
-                table[f"{protocol} {name}"] = getattr(result, name).astype(np.float32)
-            scores[protocol] = {k: v for k, v in result.to_dict().items() if k != "cmc"}
-        write_parquet(self.run(key) / "per_query.parquet", table)
-        write_json(self.run(key) / "run.json", {"key": key, **about, "scores": scores})
+        rows = [
+            pd.DataFrame({"run": key, "protocol": name, "tracklet": task.query_tracklets}).assign(
+                **{score: getattr(result, score).astype(np.float32) for score in SCORES}
+            )
+            for name, result in results.items()
+        ]
+        scores = {
+            name: {k: v for k, v in result.to_dict().items() if k != "cmc"}
+            for name, result in results.items()
+        }
+        with self.lock("folder"):
+            self._add([{"key": key, **about, "scores": scores}], pd.concat(rows))
 
     def read(self, key: str, task: RankingTask) -> RunResult:
         """What a finished run scored.
 
         Args:
-            key: The run's.
-            task: The labels of its queries, which are not kept with the scores: not every data
+            key: The run's key.
+            task: Labels of its queries. They are not kept with the scores, for not every data
                 set's may be passed on.
 
         Raises:
-            UserError: A file is damaged, or is of other queries.
+            UserError: A file is damaged, or the run is of other queries.
         """
-        about = _read_json(self.run(key) / "run.json")
-        path = self.run(key) / "per_query.parquet"
+        about = self.finished()[key]
         try:
-            table = pd.read_parquet(path)
+            rows = pd.read_parquet(self.table, filters=[("run", "==", key)])
+            by_protocol = dict(list(rows.groupby("protocol", observed=True)))
             results = {
-                protocol: _result(table, protocol, scores)
-                for protocol, scores in about["scores"].items()
+                name: _result(by_protocol[name], name, scores)
+                for name, scores in about["scores"].items()
             }
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: damaged: remove {path.parent} and run again") from error
-        if not np.array_equal(table["tracklet"], task.query_tracklets):
-            raise UserError(
-                f"{path}: has other queries than {task.title}: remove {path.parent} and run again"
-            )
+            raise UserError(_damaged(self.table)) from error
+        for name in results:
+            if not np.array_equal(by_protocol[name]["tracklet"], task.query_tracklets):
+                raise UserError(
+                    f"{self.table}: run {key} has other queries than {task.title}: remove its line "
+                    f"from {self.runs.name} and run again"
+                )
+        config = {RENAMED.get(k, k): v for k, v in (about.get("config") or {}).items()}
         queries = {"tracklet": task.query_tracklets, "pid": task.query_pids}
-        return RunResult(about, pd.DataFrame(queries), results)
+        return RunResult(about | {"config": config}, pd.DataFrame(queries), results)
 
+    @property
+    def _files(self) -> tuple[Path, Path]:
+        return self.table, self.runs
 
-def _result(table: pd.DataFrame, protocol: str, scores: Mapping[str, Any]) -> RankingResult:
-    values = {name: table[f"{protocol} {name}"].to_numpy(np.float64) for name in SCORES}
-    first = values["first_match_rank"]
-    first = first[~np.isnan(first)]
-    return RankingResult(
-        **values,
-        cmc=(first[:, None] <= np.arange(1, MAX_RANK + 1)).mean(axis=0),
-        **{name: scores[name] for name in ("num_gallery", "ap", "same_camera", "depth")},
-        protocol=protocol,
-    )
+    def _add(self, abouts: list[dict[str, Any]], rows: pd.DataFrame) -> None:
+        """Adds runs; the lock is held. A run is finished once its line is there, the last thing."""
+        before = self.finished()
+        keys = {about["key"] for about in abouts}
+        if self.table.is_file():
+            try:
+                kept = pd.read_parquet(self.table)
+            except (OSError, ValueError) as error:
+                raise UserError(_damaged(self.table)) from error
+            rows = pd.concat([kept[kept["run"].isin(before.keys() - keys)], rows])
+        rows = rows.astype({"run": "category", "protocol": "category"})
+        lines = [*(about for key, about in before.items() if key not in keys), *abouts]
+        write_bytes(self.table, rows.to_parquet(compression="zstd", index=False))
+        text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+        write_bytes(self.runs, text.encode())
+
+    def _convert_runs_in_folders(self) -> None:
+        """Takes in the runs of format 1, ``runs/KEY/{run.json,per_query.parquet}``."""
+        abouts, rows = [], []
+        for file in sorted(self.path.glob("runs/*/run.json")):
+            table = file.with_name("per_query.parquet")
+            abouts.append(about := _read_json(file))
+            try:
+                wide = pd.read_parquet(table)
+                rows += [
+                    wide[["tracklet"]].assign(
+                        run=about["key"],
+                        protocol=name,
+                        **{score: wide[f"{name} {score}"] for score in SCORES},
+                    )[[*LABELS, *SCORES]]
+                    for name in about["scores"]
+                ]
+            except (OSError, ValueError, KeyError) as error:
+                raise UserError(_damaged(table)) from error
+        if abouts:
+            self._add(abouts, pd.concat(rows))
+            (self.path / "runs").rename(self.path / "runs-before-conversion")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, its folder too.
-
-    Raises:
-        RunError: It cannot be written; what was there stays.
-    """
-    text = json.dumps(content, indent=2, allow_nan=False)
-    write_text(path, text + "\n")
+    """Writes a JSON file, its folder too; RunError as :func:`write_bytes`."""
+    write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
-def write_text(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file, its folder too.
 
     Raises:
         RunError: It cannot be written; what was there stays.
     """
-    write_bytes(path, text.encode())
-
-
-def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """The same of a table."""
-    write_bytes(path, table.to_parquet(compression="zstd", index=False))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """The same of bytes."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(path) as file:
             file.write(content)
     except OSError as error:
-        raise RunError(
-            f"{path}: cannot be written ({error.strerror}): mend that and run the same command "
-            "again; what is finished is kept"
-        ) from error
+        raise RunError(f"{path}: cannot be written ({error.strerror}): {GO_ON}") from error
+
+
+def _result(rows: pd.DataFrame, protocol: str, scores: Mapping[str, Any]) -> RankingResult:
+    values = {name: rows[name].to_numpy(np.float64) for name in SCORES}
+    settings = {name: scores[name] for name in ("num_gallery", "ap", "same_camera", "depth")}
+    cmc = match_curve(values["first_match_rank"])
+    return RankingResult(**values, cmc=cmc, **settings, protocol=protocol)
+
+
+def match_curve(first_match_rank: np.ndarray) -> np.ndarray:
+    """The CMC ``[MAX_RANK]`` of the ranks of the first matches ``[Q]``, NaN for no match."""
+    valid = first_match_rank[~np.isnan(first_match_rank)]
+    return (valid[:, None] <= np.arange(1, MAX_RANK + 1)).mean(axis=0)
+
+
+def _damaged(path: Path) -> str:
+    return f"{path}: damaged: put back a copy, or remove it to have its runs scored again"
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: damaged: remove {path.parent} and run again") from error
-
-
-def _deciding(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What a folder holds, less the settings that an older version still took for deciding."""
-    outside = _of_preset(dict.fromkeys(OUTSIDE))
-    return {name: value for name, value in stored.items() if name not in outside}
+        raise UserError(_damaged(path)) from error
 
 
 def _of_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {f"preset's {name}": value for name, value in settings.items()}
+
+
+def _in_todays_names(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What a folder says of itself, less the settings that no longer decide what comes out."""
+    names = _of_preset(RENAMED)  # "preset's OLD": "NEW"
+    renamed = {f"preset's {names[k]}" if k in names else k: v for k, v in stored.items()}
+    outside = _of_preset(dict.fromkeys(OUTSIDE))
+    return {name: value for name, value in renamed.items() if name not in outside}
 
 
 def _require_same(path: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:

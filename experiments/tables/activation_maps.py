@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from experiments.running.jobs import Job
-from experiments.running.perform import Workshop
+from experiments.running.run_job import RunContext
 from experiments.tables.curves import write_figure
-from experiments.tables.files import write_tables
 from experiments.tables.two_models import (
     describe,
     in_markdown,
@@ -18,6 +17,7 @@ from experiments.tables.two_models import (
     subjects_of,
     words_of,
 )
+from experiments.tables.write_table import write_tables
 from experiments.variants import Experiment
 from stgcn_pyg.explain import (
     EvaluatedModel,
@@ -33,13 +33,13 @@ COUNT = 2  # of gains, of losses, and of random queries
 MAP = "embedding"  # that of all branches together
 
 
-def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
+def write_report(experiment: Experiment, jobs: Sequence[Job], context: RunContext) -> str:
     """Writes the maps, and on a rendered data set how much of them lies on the person.
 
     Args:
         experiment: Of a baseline and another network.
         jobs: The runs to take.
-        shop: Its results' folder receives ``NAME.csv``, ``NAME.md`` and ``NAME.tex``.
+        context: Its results' folder receives ``NAME.csv``, ``NAME.md`` and ``NAME.tex``.
 
     Returns:
         The Markdown, or why there is nothing to see yet.
@@ -48,13 +48,13 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         UserError: A picture is bad.
         RunError: A file cannot be written.
     """
-    subjects = subjects_of(experiment, jobs, shop)
+    subjects = subjects_of(experiment, jobs, context)
     if isinstance(subjects, str):
         return subjects
     chosen = _choose(*(subjects[row.name] for row in experiment.rows))
     rows = list(chosen.values())
     explained = {name: subject.explain(rows) for name, subject in subjects.items()}
-    folder = picture_folder(experiment, shop)
+    folder = picture_folder(experiment, context)
     files = {}
     for place, (choice, row) in enumerate(chosen.items()):
         maps = {name: found.maps[MAP][place] for name, found in explained.items()}
@@ -63,20 +63,20 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         files[choice] = _draw(folder, choice, subject, row, frames, maps)
     table = describe(subjects, chosen)
     words = {"The clips": words_of(table)}
-    dataset = shop.source.load(jobs[0].unit.split)
+    dataset = context.source.load(jobs[0].unit.split)
     if has_truth(dataset.root):
         mass = _mass(subjects, RenderedTruth(dataset.root))
         words["Mass on the person, over all queries"] = _mass_in_words(mass)
         mass.index = mass.index.map(", ".join)
         table = pd.concat([table, mass])
     introduction = (
-        f"{shop.results.path.name}, {jobs[0].unit}: Grad-CAM of the whole embedding, towards the "
-        "nearest right tracklet, for the first clip of queries. gain and loss: where average "
+        f"{context.results.path.name}, {jobs[0].unit}: Grad-CAM of the whole embedding, towards "
+        "the nearest right tracklet, for the first clip of queries. gain and loss: where average "
         f"precision rises and falls most from {experiment.rows[0].name} to "
         f"{experiment.rows[1].name}; random: drawn by chance. A row of a picture has one scale."
-        f"\n\n{in_markdown(shop, files)}"
+        f"\n\n{in_markdown(context, files)}"
     )
-    return write_tables(experiment, shop, table, introduction, words)
+    return write_tables(experiment, context, table, introduction, words)
 
 
 def _choose(baseline: EvaluatedModel, other: EvaluatedModel) -> dict[str, int]:

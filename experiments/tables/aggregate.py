@@ -1,32 +1,32 @@
-"""From runs to a table: mean and spread over units, and differences paired by unit and by query."""
+"""From runs to numbers: mean and spread over units, and differences paired by unit and query."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from experiments.running.jobs import Unit
-from experiments.running.results import MAX_RANK, RunResult
+from experiments.running.results import SCORES, RunResult, match_curve
 from experiments.variants import Experiment
 from stgcn_pyg.evaluation import ComparisonResult, RankingResult, compare
 
 STATISTICS = ("mAP", "rank-1", "rank-5", "rank-20")
 RANKS = (1, 5, 20)
 COMPARED = ("mAP", "rank-1")
+PLACES = ("MARS", "Duke")  # where the paper has figures
+NOT_PRINTED = (np.nan, np.nan)
 
-Runs = Mapping[str, Mapping[Unit, RunResult]]
-"""By row, by unit; what is not finished is not there."""
+Units = Mapping[Unit, RunResult]
+Runs = Mapping[str, Units]
+"""The finished runs of each row, by unit."""
 
 
 def tabulate(experiment: Experiment, runs: Runs, protocol: str) -> pd.DataFrame:
-    """A row a row of the experiment, in per cent, under one protocol; NaN where nothing is there.
+    """The numbers of each row under one protocol, in per cent; NaN where no run is finished.
 
-    Columns: ``runs``; of each statistic its mean over units and ``sd``, with n - 1; of mAP and
-    rank-1 the ``difference`` to the baseline at the same units and queries, the ends ``low`` and
-    ``high`` of its 95 % interval and the ``p`` of :func:`stgcn_pyg.evaluation.compare`, its
-    ``difference sd`` over units, and ``higher in``, the units in which it is above 0; and the
-    paper's figures.
+    Columns: ``runs``; of each statistic its mean over units and ``sd``, with n - 1; the columns of
+    :func:`differences` to the baseline; and the paper's figures.
     """
     rows = {}
     for row in experiment.rows:
@@ -35,11 +35,35 @@ def tabulate(experiment: Experiment, runs: Runs, protocol: str) -> pd.DataFrame:
         record |= _means([run.results[protocol] for run in units.values()])
         if row.name != experiment.baseline:
             record |= differences(runs.get(experiment.baseline, {}), units, protocol)
-        for place, figures in (("MARS", row.mars), ("Duke", row.duke)):
+        for place, figures in zip(PLACES, (row.mars, row.duke), strict=True):
             for name, figure in zip(COMPARED, figures or (), strict=False):
                 record[f"paper's {name}, {place}"] = figure
         rows[row.name] = record
-    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=_columns(rows))
+    first = ["runs", *(f"{name}{part}" for name in STATISTICS for part in ("", " sd"))]
+    columns = dict.fromkeys([*first, *(name for record in rows.values() for name in record)])
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(columns))
+
+
+def tabulate_pairs(experiment: Experiment, runs: Runs, protocol: str) -> pd.DataFrame:
+    """The numbers of each pair of rows, the first less the second, under one protocol.
+
+    Columns: ``pairs``, the number of units that both rows have; those of :func:`differences`; and
+    the differences of the paper's figures.
+    """
+    records = {}
+    for pair in experiment.pairs:
+        first, second = (experiment.row(name) for name in pair)
+        record: dict[str, float] = {"pairs": 0}
+        record |= differences(runs.get(second.name, {}), runs.get(first.name, {}), protocol)
+        for place, figures in (
+            ("MARS", (first.mars, second.mars)),
+            ("Duke", (first.duke, second.duke)),
+        ):
+            change = np.subtract(*(each or NOT_PRINTED for each in figures))
+            names = [f"paper's {name} difference, {place}" for name in COMPARED]
+            record |= dict(zip(names, change, strict=True))
+        records[f"{first.name} less {second.name}"] = record
+    return pd.DataFrame.from_dict(records, orient="index")
 
 
 def unlike_the_means(means: pd.DataFrame, compared: Mapping[str, tuple[str, str]]) -> list[str]:
@@ -50,13 +74,11 @@ def unlike_the_means(means: pd.DataFrame, compared: Mapping[str, tuple[str, str]
     or where units have different numbers of queries.
 
     Args:
-        means: What :func:`tabulate` gives, with the rows of other differences below if there are
-            any.
-        compared: By the name of a row with a difference: the row that is compared, and the one
-            with which.
+        means: What :func:`tabulate` returns, and below it perhaps :func:`tabulate_pairs`.
+        compared: The two rows, by the name of each row of ``means`` that has their difference.
 
     Returns:
-        The names of such rows.
+        The names of such rows of ``means``.
     """
     found = []
     for name, (row, other) in compared.items():
@@ -66,15 +88,9 @@ def unlike_the_means(means: pd.DataFrame, compared: Mapping[str, tuple[str, str]
             for statistic in COMPARED
             if f"{statistic} difference" in means
         ]
-        if any(abs(value) > 1e-6 for value in apart):  # in per cent; NaN where nothing is there
+        if any(abs(value) > 1e-6 for value in apart):  # in per cent; NaN where no run is finished
             found.append(name)
     return found
-
-
-def _columns(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """All columns that any row has, those of a full row first."""
-    fixed = ["runs", *(f"{name}{part}" for name in STATISTICS for part in ("", " sd"))]
-    return list(dict.fromkeys([*fixed, *(name for record in rows.values() for name in record)]))
 
 
 def _means(results: Sequence[RankingResult]) -> dict[str, float]:
@@ -93,11 +109,11 @@ def statistic(result: RankingResult, name: str) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Paired:
-    """A row and the baseline at the units that both have.
+    """The difference of two rows over the units that both have.
 
     Attributes:
-        comparison: Over the queries of all units; the people are what is resampled, and one who
-            is searched for at several units is one person.
+        comparison: Over the queries of all units. Identities are resampled; one with queries at
+            several units is one identity.
         by_unit: The differences at each unit, by statistic, as fractions.
     """
 
@@ -105,10 +121,8 @@ class Paired:
     by_unit: Mapping[str, np.ndarray]
 
 
-def pair(
-    baseline: Mapping[Unit, RunResult], others: Mapping[Unit, RunResult], protocol: str
-) -> Paired | None:
-    """Compares a row with the baseline; None if they have no unit in common.
+def pair(baseline: Units, others: Units, protocol: str) -> Paired | None:
+    """Compares two rows, the second less the first; None if they have no unit in common.
 
     Raises:
         ValueError: The queries of a unit differ.
@@ -123,49 +137,35 @@ def pair(
         [runs[unit].results[protocol] for unit in units] for runs in (baseline, others)
     )
     pids = np.concatenate([baseline[unit].queries["pid"].to_numpy() for unit in units])
-    return Paired(
-        compare(pool(first), pool(second), pids, RANKS),
-        {
-            name: np.array(
-                [
-                    statistic(b, name) - statistic(a, name)
-                    for a, b in zip(first, second, strict=True)
-                ]
-            )
-            for name in COMPARED
-        },
-    )
+    by_unit = {
+        name: np.array(
+            [statistic(b, name) - statistic(a, name) for a, b in zip(first, second, strict=True)]
+        )
+        for name in COMPARED
+    }
+    return Paired(compare(pool(first), pool(second), pids, RANKS), by_unit)
 
 
 def pool(results: Sequence[RankingResult]) -> RankingResult:
-    """The queries of several results as those of one."""
-    first = results[0]
-    ranks = np.concatenate([result.first_match_rank for result in results])
-    valid = ranks[~np.isnan(ranks)]
-    return RankingResult(
-        np.concatenate([result.average_precision for result in results]),
-        ranks,
-        np.concatenate([result.inverse_negative_penalty for result in results]),
-        (valid[:, None] <= np.arange(1, MAX_RANK + 1)).mean(axis=0),
-        first.num_gallery,
-        first.ap,
-        first.same_camera,
-        first.depth,
-        first.protocol,
-    )
+    """One result with the queries of several."""
+    scores = {name: np.concatenate([getattr(r, name) for r in results]) for name in SCORES}
+    return replace(results[0], **scores, cmc=match_curve(scores["first_match_rank"]))
 
 
-def differences(
-    baseline: Mapping[Unit, RunResult], others: Mapping[Unit, RunResult], protocol: str
-) -> dict[str, float]:
-    """The columns of a difference, in points; none without a unit in both, or of the same runs."""
+def differences(baseline: Units, others: Units, protocol: str) -> dict[str, float]:
+    """What a row gains over another, in points; no columns if they have no unit, or the same runs.
+
+    Of mAP and rank-1 each: the ``difference`` at the same units and queries, the ends ``low`` and
+    ``high`` of its 95 % interval and the ``p`` of :func:`stgcn_pyg.evaluation.compare`, its
+    ``difference sd`` over units, and ``higher in``, the number of units in which it is above 0.
+    """
     paired = pair(baseline, others, protocol)
     if paired is None or all(
         baseline[unit].about["key"] == run.about["key"]
         for unit, run in others.items()
         if unit in baseline
     ):
-        return {}  # nothing to compare, or the very same runs
+        return {}
     record: dict[str, float] = {}
     for name in COMPARED:
         found, by_unit = paired.comparison, 100 * paired.by_unit[name]

@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 
 from experiments.running.jobs import Unit
-from experiments.running.results import MAX_RANK, RunResult
-from experiments.tables.aggregate import RANKS, Runs, pair, pool
-from experiments.tables.write_table import MISSING
+from experiments.running.results import SCORES, RunResult, match_curve
+from experiments.running.run_job import RunContext
+from experiments.tables.aggregate import RANKS, Runs, Units, pair, pool
+from experiments.tables.curves import draw_lines, write_figure
+from experiments.tables.finished import clips_of
+from experiments.tables.write_table import MISSING, write_tables
 from experiments.variants import Experiment
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation import RankingResult, bootstrap, format_interval
+from stgcn_pyg.evaluation import bootstrap, format_interval
 
 UNDER = "condition"  # the name of the one result that a restricted run has
 
@@ -22,48 +25,112 @@ class Condition:
     """A condition of the test, and what the runs score under it.
 
     Attributes:
-        at: Where it stands on the axis.
-        label: In words.
-        runs: Each run with the queries that meet the condition, and one result.
-        references: Scores that are no model's, as fractions, by name.
+        at: Its place on the horizontal axis.
+        label: Its name in tables.
+        runs: The runs restricted to the queries that meet it, with one result each.
+        places: The place of each query on the axis ``[Q]``, by unit.
+        references: Scores of no model, as fractions, by name.
     """
 
     at: float
     label: str
     runs: Runs
+    places: Mapping[Unit, np.ndarray]
     references: Mapping[str, float]
 
 
-def restricted(run: RunResult, protocol: str, queries: np.ndarray) -> RunResult:
-    """A run with some of its queries, ``[Q]`` of bool, and one of its results.
+def restricted(runs: Runs, scored: str, queries: np.ndarray) -> Runs:
+    """Runs with some of their queries, and one of their results.
+
+    Args:
+        runs: The runs.
+        scored: The name of the result, a protocol's or one of :func:`.of_groups`.
+        queries: Which queries, ``[Q]`` of bool.
 
     Raises:
-        UserError: It was not scored so, as is the case for runs on another data set.
+        UserError: A run has no such result, as runs on another data set.
     """
-    if protocol not in run.results:
+    return {
+        row: {unit: _restricted(run, scored, queries) for unit, run in units.items()}
+        for row, units in runs.items()
+    }
+
+
+def _restricted(run: RunResult, scored: str, queries: np.ndarray) -> RunResult:
+    if scored not in run.results:
+        key = run.about["key"]
         raise UserError(
-            f"run {run.about['key']} has no scores for {protocol}: remove its folder from the "
-            "results and run again, which scores it anew"
+            f"run {key} has no scores for {scored}: remove its line from runs.jsonl in the results "
+            "and run again, which scores it anew"
         )
-    result = run.results[protocol]
-    first = result.first_match_rank[queries]
-    valid = first[~np.isnan(first)]
-    kept = replace(
-        result,
-        average_precision=result.average_precision[queries],
-        first_match_rank=first,
-        inverse_negative_penalty=result.inverse_negative_penalty[queries],
-        cmc=(valid[:, None] <= np.arange(1, MAX_RANK + 1)).mean(axis=0),
-    )
+    result = run.results[scored]
+    scores = {name: getattr(result, name)[queries] for name in SCORES}
+    kept = replace(result, **scores, cmc=match_curve(scores["first_match_rank"]))
     return RunResult(run.about, run.queries[queries].reset_index(drop=True), {UNDER: kept})
 
 
-def tabulate_conditions(experiment: Experiment, conditions: Sequence[Condition]) -> pd.DataFrame:
-    """A row a row and condition, in per cent; NaN where a row has no runs.
+def write_conditions(
+    experiment: Experiment,
+    context: RunContext,
+    conditions: Sequence[Condition],
+    axis: str,
+    protocol: str,
+    step: tuple[float, str],
+) -> str:
+    """Writes ``NAME.csv``, ``.md``, ``.tex``, ``.png`` and ``.svg`` into the results folder.
 
-    Columns: ``at``, ``queries``, ``runs``; ``mAP`` with the ends ``low`` and ``high`` of its 95 %
-    interval over the test people; and its ``difference`` to the baseline's, paired by unit and by
-    query, with ``difference low``, ``difference high`` and ``p``.
+    Args:
+        experiment: The experiment.
+        context: Where its runs were made.
+        conditions: From easy to hard.
+        axis: Label of the horizontal axis.
+        protocol: Name of the protocol.
+        step: The change on the axis for which the trend is given, and its name in the table.
+
+    Returns:
+        The Markdown.
+
+    Raises:
+        RunError: They cannot be written; what was there stays.
+    """
+    table = tabulate_conditions(experiment, conditions)
+    lines = [
+        (row.name, table.loc[row.name].set_index("at").rename(columns={"mAP": "value"}))
+        for row in experiment.rows
+        if table.loc[row.name, "mAP"].notna().all()
+    ]
+    places = [condition.at for condition in conditions]
+    references = {
+        name: pd.Series([100 * each.references[name] for each in conditions], places)
+        for name in conditions[0].references
+    }
+    figure = draw_lines(lines, axis, f"mAP, per cent ({protocol})", list(references.items()))
+    write_figure(context.results.path / experiment.name, figure)
+    scores = _in_words(table, ("mAP", "low", "high"), signed=False)
+    for name, values in references.items():
+        scores.loc[name] = [f"{value:.1f}" for value in values]
+    columns = ("difference", "difference low", "difference high")
+    differences = _in_words(table, columns, signed=True).drop(index=experiment.baseline)
+    per, title = step
+    differences[title] = MISSING
+    for name, (value, low, high) in (per * trends(experiment, conditions) / 100).iterrows():
+        differences.loc[name, title] = format_interval(value, low, high, signed=True)
+    introduction = (
+        f"{context.results.path.name}: {protocol}, mAP in per cent; the 95 % intervals are over "
+        "the test people, for the networks that were trained. "
+        f"Scored by {clips_of(conditions[0].runs)}.\n\n"
+        f"![{experiment.title}]({experiment.name}.png)"
+    )
+    words = {"mAP": scores, "mAP less the baseline's": differences}
+    return write_tables(experiment, context, table, introduction, words)
+
+
+def tabulate_conditions(experiment: Experiment, conditions: Sequence[Condition]) -> pd.DataFrame:
+    """The numbers of each row under each condition, in per cent; NaN where a row has no runs.
+
+    Columns: ``at``, ``runs``, ``queries``; ``mAP`` with the ends ``low`` and ``high`` of its 95 %
+    interval over the test identities; and its ``difference`` to the baseline's, paired by unit and
+    by query, with ``difference low``, ``difference high`` and ``p``.
     """
     records = []
     for row in experiment.rows:
@@ -77,10 +144,11 @@ def tabulate_conditions(experiment: Experiment, conditions: Sequence[Condition])
     return pd.DataFrame(records).set_index(["row", "condition"])
 
 
-def _scores(units: Mapping[Unit, RunResult]) -> dict[str, float]:
+def _scores(units: Units) -> dict[str, float]:
     if not units:
         return dict.fromkeys(("queries", "mAP", "low", "high"), np.nan)
-    result, pids = _pooled(units)
+    pids = np.concatenate([run.queries["pid"].to_numpy() for run in units.values()])
+    result = pool([run.results[UNDER] for run in units.values()])
     found = bootstrap(result, pids, RANKS)
     return {
         "queries": result.num_valid_queries // len(units),
@@ -90,14 +158,7 @@ def _scores(units: Mapping[Unit, RunResult]) -> dict[str, float]:
     }
 
 
-def _pooled(units: Mapping[Unit, RunResult]) -> tuple[RankingResult, np.ndarray]:
-    pids = np.concatenate([run.queries["pid"].to_numpy() for run in units.values()])
-    return pool([run.results[UNDER] for run in units.values()]), pids
-
-
-def _difference(
-    baseline: Mapping[Unit, RunResult], units: Mapping[Unit, RunResult]
-) -> dict[str, float]:
+def _difference(baseline: Units, units: Units) -> dict[str, float]:
     paired = pair(baseline, units, UNDER)
     if paired is None:
         return {}
@@ -110,29 +171,23 @@ def _difference(
     }
 
 
-def trends(
-    experiment: Experiment, conditions: Sequence[Condition], at: Sequence[Mapping[Unit, np.ndarray]]
-) -> pd.DataFrame:
+def trends(experiment: Experiment, conditions: Sequence[Condition]) -> pd.DataFrame:
     """How much a row's difference to the baseline grows for each unit of the axis, in points.
 
-    Args:
-        experiment: The rows.
-        conditions: As they are tabulated.
-        at: For each condition, where each query of each unit stands on the axis.
-
     Returns:
-        ``trend``, and the ends ``low`` and ``high`` of its 95 % interval over the test people.
+        A row a row: ``trend``, and the ends ``low`` and ``high`` of its 95 % interval over the test
+        identities.
     """
     records = {}
     for row in experiment.rows:
         parts = []
-        for condition, places in zip(conditions, at, strict=True):
+        for condition in conditions:
             baseline = condition.runs.get(experiment.baseline, {})
             for unit, run in condition.runs.get(row.name, {}).items():
                 if unit in baseline and row.name != experiment.baseline:
                     first, second = baseline[unit].results[UNDER], run.results[UNDER]
                     gain = second.average_precision - first.average_precision
-                    parts.append((places[unit], gain, run.queries["pid"].to_numpy()))
+                    parts.append((condition.places[unit], gain, run.queries["pid"].to_numpy()))
         if parts:
             x, gain, pids = (np.concatenate(values) for values in zip(*parts, strict=True))
             records[row.name] = slope(x, 100 * gain, pids)
@@ -142,23 +197,19 @@ def trends(
 def slope(
     x: np.ndarray, y: np.ndarray, pids: np.ndarray, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """The least-squares slope of y over x, and its 95 % interval over the people.
+    """The least-squares slope of y over x, and its 95 % interval over the identities.
 
     Args:
         x, y: ``[Q]``; where y is NaN the query is left out.
-        pids: The people of the queries, ``[Q]``; they are what is resampled.
-        resamples: How many are drawn.
-        seed: Of the draws.
-
-    Example:
-        >>> slope(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]), np.array([4, 5, 6]))[0]
-        2.0
+        pids: Identities of the queries, ``[Q]``, which are resampled.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
     """
     valid = ~np.isnan(y)
     x, y, pids = x[valid], y[valid], pids[valid]
-    _, person = np.unique(pids, return_inverse=True)
+    _, identity = np.unique(pids, return_inverse=True)
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x])
-    sums = np.stack([np.bincount(person, term) for term in terms], axis=1)  # [people, 5]
+    sums = np.stack([np.bincount(identity, term) for term in terms], axis=1)  # [identities, 5]
     count = len(sums)
     weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample may have one x alone
@@ -173,18 +224,11 @@ def _slope(sums: np.ndarray) -> np.ndarray:
     return (n * xy - x * y) / (n * xx - x * x)
 
 
-def in_words(table: pd.DataFrame, columns: tuple[str, str, str], signed: bool) -> pd.DataFrame:
-    """Rows by conditions: an estimate and its interval, as text.
-
-    Args:
-        table: What :func:`tabulate_conditions` gives.
-        columns: The names of the estimate and of its ends.
-        signed: Whether it is a difference.
-    """
-    estimate, low, high = (table[name] / 100 for name in columns)
+def _in_words(table: pd.DataFrame, columns: tuple[str, str, str], signed: bool) -> pd.DataFrame:
+    """Estimates and their intervals as text, a row a row and a column a condition."""
     text = [
-        MISSING if np.isnan(value) else format_interval(value, below, above, signed)
-        for value, below, above in zip(estimate, low, high, strict=True)
+        MISSING if np.isnan(value) else format_interval(value, low, high, signed)
+        for value, low, high in (table[list(columns)] / 100).itertuples(index=False)
     ]
     rows, labels = (table.index.unique(level) for level in ("row", "condition"))
     wide = pd.Series(text, table.index).unstack("condition")

@@ -22,23 +22,32 @@ WIDTH, HEIGHT = 4.2, 3.4  # inches, of a panel
 def draw_panels(
     experiment: Experiment, table: pd.DataFrame, protocol: str, with_paper: bool
 ) -> Figure:
-    """A panel's rows as points: the difference to the baseline and its 95 % interval.
+    """The difference of each row to the baseline and its 95 % interval, a panel beside the other.
 
     The paper's points are differences to the paper's baseline, so that they can be shown beside
     those of any data set.
 
     Args:
-        experiment: Whose panels they are.
-        table: What :func:`experiments.tables.aggregate.tabulate` gives.
-        protocol: Its name, for the axis.
+        experiment: The experiment, whose panels are drawn.
+        table: What :func:`experiments.tables.aggregate.tabulate` returns.
+        protocol: Name of the protocol, for the axis.
         with_paper: Whether the data set is the paper's.
     """
     figure, axes = _axes(len(experiment.panels))
     for panel, place in zip(experiment.panels, axes, strict=True):
+        rows = table.reindex(list(panel.rows.values())).set_axis(list(panel.rows))
         for statistic, colour in zip(COMPARED, COLOURS, strict=False):
-            rows = table.reindex(list(panel.rows.values())).set_axis(list(panel.rows))
-            _points(place, rows, statistic, colour)
-            _paper_points(place, rows, table.loc[experiment.baseline], statistic, colour)
+            if f"{statistic} difference" in rows:
+                found = rows[rows[f"{statistic} difference"].notna()]
+                value = found[f"{statistic} difference"]
+                errors = [value - found[f"{statistic} low"], found[f"{statistic} high"] - value]
+                style = {"marker": "o", "capsize": 3, "color": colour, "label": statistic}
+                place.errorbar(found.index, value, errors, **style)
+            if (name := f"paper's {statistic}, MARS") in rows:
+                gains = (rows[name] - table.loc[experiment.baseline, name]).dropna()
+                style = {"markerfacecolor": "none", "color": colour}
+                label = f"{statistic}, the paper's"
+                place.plot(gains.index, gains, "D", label=label, **style)
         place.axhline(0, color="black", linewidth=0.8)
         place.set_xticks(list(panel.rows))
         place.set_xlabel(panel.label)
@@ -58,11 +67,11 @@ def draw_lines(
     """Lines with error bars.
 
     Args:
-        lines: The name and the points of each: a table with ``value``, ``low`` and ``high``, whose
-            index is where they stand.
-        label: Of the horizontal axis.
-        value: Of the vertical axis.
-        references: Names and points of lines without errors.
+        lines: Name and points of each line: a table of ``value``, ``low`` and ``high``, whose index
+            is the place on the horizontal axis.
+        label: Label of the horizontal axis.
+        value: Label of the vertical axis.
+        references: Name and points of lines without errors.
     """
     figure, (place,) = _axes(1)
     # A little apart, so that error bars do not hide each other.
@@ -70,15 +79,8 @@ def draw_lines(
     shifts = apart * (np.arange(len(lines)) - (len(lines) - 1) / 2)
     for colour, marker, shift, (name, points) in zip(COLOURS, MARKERS, shifts, lines, strict=False):
         errors = [points["value"] - points["low"], points["high"] - points["value"]]
-        place.errorbar(
-            points.index + shift,
-            points["value"],
-            errors,
-            marker=marker,
-            capsize=2,
-            color=colour,
-            label=name,
-        )
+        style = {"marker": marker, "capsize": 2, "color": colour, "label": name}
+        place.errorbar(points.index + shift, points["value"], errors, **style)
     for style, (name, values) in zip(("--", ":"), references, strict=False):
         place.plot(values.index, values, style, color="black", linewidth=0.9, label=name)
     place.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -95,10 +97,10 @@ def write_figure(path: Path, figure: Figure) -> None:
         RunError: It cannot be written; what was there stays.
     """
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        buffer = io.BytesIO()
+        content = io.BytesIO()
         with rc_context({"svg.hashsalt": "stgcn"}):
-            figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
-        write_bytes(path.with_suffix(f".{kind}"), buffer.getvalue())
+            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+        write_bytes(path.with_suffix(f".{kind}"), content.getvalue())
 
 
 def _axes(panels: int) -> tuple[Figure, list[Axes]]:
@@ -108,29 +110,3 @@ def _axes(panels: int) -> tuple[Figure, list[Axes]]:
         place.grid(alpha=0.3)
         place.spines[["top", "right"]].set_visible(False)
     return figure, list(axes)
-
-
-def _points(place: Axes, rows: pd.DataFrame, statistic: str, colour: str) -> None:
-    if f"{statistic} difference" not in rows:
-        return
-    there = rows[rows[f"{statistic} difference"].notna()]
-    value = there[f"{statistic} difference"]
-    errors = [value - there[f"{statistic} low"], there[f"{statistic} high"] - value]
-    place.errorbar(there.index, value, errors, marker="o", capsize=3, color=colour, label=statistic)
-
-
-def _paper_points(
-    place: Axes, rows: pd.DataFrame, baseline: pd.Series, statistic: str, colour: str
-) -> None:
-    name = f"paper's {statistic}, MARS"
-    if name not in rows:
-        return
-    gains = (rows[name] - baseline[name]).dropna()
-    place.plot(
-        gains.index,
-        gains,
-        "D",
-        markerfacecolor="none",
-        color=colour,
-        label=f"{statistic}, the paper's",
-    )

@@ -1,27 +1,32 @@
-"""The runs that a table can be made of."""
+"""The finished runs of a table, and what all of them have in common."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from experiments.running.jobs import Job, Unit
-from experiments.running.perform import Workshop
 from experiments.running.results import RunResult
+from experiments.running.run_job import RunContext
 from experiments.tables.aggregate import Runs
 from stgcn_pyg.evaluation import PROTOCOLS
 from stgcn_pyg.runs.about import clips_in_words
 from stgcn_pyg.runs.embedding import ranking_task
 
 NOTHING = "no run is finished"
+CLIPS = {
+    "test_clips": "data.test_clips",
+    "num_frames": "model.num_frames",
+    "embedding": "model.embedding",
+}
 
 
-def read_runs(jobs: Sequence[Job], shop: Workshop) -> Runs:
-    """Those of the jobs that are finished."""
-    finished = [job for job in jobs if shop.results.is_finished(job.key)]
+def read_runs(jobs: Sequence[Job], context: RunContext) -> Runs:
+    """What those of the jobs scored that are finished."""
+    finished = [job for job in jobs if context.results.is_finished(job.key)]
     splits = {job.unit.split for job in finished}
-    tasks = {split: ranking_task(shop.source.load(split)) for split in splits}
+    tasks = {split: ranking_task(context.source.load(split)) for split in splits}
     runs: dict[str, dict[Unit, RunResult]] = {}
     for job in finished:
-        result = shop.results.read(job.key, tasks[job.unit.split])
+        result = context.results.read(job.key, tasks[job.unit.split])
         runs.setdefault(job.row.name, {})[job.unit] = result
     return runs
 
@@ -29,23 +34,17 @@ def read_runs(jobs: Sequence[Job], shop: Workshop) -> Runs:
 def named_protocols(runs: Runs) -> list[str]:
     """The protocols under which runs were scored, the data set's usual one first."""
     known = {protocol.name for protocol in PROTOCOLS}
-    scored = [run.results for units in runs.values() for run in units.values()]
-    return list(dict.fromkeys(name for results in scored for name in results if name in known))
+    scored = (name for units in runs.values() for run in units.values() for name in run.results)
+    return list(dict.fromkeys(name for name in scored if name in known))
 
 
 def clips_of(runs: Runs) -> str:
     """By which clips and embeddings runs were scored, in words."""
-    names = ("data.test_clips", "model.num_frames", "model.embedding")
-    configs = [
-        run.about["config"]
-        for units in runs.values()
-        for run in units.values()
-        if run.about.get("config")
-    ]
+    configs = [run.about.get("config") or {} for units in runs.values() for run in units.values()]
     ways = {
-        "; ".join(clips_in_words({name.partition(".")[2]: config[name] for name in names}))
+        "; ".join(clips_in_words({name: config[setting] for name, setting in CLIPS.items()}))
         for config in configs
-        if set(names) <= set(config)
+        if set(CLIPS.values()) <= set(config)
     }
     if not ways:
         return "clips of which nothing is told"
@@ -53,12 +52,12 @@ def clips_of(runs: Runs) -> str:
 
 
 def made_on(runs: Runs) -> str:
-    """The machines on which runs were made and how many on each, most first, and their torch.
+    """The machines on which runs were made, with their number of runs, most first; and their torch.
 
-    Another processor's last bits make another network, as another seed does.
+    Other processors round otherwise, and so train other networks, as other seeds do.
     """
     machines = [run.about["machine"] for units in runs.values() for run in units.values()]
     devices = Counter(machine["device"] for machine in machines).most_common()
     versions = dict.fromkeys(str(machine["torch"]).partition("+")[0] for machine in machines)
-    told = [device if len(devices) == 1 else f"{device} ({count})" for device, count in devices]
-    return f"{', '.join(told)}; torch {', '.join(versions)}"
+    names = [device if len(devices) == 1 else f"{device} ({count})" for device, count in devices]
+    return f"{', '.join(names)}; torch {', '.join(versions)}"

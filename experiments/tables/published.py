@@ -1,35 +1,33 @@
-"""Published results beside the runs here."""
+"""Tables 1 and 2: published results beside the runs here."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from experiments.published import NEWER_ON_MARS, TABLE_1, TABLE_2, Published
 from experiments.running.jobs import Job
-from experiments.running.perform import Workshop
+from experiments.running.run_job import RunContext
 from experiments.tables.aggregate import STATISTICS, tabulate
-from experiments.tables.files import write_tables
 from experiments.tables.finished import clips_of, named_protocols, read_runs
-from experiments.tables.write_table import MISSING
+from experiments.tables.write_table import MISSING, write_tables
+from experiments.tables_1_to_4 import published_results
 from experiments.variants import Experiment
 
 ON_DUKE = "dukemtmc-videoreid"
 
 
-def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) -> str:
-    """Writes the tables; as :func:`experiments.tables.usual.write_report`."""
-    results = shop.results
-    runs = read_runs(jobs, shop)
-    records = [_published(row) for row in (TABLE_2 if results.dataset == ON_DUKE else _mars())]
+def write_report(experiment: Experiment, jobs: Sequence[Job], context: RunContext) -> str:
+    """Writes the tables; arguments as of :func:`experiments.tables.usual.write_report`."""
+    results = context.results
+    runs = read_runs(jobs, context)
+    parts = [published_results(2 if results.dataset == ON_DUKE else 1)]
     for protocol in named_protocols(runs):
         table = tabulate(experiment, runs, protocol)
-        for name, row in table.iterrows():
-            record = {"method": f"{name}, here", "protocol": protocol, "source": results.path.name}
-            for statistic in STATISTICS:
-                record |= {statistic: row[statistic], f"{statistic} sd": row[f"{statistic} sd"]}
-            records.append(record | {"runs": row["runs"]})
-    numbers = pd.DataFrame(records).set_index("method")
+        columns = [column for name in STATISTICS for column in (name, f"{name} sd")]
+        part = table[[*columns, "runs"]].rename_axis("method").reset_index()
+        part["method"] += ", here"
+        parts.append(part.assign(protocol=protocol, source=results.path.name))
+    numbers = pd.concat(parts).set_index("method")
     introduction = (
         f"Per cent, as printed; {MISSING} where nothing is given. An empty protocol: it is not "
         "told, and results are not comparable to a point or two (docs/protocols.md)."
@@ -38,22 +36,7 @@ def write_report(experiment: Experiment, jobs: Sequence[Job], shop: Workshop) ->
         introduction += f" The runs here are on {results.dataset}, all others on MARS."
     if any(runs.values()):
         introduction += f" The runs here were scored by {clips_of(runs)}."
-    return write_tables(experiment, shop, numbers, introduction, {"": numbers.pipe(_in_words)})
-
-
-def _mars() -> tuple[Published, ...]:
-    return TABLE_1 + NEWER_ON_MARS
-
-
-def _published(row: Published) -> dict[str, object]:
-    ranks = {"rank-1": row.rank_1, "rank-5": row.rank_5, "rank-20": row.rank_20}
-    return {
-        "method": row.method,
-        "mAP": row.mAP,
-        **ranks,
-        "protocol": row.protocol,
-        "source": row.source,
-    }
+    return write_tables(experiment, context, numbers, introduction, {"": _in_words(numbers)})
 
 
 def _in_words(numbers: pd.DataFrame) -> pd.DataFrame:

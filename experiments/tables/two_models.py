@@ -8,19 +8,17 @@ import pandas as pd
 import torch
 
 from experiments.running.jobs import Job
-from experiments.running.perform import Workshop
+from experiments.running.run_job import RunContext
 from experiments.variants import Experiment
-from stgcn_pyg.distributed import device_for
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain import EvaluatedModel
-from stgcn_pyg.runs.checkpoint import checkpoint_path, load_checkpoint
+from stgcn_pyg.runs.checkpoint import load_checkpoint
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
-from stgcn_pyg.runs.run import build_data
 from stgcn_pyg.synthetic import VERSIONS
 
 
 def subjects_of(
-    experiment: Experiment, jobs: Sequence[Job], shop: Workshop
+    experiment: Experiment, jobs: Sequence[Job], context: RunContext
 ) -> dict[str, EvaluatedModel] | str:
     """Each row's network at the first split and seed, by the name of the row.
 
@@ -32,28 +30,28 @@ def subjects_of(
     chosen = {job.row.name: job for job in first}
     for name in names:
         job = chosen.get(name)
-        if job is None or not shop.results.is_finished(job.key):
+        if job is None or not context.results.is_finished(job.key):
             return f"{name}: no run is finished"
-        if not (checkpoint_path(shop.run_folder(job)).is_file() and shop.embeddings(job).is_file()):
+        if not context.has_weights(job):
             return (
                 f"{job}: was trained elsewhere, and its weights are not under --work: pass other "
                 "--results to train it here"
             )
-    return {name: _subject(chosen[name], shop) for name in names}
+    return {name: _subject(chosen[name], context) for name in names}
 
 
-def _subject(job: Job, shop: Workshop) -> EvaluatedModel:
-    dataset = shop.source.load(job.unit.split)
-    model, _ = load_checkpoint(shop.run_folder(job))
+def _subject(job: Job, context: RunContext) -> EvaluatedModel:
+    dataset = context.source.load(job.unit.split)
+    model, _ = load_checkpoint(context.run_folder(job))
     task = ranking_task(dataset)
     labels = label_tracklets(dataset)
-    embeddings = torch.from_numpy(np.load(shop.embeddings(job)))
+    embeddings = torch.from_numpy(np.load(context.embeddings(job)))
     query, gallery = (
         embeddings[torch.tensor(labels[side].to_numpy(copy=True))]
         for side in ("is_query", "is_gallery")
     )
-    device = device_for(shop.accelerator)
-    data = build_data(shop.options(job), dataset)
+    device = context.device
+    data = context.data(job)
     rule = protocol(task.protocols[0])
     return EvaluatedModel(model.to(device).eval(), data, task, rule, query, gallery, device)
 
@@ -107,18 +105,18 @@ def words_of(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def picture_folder(experiment: Experiment, shop: Workshop) -> Path:
+def picture_folder(experiment: Experiment, context: RunContext) -> Path:
     """Where pictures go: beside the tables, but those of real people where nothing is kept."""
-    home = shop.results.path if shop.source.name in VERSIONS else shop.work
+    home = context.results.path if context.source.name in VERSIONS else context.work
     return home / experiment.name
 
 
-def in_markdown(shop: Workshop, files: Mapping[str, Path]) -> str:
+def in_markdown(context: RunContext, files: Mapping[str, Path]) -> str:
     """The pictures, by their titles, or a line that says where they are."""
     folder = next(iter(files.values())).parent
-    if not folder.is_relative_to(shop.results.path):
+    if not folder.is_relative_to(context.results.path):
         return f"The pictures show real people: they are in `{folder.name}/` under `--work` alone."
     return "\n\n".join(
-        f"![{title}]({path.relative_to(shop.results.path).as_posix()})"
+        f"![{title}]({path.relative_to(context.results.path).as_posix()})"
         for title, path in files.items()
     )

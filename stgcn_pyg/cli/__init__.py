@@ -1,24 +1,20 @@
 """The command `stgcn`. What a command needs is imported only when that command runs."""
 
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import (
     AlreadyReportedError,
     RunError,
     SignalledError,
-    Terminated,
     UserError,
     last_line,
     needs_extra,
     signalled,
+    sigterm_raises,
 )
 
 COMMANDS = {
@@ -66,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if name not in COMMANDS:
             raise UserError(f"command {name!r} is unknown: use one of {', '.join(COMMANDS)}")
-        with warnings.catch_warnings(), _sigterm_raises():
+        with warnings.catch_warnings(), sigterm_raises():
             warnings.showwarning = lambda message, *_, **__: print(
                 f"stgcn {name}: warning: {message}", file=sys.stderr
             )
@@ -86,25 +82,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = signalled(interrupt)
         print(f"stgcn {name}: {told}", file=sys.stderr)
         return told.status
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Lets SIGTERM end a command as Ctrl-C does, in order; a second one ends it at once.
-
-    Where another handler is set, or in a thread other than the main one, nothing is changed.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,6 +1,7 @@
 """The environment of a run: the commit, the versions, the device."""
 
 import json
+import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -40,6 +41,39 @@ def describe_environment(device: str) -> dict[str, Any]:
         "platform": platform.platform(terse=True),
         **{package: _version(package) for package in PACKAGES},
     }
+
+
+def describe_machine(device: str) -> dict[str, Any]:
+    """The hardware and versions that a figure belongs to, as plain values.
+
+    Args:
+        device: Where it is computed: ``"cpu"`` or ``"cuda"``.
+
+    Returns:
+        ``device``: the GPU's name, or the processor's with the instructions that torch uses, for
+        others give other last bits; ``threads``, ``cores``, and the versions of ``python``,
+        ``torch`` and ``torch_geometric``.
+    """
+    import torch  # what else is here does not need it
+
+    name = f"{_processor()} with {torch.backends.cpu.get_cpu_capability()}"
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else name,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_geometric": version("torch-geometric"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def read_environments(run: Path) -> list[dict[str, Any]] | None:

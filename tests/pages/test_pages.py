@@ -13,7 +13,6 @@ from conftest import MarsTree
 from score_files import read_scores
 from tiny_run import write_run
 
-from experiments.running.results import SCORES
 from stgcn_pyg import layers
 from stgcn_pyg.cli import COMMANDS, main
 
@@ -111,14 +110,6 @@ def test_no_image_of_a_real_person_is_committed():
     # Heat maps and ranked lists show frames; charts are drawn from figures alone.
     frames = [path for path in figures if "activation_maps" in path or "retrieval" in path]
     assert [path for path in frames if "/stgcn-synth-" not in path] == []
-
-
-def test_the_results_of_queries_tell_no_label():
-    paths = list(RESULTS.glob("*/runs/*/per_query.parquet"))
-    assert len(paths) > 10
-    for path in paths:
-        names = {name.rpartition(" ")[2] for name in pd.read_parquet(path)}
-        assert names == {"tracklet", *SCORES}, path
 
 
 def test_every_public_name_of_the_layers_is_in_the_reference():

@@ -1,0 +1,121 @@
+"""`python -m experiments NAME`: makes a table or figure, or goes on with it.
+
+python -m experiments                        the names
+python -m experiments components --help      the options of all tables and figures
+python -m experiments components --dataset stgcn-synth-v1 --preset small --seeds 0 1 2
+
+What running takes is imported only when an experiment runs.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from experiments.beyond_the_paper import (
+    BRANCHES,
+    CHOICES,
+    ENSEMBLES,
+    LOOK_ALIKE_CURVE,
+    OCCLUSION_CURVE,
+)
+from experiments.figures_5_to_8 import FIGURE_5, FIGURE_6, FIGURE_7, FIGURE_8
+from experiments.tables_1_to_4 import TABLE_3, TABLE_4, TABLES_1_AND_2
+from experiments.variants import Experiment
+from stgcn_pyg.errors import RunError, UserError, last_line, signalled, sigterm_raises
+
+EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        *(TABLES_1_AND_2, TABLE_3, TABLE_4, FIGURE_5, FIGURE_6, FIGURE_7, FIGURE_8),
+        *(CHOICES, ENSEMBLES, BRANCHES, OCCLUSION_CURVE, LOOK_ALIKE_CURVE),
+    )
+}
+# Programs with options of their own.
+PROGRAMS = {
+    "rendered_benchmark": "What colours, outlines and true bodies score on the rendered benchmark",
+    "rendered_sheet": "A contact sheet of the rendered benchmark",
+}
+RESULTS = Path(__file__).parent / "results"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are a UserError of one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see --help)")
+
+
+def parser(experiment: Experiment) -> Parser:
+    """The options that all experiments share."""
+    parser = Parser(prog=f"python -m experiments {experiment.name}", description=experiment.title)
+    add = parser.add_argument
+    add("--dataset", required=True, help="stgcn-synth-v1, ward, mars, dukemtmc-videoreid, ...")
+    add("--root", type=Path, help="its folder; a named rendered version is drawn if not given")
+    add("--preset", required=True, help="paper, small or smoke: the same for every variant")
+    add("--seeds", type=int, nargs="+", default=[0], help="seeds to train with, a run each")
+    add("--splits", type=int, nargs="+", default=[0], help="splits, e.g. of WARD, a run each")
+    add("--variants", nargs="+", help="the rows to run; all if not given")
+    add("--results", type=Path, default=RESULTS, help="folder for tables and scores")
+    add("--work", type=Path, default=Path("runs/experiments"), help="folder for checkpoints etc.")
+    add("--accelerator", choices=("auto", "cpu", "gpu"), default="auto", help="where to train")
+    add("--num-workers", type=int, help="processes that read images; the preset's if not given")
+    add("--pack", type=Path, help="the data set's pack, to read frames from (`stgcn pack`)")
+    add(
+        "--allow-faults",
+        action="store_true",
+        help="go on with a data set in which `stgcn check` finds faults; an unreadable image is "
+        "replaced by another of its tracklet, and the results say so",
+    )
+    add("--dry-run", action="store_true", help="print what would run, and how long it would take")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the experiment or program that the first argument names; gives the exit status."""
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in ("-h", "--help"):
+        print("usage: python -m experiments NAME ...\n")
+        titles = {key: experiment.title for key, experiment in EXPERIMENTS.items()} | PROGRAMS
+        print("\n".join(f"  {key:<24}  {title}" for key, title in titles.items()))
+        return 0
+    if name in PROGRAMS:
+        from jsonargparse import auto_cli
+
+        auto_cli(import_module(f"experiments.{name}").main, args=rest)
+        return 0
+    if name in EXPERIMENTS:
+        return run(EXPERIMENTS[name], rest)
+    names = ", ".join([*EXPERIMENTS, *PROGRAMS])
+    print(f"experiments: error: {name!r} is unknown: use {names}", file=sys.stderr)
+    return 2
+
+
+def run(experiment: Experiment, arguments: Sequence[str]) -> int:
+    """Runs an experiment and gives the exit status.
+
+    0: every row is there. 1: a run failed or could not go on. 2: a mistake of the user's. 130 and
+    143: Ctrl-C and SIGTERM. All but the first are reported in one line.
+    """
+    try:
+        options = parser(experiment).parse_args(arguments)
+        with warnings.catch_warnings(), sigterm_raises():
+            # A warning of PyTorch Geometric's own import, which no user can change.
+            warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+            from experiments.running.run_experiment import run_experiment
+
+            return run_experiment(experiment, options)
+    except (UserError, RunError) as error:
+        print(f"{experiment.name}: error: {last_line(error)}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt as interrupt:
+        stopped = signalled(interrupt, "stopped; the same command goes on from here")
+        print(f"{experiment.name}: {stopped}", file=sys.stderr)
+        return stopped.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
