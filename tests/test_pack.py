@@ -413,7 +413,7 @@ def test_training_and_evaluation_pass_over_bad_pictures_and_say_so(root, tmp_pat
     assert main(["train", "mars", str(root), tiny(tmp_path), run]) == 2
     assert str(bad) in error_line(capsys)
     assert main(["train", "mars", str(root), tiny(tmp_path), run, "--on-bad-frame=skip"]) == 0
-    assert f"bad pictures, passed over for another frame of their tracklet: 1\n  {bad}" in (
+    assert f"bad images, skipped for another frame of their tracklet: 1\n  {bad}" in (
         capsys.readouterr().out
     )
     assert main(["evaluate", str(tmp_path / "run"), "--on-bad-frame", "skip"]) == 0

@@ -254,7 +254,7 @@ def test_bad_pictures_that_are_passed_over_are_counted_over_all(root, trained, t
     one_each = ["--on-bad-frame=skip", "--test-clips=first", "--clips-per-batch=1"]
     with cut_short(root, "0001C1T0001F001.jpg", "0003C1T0001F001.jpg"):
         assert run(*extract(trained, tmp_path / "output", *one_each)) == [0, 0]
-    assert "passed over for another frame of their tracklet: 2\n" in capfd.readouterr().out
+    assert "skipped for another frame of their tracklet: 2\n" in capfd.readouterr().out
 
 
 @pytest.mark.slow

@@ -82,7 +82,9 @@ def test_the_checkpoint_is_the_epoch_that_ranks_them_best(root, tmp_path, capsys
     scores = log["validation_mAP"]
     best = int(log["epoch"][scores.idxmax()])
     assert torch.load(output / "checkpoint.ckpt", weights_only=True)["epoch"] == best
-    assert f"the best of 4 epochs by the people held out: {best}, mAP" in capsys.readouterr().out
+    assert (
+        f"the best of 4 epochs by the identities held out: {best}, mAP" in capsys.readouterr().out
+    )
 
     model, config = load_checkpoint(output)
     dataset, held_out = hold_out(load_dataset("mars", root), 0.4, config["seed"])
@@ -175,7 +177,9 @@ def test_what_is_reported_is_what_is_kept_though_a_run_goes_on_otherwise_than_be
     assert main(run) == 0
     log = pd.read_csv(output / "log" / "metrics.csv").set_index("epoch")["validation_mAP"]
     best = int(log.idxmax())
-    assert f"the best of 4 epochs by the people held out: {best}, mAP" in capsys.readouterr().out
+    assert (
+        f"the best of 4 epochs by the identities held out: {best}, mAP" in capsys.readouterr().out
+    )
     assert torch.load(output / "checkpoint.ckpt", weights_only=True)["epoch"] == best
     model, config = load_checkpoint(output)
     dataset, held_out = hold_out(load_dataset("mars", look_alikes), 0.4, config["seed"])
@@ -208,7 +212,7 @@ def test_a_lost_file_of_the_best_epoch_is_written_from_the_state_or_the_best_cho
     told = capsys.readouterr()
     assert "does not hold epoch 1, the best so far" in told.err
     assert "chosen among the epochs from 2 on" in told.err
-    assert "the best of 2 epochs by the people held out: 2, mAP" in told.out
+    assert "the best of 2 epochs by the identities held out: 2, mAP" in told.out
     assert torch.load(path, weights_only=True)["epoch"] == 2
 
 

@@ -83,53 +83,36 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
 
 
 def parser() -> Parser:
-    """Its arguments."""
+    """The options of the command."""
     parser = Parser(prog="stgcn evaluate", description=DESCRIPTION)
-    parser.add_argument(
-        "source",
-        type=Path,
-        help="a run's folder or checkpoint, an extraction's folder, or an .npz",
-    )
-    parser.add_argument(
-        "--protocols",
-        nargs="+",
-        type=str,
-        default=None,
-        help="names of protocols; those of the data set if not given",
-    )
-    parser.add_argument(
-        "--ranks", nargs="+", type=PositiveInt, default=None, help="the k of rank-k to print"
-    )
-    parser.add_argument(
-        "--resamples", type=PositiveInt, default=10_000, help="of the test people, for intervals"
-    )
-    parser.add_argument(
-        "--rerank",
-        type=bool,
-        default=False,
-        nargs="?",
-        const=True,
-        help="also re-rank by k-reciprocal neighbours",
-    )
-    parser.add_argument("--k1", type=PositiveInt, default=20, help="of re-ranking")
-    parser.add_argument("--k2", type=PositiveInt, default=6, help="of re-ranking")
-    parser.add_argument("--lambda_value", type=float, default=0.3, help="of re-ranking")
-    parser.add_argument("--json", type=Path, default=None, help="write the results here")
-    parser.add_argument(
-        "--per_query",
-        type=Path,
-        default=None,
-        help="write a row a query and protocol here, as CSV",
-    )
+    source = "folder or checkpoint of a run, folder of an extraction, or .npz of features"
+    parser.add_argument("source", type=Path, help=source)
+    names = "names of protocols; those of the data set if not given"
+    parser.add_argument("--protocols", nargs="+", type=str, default=None, help=names)
+    ranks = "the k of each rank-k to print"
+    parser.add_argument("--ranks", nargs="+", type=PositiveInt, default=None, help=ranks)
+    resamples = "number of bootstrap samples of the test identities, for the intervals"
+    parser.add_argument("--resamples", type=PositiveInt, default=10_000, help=resamples)
+    rerank = "also re-rank by k-reciprocal neighbours"
+    parser.add_argument("--rerank", type=bool, default=False, nargs="?", const=True, help=rerank)
+    k1 = "number of nearest neighbours, for --rerank"
+    parser.add_argument("--k1", type=PositiveInt, default=Reranking().k1, help=k1)
+    k2 = "number of neighbours to average over, for --rerank"
+    parser.add_argument("--k2", type=PositiveInt, default=Reranking().k2, help=k2)
+    weight = "weight of the original distance, for --rerank"
+    parser.add_argument("--lambda_value", type=float, default=Reranking().lambda_value, help=weight)
+    parser.add_argument("--json", type=Path, default=None, help="file to write the results to")
+    table = "CSV file to write a row for each query and protocol to"
+    parser.add_argument("--per_query", type=Path, default=None, help=table)
     add_model_arguments(parser)
     return parser
 
 
 def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
-    """What is to be evaluated, by what lies at its path; a model's work is shared by processes.
+    """The model, extraction or arrays to evaluate; processes share the work of a model.
 
     Raises:
-        UserError: Nothing that can be evaluated does.
+        UserError: There is nothing at the path that can be evaluated.
     """
     path = options.source
     if path.suffix == ".npz":
@@ -153,7 +136,7 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
 
 
 def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:
-    """Prints a table a protocol, and below each what the protocol is."""
+    """Prints the table of each protocol, with its description."""
     for name in protocols_of(scores):
         rows = {row: results[name] for row, results in scores.items()}
         ends = {row: found[name] for row, found in intervals.items() if name in found}
@@ -166,7 +149,7 @@ def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> N
 
 
 def _known(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The protocols that are asked for, each once; they are looked up before anything begins."""
+    """The protocols of these names, each once; an unknown one is refused before anything begins."""
     if names is None:
         return None
     try:
@@ -176,7 +159,7 @@ def _known(names: Sequence[str] | None) -> tuple[str, ...] | None:
 
 
 def _reranking(options: Namespace) -> Reranking | None:
-    """The parameters that are asked for, if re-ranking is; wrong ones are refused at once."""
+    """The parameters of re-ranking, or None without ``--rerank``."""
     chosen = Reranking(options.k1, options.k2, options.lambda_value)
     if not options.rerank:
         for name, value, usual in zip(chosen._fields, chosen, Reranking(), strict=True):
@@ -191,7 +174,7 @@ def _reranking(options: Namespace) -> Reranking | None:
 
 
 def _require_outputs(options: Namespace) -> None:
-    """Refuses files that cannot be written before anything is embedded, not hours later."""
+    """Refuses files that cannot be written, before anything is embedded."""
     require_writable("--json", options.json)
     require_writable("--per-query", options.per_query)
     files = {"the source": options.source, "--json": options.json, "--per-query": options.per_query}

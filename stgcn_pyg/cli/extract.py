@@ -12,7 +12,7 @@ from tqdm import tqdm
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments, together
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.runs.extraction import Description, EmbeddingWriter, describe, shards_of
+from stgcn_pyg.runs.extraction import ABOUT, Description, EmbeddingWriter, describe, shards_of
 from stgcn_pyg.runs.trained_model import TrainedModel, skipped_within, tell_skipped
 
 DESCRIPTION = """Writes the embeddings of a data set's tracklets and their labels, in shards.
@@ -80,23 +80,16 @@ def _extract(options: Namespace, group: ProcessGroup) -> int:
 
 def _tell_of_another_place(output: Path, there: str, here: str) -> None:
     if Path(there).resolve() != Path(here).resolve():
-        print(f"{output}: goes on with the pictures at {here}; so far they were read at {there}")
+        print(f"{output}: goes on with the images at {here}; so far they were read at {there}")
 
 
 def _describe(trained: TrainedModel, tracklets: pd.DataFrame, options: Namespace) -> Description:
-    dataset = trained.data.dataset
+    about = trained.about
     return describe(
         tracklets,
-        run=str(options.run),
-        dataset=dataset.name,
-        root=str(dataset.root),
-        split=trained.config.get("split", 0),
-        protocols=dataset.protocols,
+        protocols=trained.data.dataset.protocols,
         parts=options.parts,
-        test_clips=trained.data.test_clips,
-        num_frames=trained.model.num_frames,
-        embedding=trained.model.embedding_kind,
-        checkpoint_sha256=trained.checkpoint_sha256,
         width=trained.model.embedding_width,
         shard_size=options.shard_size,
+        **{name: about[name] for name in ABOUT},
     )

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         write_json(options.json, scores_as_json(run.scores, run.about))
     if run.validation is not None:
         best = run.validation.best
-        print(f"the best of {settings.epochs:,} epochs by the people held out: {best}")
+        print(f"the best of {settings.epochs:,} epochs by the identities held out: {best}")
     usual, *others = protocols_of(run.scores)
     table = format_table({row: results[usual] for row, results in run.scores.items()})
     print(f"\n{in_words(run.about)}\n{table}")

@@ -23,12 +23,7 @@ from stgcn_pyg.runs.environment import describe_environment
 from stgcn_pyg.runs.run_folder import RunFolder
 from stgcn_pyg.runs.score_files import Scores, scores_as_json
 from stgcn_pyg.runs.settings import RunSettings
-from stgcn_pyg.runs.trained_model import (
-    about_model,
-    needs_every_frame,
-    skipped_within,
-    tell_skipped,
-)
+from stgcn_pyg.runs.trained_model import about_model, skipped_within, tell_skipped
 from stgcn_pyg.runs.training import STGCNTraining, checkpoint_path, fit, hold_out
 from stgcn_pyg.runs.training.folder_lock import only_run_in
 from stgcn_pyg.runs.training.tf32 import tf32_allowed
@@ -170,7 +165,7 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
 
 def load(settings: RunSettings) -> tuple[TrackletDataset, pd.DataFrame | None]:
     """The data set of a run, and the tracklets that are held out of its training."""
-    verify = needs_every_frame(settings.pack, settings.on_bad_frame)
+    verify = settings.pack is None and settings.on_bad_frame == "stop"
     dataset = load_dataset(settings.dataset, settings.root, settings.split, verify)
     if not settings.validation_share:
         return dataset, None
@@ -246,14 +241,14 @@ def _score_colour_stripes(
 
 @contextmanager
 def _training_is_kept(output: Path) -> Iterator[None]:
-    """Says of what ends the evaluation that the training before it is not lost."""
+    """Adds to an error of the evaluation that the training before it is kept."""
     kept = f"the training is done and kept in {checkpoint_path(output)}: the same command goes on"
     try:
         yield
     except UserError as error:
         raise UserError(
             f"{last_line(error)}; {kept} with the evaluation once that is mended, or at once with "
-            "--on-bad-frame skip, which passes over bad pictures"
+            "--on-bad-frame skip, which skips bad images"
         ) from error
     except KeyboardInterrupt as interrupt:
         raise signalled(interrupt, f"interrupted; {kept} with the evaluation") from interrupt
@@ -264,7 +259,7 @@ def _describe(run: Run) -> None:
     parameters = sum(p.numel() for p in model.parameters())
     print(
         f"{dataset.name} at {dataset.root}: {len(dataset.train):,} tracklets of "
-        f"{run.data.num_classes:,} people to train on, {len(dataset.query):,} queries, "
+        f"{run.data.num_classes:,} identities to train on, {len(dataset.query):,} queries, "
         f"{len(dataset.gallery):,} in the gallery\n"
         f"STGCN: {settings.model['backbone']} from "
         f"{settings.weights_from or settings.model['weights'] or 'random'} weights, "

@@ -1,4 +1,4 @@
-"""The folder of a run: one run each, which goes on there if it was cut short."""
+"""The folder of a run, which holds one run and is where that run is continued."""
 
 import warnings
 from pathlib import Path
@@ -24,17 +24,17 @@ from stgcn_pyg.runs.training import folder_lock
 
 
 class RunFolder:
-    """Finds the same run in a folder, or room for it; nothing is written until :meth:`write`.
+    """The folder of a run: empty, or with the same run in it; :meth:`write` is the first to write.
 
-    It is the same run with more epochs too, for nothing in an epoch depends on how many there will
-    be; and with a data set at another place, if its tracklets are the same.
+    A run with more epochs is the same run, for nothing in an epoch depends on how many there will
+    be; so is one whose data set has moved, if its tracklets are the same.
 
     Args:
         settings: The settings of the run, of which ``output`` is the folder. Settings that an older
             version did not know count as their defaults.
 
     Attributes:
-        begun: Whether the run has something to go on from.
+        begun: Whether there is a checkpoint to continue from.
 
     Raises:
         UserError: The folder holds another run, or something that is no run.
@@ -51,6 +51,8 @@ class RunFolder:
             try:
                 stored = read_settings(self.stored)
             except UserError as error:
+                if isinstance(error.__cause__, OSError):
+                    raise
                 raise UserError(
                     f"{self.stored}: damaged (no YAML of settings): put back a copy, or choose "
                     "another --output"
@@ -63,14 +65,14 @@ class RunFolder:
         self.begun = bool(self._before) and is_begun(path, self._validated)
 
     def require_tracklets(self, data: TrackletDataModule, held_out: pd.DataFrame | None) -> None:
-        """Looks whether the data set has the tracklets that the run began with, at whatever place.
+        """Checks that the data set, wherever it lies, has the tracklets that the run began with.
 
         Args:
             data: The batches of the data set.
-            held_out: The tracklets that are held out of them, if there are any.
+            held_out: The tracklets that are held out of training, or None.
 
         Raises:
-            UserError: It has others, or the run's checkpoint cannot be read.
+            UserError: The tracklets are others, or the run's checkpoint cannot be read.
         """
         if not self.begun:
             return
@@ -88,10 +90,10 @@ class RunFolder:
     def write(self) -> None:
         """Makes the folder and writes ``config.yaml``.
 
-        The results of a run that goes on beyond its former last epoch are set aside.
+        The results of a run that is continued with more epochs are renamed first.
 
         Raises:
-            UserError: They cannot be written.
+            UserError: The folder cannot be written.
         """
         epochs = self._before.get("epochs")
         try:

@@ -33,20 +33,11 @@ PRESETS = package_files("stgcn_pyg") / "presets"
 
 # Settings that change how a run is computed, not what comes out.
 FREE = frozenset(
-    {
-        "output",
-        "checkpoint_every",
-        "look_every",
-        "accelerator",
-        "data.num_workers",
-        "data.min_frames",
-        "baselines",
-        "pack",
-        "training.compile",
-        "training.channels_last",
-        "training.fused",
-        "training.recompute",
-    }
+    (
+        *("output", "pack", "accelerator", "checkpoint_every", "look_every", "baselines"),
+        *("data.num_workers", "data.min_frames", "training.compile", "training.channels_last"),
+        *("training.fused", "training.recompute"),
+    )
 )
 # Settings that may change when a run is continued: more epochs, the data set's place, and what
 # happens at a bad image, at which a run may have stopped.

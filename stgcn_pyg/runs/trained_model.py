@@ -62,7 +62,7 @@ class TrainedModel:
                 f"{root}: no such folder or file, where the data set of {run} was; if it has "
                 "moved, pass --root and its place"
             )
-        verify = needs_every_frame(chosen.pack, chosen.on_bad_frame)
+        verify = chosen.pack is None and chosen.on_bad_frame == "stop"
         dataset = load_dataset(self.config["dataset"], root, self.config.get("split", 0), verify)
         settings = self.config.get("data", {}) | {
             "num_workers": chosen.num_workers,
@@ -178,16 +178,11 @@ def about_model(
     }
 
 
-def needs_every_frame(pack: Path | None, on_bad_frame: str) -> bool:
-    """Whether the image of every frame must be on disk before anything begins."""
-    return pack is None and on_bad_frame == "stop"
-
-
 def tell_skipped(data: TrackletDataModule, group: ProcessGroup = ALONE, show: int = 3) -> None:
     """Prints how many bad images the processes have skipped, and names some of them."""
     faults = sorted(set().union(*group.gather(data.skipped)))
     if faults:
-        print(f"bad pictures, passed over for another frame of their tracklet: {len(faults):,}")
+        print(f"bad images, skipped for another frame of their tracklet: {len(faults):,}")
         for fault in faults[:show]:
             print(f"  {fault}")
         if len(faults) > show:
