@@ -1,1 +1,1 @@
-"""Runs: settings, training, checkpoints, a run's folder, and the embeddings of a trained network."""
+"""Settings, training, checkpoints, a run's folder, and the embeddings of a trained network."""
