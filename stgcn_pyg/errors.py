@@ -20,7 +20,7 @@ class UserError(Exception):
     status = 2
 
 
-class BadPictureError(UserError):
+class BadImageError(UserError):
     """An image that is missing, damaged, or cannot be used: what ``--on-bad-frame skip`` skips.
 
     Args:

@@ -89,7 +89,7 @@ def test_pictures_that_were_passed_over_are_counted(place, capsys):
     skip = ("--num-workers=0", "--on-bad-frame=skip")
     told = evaluated("runs/tiny", *skip)
     assert (told["on_bad_frame"], told["passed_over"]) == ("skip", 1)
-    assert "bad pictures, for which other frames stand: 1" in capsys.readouterr().out
+    assert "bad images, replaced by other frames: 1" in capsys.readouterr().out
     assert main(["extract", "runs/tiny", "embeddings", *skip]) == 0
     assert evaluated("embeddings")["passed_over"] == 1
 

@@ -411,7 +411,7 @@ def test_a_truncated_picture_in_mid_training_is_named(train, root, capsys):
     assert train("--epochs=20", "--baselines=false", "--data.num_workers=1") == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.endswith(
-        f"error: {path}: truncated or no picture; `stgcn check` finds all that are bad"
+        f"error: {path}: truncated or no image; `stgcn check` finds all that are bad"
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.data.check.images import read_images
-from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.sampling import even_frames, random_frames, strided_frames
 from stgcn_pyg.data.transforms import ClipAugmentation
@@ -39,7 +39,7 @@ def test_training_batches_hold_the_pictures_of_their_labels(dataset):
     assert data.num_classes == 4
     people = dict(enumerate(sorted(dataset.train["pid"].unique())))
     colour = {
-        people[c]: torch.tensor(read_picture(dataset.paths(row)[0], 64, 32)).float().mean((0, 1))
+        people[c]: torch.tensor(read_image(dataset.paths(row)[0], 64, 32)).float().mean((0, 1))
         for c in people
         for _, row in dataset.train[dataset.train["pid"] == people[c]].head(1).iterrows()
     }
@@ -86,7 +86,7 @@ def test_training_batches_hold_the_frames_that_are_drawn_for_each_place(dataset,
                 "strided": lambda rng=rng: strided_frames(5, 3, 2, rng),
             }[kind]()
             paths = dataset.paths(dataset.train.iloc[draw.row], frames)
-            expected = torch.stack([torch.tensor(read_picture(path, 64, 32)) for path in paths])
+            expected = torch.stack([torch.tensor(read_image(path, 64, 32)) for path in paths])
             assert torch.equal(clip.permute(0, 2, 3, 1), expected)
             assert np.array_equal(changes, data.augmentation.draw(3, rng))
 
@@ -219,7 +219,7 @@ def test_test_batches_hold_every_clip_of_every_tracklet(dataset, test_clips, cli
         "even": [[1, 4]],
     }[test_clips]
     expected = [
-        torch.stack([torch.tensor(read_picture(path, 64, 32)) for path in paths])
+        torch.stack([torch.tensor(read_image(path, 64, 32)) for path in paths])
         for paths in (dataset.paths(query.iloc[0], clip) for clip in frames)
     ]
     found = torch.cat([batch.clips for batch in batches])[:clips]
@@ -239,10 +239,10 @@ def test_the_device_normalises_and_augments_in_training_alone(dataset):
 def test_a_frame_is_pillows_picture_at_the_size_asked_for(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (64, 32, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert np.array_equal(read_picture(tmp_path / "a.png", 64, 32), pixels)
-    assert read_picture(tmp_path / "a.png", 16, 8).shape == (16, 8, 3)
+    assert np.array_equal(read_image(tmp_path / "a.png", 64, 32), pixels)
+    assert read_image(tmp_path / "a.png", 16, 8).shape == (16, 8, 3)
     Image.fromarray(pixels[..., 0]).save(tmp_path / "grey.jpg")
-    assert read_picture(tmp_path / "grey.jpg", 64, 32).shape == (64, 32, 3)
+    assert read_image(tmp_path / "grey.jpg", 64, 32).shape == (64, 32, 3)
 
 
 def damage(path, kind):
@@ -251,7 +251,7 @@ def damage(path, kind):
     elif kind == "empty":
         path.write_bytes(b"")
     elif kind == "text":
-        path.write_text("no picture")
+        path.write_text("no image")
     elif kind == "png":
         Image.new("RGB", (24, 48)).save(path, format="PNG")
     else:
@@ -261,7 +261,7 @@ def damage(path, kind):
 KINDS = {
     "truncated": "truncated or damaged",
     "empty": "empty",
-    "text": "no picture",
+    "text": "no image",
     "png": "PNG, not JPEG as its name says",
     "missing": "missing",
 }

@@ -128,7 +128,7 @@ def test_pictures_that_no_tracklet_uses_may_be_missing(mars_tree):
     mars_tree.path("0002C1T0009F001.jpg").unlink()
     assert len(load_dataset("mars", root).frames) == 67
     mars_tree.path("0002C1T0001F001.jpg").unlink()
-    with pytest.raises(UserError, match=r"1 of 66 pictures are missing, the first is .*1T0001F001"):
+    with pytest.raises(UserError, match=r"1 of 66 images are missing, the first is .*1T0001F001"):
         load_dataset("mars", root)
 
 
@@ -214,7 +214,7 @@ def undefined_pid(tracks):
         ),
         (
             lambda root: (root / "bbox_test" / "0003" / "0003C1T0001F002.jpg").unlink(),
-            r"1 of 66 pictures are missing, the first is .*0003C1T0001F002\.jpg",
+            r"1 of 66 images are missing, the first is .*0003C1T0001F002\.jpg",
         ),
     ],
 )

@@ -12,12 +12,11 @@ from PIL import Image, ImageOps
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, check_dataset, load_dataset
-from stgcn_pyg.data.check.images import read_image as checked_picture
-from stgcn_pyg.data.check.images import read_images
-from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.check.images import inspect_image, read_images
+from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.pack import write_pack
 from stgcn_pyg.data.packed_frames import PackedFrames
-from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError, last_line
+from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError, last_line
 
 OPTIONS = {"num_frames": 3, "height": 48, "width": 24, "num_workers": 0} | {
     "people_per_batch": 2,
@@ -72,20 +71,20 @@ def test_16_bit_grey_is_scaled_by_257(tmp_path, name):
         tmp_path / "grey", name, **{"irreversible": False} if name[4:] else {}
     )
     expected = np.round(pixels / 257).astype(np.uint8)
-    found = read_picture(tmp_path / "grey", 48, 24)
+    found = read_image(tmp_path / "grey", 48, 24)
     assert np.array_equal(found, np.repeat(expected[..., None], 3, axis=2))
 
 
 def test_grey_of_10_12_and_16_bits_is_scaled_by_its_own_white(tmp_path):
     path = tmp_path / "grey"
     path.write_bytes(b"P5 2 1 1023\n" + struct.pack(">2H", 1023, 512))
-    assert read_picture(path, 1, 2)[0, :, 0].tolist() == [255, 128]
+    assert read_image(path, 1, 2)[0, :, 0].tolist() == [255, 128]
     path.write_bytes(tiff(np.array([[0xFF, 0xF8, 0x00]], np.uint8), bits=12))  # 4095 and 2048
-    assert read_picture(path, 1, 2)[0, :, 0].tolist() == [255, 128]
+    assert read_image(path, 1, 2)[0, :, 0].tolist() == [255, 128]
     Image.new("I;16B", (2, 1), 30000).save(path, "TIFF")
-    assert read_picture(path, 1, 2)[0, :, 0].tolist() == [117, 117]
+    assert read_image(path, 1, 2)[0, :, 0].tolist() == [117, 117]
     path.write_bytes(tiff(np.array([[0, 30000]], np.uint16), bits=16, photometric=0))
-    assert read_picture(path, 1, 2)[0, :, 0].tolist() == [255, 255 - 117]
+    assert read_image(path, 1, 2)[0, :, 0].tolist() == [255, 255 - 117]
 
 
 def test_16_bit_frames_are_the_same_in_loader_pack_and_check(mars_tree, tmp_path):
@@ -99,7 +98,7 @@ def test_16_bit_frames_are_the_same_in_loader_pack_and_check(mars_tree, tmp_path
         for loader in (data.train_dataloader(), data.clip_dataloader(dataset.query)):
             assert all((batch.clips == 117).all() for batch in loader)
     kinds = {fault.kind for fault in check_dataset("mars", root, workers=1, progress=False).faults}
-    assert not kinds & {"no picture", "truncated or damaged", "cannot be used"}
+    assert not kinds & {"no image", "truncated or damaged", "cannot be used"}
 
 
 COLOURED = {
@@ -122,7 +121,7 @@ def test_every_other_mode_gives_its_colour(tmp_path, mode):
     picture = Image.new("RGB", (8, 16), colour).convert("LAB" if mode == "LAB" else mode)
     name, options = COLOURED[mode]
     picture.save(tmp_path / "picture", name, **options)
-    found = read_picture(tmp_path / "picture", 16, 8)
+    found = read_image(tmp_path / "picture", 16, 8)
     assert np.abs(found.astype(int) - colour).max() <= 1
 
 
@@ -135,7 +134,7 @@ def test_grey_multiplied_by_its_opacity_is_divided_again(tmp_path):
     path.write_bytes(content.replace(unassociated, struct.pack("<HHIHH", 338, 3, 1, 1, 0)))
     with Image.open(path) as image:
         assert image.mode == "La"
-    assert (read_picture(path, 16, 8) == 100).all()
+    assert (read_image(path, 16, 8) == 100).all()
 
 
 @pytest.mark.parametrize(
@@ -151,9 +150,9 @@ def test_grey_multiplied_by_its_opacity_is_divided_again(tmp_path):
 def test_numbers_without_a_white_are_refused_by_their_mode(tmp_path, mode, content):
     path = tmp_path / "numbers"
     path.write_bytes(content)
-    with pytest.raises(BadPictureError, match=f"numbers: .* of mode {mode}, .* save it as 8-bit"):
-        read_picture(path, 2, 2)
-    found = checked_picture(path)
+    with pytest.raises(BadImageError, match=f"numbers: .* of mode {mode}, .* save it as 8-bit"):
+        read_image(path, 2, 2)
+    found = inspect_image(path)
     assert found.kind == "cannot be used" and f"mode {mode}" in found.what and not found.digest
 
 
@@ -180,7 +179,7 @@ def test_pictures_are_turned_upright(tmp_path, name, orientation):
     Image.fromarray(np.ascontiguousarray(stored)).save(
         path, name, exif=exif, **(options if name in ("JPEG", "WEBP") else {})
     )
-    found = read_picture(path, 32, 16).astype(int)
+    found = read_image(path, 32, 16).astype(int)
     assert np.abs(found - pixels).max() <= (3 if name == "JPEG" else 0)
 
 
@@ -193,7 +192,7 @@ def test_a_sideways_jpeg_is_decoded_no_smaller_than_it_is_needed(tmp_path):
     with Image.open(path) as image:
         upright = ImageOps.exif_transpose(image)
     expected = upright.resize((32, 128), Image.Resampling.BILINEAR)
-    assert np.array_equal(read_picture(path, 128, 32), np.asarray(expected))
+    assert np.array_equal(read_image(path, 128, 32), np.asarray(expected))
 
 
 def test_a_16_bit_picture_is_turned_as_well(tmp_path):
@@ -202,14 +201,14 @@ def test_a_16_bit_picture_is_turned_as_well(tmp_path):
     grey = np.array([[0, 65535], [0, 30000]], np.uint16)
     for name in ("PNG", "TIFF"):
         Image.fromarray(grey).save(tmp_path / "grey", name, exif=exif)
-        assert read_picture(tmp_path / "grey", 2, 2)[..., 0].tolist() == [[0, 0], [117, 255]]
+        assert read_image(tmp_path / "grey", 2, 2)[..., 0].tolist() == [[0, 0], [117, 255]]
 
 
 def test_a_sound_picture_with_damaged_exif_data_is_read(tmp_path):
     path = tmp_path / "a.jpg"
     Image.new("RGB", (8, 16), BLUE).save(path, exif=b"Exif\0\0no TIFF header at all")
-    assert read_picture(path, 16, 8)[0, 0, 2] > 250
-    assert checked_picture(path).digest
+    assert read_image(path, 16, 8)[0, 0, 2] > 250
+    assert inspect_image(path).digest
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P"])
@@ -223,59 +222,59 @@ def test_a_png_with_one_changed_bit_in_its_pixels_is_damaged(tmp_path, mode):
         changed = bytearray(content)
         changed[place] ^= 1
         path.write_bytes(changed)
-        with pytest.raises(BadPictureError, match=r"a\.png: damaged \(its pixels do not have thei"):
-            read_picture(path, 48, 24)
-        assert checked_picture(path).what == "truncated or damaged (its checksum is wrong)"
+        with pytest.raises(BadImageError, match=r"a\.png: damaged \(its pixels do not have thei"):
+            read_image(path, 48, 24)
+        assert inspect_image(path).what == "truncated or damaged (its checksum is wrong)"
     for missing in (4, 12, 16):  # what follows the pixels changes none of them
         path.write_bytes(content[:-missing])
-        assert checked_picture(path).what == ""
-        assert (read_picture(path, 48, 24) == np.asarray(Image.open(path).convert("RGB"))).all()
+        assert inspect_image(path).what == ""
+        assert (read_image(path, 48, 24) == np.asarray(Image.open(path).convert("RGB"))).all()
 
 
 def test_what_a_name_says_does_not_matter_to_reading(tmp_path):
     for name, kind in (("a.jpg", "PNG"), ("a.png", "JPEG"), ("b.jpg", "BMP")):
         Image.new("RGB", (8, 16), WHITE).save(tmp_path / name, kind)
-        assert (read_picture(tmp_path / name, 16, 8) == 255).all()
-    found = checked_picture(tmp_path / "a.png")
+        assert (read_image(tmp_path / name, 16, 8) == 255).all()
+    found = inspect_image(tmp_path / "a.png")
     assert (found.kind, found.what) == ("wrong format", "JPEG, not PNG as its name says")
     assert found.digest
     path = tmp_path / "a.png"
     path.write_bytes(path.read_bytes()[:200])
-    assert checked_picture(path).kind == "truncated or damaged"
+    assert inspect_image(path).kind == "truncated or damaged"
 
 
 def test_too_many_pixels_are_told_in_one_line(tmp_path, monkeypatch):
     path = tmp_path / "large.png"
     Image.new("RGB", (30, 30)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
-    with pytest.raises(BadPictureError, match=r"large\.png: has more pixels than Pillow decodes"):
-        read_picture(path, 16, 8)
-    assert checked_picture(path).kind == "cannot be used"
+    with pytest.raises(BadImageError, match=r"large\.png: has more pixels than Pillow decodes"):
+        read_image(path, 16, 8)
+    assert inspect_image(path).kind == "cannot be used"
 
 
 def test_nobody_waits_for_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    with pytest.raises(BadPictureError, match=r"pipe\.jpg: not a regular file"):
-        read_picture(tmp_path / "pipe.jpg", 16, 8)
-    assert checked_picture(tmp_path / "pipe.jpg").kind == "cannot be read"
+    with pytest.raises(BadImageError, match=r"pipe\.jpg: not a regular file"):
+        read_image(tmp_path / "pipe.jpg", 16, 8)
+    assert inspect_image(tmp_path / "pipe.jpg").kind == "cannot be read"
 
 
 def test_an_error_of_the_system_is_told_as_what_it_is(tmp_path):
     path = tmp_path / "a.jpg"
     Image.new("RGB", (8, 16)).save(path)
     with no_file_more(), pytest.raises(UnreadableFileError) as caught:
-        read_picture(path, 16, 8)
+        read_image(path, 16, 8)
     assert str(caught.value) == f"{path}: cannot be read: Too many open files"
-    read_picture(path, 16, 8)
+    read_image(path, 16, 8)
     loop(path)
     with pytest.raises(UnreadableFileError, match="Too many levels of symbolic links"):
-        read_picture(path, 16, 8)
+        read_image(path, 16, 8)
     with pytest.raises(UnreadableFileError, match="cannot be read: File name too long"):
-        read_picture(tmp_path / ("a" * 300), 16, 8)
-    with pytest.raises(BadPictureError, match="no such picture"):
-        read_picture(tmp_path / "none.jpg", 16, 8)
-    with pytest.raises(BadPictureError, match="a folder, not a picture"):
-        read_picture(tmp_path, 16, 8)
+        read_image(tmp_path / ("a" * 300), 16, 8)
+    with pytest.raises(BadImageError, match="no such image"):
+        read_image(tmp_path / "none.jpg", 16, 8)
+    with pytest.raises(BadImageError, match="a folder, not an image"):
+        read_image(tmp_path, 16, 8)
 
 
 def test_check_stops_where_no_file_can_be_opened_and_lists_what_concerns_one(tmp_path):
@@ -312,7 +311,7 @@ def test_skipping_passes_over_no_error_of_the_system(mars_tree, workers):
     path.unlink()
     path.write_bytes(content)  # it is not remembered as bad
     clip, faults = data.reader.read(dataset.query.iloc[0], [1])
-    assert torch.equal(clip[0], torch.tensor(read_picture(path, 48, 24)))
+    assert torch.equal(clip[0], torch.tensor(read_image(path, 48, 24)))
     assert faults == []
 
 

@@ -68,7 +68,7 @@ def test_faults_stop_it_in_one_line_with_their_kinds_and_the_way_on(
         assert line.startswith("one_row: error: ")
         assert "1 missing (the first is " in line and "0003C1T0001F003.jpg" in line
         assert "1 empty (the first is " in line and "0002C2T0001F001.jpg" in line
-        assert "1 same picture (the first is " in line and "0005C1T0001F001.jpg" in line
+        assert "1 same image (the first is " in line and "0005C1T0001F001.jpg" in line
         assert "identity 5" in line and "identity 4" in line
         assert "--allow-faults" in line and f"stgcn check mars {damaged}" in line
     assert not (tmp_path / "results").exists()
@@ -78,7 +78,7 @@ def test_allowed_faults_are_told_in_the_results(damaged, experiment, tmp_path, c
     command = arguments(tmp_path, damaged, "--allow-faults")
     assert run(experiment, command) == 0, capsys.readouterr().err
     about, table = results(tmp_path)
-    assert about["faults"] == {"missing": 1, "empty": 1, "same picture": 1}
+    assert about["faults"] == {"missing": 1, "empty": 1, "same image": 1}
     assert about["config"]["on_bad_frame"] == "skip"
     assert "The data set has faults, which were allowed (1 missing, 1 empty, 1 same pict" in table
     capsys.readouterr()

@@ -182,10 +182,10 @@ def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
 
 def test_faults_that_were_allowed_are_told_beside_the_table(tmp_path):
     table = tabulate(TABLE, RUNS, PROTOCOL)
-    faulty = context(tmp_path, faults={"missing": 2_000, "same picture": 1})
+    faulty = context(tmp_path, faults={"missing": 2_000, "same image": 1})
     written = write_tables(TABLE, faulty, table, "Text.", {PROTOCOL: in_words(table, "baseline")})
     for text in (written, (tmp_path / "three.tex").read_text()):
-        assert "faults, which were allowed (2,000 missing, 1 same picture)" in text
+        assert "faults, which were allowed (2,000 missing, 1 same image)" in text
 
 
 def test_a_figure_shows_what_was_run_and_is_the_same_each_time(tmp_path):

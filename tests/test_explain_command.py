@@ -244,7 +244,7 @@ def test_a_bad_picture_leaves_nothing_behind(mars_tree, tmp_path):
     run = write_run(tmp_path / "run", root)
     picture = root / "bbox_test" / "0003" / "0003C1T0001F002.jpg"
     picture.write_bytes(picture.read_bytes()[:200])
-    with pytest.raises(UserError, match=r"0003C1T0001F002\.jpg: truncated or no picture"):
+    with pytest.raises(UserError, match=r"0003C1T0001F002\.jpg: truncated or no image"):
         main([str(run), str(tmp_path / "out"), *FAST])
     assert not (tmp_path / "out").exists() and nothing_left(tmp_path)
 

@@ -479,8 +479,7 @@ def test_a_bad_picture_stops_it_and_what_was_written_before_stays(
     finally:
         bad.write_bytes(content)
     assert last_line(capsys) == (
-        f"stgcn extract: error: {bad}: truncated or no picture; `stgcn check` finds all that are "
-        "bad"
+        f"stgcn extract: error: {bad}: truncated or no image; `stgcn check` finds all that are bad"
     )
     written = contents(tmp_path / "output")
     assert set(written) == {"embeddings.json", "00000.safetensors", "00000.parquet"}

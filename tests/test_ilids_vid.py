@@ -154,7 +154,7 @@ FAULTS = {
     "cam1/person001/cam1_person000_00001.png": "named pid 0 in a tracklet of pid 1",
     "cam1/person001/cam1_person001_317.png": "has number 317 of the tracklet, as cam1_person001_0",
     "cam2/person42/": "stands where a folder named like person001 should",
-    "cam2/person042/": "its person is in one camera only: restore the other folder",
+    "cam2/person042/": "its identity is in one camera only: restore the other folder",
 }
 
 

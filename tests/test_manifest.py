@@ -162,7 +162,7 @@ def test_pictures_are_looked_for_below_the_manifests_folder(write, tmp_path, mon
     for folder, name in (("a", "1.jpg"), ("a", "2.jpg"), ("b", "1.jpg")):
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / name).touch()
-    with pytest.raises(UserError, match=r"1 of 4 pictures are missing, the first is .*/c/1\.jpg"):
+    with pytest.raises(UserError, match=r"1 of 4 images are missing, the first is .*/c/1\.jpg"):
         load_dataset("manifest", path)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "1.jpg").touch()
@@ -173,7 +173,7 @@ def test_pictures_are_looked_for_below_the_manifests_folder(write, tmp_path, mon
 
 def test_paths_of_windows_are_refused_with_what_to_write(write):
     path = write(HEADER + ROWS.replace("a/1.jpg", "a\\1.jpg"))
-    with pytest.raises(UserError, match=r"pictures are missing.*: write / in place of \\$"):
+    with pytest.raises(UserError, match=r"images are missing.*: write / in place of \\$"):
         load_dataset("manifest", path)
 
 
@@ -303,9 +303,9 @@ def test_a_million_rows_load_in_seconds(tmp_path):
         ("d/..,2,2,40,1,gallery", "row 5: path 'd/..' leads out"),
         ("d.jpg,2,2,40,1,probe", "row 5: split 'probe' is unknown: write train, query or gallery"),
         ("d.jpg,2,2,40,1,", "row 5: split '' is unknown"),
-        ("d.jpg,-1,2,40,1,train", "row 5: pid -1 in train: number people from 0; -1, junk, is"),
-        ("d.jpg,-1,2,40,1,query", "row 5: pid -1 in query: number people from 0"),
-        ("d.jpg,-2,2,40,1,gallery", "row 5: pid -2 in gallery: number people from 0"),
+        ("d.jpg,-1,2,40,1,train", "row 5: pid -1 in train: number identities from 0; -1, junk, is"),
+        ("d.jpg,-1,2,40,1,query", "row 5: pid -1 in query: number identities from 0"),
+        ("d.jpg,-2,2,40,1,gallery", "row 5: pid -2 in gallery: number identities from 0"),
         ("c/1.jpg,2,1,40,1,gallery", "row 5: path 'c/1.jpg' is of pid 2, camid 1 in gallery, and"),
         ("c/1.jpg,3,2,40,1,gallery", "row 5: path 'c/1.jpg' is of pid 3, camid 2 in gallery, and"),
         ("c/1.jpg,2,2,30,2,gallery", "row 5: path 'c/1.jpg' stands further up"),

@@ -99,7 +99,7 @@ def test_a_damaged_test_picture_is_told_and_all_ends(
 ):
     job = begin(command(name, damaged, run_on, tmp_path, workers), tmp_path / "log")
     assert job.status() == 2
-    assert "0003C1T0001F002.jpg: truncated or no picture" in one_line(job)
+    assert "0003C1T0001F002.jpg: truncated or no image" in one_line(job)
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_a_damaged_test_picture_is_told_and_all_ends(
 def test_so_it_is_with_other_start_methods_and_loops(begin, damaged, run_on, tmp_path, name, start):
     job = begin(command(name, damaged, run_on, tmp_path, 1), tmp_path / "log", start)
     assert job.status() == 2
-    assert "0003C1T0001F002.jpg: truncated or no picture" in one_line(job)
+    assert "0003C1T0001F002.jpg: truncated or no image" in one_line(job)
 
 
 def test_a_training_that_cannot_be_evaluated_says_that_it_is_kept_and_goes_on(
@@ -156,7 +156,7 @@ def test_a_damaged_picture_in_the_training_ends_it(begin, tmp_path, whole, worke
     damage(root)
     job = begin(train(root, tmp_path / "run", workers, *more), tmp_path / "log")
     assert job.status() == 2
-    assert "truncated or no picture" in one_line(job)
+    assert "truncated or no image" in one_line(job)
 
 
 SCRIPT = """
@@ -259,7 +259,7 @@ def test_a_killed_worker_ends_the_command(begin, whole, run_on, tmp_path, name):
     job = begin_work(begin, whole, run_on, tmp_path, name, workers=2)
     os.kill(job.workers(2)[0], KILL)
     assert job.status() == 2
-    assert "a process that reads pictures was killed" in one_line(job)
+    assert "a process that reads images was killed" in one_line(job)
 
 
 @pytest.fixture(scope="module")
@@ -308,6 +308,6 @@ def test_under_torchrun_one_damaged_picture_ends_both_processes(damaged, run_on,
     job = Job(None, run.pid, tmp_path / "log")
     assert run.wait(timeout=60) == 1
     (line,) = job.told()
-    assert "0003C1T0001F002.jpg: truncated or no picture" in line
+    assert "0003C1T0001F002.jpg: truncated or no image" in line
     left = subprocess.run(["pgrep", "-f", str(evaluate[1])], capture_output=True, text=True)
     assert not left.stdout

@@ -15,7 +15,7 @@ from PIL import Image
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, load_dataset, packed_frames
 from stgcn_pyg.data.clips import FrameFiles
-from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.pack import write_pack
 from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.errors import UserError
@@ -183,9 +183,9 @@ def test_a_frame_that_stands_in_a_batch_twice_is_decoded_once(dataset, monkeypat
 
     def counted(path, height, width):
         read.append(path)
-        return read_picture(path, height, width)
+        return read_image(path, height, width)
 
-    monkeypatch.setattr("stgcn_pyg.data.clips.read_picture", counted)
+    monkeypatch.setattr("stgcn_pyg.data.clips.read_image", counted)
     files = FrameFiles(dataset.root, dataset.frames, 64, 32)
     pictures = files.read([7, 3, 7, 7])
     assert read == [dataset.root / dataset.frames[row] for row in (7, 3)]
@@ -236,7 +236,7 @@ def test_a_pack_whose_pictures_have_changed_since_is_refused(dataset, tmp_path):
     status = path.stat()
     repaint(path)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # its size alone has changed
-    with pytest.raises(UserError, match=f"{path} is not the picture that was packed: pack again"):
+    with pytest.raises(UserError, match=f"{path} is not the image that was packed: pack again"):
         TrackletDataModule(dataset, **OPTIONS, pack=folder)
     repaint(dataset.root / dataset.frames[9])
     with pytest.raises(UserError, match=f"{path} is not .* packed, nor are 1 others: pack again"):
@@ -252,7 +252,7 @@ def test_a_picture_of_the_same_size_is_told_by_its_content(dataset, tmp_path):
     size = paths[3].stat().st_size
     repaint(paths[3])
     assert paths[3].stat().st_size == size
-    with pytest.raises(UserError, match=f"{paths[3]} is not the picture that was packed"):
+    with pytest.raises(UserError, match=f"{paths[3]} is not the image that was packed"):
         PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
 
 
@@ -287,7 +287,7 @@ def test_of_many_copied_pictures_some_are_read_and_every_one_that_changed_alone(
     pack(dataset, folder)
     for path in paths:
         repaint(path)
-    with pytest.raises(UserError, match="is not the picture that was packed, nor are 4 others"):
+    with pytest.raises(UserError, match="is not the image that was packed, nor are 4 others"):
         PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
 
 
@@ -300,7 +300,7 @@ def test_a_pack_without_its_pictures_is_used_by_itself(dataset, tmp_path):
     packed = PackedFrames(tmp_path / "pack", dataset.frames, 64, 32, dataset.root)
     assert packed.compare(dataset.root, dataset.frames) == 1
     repaint(kept)
-    with pytest.raises(UserError, match=f"{kept} is not the picture"):
+    with pytest.raises(UserError, match=f"{kept} is not the image"):
         PackedFrames(tmp_path / "pack", dataset.frames, 64, 32, dataset.root)
     kept.unlink()
     assert packed.compare(dataset.root, dataset.frames) == 0
@@ -317,7 +317,7 @@ def test_a_bad_picture_that_was_mended_makes_the_pack_stale(dataset, tmp_path):
         pack(dataset, folder, on_bad_frame="skip")
         PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
         path.write_bytes(content)
-        with pytest.raises(UserError, match=f"{path} is not the picture that was packed"):
+        with pytest.raises(UserError, match=f"{path} is not the image that was packed"):
             PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
 
 
@@ -333,7 +333,7 @@ def test_a_pack_of_the_first_version_is_used_with_a_warning(dataset, tmp_path):
     folder = tmp_path / "pack"
     pack(dataset, folder)
     as_format_1(folder)
-    with pytest.warns(UserWarning, match="cannot be held against its pictures: pack again if"):
+    with pytest.warns(UserWarning, match="cannot be held against its images: pack again if"):
         packed = PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
     assert torch.equal(packed.read([3]), FrameFiles(dataset.root, dataset.frames, 64, 32).read([3]))
     packed.verify()
@@ -346,14 +346,14 @@ def test_verifying_reads_every_picture_and_both_files(root, dataset, tmp_path, c
         Image.new("RGB", (24, 48), (i, i, i)).save(root / frame, "BMP")
     assert main(command) == 0
     assert main([*command, "--verify=true"]) == 0
-    assert "checksum right, 66 pictures unchanged" in capsys.readouterr().out
+    assert "checksum right, 66 images unchanged" in capsys.readouterr().out
     path = root / dataset.frames[20]
     status = path.stat()
     repaint(path)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # of the old size and time
     PackedFrames(tmp_path / "pack", dataset.frames, 64, 32, root)
     assert main([*command, "--verify=true"]) == 2
-    assert f"{path} is not the picture that was packed: pack again" in error_line(capsys)
+    assert f"{path} is not the image that was packed: pack again" in error_line(capsys)
     records = np.load(tmp_path / "pack" / "pictures.npy")
     records["changed_ns"][0] += 1
     np.save(tmp_path / "pack" / "pictures.npy", records)

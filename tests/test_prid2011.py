@@ -179,7 +179,7 @@ def test_frames_are_in_the_order_of_their_numbers_whatever_the_file_systems(root
 
 FAULTS = {
     "cam_a/person_0001/01.png": "has number 1 of the tracklet, as 0001.png has",
-    "cam_a/person_0006/": "its person is in one camera only: restore the other folder",
+    "cam_a/person_0006/": "its identity is in one camera only: restore the other folder",
     "cam_b/person7/": "stands where a folder named like person_0001 should",
 }
 STRAYS = ["cam_a/person_0001/1.jpg", "cam_a/person_0001/0001 (1).png", "cam_a/0001.png"]

@@ -78,7 +78,7 @@ def test_the_damaged_picture_is_the_only_fault(folder, stgcn):
     (fault,) = found["faults"]
     assert (Path(fault["path"]).name, fault["kind"]) == (DAMAGED, "truncated or damaged")
     kinds = {note["kind"] for note in found["notes"]}
-    assert {"shared pictures", "one camera", "query without a match"} <= kinds
+    assert {"shared images", "one camera", "query without a match"} <= kinds
 
 
 @pytest.mark.parametrize("command", ["evaluate", slow("extract"), slow("explain")])

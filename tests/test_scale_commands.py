@@ -234,7 +234,7 @@ def test_a_bad_picture_that_one_process_meets_stops_all_and_is_told_once(
         statuses = run(*extract(trained, tmp_path / "output"))
     assert sorted(statuses) == [1, 2]
     (line,) = errors(capfd)
-    assert line.startswith(f"stgcn extract: error: {bad}: truncated or no picture")
+    assert line.startswith(f"stgcn extract: error: {bad}: truncated or no image")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -52,8 +52,11 @@ def test_a_sound_data_set_is_built():
         (changed("train", "pid", [True, False]), "train tracklet 0: pid True is no whole number"),
         (changed("train", "pid", [7, 2.0**60]), "train tracklet 1: pid 1.15.* have been rounded"),
         (changed("train", "pid", np.array([7, 2**63], np.uint64)), "1: pid 9.*8 does not fit in"),
-        (changed("train", "pid", [7, -1]), "train tracklet 1: pid is -1: number people from 0; -1"),
-        (changed("query", "pid", [-1]), "query tracklet 2: pid is -1: number people from 0"),
+        (
+            changed("train", "pid", [7, -1]),
+            "train tracklet 1: pid is -1: number identities from 0; -1",
+        ),
+        (changed("query", "pid", [-1]), "query tracklet 2: pid is -1: number identities from 0"),
         (changed("gallery", "pid", [3, 3, -2]), "gallery tracklet 4: pid is -2"),
         (changed("gallery", "camid", [1, 2, 1.5]), "gallery tracklet 4: camid 1.5 is no whole"),
         (changed("train", "first_frame", [-2, 2]), "train tracklet 0: first_frame is -2: frames"),

@@ -113,7 +113,7 @@ def _check(
     record = folder / hashlib.sha256(which.encode()).hexdigest()[:16]
     faults = _read_record(record)
     if faults == {}:
-        source.load(split).require_pictures()
+        source.load(split).require_images()
     if faults is None or (faults and not allow_faults):  # they may have been mended since
         print(f"checking {source.name} at {source.root}, once")
         result = check_dataset(source.loader, source.root, split, workers=workers)
@@ -130,7 +130,7 @@ def _check(
                 "all the same"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        content = {"of": which, "pictures": result.pictures, "faults": faults}
+        content = {"of": which, "pictures": result.images, "faults": faults}
         with written_aside(record) as file:
             file.write(f"{json.dumps(content)}\n".encode())
     if faults:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import DefaultHelpFormatter, Namespace
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.errors import AlreadyReportedError, RunError, SignalledError, UserError, signalled
 from stgcn_pyg.runs.settings import (
@@ -93,6 +94,21 @@ def _settings_in(file: str) -> dict[str, Any]:
         return read_settings(Path(file).expanduser())
     except UserError as error:
         raise UserError(f"--config {error}") from error
+
+
+def add_dataset_arguments(parser: Parser) -> None:
+    """Adds the arguments of commands that read a whole data set: which, where, and how."""
+    parser.add_argument("dataset", type=str, help="the data set's name, as for `stgcn train`")
+    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
+    parser.add_argument(
+        "--split",
+        type=NonNegativeInt,
+        default=0,
+        help="which split, from 0: of iLIDS-VID, PRID 2011 and WARD",
+    )
+    parser.add_argument(
+        "--workers", type=PositiveInt, default=2, help="the number of processes that decode"
+    )
 
 
 def add_model_arguments(parser: Parser) -> None:

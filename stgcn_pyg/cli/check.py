@@ -6,14 +6,14 @@ from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.cli.arguments import Parser, add_dataset_arguments
 from stgcn_pyg.data import write_manifest
 from stgcn_pyg.data.check import FAULTS, NOTES, CheckResult, check_dataset
 from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import require_writable, write_json
 
-DESCRIPTION = """Counts a data set's tracklets, decodes every picture, and finds all that is wrong.
+DESCRIPTION = """Counts a data set's tracklets, decodes every image, and finds all that is wrong.
 
 A fault makes a result wrong or a run fail: mend it before the data set is used. A note is worth
 knowing and occurs in sound data sets. The exit status is 1 if there is a fault, 0 if there is none.
@@ -23,7 +23,7 @@ Example: stgcn check mars data/MARS --json check.json"""
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
-    options = parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     manifest = options.write_manifest
     if manifest is not None and manifest.suffix not in (".csv", ".parquet"):
         raise UserError(f"--write-manifest {manifest}: name a file that ends in .csv or .parquet")
@@ -40,18 +40,12 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if result.faults else 0
 
 
-def parser() -> Parser:
-    """Its arguments."""
+def _parser() -> Parser:
     parser = Parser(prog="stgcn check", description=DESCRIPTION)
-    parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
-    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
+    add_dataset_arguments(parser)
     parser.add_argument(
-        "--split", type=NonNegativeInt, default=0, help="which split, where there are several"
+        "--min_frames", type=PositiveInt, default=1, help="the fewest frames of a tracklet"
     )
-    parser.add_argument(
-        "--min_frames", type=PositiveInt, default=1, help="the fewest that a tracklet may have"
-    )
-    parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
     parser.add_argument(
         "--show", type=NonNegativeInt, default=10, help="lines to print of a kind of fault or note"
     )
@@ -66,12 +60,12 @@ def parser() -> Parser:
 
 
 def show(result: CheckResult, lines: int) -> None:
-    """Prints what was found, at most so many lines of a kind."""
+    """Prints what was found, at most ``lines`` lines of a kind."""
     print(result.counts.to_string())
     _show_kinds("faults", result.faults, FAULTS, lines)
     _show_kinds("notes (sound data sets have such too)", result.notes, NOTES, lines)
     print(
-        f"\n{_number(result.pictures, 'picture')} read: {_number(len(result.faults), 'fault')}, "
+        f"\n{_number(result.images, 'image')} read: {_number(len(result.faults), 'fault')}, "
         f"{_number(len(result.notes), 'note')}"
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
-from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.cli.arguments import Parser, add_dataset_arguments
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.data.pack import write_pack
 from stgcn_pyg.data.packed_frames import PackedFrames
@@ -26,43 +26,29 @@ Examples:
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     parser = Parser(prog="stgcn pack", description=DESCRIPTION)
-    parser.add_argument("dataset", type=str, help="its name, as for `stgcn train`")
-    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
+    add_dataset_arguments(parser)
     parser.add_argument("pack", type=Path, help="the folder that receives the pack")
-    parser.add_argument("--height", type=PositiveInt, default=256, help="of a packed frame")
-    parser.add_argument("--width", type=PositiveInt, default=128, help="of a packed frame")
-    parser.add_argument(
-        "--split",
-        type=NonNegativeInt,
-        default=0,
-        help="which split, from 0: of iLIDS-VID, PRID 2011 and WARD",
-    )
-    parser.add_argument("--workers", type=PositiveInt, default=2, help="processes that decode")
+    parser.add_argument("--height", type=PositiveInt, default=256, help="height of a packed frame")
+    parser.add_argument("--width", type=PositiveInt, default=128, help="width of a packed frame")
     parser.add_argument(
         "--on_bad_frame",
         type=Literal["stop", "skip"],
         default="stop",
-        help="stop at a bad picture, or pack the others",
+        help="stop at a bad image, or pack the others",
     )
     parser.add_argument(
         "--verify",
         type=bool,
         default=False,
-        help="only read a whole pack and its pictures, and compare their checksums",
+        help="only read a whole pack and its images, and compare their checksums",
     )
     options = parser.parse_args(arguments)
 
     stops = options.on_bad_frame == "stop" and not options.verify
     dataset = load_dataset(options.dataset, options.root, options.split, verify=stops)
     if not options.verify:
-        packing = write_pack(
-            dataset,
-            options.pack,
-            options.height,
-            options.width,
-            options.on_bad_frame,
-            options.workers,
-        )
+        choices = (options.height, options.width, options.on_bad_frame, options.workers)
+        packing = write_pack(dataset, options.pack, *choices)
         with tqdm(total=len(dataset.frames), desc="packing", unit="frame", **bar_options()) as bar:
             for count in packing:
                 bar.update(count)
@@ -71,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.verify:
         packed.verify()
         compared = packed.compare(dataset.root, dataset.frames, every=True)
-        verified = f", checksum right, {compared:,} pictures unchanged"
+        verified = f", checksum right, {compared:,} images unchanged"
     megabytes = (options.pack / "frames.npy").stat().st_size / 1e6
     print(
         f"{options.pack}: {len(dataset.frames):,} frames of {options.height} x {options.width}, "

@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stgcn_pyg.data.decoding import read_picture
+from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.sampling import OnBadFrame
-from stgcn_pyg.errors import BadPictureError
+from stgcn_pyg.errors import BadImageError
 
 
 class FrameSource(Protocol):
@@ -21,7 +21,7 @@ class FrameSource(Protocol):
         """The frames at some rows of the data set's ``frames``, ``[N, H, W, 3]`` of uint8, RGB.
 
         Raises:
-            BadPictureError: One of them is missing, damaged, or cannot be used.
+            BadImageError: One of them is missing, damaged, or cannot be used.
             UserError: They cannot be read for another reason.
         """
 
@@ -51,7 +51,7 @@ class FrameFiles:
                 images[place] = images[places[row]]
             else:
                 path = self.root / self.frames.iat[row]
-                images[place] = read_picture(path, self.height, self.width)
+                images[place] = read_image(path, self.height, self.width)
                 places[row] = place
         return torch.from_numpy(images)
 
@@ -84,7 +84,7 @@ class ClipReader:
             were replaced.
 
         Raises:
-            BadPictureError: A frame is bad; under ``"skip"``, all frames of its tracklet are.
+            BadImageError: A frame is bad; under ``"skip"``, all frames of its tracklet are.
             UserError: A frame cannot be read for another reason, whatever ``on_bad_frame`` says.
         """
         indices = np.asarray(indices)
@@ -110,14 +110,14 @@ class ClipReader:
                     break
                 faults.append(self._bad[first + near])
             else:
-                raise BadPictureError(f"{faults[-1]} (and no frame of its tracklet is good)")
+                raise BadImageError(f"{faults[-1]} (and no frame of its tracklet is good)")
         return torch.cat(frames), faults
 
     def _read_one(self, row: int) -> Tensor | None:
         if row not in self._bad:
             try:
                 return self.source.read([row])
-            except BadPictureError as error:
+            except BadImageError as error:
                 self._bad[row] = str(error)
         return None
 

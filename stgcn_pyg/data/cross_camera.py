@@ -65,7 +65,7 @@ def read_pairs(
             labels = {"pid": pid, "camid": camid}
             frames[pid, camid] = frames_in_order(folder, form, example, labels, report)
         else:
-            report(folder, "its person is in one camera only: restore the other folder")
+            report(folder, "its identity is in one camera only: restore the other folder")
     return [
         (pid, camid, paths)
         for (pid, camid), paths in frames.items()

@@ -112,9 +112,12 @@ class TrackletDataset:
         first = int(tracklet["first_frame"])
         return [self.root / self.frames.iat[first + i] for i in indices]
 
-    def require_pictures(self) -> None:
+    def require_images(self) -> None:
         """Raises a UserError that counts the missing files of tracklets and names the first."""
-        used = self.frames[self._is_used()]
+        is_used = np.zeros(len(self.frames), dtype=bool)
+        for table in self.tables().values():
+            is_used[frames_of(table)[1]] = True
+        used = self.frames[is_used]
         folders = {Path(folder) for folder in {frame.rpartition("/")[0] for frame in used}}
         present = {
             (folder / entry.name).as_posix()
@@ -127,25 +130,34 @@ class TrackletDataset:
             first = missing.iat[0]
             advice = ": write / in place of \\" if "\\" in first else ""
             raise UserError(
-                f"{self.name}: {len(missing):,} of {len(used):,} pictures are missing, "
+                f"{self.name}: {len(missing):,} of {len(used):,} images are missing, "
                 f"the first is {self.root / first}{advice}"
             )
 
-    def _is_used(self) -> np.ndarray:
-        """Which frames some tracklet has, ``[len(frames)]`` of bool."""
-        begun = np.zeros(len(self.frames) + 1, dtype=np.int64)  # tracklets that begin, less ends
-        for table in self.tables().values():
-            first = table["first_frame"].to_numpy()
-            np.add.at(begun, first, 1)
-            np.add.at(begun, first + table["num_frames"].to_numpy(), -1)
-        return np.cumsum(begun)[:-1] > 0
+
+def frames_of(tracklets: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """All frames of a table of tracklets, end to end.
+
+    Returns:
+        The place in the table of each frame's tracklet, and the frame's row in the data set's
+        ``frames``.
+
+    Example:
+        >>> frames_of(pd.DataFrame({"first_frame": [5, 0], "num_frames": [2, 3]}))
+        (array([0, 0, 1, 1, 1]), array([5, 6, 0, 1, 2]))
+    """
+    length = tracklets["num_frames"].to_numpy()
+    owner = np.repeat(np.arange(len(length)), length)
+    begins = np.cumsum(length) - length
+    first = tracklets["first_frame"].to_numpy()
+    return owner, np.arange(len(owner)) + (first - begins)[owner]
 
 
 def identify(tables: Mapping[str, pd.DataFrame], frames: pd.Series) -> Identity:
     """Counts and a digest of tables of tracklets, by their names.
 
     Two data sets have the same if their tracklets have the same numbers, people, cameras and names
-    of frames in the same order. What is in the pictures is not looked at.
+    of frames in the same order. What is in the images is not looked at.
 
     Args:
         tables: Tables of tracklets with the columns of a :class:`.TrackletDataset`.
@@ -188,11 +200,8 @@ def difference(there: Identity, here: Identity) -> str | None:
 
 
 def _identify(table: pd.DataFrame, frames: np.ndarray) -> dict[str, Any]:
-    lengths = table["num_frames"].to_numpy()
-    ends = lengths.cumsum()
-    starts = np.repeat(table["first_frame"].to_numpy() - ends + lengths, lengths)
-    names = frames[starts + np.arange(len(starts))]
-    labels = (table.index, table["pid"], table["camid"], lengths)
+    names = frames[frames_of(table)[1]]
+    labels = (table.index, table["pid"], table["camid"], table["num_frames"])
     digest = hashlib.sha256()
     for values in (*(map(str, label) for label in labels), names.tolist()):
         digest.update("\n".join(values).encode("utf-8", "surrogateescape") + b"\n\n")

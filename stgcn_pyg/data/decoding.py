@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
+from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError
 
 DIGEST_SIZE = 16
 BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG")  # of JPEG and PNG
@@ -40,13 +40,13 @@ BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of TIFF
 WHITE_IS_ZERO = 0
 
 
-def read_picture(path: Path, height: int, width: int) -> np.ndarray:
+def read_image(path: Path, height: int, width: int) -> np.ndarray:
     """Reads an image at a given size, upright, ``[height, width, 3]`` of uint8, RGB.
 
     The file's content decides the format, whatever its name says.
 
     Raises:
-        BadPictureError: The file is missing, is damaged, or holds no image that can be used.
+        BadImageError: The file is missing, is damaged, or holds no image that can be used.
         UnreadableFileError: The system does not let the file be read, for example because too
             many files are open. This says nothing about the image.
         UserError: There is too little memory.
@@ -55,7 +55,7 @@ def read_picture(path: Path, height: int, width: int) -> np.ndarray:
 
 
 def decode(path: Path, content: bytes, height: int, width: int) -> np.ndarray:
-    """Decodes the bytes of a file as :func:`read_picture` does; errors name the path."""
+    """Decodes the bytes of a file as :func:`read_image` does; errors name the path."""
     with opened(path, content) as image:
         rgb = as_rgb(path, image, height, width)
         if rgb.size != (width, height):
@@ -67,7 +67,7 @@ def read_file(path: Path) -> bytes:
     """Reads the bytes of an image file.
 
     Raises:
-        BadPictureError: The file is missing or empty, or is a folder or a pipe.
+        BadImageError: The file is missing or empty, or is a folder or a pipe.
         UnreadableFileError: The system does not let the file be read.
     """
     try:
@@ -76,9 +76,9 @@ def read_file(path: Path) -> bytes:
                 raise _bad(path, "not a regular file", "cannot be read", "not a regular file")
             content = file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise _bad(path, "no such picture", "missing") from error
+        raise _bad(path, "no such image", "missing") from error
     except IsADirectoryError as error:
-        raise _bad(path, "a folder, not a picture", "cannot be read", "Is a directory") from error
+        raise _bad(path, "a folder, not an image", "cannot be read", "Is a directory") from error
     except (OSError, ValueError) as error:  # a path with a NUL in it is a ValueError
         raise UnreadableFileError.of(path, error) from error
     if not content:
@@ -101,7 +101,7 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
     """Opens an image from the bytes of a file, to be decoded in the block.
 
     Raises:
-        BadPictureError: The bytes are no image, or the block could not decode them.
+        BadImageError: The bytes are no image, or the block could not decode them.
         UserError: There is too little memory.
     """
     try:
@@ -117,12 +117,12 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
         told = "has more pixels than Pillow decodes: save it smaller"
         raise _bad(path, told, "cannot be used", told) from error
     except UnidentifiedImageError as error:
-        kind = "truncated or damaged" if content.startswith(BEGINNINGS) else "no picture"
-        raise _bad(path, "truncated or no picture", kind) from error
+        kind = "truncated or damaged" if content.startswith(BEGINNINGS) else "no image"
+        raise _bad(path, "truncated or no image", kind) from error
     except Exception as error:  # Pillow raises a dozen types on damaged files
         if isinstance(error, OSError) and error.errno is not None:
             raise UnreadableFileError.of(path, error) from error
-        raise _bad(path, "truncated or no picture", "truncated or damaged") from error
+        raise _bad(path, "truncated or no image", "truncated or damaged") from error
 
 
 def _require_checksums(path: Path, content: bytes) -> None:
@@ -147,7 +147,7 @@ def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Ima
     smaller than ``height`` by ``width``.
 
     Raises:
-        BadPictureError: The image's numbers have no fixed black and white.
+        BadImageError: The image's numbers have no fixed black and white.
     """
     image.draft("RGB", (height, width) if _orientation(image) in SIDEWAYS else (width, height))
     image.load()
@@ -188,6 +188,6 @@ def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
     return ((grey * 255 + white // 2) // white).astype(np.uint8)
 
 
-def _bad(path: Path, told: str, kind: str, detail: str = "") -> BadPictureError:
+def _bad(path: Path, told: str, kind: str, detail: str = "") -> BadImageError:
     message = f"{path}: {told}; `stgcn check` finds all that are bad"
-    return BadPictureError(message, kind, detail)
+    return BadImageError(message, kind, detail)

@@ -53,5 +53,5 @@ def load_dataset(
         raise UserError(f"split {split}: pass 0 or more")
     dataset = loaders[name](root)
     if verify:
-        dataset.require_pictures()
+        dataset.require_images()
     return dataset

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.dataset import TrackletDataset, frames_of
 from stgcn_pyg.data.label_files import Report, stop_at
 from stgcn_pyg.data.table_checks import COLUMNS as TABLE_COLUMNS
 from stgcn_pyg.data.table_checks import whole_numbers
@@ -117,7 +117,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    # A picture may be named NA. A column must not change its type half-way.
+    # An image may be named NA. A column must not change its type half-way.
     options: dict[str, Any] = {"keep_default_na": False, "low_memory": False}
     rows = pd.read_csv(path, usecols=COLUMNS, dtype={"path": str, "split": str}, **options)
     # One cell that is no integer makes the whole column float, which rounds: take those as text.
@@ -152,7 +152,7 @@ def _check_numbers(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
 
 def _check_paths(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
     for bad, what in (
-        (r"^$", "path is empty: write the picture's"),
+        (r"^$", "path is empty: write the image's"),
         (ABSOLUTE, "path {path!r} is absolute: write it from the manifest's folder"),
         (UPWARDS, "path {path!r} leads out of the manifest's folder: move the manifest up"),
     ):
@@ -169,7 +169,7 @@ def _check_splits(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
     what = "split {split!r} is unknown: write train, query or gallery"
     rows = _pass_over(rows, unknown, what, tell)
     junk = (rows["pid"] < -1) | ((rows["pid"] == -1) & (rows["split"] != "gallery"))
-    what = "pid {pid} in {split}: number people from 0; -1, junk, is for the gallery alone"
+    what = "pid {pid} in {split}: number identities from 0; -1, junk, is for the gallery alone"
     return _pass_over(rows, junk, what, tell)
 
 
@@ -256,7 +256,7 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
     folder = Path(os.path.relpath(dataset.root, path.parent))
     if folder.is_absolute() or ".." in folder.parts:
         raise UserError(
-            f"{path}: the pictures at {dataset.root} are not below its folder: write it above "
+            f"{path}: the images at {dataset.root} are not below its folder: write it above "
             "them, or link them into its folder and load them from there"
         )
     rows = _rows_of(dataset)
@@ -289,11 +289,7 @@ def _rows_of(dataset: TrackletDataset) -> pd.DataFrame:
         for split, table in dataset.tables().items()
     ]
     tracklets = pd.concat(tables).sort_values("place", kind="stable")
-    length = tracklets["num_frames"].to_numpy()
-    row = np.repeat(np.arange(len(tracklets)), length)
-    frame = np.arange(len(row)) - (length.cumsum() - length)[row]  # from 0
-    rows = tracklets.iloc[row].assign(
-        frame=frame + 1,
-        path=dataset.frames.to_numpy()[tracklets["first_frame"].to_numpy()[row] + frame],
-    )
+    row, frame = frames_of(tracklets)
+    rows = tracklets.iloc[row].assign(path=dataset.frames.to_numpy()[frame])
+    rows["frame"] = frame - rows["first_frame"].to_numpy() + 1
     return rows[list(COLUMNS)]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.dataset import TrackletDataset, frames_of
 from stgcn_pyg.data.label_files import Report, read_mat_numbers, stop_at
 from stgcn_pyg.data.table_checks import JUNK
 from stgcn_pyg.errors import UserError
@@ -110,7 +110,7 @@ def _read_tracks(
         what = f"{variable} says pid {pid[row]}, where {lowest_pid} is the lowest (row {row + 1})"
         report(path, what)
     if (outside | nobody).all():
-        raise UserError(f"{path}: {variable} has no person")
+        raise UserError(f"{path}: {variable} has no identity")
     table = pd.DataFrame(
         {"pid": pid, "camid": camid, "first_frame": start - 1, "num_frames": end - start + 1}
     )[~outside & ~nobody]
@@ -123,10 +123,7 @@ def _check_against_names(path: Path, table: pd.DataFrame, names: _Names, report:
 
     Names that no tracklet uses are not looked at.
     """
-    length = table["num_frames"].to_numpy()
-    begins = np.cumsum(length) - length
-    tracklet = np.repeat(np.arange(len(table)), length)
-    frame = table["first_frame"].to_numpy()[tracklet] + np.arange(len(tracklet)) - begins[tracklet]
+    tracklet, frame = frames_of(table)
     fits, labels, given = names.fits[frame], names.labels[frame], names.given
     for i in np.unique(frame[~fits]):
         report(names.path, f"holds {given[i]!r} {SHOULD_BE} (name {i + 1})")

@@ -1,7 +1,7 @@
 """A data set's frames, decoded and resized once, in one memory-mapped file.
 
 frames.npy     uint8 [F, height, width, 3], in the order of the data set's frames
-pictures.npy   the size, time of change and digest of the picture of each frame
+pictures.npy   the size, time of change and digest of the image of each frame
 index.json     what they are: data set, size, digests, and which frames are bad
 """
 
@@ -20,7 +20,7 @@ import pandas as pd
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.decoding import DIGEST_SIZE, decode, digest_of, read_file
 from stgcn_pyg.data.workers import map_in_workers
-from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
+from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError
 from stgcn_pyg.files import written_aside
 
 FORMAT = 2  # 1 had no pictures.npy
@@ -53,7 +53,7 @@ def write_pack(
         How many frames were packed since the last time, until all are.
 
     Raises:
-        BadPictureError: An image is bad, under ``"stop"``.
+        BadImageError: An image is bad, under ``"stop"``.
         UserError: An image cannot be read for another reason, the folder holds something, the
             disk is full, or a worker was killed.
     """
@@ -79,7 +79,7 @@ def _packing(
         with closing(map_in_workers(_pack_chunk, chunks, workers)) as packed:
             for chunk, (faults, of_chunk) in zip(chunks, packed, strict=True):
                 if faults and on_bad_frame == "stop":
-                    raise BadPictureError(faults[0][1])
+                    raise BadImageError(faults[0][1])
                 bad += faults
                 records.append(of_chunk)
                 yield len(chunk[2])
@@ -107,7 +107,7 @@ def _pack_chunk(
         try:
             content = read_file(path)
             pixels[first + place] = decode(path, content, height, width)
-        except BadPictureError as error:
+        except BadImageError as error:
             bad.append((first + place, str(error)))
         records[place]["digest"] = np.frombuffer(digest_of(content), np.uint8)
     return bad, records

@@ -14,9 +14,17 @@ from torch import Tensor
 
 from stgcn_pyg.data.decoding import digest_of, read_file
 from stgcn_pyg.data.pack import ABSENT, FORMAT, RECORD, digest_of_file, digest_of_paths, state_of
-from stgcn_pyg.errors import BadPictureError, UnreadableFileError, UserError
+from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError
 
 FORMATS = (1, FORMAT)  # those that can be read
+KINDS = {
+    "frames": int,
+    "height": int,
+    "width": int,
+    "paths_sha256": str,
+    "sha256": str,
+    "bad": list,
+}
 READ_AT_MOST = 1000  # images that are read again where only their times have changed
 
 
@@ -89,7 +97,7 @@ class PackedFrames:
         if self.index["format"] == 1:
             warnings.warn(
                 f"{self.folder}: a pack of an earlier version, which cannot be held against its "
-                "pictures: pack again if they may have changed since",
+                "images: pack again if they may have changed since",
                 stacklevel=2,
             )
             return 0
@@ -113,7 +121,7 @@ class PackedFrames:
             ]
         if other:
             raise UserError(
-                f"{self.folder}: {root / paths[other[0]]} is not the picture that was packed"
+                f"{self.folder}: {root / paths[other[0]]} is not the image that was packed"
                 + (f", nor are {len(other) - 1:,} others" if len(other) > 1 else "")
                 + ": pack again"
             )
@@ -123,16 +131,16 @@ class PackedFrames:
         """Some frames by their rows, as :meth:`.FrameSource.read`; fastest a whole batch at once.
 
         Raises:
-            BadPictureError: One was bad when it was packed.
+            BadImageError: One was bad when it was packed.
         """
         self.require_good(rows)
         return torch.from_numpy(self._pixels[list(rows)])
 
     def require_good(self, rows: Sequence[int]) -> None:
-        """Raises a BadPictureError if one of some frames, by their rows among all, is bad."""
+        """Raises a BadImageError if one of some frames, by their rows among all, is bad."""
         for row in rows:
             if row in self.bad:
-                raise BadPictureError(self.bad[row])
+                raise BadImageError(self.bad[row])
 
     def verify(self) -> None:
         """Raises a UserError where a file of the pack does not have its checksum."""
@@ -146,7 +154,7 @@ class PackedFrames:
 def _digest_now(path: Path) -> bytes:
     try:
         return digest_of(read_file(path))
-    except BadPictureError:  # an empty file, or one that has just been removed
+    except BadImageError:  # an empty file, or one that has just been removed
         return digest_of(b"")
 
 
@@ -176,18 +184,8 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: pack again") from error
     if not isinstance(index, dict) or index.get("format") not in FORMATS:
         raise UserError(f"{path}: of another version: pack again")
-    if not _is_whole(index):
+    whole = all(isinstance(index.get(name), kind) for name, kind in KINDS.items())
+    pairs = index["bad"] if whole else []
+    if not whole or not all(isinstance(p, list) and [*map(type, p)] == [int, str] for p in pairs):
         raise UserError(f"{path}: damaged (it does not tell all that a pack tells): pack again")
     return index
-
-
-def _is_whole(index: dict[str, Any]) -> bool:
-    sizes = (index.get(name) for name in ("frames", "height", "width"))
-    digests = (index.get(name) for name in ("paths_sha256", "sha256"))
-    bad = index.get("bad")
-    return (
-        all(isinstance(size, int) for size in sizes)
-        and all(isinstance(digest, str) for digest in digests)
-        and isinstance(bad, list)
-        and all(isinstance(each, list) and list(map(type, each)) == [int, str] for each in bad)
-    )

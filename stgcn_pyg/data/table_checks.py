@@ -66,7 +66,7 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
     beyond = first > num_frames - length
     what = f"its frames end beyond the {num_frames:,} of the data set"
     _refuse(where, table, beyond, what)
-    what = "pid is {pid}: number people from 0" + (
+    what = "pid is {pid}: number identities from 0" + (
         "; -1, junk, is for the gallery alone" if lowest_pid == 0 else "; -1 is junk"
     )
     _refuse(where, table, whole["pid"] < lowest_pid, what)

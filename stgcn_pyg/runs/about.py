@@ -102,5 +102,5 @@ def clips_in_words(about: Mapping[str, Any]) -> list[str]:
     if "embedding" in about:
         parts.append(f"{about['embedding']} embeddings")
     if about.get("passed_over"):
-        parts.append(f"bad pictures, for which other frames stand: {about['passed_over']}")
+        parts.append(f"bad images, replaced by other frames: {about['passed_over']}")
     return parts

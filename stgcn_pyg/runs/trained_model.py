@@ -13,7 +13,7 @@ from tqdm import tqdm
 from stgcn_pyg import __version__
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.distributed import ALONE, ProcessGroup, device_for
-from stgcn_pyg.errors import BadPictureError, UserError
+from stgcn_pyg.errors import BadImageError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
 from stgcn_pyg.runs.embedding import embed_tracklets, ranking_task
@@ -140,7 +140,7 @@ class TrainedModel:
                 if frames.iat[row] in told:
                     try:
                         reader.source.read([row])
-                    except BadPictureError as error:
+                    except BadImageError as error:
                         found.add(str(error))
         return found >= set(faults)
 

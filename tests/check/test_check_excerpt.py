@@ -33,14 +33,14 @@ def test_an_excerpt_of_mars_has_notes_and_no_fault(excerpt, capsys):
     assert "no faults" in capsys.readouterr().out
     result = check(root)
     assert Counter(note.kind for note in result.notes) == {
-        "shared pictures": 16 + 1,
+        "shared images": 16 + 1,
         "query without a match": 1,
         "one camera": ONE_CAMERA,
     }
 
 
 def test_overlapping_tracklets_are_one_note_each_that_counts_their_pictures(excerpt):
-    notes = [note for note in check(excerpt.write()).notes if note.kind == "shared pictures"]
+    notes = [note for note in check(excerpt.write()).notes if note.kind == "shared images"]
     counts = [int(re.match(r"(\d+) of its tracklet's \d frames", note.what)[1]) for note in notes]
     assert counts == [SHARED] * 16 + [1]
     assert notes[0].path.endswith("0002C2T0001F001.jpg")
@@ -62,7 +62,7 @@ def test_labels_that_contradict_each_other_are_a_fault_that_names_both(
 ):
     root = mars_tree.write()
     copy(root, f"{one}.jpg", f"{other}.jpg")
-    assert list(found(root)) == ["same picture"]
+    assert list(found(root)) == ["same image"]
     assert labels in what(root)
     assert f"{one}.jpg" in what(root) or f"{other}.jpg" in what(root)
 
@@ -76,7 +76,7 @@ def test_labels_that_no_result_depends_on_contradict_nothing(mars_tree):
     copy(root, "0000C2T0001F001.jpg", "0000C3T0001F002.jpg")  # a distractor in two cameras
     copy(root, "0000C2T0001F002.jpg", "0007C3T0001F002.jpg")  # and somebody never searched for
     names = found(root)
-    assert len(names.pop("shared pictures")) == 4
+    assert len(names.pop("shared images")) == 4
     assert names == {"one camera": ["0007C3T0001F001.jpg"]}
 
 
@@ -85,8 +85,8 @@ def test_junk_hides_no_contradiction_of_two_others(mars_tree):
     for name in ("0001C1T0001F002.jpg", "0003C2T0001F002.jpg"):
         copy(root, name, "00-1C1T0001F001.jpg")  # which comes first
     names = found(root)
-    assert names["same picture"] == ["0003C2T0001F002.jpg"]
-    assert names["shared pictures"] == ["00-1C1T0001F001.jpg"]
+    assert names["same image"] == ["0003C2T0001F002.jpg"]
+    assert names["shared images"] == ["00-1C1T0001F001.jpg"]
 
 
 def test_what_the_labels_list_twice_is_a_fault_only_where_they_contradict_themselves(mars_tree):

@@ -32,7 +32,7 @@ def as_folder(path):
         (lambda path: cut(path, 400), "truncated or damaged"),
         (lambda path: cut(path, -1), "truncated or damaged"),
         (lambda path: cut(path, 4), "truncated or damaged"),
-        (lambda path: path.write_text("no picture"), "no picture"),
+        (lambda path: path.write_text("no image"), "no image"),
         (as_folder, "cannot be read"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_png_by_another_name_is_a_note_that_tells_what_it_is(mars_tree):
     assert what(root) == "PNG, not JPEG as its name says"
     shutil.copy(one, root / "bbox_train" / "0002" / "0002C1T0001F002.jpg")
     assert found(root) == {
-        "same picture": ["0004C2T0001F003.jpg"],
+        "same image": ["0004C2T0001F003.jpg"],
         "wrong format": ["0002C1T0001F002.jpg", "0004C2T0001F003.jpg"],
     }
 
@@ -70,10 +70,10 @@ def test_the_same_bytes_in_two_tracklets_are_a_fault_that_names_the_other(mars_t
     root = mars_tree.write()
     one = root / "bbox_train" / "0002" / "0002C1T0001F002.jpg"
     shutil.copy(one, root / "bbox_test" / "0003" / "0003C2T0001F004.jpg")
-    assert found(root) == {"same picture": ["0003C2T0001F004.jpg"]}
-    assert what(root).startswith(f"holds the same picture as {one}: ")
+    assert found(root) == {"same image": ["0003C2T0001F004.jpg"]}
+    assert what(root).startswith(f"holds the same image as {one}: ")
     shutil.copy(ward_tree / "000100010001.jpg", ward_tree / "000100020002.jpg")
-    assert found(ward_tree, "ward") == {"same picture": ["000100020002.jpg"]}
+    assert found(ward_tree, "ward") == {"same image": ["000100020002.jpg"]}
 
 
 def test_the_same_bytes_within_a_tracklet_are_a_note_with_a_count(mars_tree):
@@ -91,7 +91,7 @@ def test_bad_pictures_are_no_duplicates_of_each_other(mars_tree):
     paths = [next((root / "bbox_train" / pid).iterdir()) for pid in ("0002", "0004")]
     for path in paths:
         path.write_text("the same")
-    assert found(root) == {"no picture": [path.name for path in paths]}
+    assert found(root) == {"no image": [path.name for path in paths]}
 
 
 def test_digests_are_paired_with_the_first_of_their_kind():

@@ -23,12 +23,12 @@ def test_nothing_is_found_in_sound_data_sets(mars_tree, ward_tree):
 @pytest.mark.slow
 def test_ward_itself_has_frames_that_repeat_and_no_fault(ward_root):
     result = check_dataset("ward", ward_root, progress=False)
-    assert result.pictures == 4_786
+    assert result.images == 4_786
     assert not result.faults
     assert {note.kind for note in result.notes} == {"repeated frames"}
     repeats = [int(re.search(r"\((\d+) of \d+ do", note.what)[1]) for note in result.notes]
     contents = {path.read_bytes() for path in ward_root.glob("*.jpg")}
-    assert sum(repeats) == result.pictures - len(contents) > 0
+    assert sum(repeats) == result.images - len(contents) > 0
 
 
 @pytest.mark.slow
@@ -70,7 +70,7 @@ def test_people_in_train_and_test_are_found(mars_tree):
     root = mars_tree.write()
     assert found(root) == {"in train and test": ["0001C1T0001F001.jpg"]}
     first = root / "bbox_train" / "0001" / "0001C1T0002F001.jpg"
-    assert what(root) == f"person 1 is at test here, and in train as {first}"
+    assert what(root) == f"identity 1 is at test here, and in train as {first}"
 
 
 def test_a_query_without_a_match_is_a_fault_only_if_all_are_such(mars_tree):
@@ -186,7 +186,7 @@ def test_a_query_with_a_copy_in_the_gallery_is_a_note(tmp_path, query_first):
     digests[:, 3] = [0, 1, 2, 3, 2, 3, 6, 0]  # the last is also in train
     found = list(same_images(Tracklets(dataset), digests, np.ones(8, dtype=bool)))
     assert [(Path(fault.path).name, fault.kind) for fault in found] == [
-        ("7.jpg", "same picture"),
+        ("7.jpg", "same image"),
         (f"{2 * query}.jpg", "query in the gallery"),
     ]
     assert found[1].what == (

@@ -38,32 +38,32 @@ __all__ = ["FAULTS", "NOTES", "CheckResult", "check_dataset"]
 
 FAULTS = {
     "wrong name or label": "a name of the wrong form, or a label and a name that disagree",
-    "named twice": "pictures that the labels give to two identities or cameras",
-    "missing": "the labels name these pictures, and they are not on disk",
+    "named twice": "images that the labels give to two identities or cameras",
+    "missing": "the labels name these images, and they are not on disk",
     "cannot be read": "the system does not let these files be read",
     "empty": "files of 0 bytes",
-    "no picture": "files whose content is no picture",
-    "cannot be used": "pictures whose pixels cannot be turned into 8-bit RGB",
-    "truncated or damaged": "pictures that do not decode to their end",
-    "same picture": "the same bytes under labels that contradict each other",
+    "no image": "files whose content is no image",
+    "cannot be used": "images whose pixels cannot be turned into 8-bit RGB",
+    "truncated or damaged": "images that do not decode to their end",
+    "same image": "the same bytes under labels that contradict each other",
     "too short": "tracklets with fewer frames than --min-frames",
-    "no match": "no query has its person in another camera of the gallery",
-    "in train and test": "people to train on who are also in the query or the gallery",
+    "no match": "no query has its identity in another camera of the gallery",
+    "in train and test": "identities to train on that are also in the query or the gallery",
 }
 """What must be mended before the data set is used."""
 
 NOTES = {
-    "listed twice": "tracklets with pictures that the labels list again, without contradiction",
-    "wrong format": "pictures of another format than their name says, which are read all the same",
-    "repeated frames": "tracklets in which a picture repeats an earlier one, byte for byte",
-    "shared pictures": "pairs of tracklets with pictures in common, byte for byte, whose labels "
+    "listed twice": "tracklets with images that the labels list again, without contradiction",
+    "wrong format": "images of another format than their name says, which are read all the same",
+    "repeated frames": "tracklets in which an image repeats an earlier one, byte for byte",
+    "shared images": "pairs of tracklets with images in common, byte for byte, whose labels "
     "do not contradict each other",
     "query in the gallery": "tracklets of the query with a copy in the gallery under another name",
-    "query without a match": "queries that the evaluation leaves out: their person is in no other "
-    "camera of the gallery",
-    "one camera": "people whom one camera alone shows, and who are not searched for",
+    "query without a match": "queries that the evaluation leaves out: their identity is in no "
+    "other camera of the gallery",
+    "one camera": "identities that one camera alone shows, and that no query has",
     "gap": "tracklets whose frames are numbered in a row, but for a few that are left out",
-    "unused": "pictures that are in no tracklet",
+    "unused": "images that are in no tracklet",
 }
 """What is worth knowing and occurs in sound data sets."""
 
@@ -75,14 +75,14 @@ class CheckResult:
     Attributes:
         dataset: The data set, without what its labels get wrong.
         counts: A row a split: identities, cameras, tracklets, frames, lengths.
-        pictures: The number of images that were read: all that a tracklet uses.
+        images: The number of images that were read: all that a tracklet uses.
         faults: What makes a result wrong or a run fail, in the order of `FAULTS`.
         notes: What is worth knowing, in the order of `NOTES`.
     """
 
     dataset: TrackletDataset
     counts: pd.DataFrame
-    pictures: int
+    images: int
     faults: list[Fault]
     notes: list[Fault]
 
@@ -92,7 +92,7 @@ class CheckResult:
             "dataset": self.dataset.name,
             "root": str(self.dataset.root),
             "counts": self.counts.to_dict("index"),
-            "pictures": self.pictures,
+            "pictures": self.images,
             "faults": [fault._asdict() for fault in self.faults],
             "notes": [note._asdict() for note in self.notes],
         }
@@ -148,7 +148,7 @@ def _read(tracklets: Tracklets, used: np.ndarray, workers: int, progress: bool) 
     """Reads every used image once; what is wrong with it by itself and beside the others."""
     digests = np.zeros((len(tracklets.paths), DIGEST_SIZE), dtype=np.uint8)
     sound = np.zeros(len(tracklets.paths), dtype=bool)
-    style = bar_options() | {"desc": "checking", "unit": "picture", "disable": not progress}
+    style = bar_options() | {"desc": "checking", "unit": "image", "disable": not progress}
     images = read_images(tracklets.root, tracklets.paths[used], workers)
     for i, image in zip(used, tqdm(images, total=len(used), **style), strict=True):
         if image.kind:

@@ -14,7 +14,7 @@ from stgcn_pyg.data.check.tracklets import Tracklets
 from stgcn_pyg.data.decoding import as_rgb, digest_of, opened, read_file
 from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.data.workers import map_in_workers
-from stgcn_pyg.errors import BadPictureError, UnreadableFileError
+from stgcn_pyg.errors import BadImageError, UnreadableFileError
 
 CHUNK = 64  # images that a worker reads at a time
 FORMATS = {".jpg": ("JPEG", "MPO"), ".jpeg": ("JPEG", "MPO"), ".png": ("PNG",)}
@@ -56,10 +56,10 @@ def read_images(root: Path, frames: Sequence[str], workers: int = 2) -> Iterator
 def _read_chunk(root: Path, frames: Sequence[str]) -> list[ReadImage]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of odd metadata
-        return [read_image(root / frame) for frame in frames]
+        return [inspect_image(root / frame) for frame in frames]
 
 
-def read_image(path: Path) -> ReadImage:
+def inspect_image(path: Path) -> ReadImage:
     """Reads an image file, decodes it as the loaders do, and takes its digest."""
     try:
         content = read_file(path)
@@ -68,7 +68,7 @@ def read_image(path: Path) -> ReadImage:
             as_rgb(path, image, height=1, width=1)
             expected = FORMATS.get(path.suffix.lower())
             found = image.format
-    except BadPictureError as error:
+    except BadImageError as error:
         return ReadImage(b"", error.kind, _in_words(error.kind, error.detail))
     except UnreadableFileError as error:
         if error.errno in NOT_OF_ONE_FILE:
@@ -107,12 +107,12 @@ def same_images(tracklets: Tracklets, digests: np.ndarray, sound: np.ndarray) ->
     wrong, own, copy, shared = tracklets.sort_pairs(owner, owner_of_first)
     for i in np.flatnonzero(wrong):
         what = (
-            f"holds the same picture as {tracklets.path(read[first[i]])}: "
+            f"holds the same image as {tracklets.path(read[first[i]])}: "
             f"{tracklets.label(owner[i])} here, {tracklets.label(owner_of_first[i])} there"
         )
-        yield Fault(str(tracklets.path(read[later[i]])), what, "same picture")
+        yield Fault(str(tracklets.path(read[later[i]])), what, "same image")
     yield from tracklets.repeats(read[later[own]], owner[own], "repeated frames")
-    for some, kind in ((shared, "shared pictures"), (copy, "query in the gallery")):
+    for some, kind in ((shared, "shared images"), (copy, "query in the gallery")):
         yield from tracklets.overlaps(owner[some], owner_of_first[some], kind)
 
 

@@ -73,7 +73,7 @@ def in_train_and_test(tracklets: Tracklets) -> Iterator[Fault]:
     for pid in both:
         rows = (table["pid"] == pid).to_numpy()
         one, other = (int(np.argmax(rows & part)) for part in (~for_training, for_training))
-        what = f"person {pid} is at test here, and in train as {tracklets.first_path(other)}"
+        what = f"identity {pid} is at test here, and in train as {tracklets.first_path(other)}"
         yield Fault(str(tracklets.first_path(one)), what, "in train and test")
 
 
@@ -92,7 +92,7 @@ def without_match(dataset: TrackletDataset) -> Iterator[Fault]:
         yield Fault(paths[0], what, "no match")
         return
     for path, (pid, camid) in zip(paths, labels[alone], strict=True):
-        what = f"the gallery has its person, {pid}, in no camera but its own, {camid}"
+        what = f"the gallery has its identity, {pid}, in no camera but its own, {camid}"
         yield Fault(path, what, "query without a match")
 
 
@@ -106,7 +106,7 @@ def in_one_camera(dataset: TrackletDataset) -> Iterator[Fault]:
     for where, table in (("in train", dataset.train), ("in the gallery", gallery)):
         for pid, rows in table.groupby("pid"):
             if rows["camid"].nunique() == 1:
-                what = f"person {pid} is in camera {rows['camid'].iat[0]} only, {where}"
+                what = f"identity {pid} is in camera {rows['camid'].iat[0]} only, {where}"
                 yield Fault(str(dataset.paths(rows.iloc[0], [0])[0]), what, "one camera")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.data.dataset import TrackletDataset
+from stgcn_pyg.data.dataset import TrackletDataset, frames_of
 from stgcn_pyg.data.label_files import Fault
 from stgcn_pyg.data.table_checks import JUNK
 
@@ -39,11 +39,8 @@ class Tracklets:
             ]
         )
         codes, self.paths = pd.factorize(dataset.frames)
-        length = self.table["num_frames"].to_numpy()
-        begins = np.cumsum(length) - length
-        self.owner = np.repeat(np.arange(len(length)), length)
-        offset = np.arange(length.sum()) - begins[self.owner]
-        self.image = codes[self.table["first_frame"].to_numpy()[self.owner] + offset]
+        self.owner, frames = frames_of(self.table)
+        self.image = codes[frames]
         self.is_junk = (self.table["pid"] == JUNK).to_numpy()
         self._is_in_query = self.table["pid"].isin(query["pid"]).to_numpy()
         # Where an index repeats the last value stays, so the first use is set last.
