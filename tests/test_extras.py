@@ -49,6 +49,16 @@ for name in {list(COMMANDS)}:
     print(name, status)
 """
 
+EVERY_PACKAGE = """
+from importlib import import_module
+
+for name in ("explain", "figures", "report", "runs.extraction"):
+    try:
+        import_module(f"stgcn_pyg.{name}")
+    except ImportError as error:
+        print(error)
+"""
+
 CORE = """
 import numpy as np, torch
 from stgcn_pyg import STGCN
@@ -120,6 +130,13 @@ def test_a_command_whose_extra_is_missing_says_so_in_one_line(core, installed, m
         extra = "report" if name in ("explain", "report") else "train"
         assert line.startswith(f"stgcn {name}: error: needs ")
         assert line.endswith(f", which is not installed: pip install 'stgcn-pyg[{extra}]'")
+
+
+def test_a_package_whose_extra_is_missing_says_so_when_it_is_imported(core):
+    done = run_with(core, EVERY_PACKAGE)
+    lines = done.stdout.splitlines()
+    extras = [line.partition(", which is not installed: pip install ")[2] for line in lines]
+    assert extras == ["'stgcn-pyg[report]'"] * 3 + ["'stgcn-pyg[train]'"], done.stderr
 
 
 def test_an_import_that_fails_for_another_reason_is_not_told_as_an_extra():

@@ -4,35 +4,38 @@
 numbers, and ``stgcn_pyg.explain.output`` writes both for a test set.
 """
 
-from stgcn_pyg.explain.activation_maps import (
-    activation_maps,
-    feature_maps_of,
-    towards_people,
-    towards_tracklets,
-)
-from stgcn_pyg.explain.embedding_space import (
-    distance_histogram,
-    scores_by_camera_pair,
-    scores_by_quartile,
-    tsne,
-)
-from stgcn_pyg.explain.evaluated_model import EvaluatedModel
-from stgcn_pyg.explain.graphs import (
-    learned_graphs,
-    patch_distances,
-    share_from_uncovered,
-    strongest_edges,
-    weight_by_stripe,
-    weight_by_time,
-)
-from stgcn_pyg.explain.ranked_lists import choose_queries, ranked_list
-from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth, mean_hidden
-from stgcn_pyg.explain.summary import (
-    distance_between_patches,
-    mass_on_person,
-    weight_from_uncovered,
-)
-from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
+from stgcn_pyg.errors import needs_extra
+
+with needs_extra("report"):
+    from stgcn_pyg.explain.activation_maps import (
+        activation_maps,
+        feature_maps_of,
+        towards_people,
+        towards_tracklets,
+    )
+    from stgcn_pyg.explain.embedding_space import (
+        distance_histogram,
+        scores_by_camera_pair,
+        scores_by_quartile,
+        tsne,
+    )
+    from stgcn_pyg.explain.evaluated_model import EvaluatedModel
+    from stgcn_pyg.explain.graphs import (
+        learned_graphs,
+        patch_distances,
+        share_from_uncovered,
+        strongest_edges,
+        weight_by_stripe,
+        weight_by_time,
+    )
+    from stgcn_pyg.explain.ranked_lists import choose_queries, ranked_list
+    from stgcn_pyg.explain.rendered_truth import RenderedTruth, has_truth, mean_hidden
+    from stgcn_pyg.explain.summary import (
+        distance_between_patches,
+        mass_on_person,
+        weight_from_uncovered,
+    )
+    from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
 
 __all__ = [
     "EvaluatedModel",

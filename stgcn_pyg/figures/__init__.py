@@ -4,23 +4,26 @@ Each ``draw_...`` function returns a ``Figure``. ``save`` writes it as a PNG fil
 encodes it as PNG or SVG, and ``to_page_svg`` as SVG to stand within an HTML page.
 """
 
-from stgcn_pyg.figures.canvas import (
-    COLOURS,
-    MARKERS,
-    THEME,
-    new_figure,
-    save,
-    to_bytes,
-    to_page_svg,
-)
-from stgcn_pyg.figures.charts import Line, draw_distances, draw_lines, draw_points
-from stgcn_pyg.figures.graphs import (
-    draw_averages,
-    draw_edges,
-    draw_spatial_graphs,
-    draw_temporal_graph,
-)
-from stgcn_pyg.figures.tracklets import draw_activation_maps, draw_ranked_list
+from stgcn_pyg.errors import needs_extra
+
+with needs_extra("report"):
+    from stgcn_pyg.figures.canvas import (
+        COLOURS,
+        MARKERS,
+        THEME,
+        new_figure,
+        save,
+        to_bytes,
+        to_page_svg,
+    )
+    from stgcn_pyg.figures.charts import Line, draw_distances, draw_lines, draw_points
+    from stgcn_pyg.figures.graphs import (
+        draw_averages,
+        draw_edges,
+        draw_spatial_graphs,
+        draw_temporal_graph,
+    )
+    from stgcn_pyg.figures.tracklets import draw_activation_maps, draw_ranked_list
 
 __all__ = [
     "COLOURS",

@@ -5,9 +5,12 @@
 - ``render_page``: the page, whose gaps say what is missing and why.
 """
 
-from stgcn_pyg.report.page import render_page
-from stgcn_pyg.report.reported import ReportedRun, report_run, require_same_test_set
-from stgcn_pyg.report.run_files import Gaps, RunFiles, read_run
+from stgcn_pyg.errors import needs_extra
+
+with needs_extra("report"):
+    from stgcn_pyg.report.page import render_page
+    from stgcn_pyg.report.reported import ReportedRun, report_run, require_same_test_set
+    from stgcn_pyg.report.run_files import Gaps, RunFiles, read_run
 
 __all__ = [
     "Gaps",

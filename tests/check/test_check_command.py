@@ -51,7 +51,7 @@ def test_different_faults_are_all_shown_counted_and_written(mars_tree, tmp_path,
         f"  unused (1): {NOTES['unused']}",
         f"    {extra}: on disk, but in no tracklet",
         "",
-        "66 pictures read: 3 faults, 1 note",
+        "66 images read: 3 faults, 1 note",
     ]
     written = json.loads(json_path.read_text())
     assert (written["dataset"], written["root"]) == ("mars", str(root))
@@ -69,7 +69,7 @@ def test_the_status_is_0_for_notes_and_2_for_mistakes(mars_tree, tmp_path, capsy
     mars_tree.add("train", 10, 3, frames=3)
     root = mars_tree.write()
     assert main(["check", "mars", str(root), "--workers=1"]) == 0
-    assert capsys.readouterr().out.endswith("69 pictures read: no faults, 1 note\n")
+    assert capsys.readouterr().out.endswith("69 images read: no faults, 1 note\n")
     for arguments, words in (
         (["mras", str(root)], "data set 'mras' is unknown"),
         (["mars", str(tmp_path / "absent")], "no such folder"),

@@ -132,4 +132,4 @@ def test_damage_that_no_tracklet_sees_is_no_fault(mars_tree):
     assert found(root) == {
         "unused": ["0008C2T0001F006.jpg", "0008C2T0001F007.jpg", "0008_of_old.jpg"]
     }
-    assert check(root).pictures == 40 + 26
+    assert check(root).images == 40 + 26
