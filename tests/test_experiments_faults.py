@@ -80,7 +80,7 @@ def test_allowed_faults_are_told_in_the_results(damaged, experiment, tmp_path, c
     about, table = results(tmp_path)
     assert about["faults"] == {"missing": 1, "empty": 1, "same image": 1}
     assert about["config"]["on_bad_frame"] == "skip"
-    assert "The data set has faults, which were allowed (1 missing, 1 empty, 1 same pict" in table
+    assert "The data set has faults, which were allowed (1 missing, 1 empty, 1 same imag" in table
     capsys.readouterr()
     assert run(experiment, command) == 0
     told = capsys.readouterr().out

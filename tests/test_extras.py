@@ -52,7 +52,7 @@ for name in {list(COMMANDS)}:
 EVERY_PACKAGE = """
 from importlib import import_module
 
-for name in ("explain", "figures", "report", "runs.extraction"):
+for name in ("explain", "figures", "report", "runs.extraction", "runs.training"):
     try:
         import_module(f"stgcn_pyg.{name}")
     except ImportError as error:
@@ -62,11 +62,13 @@ for name in ("explain", "figures", "report", "runs.extraction"):
 CORE = """
 import numpy as np, torch
 from stgcn_pyg import STGCN
-from stgcn_pyg.data import check_dataset, load_dataset
+from stgcn_pyg.data import TrackletDataModule, check_dataset, load_dataset
 from stgcn_pyg.evaluation import FULL_GALLERY, bootstrap, evaluate_protocol, rerank
 from stgcn_pyg.losses import stgcn_losses
 
 dataset = load_dataset("mars", {root!r})
+data = TrackletDataModule(dataset, num_frames=2, height=64, width=32, num_workers=0)
+clips = next(iter(data.clip_dataloader(dataset.query))).clips
 assert not check_dataset("mars", {root!r}, workers=1, progress=False).faults
 model = STGCN(num_classes=2, num_frames=2, backbone="resnet18", weights=None)
 output = model(torch.rand(4, 2, 3, 64, 32))
@@ -136,7 +138,7 @@ def test_a_package_whose_extra_is_missing_says_so_when_it_is_imported(core):
     done = run_with(core, EVERY_PACKAGE)
     lines = done.stdout.splitlines()
     extras = [line.partition(", which is not installed: pip install ")[2] for line in lines]
-    assert extras == ["'stgcn-pyg[report]'"] * 3 + ["'stgcn-pyg[train]'"], done.stderr
+    assert extras == ["'stgcn-pyg[report]'"] * 3 + ["'stgcn-pyg[train]'"] * 2, done.stderr
 
 
 def test_an_import_that_fails_for_another_reason_is_not_told_as_an_extra():

@@ -11,9 +11,12 @@ data_parallel.py  several processes: one batch norm and one loss over the batch 
 finite_checks.py  losses and gradients that are NaN or infinite
 """
 
-from stgcn_pyg.runs.checkpoint import checkpoint_path
-from stgcn_pyg.runs.training.fit import fit, train
-from stgcn_pyg.runs.training.module import STGCNTraining
-from stgcn_pyg.runs.training.validation import hold_out
+from stgcn_pyg.errors import needs_extra
+
+with needs_extra("train"):
+    from stgcn_pyg.runs.checkpoint import checkpoint_path
+    from stgcn_pyg.runs.training.fit import fit, train
+    from stgcn_pyg.runs.training.module import STGCNTraining
+    from stgcn_pyg.runs.training.validation import hold_out
 
 __all__ = ["STGCNTraining", "checkpoint_path", "fit", "hold_out", "train"]
