@@ -41,6 +41,7 @@ def scores(folder):
     return found["baseline"], found["STGCN"]
 
 
+@pytest.mark.slow
 def test_the_lists_are_those_of_the_largest_gains_and_losses(folder):
     table = pd.read_csv(folder / "retrieval.csv", index_col="query")
     baseline, whole = scores(folder)
@@ -54,6 +55,7 @@ def test_the_lists_are_those_of_the_largest_gains_and_losses(folder):
         np.testing.assert_allclose(rows["STGCN: AP"], whole[rows["tracklet"]], atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["retrieval", "activation_maps"])
 def test_every_picture_of_the_page_is_there_as_png_and_svg(folder, name):
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", (folder / f"{name}.md").read_text())
@@ -66,6 +68,7 @@ def test_every_picture_of_the_page_is_there_as_png_and_svg(folder, name):
     }
 
 
+@pytest.mark.slow
 def test_the_mass_on_the_person_is_told_for_both_networks(folder):
     table = pd.read_csv(folder / "activation_maps.csv", index_col=0)["value"]
     for name in ("baseline", "STGCN"):
@@ -76,6 +79,7 @@ def test_the_mass_on_the_person_is_told_for_both_networks(folder):
     assert table["baseline, mass"] != table["STGCN, mass"]
 
 
+@pytest.mark.slow
 def test_networks_that_were_trained_elsewhere_are_told(folder, place, tmp_path, capsys):
     root = str(place / "work" / "data" / NAME)
     assert run(FIGURE_6, arguments(place, "--work", str(tmp_path / "work"), "--root", root)) == 0

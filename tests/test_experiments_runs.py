@@ -55,12 +55,14 @@ def copied(table, place, tmp_path):
     return [*arguments(place), "--results", str(tmp_path / "results")]
 
 
+@pytest.mark.slow
 def test_two_commands_on_one_folder_do_every_run_once(context):
     for job in jobs(context).values():
         if not job.needs:
             assert context.log(job).read_text().count(f"({job.key})") == 1
 
 
+@pytest.mark.slow
 def test_the_table_has_every_row(table, context):
     text = (table / "components.md").read_text()
     rows = [line.split(" | ") for line in text.split("\n## ")[1].splitlines() if "| " in line]
@@ -75,6 +77,7 @@ def test_the_table_has_every_row(table, context):
     assert {p.suffix for p in table.glob("components.*")} == {".csv", ".md", ".tex"}
 
 
+@pytest.mark.slow
 def test_a_run_scores_what_the_command_train_finds(context):
     job = jobs(context)["TGCN+global"]
     assert context.settings(job).model["branches"] == ["global", "temporal"]
@@ -83,6 +86,7 @@ def test_a_run_scores_what_the_command_train_finds(context):
         assert about["scores"][protocol]["mAP"] == rows["trained"]["mAP"]
 
 
+@pytest.mark.slow
 def test_how_a_run_was_made_is_kept_beside_its_scores(context):
     about = read(context, jobs(context)["STGCN"]).about
     assert about["kind"] == "variant" and about["config"]["model.temporal_layers"] == 3
@@ -93,12 +97,14 @@ def test_how_a_run_was_made_is_kept_beside_its_scores(context):
     assert str(context.work) not in context.results.runs.read_text()
 
 
+@pytest.mark.slow
 def test_a_finished_run_keeps_of_its_checkpoints_the_weights_alone(context):
     folder = context.run_folder(jobs(context)["baseline"])
     assert [file.name for file in folder.glob("*.ckpt*")] == ["checkpoint.ckpt"]
     assert (folder / "checkpoint.ckpt").stat().st_size < 60e6
 
 
+@pytest.mark.slow
 def test_the_ensemble_is_made_of_the_embeddings_of_two_runs(context):
     job = jobs(context)["Ensemble"]
     dataset = context.source.load(0)
@@ -112,6 +118,7 @@ def test_the_ensemble_is_made_of_the_embeddings_of_two_runs(context):
         assert np.allclose(found[name].average_precision, result.average_precision, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_finished_runs_are_not_run_again(copied, tmp_path, capsys):
     runs = tmp_path / "results" / WHERE / "runs.jsonl"
     before = runs.read_bytes()
@@ -123,6 +130,7 @@ def test_finished_runs_are_not_run_again(copied, tmp_path, capsys):
     assert "TF-CLIP" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_left_to_do_is_shown_with_a_time(copied, capsys):
     assert run(TABLE_3, [*copied, "--dry-run", "--seeds", "0", "1"]) == 0
     answer = capsys.readouterr().out
@@ -130,6 +138,7 @@ def test_what_is_left_to_do_is_shown_with_a_time(copied, capsys):
     assert "4 runs to train, about" in answer and "minutes each" in answer
 
 
+@pytest.mark.slow
 def test_the_results_alone_are_enough_for_the_table(copied, table, place, tmp_path):
     (tmp_path / "results" / WHERE / "components.md").unlink()
     root = str(place / "work" / "data" / NAME)
@@ -139,6 +148,7 @@ def test_the_results_alone_are_enough_for_the_table(copied, table, place, tmp_pa
     assert not list((tmp_path / "work").rglob("checkpoint.ckpt"))
 
 
+@pytest.mark.slow
 def test_scores_are_made_anew_from_embeddings(copied, context, tmp_path):
     job = jobs(context)["SGCN+global"]
     runs = tmp_path / "results" / WHERE / "runs.jsonl"
@@ -154,6 +164,7 @@ def test_scores_are_made_anew_from_embeddings(copied, context, tmp_path):
     assert trained.stat().st_mtime_ns == mtime
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_reported_and_the_others_go_on(copied, capsys):
     rows = [
         Variant("too few rows", {"data.height": 32}),
@@ -171,6 +182,7 @@ def test_a_failed_run_is_reported_and_the_others_go_on(copied, capsys):
     assert [line.split(" | ")[1] for line in table[2:]] == ["0", "1", "1", "0"]
 
 
+@pytest.mark.slow
 def test_what_is_tested_again_is_the_same_network(copied, context):
     row = Retested("raw", ("STGCN",), {"model.embedding": "raw"})
     experiment = Experiment("raw", "Raw", [Variant("STGCN"), row], baseline="STGCN")
@@ -184,6 +196,7 @@ def test_what_is_tested_again_is_the_same_network(copied, context):
     assert cosine.min() > 0.99 and not context.run_folder(raw).exists()
 
 
+@pytest.mark.slow
 def test_the_occluded_share_of_a_query_is_the_mean_over_its_frames(context):
     dataset = context.source.load(0)
     truth = pd.read_parquet(context.source.root / "ground_truth.parquet")
@@ -195,6 +208,7 @@ def test_the_occluded_share_of_a_query_is_the_mean_over_its_frames(context):
     assert (ranking_task(dataset).query_pids == by_path.loc[first, "pid"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", [OCCLUSION_CURVE, LOOK_ALIKE_CURVE], ids=lambda e: e.name)
 def test_a_curve_is_made_of_the_runs_of_table_3(table, place, experiment):
     rows = [row.name for row in TABLE_3.rows if not row.of]
@@ -293,6 +307,7 @@ def test_stopped_and_killed_runs_go_on_to_the_same_weights(place, table, tmp_pat
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_table_so_far(copied, tmp_path, capsys):
     table = tmp_path / "results" / WHERE
     before = {path: path.read_bytes() for path in table.glob("components.*")}
@@ -331,6 +346,7 @@ def test_a_mistake_is_one_line_and_status_2(tmp_path, capsys, more, message):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_data_set_that_check_refuses_is_refused(place, table, tmp_path, capsys):
     root = tmp_path / "bad"
     shutil.copytree(place / "work" / "data" / NAME, root)
@@ -342,6 +358,7 @@ def test_a_data_set_that_check_refuses_is_refused(place, table, tmp_path, capsys
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_changed_preset_is_refused(copied, tmp_path, capsys):
     stored = tmp_path / "results" / WHERE / "folder.json"
     stored.write_text(stored.read_text().replace('"preset\'s epochs": 2', '"preset\'s epochs": 3'))
