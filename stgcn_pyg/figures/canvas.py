@@ -65,8 +65,8 @@ class Sheet(Figure):
         if title:
             self.write(width / 2, 0.08, title, va="top", fontsize=9)
 
-    def _repr_png_(self) -> bytes:  # in notebooks, also without pyplot
-        return to_bytes(self)
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, bytes]:
+        return {"image/png": to_bytes(self)}  # notebooks pass over a figure without axes
 
     def place(
         self, pixels: np.ndarray, left: float, top: float, width: float, height: float
