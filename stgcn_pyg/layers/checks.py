@@ -1,4 +1,4 @@
-"""What can be wrong with the layers' arguments, found before any arithmetic."""
+"""What can be wrong with the layers' arguments: a `ValueError` each, before any arithmetic."""
 
 import operator
 from collections.abc import Sequence
@@ -12,11 +12,7 @@ INTEGERS: Any = (int, torch.SymInt)  # left as they are, for a compiler to follo
 
 
 def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
-    """A number of any integral type, NumPy's among them, as an `int`.
-
-    Raises:
-        ValueError: It is no whole number or too small; the message names it by `name`.
-    """
+    """A number of any integral type, NumPy's among them, as an `int`."""
     try:
         number = value if isinstance(value, INTEGERS) else operator.index(value)
     except TypeError:
@@ -27,11 +23,7 @@ def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
 
 
 def whole_numbers(name: str, values: Any, device: torch.device | str | None = None) -> Tensor:
-    """Several numbers, none below zero, as a tensor `[n]` of int64.
-
-    Raises:
-        ValueError: They are no list of whole numbers; the message names them by `name`.
-    """
+    """Several numbers, none below zero, as a tensor `[n]` of int64."""
     try:
         numbers = torch.as_tensor(values, device=device)
     except (TypeError, ValueError):
@@ -73,13 +65,7 @@ def check_nodes(x: Tensor, channels: int | None, graph_size: int | None) -> None
 def checked_indices(name: str, index: Tensor, shape: Sequence[int | str]) -> Tensor:
     """Indices of any integral type as int64, which sums and products of them do not overflow.
 
-    Args:
-        name: The name of the argument, for the message.
-        index: The argument.
-        shape: The length of each dimension; a word where any length will do.
-
-    Raises:
-        ValueError: It is no tensor of integers, or has another shape.
+    `shape` is the length of each dimension, or a word where any length will do.
     """
     if not isinstance(index, Tensor):
         found = f"a {type(index).__name__}, not a tensor"
@@ -120,9 +106,6 @@ def checked_ptr(
 
     The values are read on the host, to which they are copied once. A compiler cannot do that:
     there they stay on their device, unread.
-
-    Raises:
-        ValueError: They do not describe `batch_size` graphs of V nodes in all, or disagree.
     """
     compiling = torch.compiler.is_compiling()
     if batch is not None:

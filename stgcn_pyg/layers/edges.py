@@ -1,4 +1,7 @@
-"""Which nodes are joined: complete graphs, neighbouring frames, the strongest neighbours."""
+"""Which nodes are joined: complete graphs, neighbouring frames, the strongest neighbours.
+
+Each function raises `ValueError` for a number that is too small or no whole number.
+"""
 
 from collections.abc import Sequence
 
@@ -18,14 +21,11 @@ def complete_graphs(
 
     Args:
         num_graphs: The number G of graphs.
-        graph_size: The number N of nodes of each.
-        device: Where the edges are made.
+        graph_size: The number N of nodes of each graph.
+        device: The device of the result.
 
     Returns:
         ``edge_index`` of shape ``[2, G * N * N]``; row 0 holds j, row 1 holds i.
-
-    Raises:
-        ValueError: A number is below zero or no whole number.
 
     Example:
         >>> complete_graphs(num_graphs=1, graph_size=2)
@@ -48,13 +48,10 @@ def ragged_graphs(
 
     Args:
         sizes: The number of nodes of each graph; of a PyG ``Batch``, ``batch.ptr.diff()``.
-        device: Where the edges are made; where ``sizes`` is, if it is a tensor.
+        device: The device of the result; that of ``sizes``, if it is a tensor.
 
     Returns:
         ``edge_index`` of shape ``[2, E]`` with E the sum of the squared sizes.
-
-    Raises:
-        ValueError: A size is below zero or no whole number.
 
     Example:
         >>> ragged_graphs([1, 2])
@@ -81,17 +78,14 @@ def window_graphs(
 
     Args:
         num_graphs: The number B of videos.
-        num_frames: The number T of frames of each.
+        num_frames: The number T of frames of each video.
         num_patches: The number P of patches of each frame.
-        window: Frames at most this far apart are joined, all patches with all; 0 joins each frame
+        window: The largest distance of two frames whose patches are all joined; 0 joins each frame
             with itself alone, ``num_frames - 1`` gives complete graphs.
-        device: Where the edges are made.
+        device: The device of the result.
 
     Returns:
         ``edge_index`` of shape ``[2, E]``, sorted by target.
-
-    Raises:
-        ValueError: A number is below zero or no whole number.
 
     Example:
         >>> window_graphs(num_graphs=1, num_frames=3, num_patches=1, window=1)
@@ -114,13 +108,10 @@ def top_k_graphs(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
 
     Args:
         a: Affinities in blocks, ``[G, N, N]``: what an affinity layer gives with ``graph_size``.
-        k: How many neighbours a node gathers from.
+        k: The number of neighbours that a node gathers from, in 1..N.
 
     Returns:
         ``edge_index`` of shape ``[2, G * N * k]``, sorted by target.
-
-    Raises:
-        ValueError: ``a`` is not in blocks, or ``k`` is not in 1..N.
 
     Example:
         >>> top_k_graphs(torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]), k=1)

@@ -44,12 +44,7 @@ def softmax_affinity(
     .. math::
         A_{ij} = \frac{\exp(h_i^\top h_j / \sqrt D)}{\sum_k \exp(h_i^\top h_k / \sqrt D)}
 
-    Args:
-        h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
-        mask: True for nodes that exist, ``[..., N]``; the others get no weight.
-
-    Returns:
-        The affinity ``[..., N, N]``, with entries in [0, 1] and rows that sum to 1.
+    Shapes as for :func:`squared_affinity`; a node outside ``mask`` ``[..., N]`` gets no weight.
 
     Example:
         >>> softmax_affinity(torch.tensor([[0.0], [1.0]]))
@@ -71,13 +66,7 @@ def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N
         c_{ij} = \max\Big(0, \frac{h_i^\top h_j}{\|h_i\|\,\|h_j\|}\Big)
 
     Opposite nodes have the affinity 0, since Eq. 4 needs weights :math:`\ge 0`; so has a node of
-    zeros with every node.
-
-    Args:
-        h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
-
-    Returns:
-        The affinity ``[..., N, N]``, with entries in [0, 1] and rows that sum to 1.
+    zeros with every node. Shapes as for :func:`squared_affinity`.
 
     Example:
         >>> cosine_affinity(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
@@ -126,12 +115,7 @@ def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]
         \hat A = \tilde D^{-1/2} \tilde A \tilde D^{-1/2}
 
     Where the rows of A sum to 1, as those of :func:`squared_affinity` do, this is (A + I) / 2.
-
-    Args:
-        a: Adjacencies with entries >= 0, ``[..., N, N]``.
-
-    Returns:
-        The re-normalised adjacencies, ``[..., N, N]``.
+    ``a`` holds entries >= 0, ``[..., N, N]``, and so does the result.
 
     Example:
         >>> renormalize(torch.tensor([[0.5, 0.5], [0.2, 0.8]]))

@@ -13,9 +13,7 @@ from stgcn_pyg.layers import (
     spatial_graphs,
     temporal_graphs,
 )
-
-Propagation = Literal["gcn", "fc"]
-AffinityName = Literal["squared", "softmax", "cosine"]
+from stgcn_pyg.layers.gcn import AffinityName, Propagation
 
 
 class GlobalBranch(nn.Module):
@@ -38,13 +36,36 @@ class GlobalBranch(nn.Module):
         return feature_maps.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)).mean(dim=1)
 
 
-class TemporalBranch(nn.Module):
+class _GraphBranch(nn.Module):
+    """Patches of feature maps as the nodes of graphs, on which a stack runs."""
+
+    gcn: AffinityGCN
+    num_patches: int
+
+    def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
+        """The graphs before any layer, and the number of nodes of each."""
+        raise NotImplementedError
+
+    def pooled(self, feature_maps: Tensor, num_frames: int) -> Tensor:
+        """The maximum over the nodes of each graph behind the last layer, ``[G, D]``."""
+        graphs, size = self.graphs(feature_maps, num_frames)
+        return pool_graphs(self.gcn(graphs.x, graphs.edge_index, size), "max", size)
+
+    def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
+        r""":math:`\hat A` of each graph (Eq. 4), ``[G, N, N]``: row i gathers from j."""
+        if self.gcn.affinity is None:
+            raise ValueError('edge weights need propagation="gcn": "fc" has no affinity')
+        graphs, size = self.graphs(feature_maps, num_frames)
+        return renormalize(self.gcn.affinity(graphs.x, graphs.edge_index, size))
+
+
+class TemporalBranch(_GraphBranch):
     """TGCN: one graph a video over the patches of all frames, max over its nodes (section 3.3).
 
     Args:
         channels: The width C of the feature maps, and of every layer.
-        num_layers: M.
-        num_patches: P of each frame.
+        num_layers: The number M of layers.
+        num_patches: The number P of patches of each frame.
         propagation: ``"gcn"``, or ``"fc"`` for TFCN (Table 4).
         affinity: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
 
@@ -68,34 +89,28 @@ class TemporalBranch(nn.Module):
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The temporal feature of each video."""
-        graphs, size = self.graphs(feature_maps, num_frames)
-        x = self.gcn(graphs.x, graphs.edge_index, size)
-        return pool_graphs(x, "max", size)
+        return self.pooled(feature_maps, num_frames)
 
     def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
         """One graph a video, before any layer, and the number of its nodes, ``T * P``."""
         nodes = patch_nodes(feature_maps, self.num_patches)
         return temporal_graphs(nodes, num_frames), num_frames * self.num_patches
 
-    def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
-        r""":math:`\hat A` of each video (Eq. 4), ``[B, T * P, T * P]``: row i gathers from j."""
-        return _edge_weights(self.gcn, *self.graphs(feature_maps, num_frames))
 
-
-class SpatialBranch(nn.Module):
+class SpatialBranch(_GraphBranch):
     """SGCN: one graph a frame over its patches, max over its nodes, frames side by side
     (section 3.4).
 
     Args:
         channels: The width C of the feature maps.
-        num_frames: T.
-        num_layers: K.
-        num_patches: P of each frame.
+        num_frames: The number T of frames of a video.
+        num_layers: The number K of layers.
+        num_patches: The number P of patches of each frame.
         propagation: ``"gcn"``, or ``"fc"`` for SFCN (Table 4).
         frame_channels: The width of a frame's feature, and of every layer.
         hidden_channels: The width of the layers before the last; ``frame_channels`` if not given.
         weights: ``"per-frame"`` (the :math:`W_i^k` of Eq. 7) or ``"shared"`` by all frames.
-        shortcut: Whether layers from the second on add their input, as in TGCN.
+        shortcut: Whether layers from the second on add their input (a residual), as in TGCN.
         affinity: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
 
     Shapes:
@@ -134,24 +149,12 @@ class SpatialBranch(nn.Module):
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The structural feature of each video."""
-        graphs, size = self.graphs(feature_maps, num_frames)
-        x = self.gcn(graphs.x, graphs.edge_index, size)
-        frames = pool_graphs(x, "max", size)  # [B * T, frame_channels]
+        frames = self.pooled(feature_maps, num_frames)  # [B * T, frame_channels]
         return frames.unflatten(0, (-1, num_frames)).flatten(1)
 
     def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
         """One graph a frame, before any layer, and the number of its nodes, P."""
         return spatial_graphs(patch_nodes(feature_maps, self.num_patches)), self.num_patches
-
-    def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
-        r""":math:`\hat A` of each frame (Eq. 4), ``[B * T, P, P]``: row i gathers from j."""
-        return _edge_weights(self.gcn, *self.graphs(feature_maps, num_frames))
-
-
-def _edge_weights(gcn: AffinityGCN, graphs: Batch, graph_size: int) -> Tensor:
-    if gcn.affinity is None:
-        raise ValueError('edge weights need propagation="gcn": "fc" has no affinity')
-    return renormalize(gcn.affinity(graphs.x, graphs.edge_index, graph_size))
 
 
 Branch = GlobalBranch | TemporalBranch | SpatialBranch
