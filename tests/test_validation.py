@@ -18,8 +18,6 @@ from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.runs.training import STGCNTraining, hold_out
 from stgcn_pyg.runs.training.validation import Validation
 
-pytestmark = pytest.mark.usefixtures("narrow_backbone")
-
 
 @pytest.fixture
 def root(mars_tree):
