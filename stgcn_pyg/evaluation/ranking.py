@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,9 +48,9 @@ def evaluate_ranking(
     r"""CMC and mAP of a matrix of distances.
 
     Every query ranks the gallery by distance. Left out of its list are junk (pid -1) and, with
-    ``same_camera="person"``, items of the same person in the same camera, or, with
+    ``same_camera="person"``, items of the same identity in the same camera, or, with
     ``same_camera="all"``, every item of the query's own camera. What remains and shows the
-    query's person is a match. With :math:`r_k` the rank of the k-th of M matches,
+    query's identity is a match. With :math:`r_k` the rank of the k-th of M matches,
 
     .. math::
         \text{AP}_\text{step} = \frac{1}{M} \sum_k \frac{k}{r_k}, \qquad
@@ -62,15 +62,15 @@ def evaluate_ranking(
 
     Args:
         distances: ``[Q, G]``, smaller is more alike.
-        query_pids: people of the queries ``[Q]``, integers.
-        gallery_pids: people of the gallery ``[G]``; -1 is junk. No other label is special:
+        query_pids: Identities of the queries ``[Q]``, integers.
+        gallery_pids: Identities of the gallery ``[G]``; -1 is junk. No other label is special:
             MARS's distractors (pid 0) are non-matches because no query shows them.
-        query_camids: cameras of the queries ``[Q]``, integers.
-        gallery_camids: cameras of the gallery ``[G]``.
+        query_camids: Cameras of the queries ``[Q]``, integers.
+        gallery_camids: Cameras of the gallery ``[G]``.
         ap: ``"step"`` (most code) or ``"trapezoid"`` (MARS's official MATLAB code).
-        max_rank: length of the CMC; beyond the end of a small gallery it stays constant.
+        max_rank: Length of the CMC; beyond the end of a small gallery it stays constant.
         same_camera: ``"person"`` (as on MARS) or ``"all"`` (the cross-camera protocol).
-        depth: cut every list after so many places, *before* anything is left out of it. A match
+        depth: Cut every list after so many places, *before* anything is left out of it. A match
             that is cut off adds nothing to the AP, which still divides by all M, nor to the CMC.
 
     Raises:
@@ -131,11 +131,10 @@ def evaluate_features(
     """CMC and mAP of features; the same as :func:`evaluate_ranking` on their distances.
 
     Distances are computed for ``block_size`` queries and a part of the gallery at a time, so that
-    memory grows with the matches of a query, but not with the gallery. What is compared is the
-    float64 distance of
-    :func:`pairwise_distances`, of which only the matches' and few others are computed: a float32
-    product decides the rest within the bound of its error. The block size changes the memory and
-    the time, not the result.
+    memory grows with the matches of a query, but not with the gallery. What is compared are the
+    distances of :func:`pairwise_distances`. Only those of the matches and of few other items are
+    computed in float64: a float32 product decides the rest, within the bound of its error. The
+    block size changes the memory and the time, not the result.
 
     Args:
         query_features: ``[Q, D]``.
@@ -143,8 +142,8 @@ def evaluate_features(
         query_pids, gallery_pids, query_camids, gallery_camids: as in :func:`evaluate_ranking`.
         metric: ``"euclidean"`` or ``"cosine"``, as in :func:`pairwise_distances`.
         ap, max_rank, same_camera, depth: as in :func:`evaluate_ranking`.
-        block_size: queries at a time.
-        device: where distances are computed; None: where ``query_features`` are.
+        block_size: Queries whose distances are held at a time.
+        device: Where distances are computed; None: where ``query_features`` are.
 
     Raises:
         ValueError: as :func:`evaluate_ranking`, and for features that are not finite.
@@ -187,27 +186,13 @@ def rank_features(
     return _result(scores, labels, scoring)
 
 
+# Which items count: a boolean ``[Q, columns]`` from labels and columns of the gallery.
 Counted = Callable[[Labels, slice], Any]
-"""Which items count: a boolean ``[Q, columns]`` from labels and from columns of the gallery."""
 
 
-class _QueryDistances(Protocol):
-    """Some queries' distances to the gallery, asked for as little as a ranking needs to know."""
-
-    def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
-        """The distance of each of M pairs."""
-
-    def count(self, query: np.ndarray, reach: np.ndarray, counted: Counted) -> np.ndarray:
-        """How many of the counted items stand within ``reach`` of the query, ``[M]``.
-
-        Args:
-            query: M queries in ascending order.
-            reach: A distance each; an item at that very distance counts.
-            counted: Which items count; no match does.
-        """
-
-
-def _score(distances: _QueryDistances, labels: Labels, scoring: Scoring) -> np.ndarray:
+def _score(
+    distances: "_GivenDistances | _FeatureDistances", labels: Labels, scoring: Scoring
+) -> np.ndarray:
     """Average precision, rank of the first match and inverse negative penalty: ``[3, Q]``."""
     query, item = labels.matches()
     count = np.bincount(query, minlength=len(labels.query_pids))
@@ -254,7 +239,12 @@ def _result(parts: Sequence[np.ndarray], labels: Labels, scoring: Scoring) -> Ra
 
 
 class _GivenDistances:
-    """Rows of a matrix of distances."""
+    """Rows of a matrix of distances.
+
+    Like :class:`_FeatureDistances` it gives the distances of pairs, and counts how many items stand
+    within ``reach`` of a query, ``[M]``, for M queries in ascending order. An item at that very
+    distance counts.
+    """
 
     def __init__(self, distances: np.ndarray, labels: Labels):
         self.distances, self.labels = distances, labels

@@ -19,7 +19,7 @@ from stgcn_pyg.evaluation.distances import (
 
 
 class Reranking(NamedTuple):
-    """The parameters of :func:`rerank`; the usual ones if not given."""
+    """The parameters of :func:`rerank`; by default those of the paper."""
 
     k1: int = 20
     k2: int = 6

@@ -29,10 +29,10 @@ class RankingTask:
     Attributes:
         title: What it is and where, as messages name it.
         protocols: Names of protocols, the usual one first.
-        query_pids, gallery_pids: People, integers ``[Q]`` and ``[G]``.
-        query_camids, gallery_camids: Cameras, the same.
-        gallery_is_query: ``[G]`` of bool: which of the gallery are queries as well; None where
-            nobody knows.
+        query_pids, gallery_pids: Identities, integers ``[Q]`` and ``[G]``.
+        query_camids, gallery_camids: Cameras, integers ``[Q]`` and ``[G]``.
+        gallery_is_query: ``[G]`` booleans: which gallery items are queries as well; None where
+            that is not known.
         query_tracklets: The number of each query's tracklet, ``[Q]``.
     """
 
@@ -47,26 +47,21 @@ class RankingTask:
 
     def labels(self) -> dict[str, Any]:
         """The arrays by the names that ``stgcn_pyg.evaluation`` gives them."""
-        return {
-            "query_pids": self.query_pids,
-            "gallery_pids": self.gallery_pids,
-            "query_camids": self.query_camids,
-            "gallery_camids": self.gallery_camids,
-            "gallery_is_query": self.gallery_is_query,
-        }
+        names = ("query_pids", "gallery_pids", "query_camids", "gallery_camids", "gallery_is_query")
+        return {name: getattr(self, name) for name in names}
 
     def count_matches(self, name: str) -> np.ndarray:
-        """How many of the gallery show each query's person in another camera, ``[Q]``.
+        """How many gallery items show each query's identity in another camera, ``[Q]``.
 
         Args:
-            name: Of the protocol, which selects the gallery.
+            name: Name of the protocol, which selects the gallery.
         """
         keep = select_gallery(protocol(name), self.gallery_pids, self.gallery_is_query)
         gallery = pd.DataFrame({"pid": self.gallery_pids, "camid": self.gallery_camids})[keep]
         query = pd.DataFrame({"pid": self.query_pids, "camid": self.query_camids})
-        of_person = gallery.value_counts("pid").reindex(query["pid"], fill_value=0)
+        same_pid = gallery.value_counts("pid").reindex(query["pid"], fill_value=0)
         same_camera = gallery.value_counts().reindex(pd.MultiIndex.from_frame(query), fill_value=0)
-        return of_person.to_numpy() - same_camera.to_numpy()
+        return same_pid.to_numpy() - same_camera.to_numpy()
 
 
 class Source(Protocol):
@@ -77,14 +72,14 @@ class Source(Protocol):
 
     @property
     def task(self) -> RankingTask:
-        """Whose features they are."""
+        """Queries and gallery that the features are of."""
 
     @property
     def about(self) -> dict[str, Any]:
-        """What they are of, by the names of :mod:`stgcn_pyg.runs.about`; ask after the features."""
+        """What the features are of, as :mod:`stgcn_pyg.runs.about` says; ask after ``features``."""
 
     def features(self) -> tuple[Array, Array]:
-        """Those of the queries ``[Q, D]`` and of the gallery ``[G, D]``, in the task's order."""
+        """Features of the queries ``[Q, D]`` and the gallery ``[G, D]``, in the task's order."""
 
 
 def task_of_tracklets(
