@@ -181,6 +181,14 @@ def test_features_of_every_float_type_are_ranked(metric, dtype):
     assert_equal_results(evaluate_features(queries, gallery, *labels, metric), whole)
 
 
+@METRICS
+def test_queries_and_gallery_may_be_of_different_float_types(metric):
+    queries, gallery, labels = crowded(0.1, 40, num_gallery=2500)
+    queries, gallery = queries + np.float32(3e3), gallery.astype(np.float64) + 3e3
+    whole = evaluate_features(queries.astype(np.float64), gallery, *labels, metric)
+    assert_equal_results(evaluate_features(queries, gallery, *labels, metric), whole)
+
+
 def test_faster_formats_that_the_caller_allows_change_nothing():
     queries, gallery, labels = crowded(0.1, 500, num_gallery=2500)
     plain = evaluate_features(queries, gallery, *labels)

@@ -218,8 +218,19 @@ class Distances:
     def rough(self, left: Tile, right: Tile) -> Tensor:
         """s by a matrix product in the type of the tiles, off by the bounds at most: ``[M, N]``."""
         products = _product(left.values, right.values, self.terms)
-        torch.add(right.squares.to(products), products, alpha=-2, out=products)
-        return products.add_(left.squares.to(products)[:, None])
+        own, other = (tile.squares.to(products) for tile in (left, right))
+        if products.device.type != "cpu":
+            return products.mul_(-2).add_(other).add_(own[:, None])
+        array, of_rows, of_columns = products.numpy(), own.numpy()[:, None], other.numpy()
+
+        def finish(part: slice) -> None:
+            some = array[part]
+            some *= -2
+            some += of_columns
+            some += of_rows[part]
+
+        in_threads(finish, slices(0, len(array), _STRIP))
+        return products
 
 
 @dataclass(frozen=True, eq=False)
@@ -437,8 +448,18 @@ class _Rows:
         return Tile(values, _length(values).square_() + zeros)
 
     def _less_centre(self, rows: slice, dtype: torch.dtype) -> Tensor:
-        values = torch.as_tensor(self.pick(rows))
-        return (values.to(torch.promote_types(dtype, values.dtype)) - self.centre).to(dtype)
+        values = self.pick(rows)
+        if isinstance(values, Tensor):
+            return (values.to(torch.promote_types(dtype, values.dtype)) - self.centre).to(dtype)
+        centre, result = self.centre.numpy(), torch.empty(values.shape, dtype=dtype)
+        wider = np.result_type(result.numpy().dtype, values.dtype, centre.dtype)
+
+        def subtract(part: slice) -> None:
+            out = result[part].numpy()
+            np.subtract(values[part], centre, out=out, dtype=wider, casting="same_kind")
+
+        in_threads(subtract, slices(0, len(values), _STRIP))
+        return result
 
     def _by_tile(self, function: Callable[[slice], Tensor]) -> Tensor:
         parts = [function(rows) for rows in slices(0, len(self.values), _TILE)]
