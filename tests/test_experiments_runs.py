@@ -19,6 +19,7 @@ from score_files import read_scores
 
 from experiments.__main__ import run
 from experiments.beyond_the_paper import LOOK_ALIKE_CURVE, OCCLUSION_CURVE
+from experiments.running.datasets import open_source
 from experiments.running.scores import rank_by_distances, sum_of_distances
 from experiments.tables.occlusion import occluded_shares
 from experiments.tables_1_to_4 import TABLE_3, TABLES_1_AND_2
@@ -260,9 +261,10 @@ def is_alive(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_stopped_and_killed_runs_go_on_to_the_same_weights(place, table, tmp_path):
+def test_stopped_and_killed_runs_go_on_to_the_same_weights(place, tmp_path):
     """However a command or its training ends, the same command goes on from what was saved."""
-    root = ["--root", str(place / "work" / "data" / NAME)]
+    source = open_source(NAME, None, place / "work", split=0, workers=1)
+    root = ["--root", str(source.root)]
     cut = tmp_path / "cut"
 
     def epochs():
