@@ -6,9 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric import EdgeIndex
 
 INTEGERS: Any = (int, torch.SymInt)  # left as they are, for a compiler to follow
+# Edges that are known to be those of complete graphs: their version then, and the graphs' size.
+COMPLETE = WeakTensorKeyDictionary()
 
 
 def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
@@ -164,3 +167,16 @@ def can_be_read(index: Tensor) -> bool:
     plain = type(index) in (Tensor, EdgeIndex)
     on_host = plain and index.device.type == "cpu" and index.numel() > 0
     return on_host and not torch.compiler.is_compiling()
+
+
+def note_complete(edge_index: Tensor, graph_size: int) -> None:
+    """Notes that edges are those of complete graphs of a size, so that they are read once alone."""
+    # A tensor of inference mode does not count its versions.
+    if can_be_read(edge_index) and not edge_index.is_inference():
+        COMPLETE[edge_index] = (edge_index._version, graph_size)
+
+
+def is_noted_complete(edge_index: Tensor, graph_size: int) -> bool:
+    """Whether that is noted of this very tensor, which has not changed since."""
+    noted = None if edge_index.is_inference() else COMPLETE.get(edge_index)
+    return noted is not None and noted == (edge_index._version, graph_size)

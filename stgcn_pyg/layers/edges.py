@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stgcn_pyg.layers.checks import whole_number, whole_numbers
+from stgcn_pyg.layers.checks import note_complete, whole_number, whole_numbers
 from stgcn_pyg.layers.shapes import Float, Int, Integer
 
 
@@ -38,7 +38,9 @@ def complete_graphs(
     blocks = (num_graphs, graph_size, graph_size)
     source = nodes.unsqueeze(1).expand(blocks)
     target = nodes.unsqueeze(2).expand(blocks)
-    return torch.stack([source.reshape(-1), target.reshape(-1)])
+    edge_index = torch.stack([source.reshape(-1), target.reshape(-1)])
+    note_complete(edge_index, graph_size)
+    return edge_index
 
 
 def ragged_graphs(

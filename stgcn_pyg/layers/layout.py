@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 from torch_geometric.nn import MessagePassing
 
 from stgcn_pyg.layers.checks import (
@@ -27,14 +26,14 @@ from stgcn_pyg.layers.checks import (
     checked_edges,
     checked_indices,
     checked_ptr,
+    is_noted_complete,
+    note_complete,
     optional_size,
 )
 from stgcn_pyg.layers.functional import renormalized_edges, renormalized_rows
 
 # What a stack of its own must save, in entries of blocks, to be worth its calls.
 WORTH_A_STACK = 2**14
-# Edges that were found complete, with their version at that time and the size of the graphs.
-FOUND_COMPLETE = WeakTensorKeyDictionary()
 STEPS = ("propagate", "message", "aggregate", "edge_update")
 HOOKS = tuple(f"_{step}_forward_{when}hooks" for step, when in product(STEPS, ("pre_", "")))
 
@@ -243,13 +242,10 @@ class EqualBlocks(Blocks):
                 "use complete_graphs, or leave out graph_size"
             )
         blocks = EqualBlocks(self.num_nodes, size, edge_index)
-        if can_be_read(edge_index):
-            # A tensor of inference mode does not count its versions, so it is always read.
-            state = None if edge_index.is_inference() else (edge_index._version, size)
-            if state is None or FOUND_COMPLETE.get(edge_index) != state:
-                if not blocks._in_order():
-                    blocks._require_complete()
-                FOUND_COMPLETE[edge_index] = state
+        if can_be_read(edge_index) and not is_noted_complete(edge_index, size):
+            if not blocks._in_order():
+                blocks._require_complete()
+            note_complete(edge_index, size)
         return blocks
 
     def _in_order(self) -> bool:
