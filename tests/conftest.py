@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
+from several_processes import run_apart
 from torchvision.models.resnet import BasicBlock, ResNet
 
 # Before anything imports the layers: every call in the tests is held to its annotated shapes. (Not
@@ -23,6 +24,20 @@ DATA = Path(os.environ.get("STGCN_DATA", Path(__file__).parents[2] / "shared" / 
 def slow(*values):
     """The values of a parametrized test that `make test` leaves out."""
     return pytest.param(*values, marks=pytest.mark.slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Forks a process for a test that is marked `apart`.
+
+    A backward pass that torch.compile made starts threads of autograd, after which no process that
+    is forked from this one, as other tests do, can compute a gradient.
+    """
+    if pyfuncitem.get_closest_marker("apart") is None:
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    assert run_apart(lambda: pyfuncitem.obj(**arguments)) == 0, "its error is on stderr"
+    return True
 
 
 @pytest.fixture(autouse=True)

@@ -25,15 +25,30 @@ def run_together(work, world_size=2, slurm=False):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    processes = []
-    for rank in range(world_size):
-        process = os.fork()
-        if process == 0:
-            try:
-                os.environ.update(environment(rank, world_size, port, slurm))
-                os._exit(work(rank) or 0)
-            finally:  # whatever it raised, it must not go on as a second run of the tests
-                traceback.print_exc()
-                os._exit(99)
-        processes.append(process)
-    return [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
+
+    def as_rank(rank):
+        os.environ.update(environment(rank, world_size, port, slurm))
+        return work(rank)
+
+    return [status_of(process) for process in [forked(as_rank, r) for r in range(world_size)]]
+
+
+def run_apart(work):
+    """Runs `work()` in a process of its own and gives its exit status, 99 where it raises."""
+    return status_of(forked(work))
+
+
+def forked(work, *arguments):
+    """The number of a process that runs `work` and ends."""
+    process = os.fork()
+    if process == 0:
+        try:
+            os._exit(work(*arguments) or 0)
+        finally:  # whatever it raised, it must not go on as a second run of the tests
+            traceback.print_exc()
+            os._exit(99)
+    return process
+
+
+def status_of(process):
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])

@@ -18,7 +18,7 @@ from stgcn_pyg.layers import (
     temporal_graphs,
 )
 
-pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+pytestmark = [pytest.mark.usefixtures("shapes_unchecked"), pytest.mark.apart]
 
 C, T, P = 16, 3, 4  # sizes that no number of graphs below is equal to
 
