@@ -4,6 +4,7 @@ import multiprocessing
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -122,14 +123,24 @@ def batches_of_a_rank(dataset, rank, store, results):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_all_leaves_the_workers_reading(dataset, number):
     data = TrackletDataModule(dataset, **OPTIONS | {"num_workers": 1, "clips_per_test_batch": 1})
-    batches = iter(data.clip_dataloader(dataset.gallery))
-    next(batches)
-    (worker,) = multiprocessing.active_children()
-    # By another process than the parent, as a terminal or torchrun sends it.
-    subprocess.run(["kill", f"-{number}", str(worker.pid)], check=True)
-    assert len(list(batches)) + 1 == sum(
-        len(data.clips_of(length)) for length in dataset.gallery["num_frames"]
-    )
+    with two_threads_used(), reading(data.clip_dataloader(dataset.gallery)) as batches:
+        next(batches)
+        (worker,) = multiprocessing.active_children()
+        # By another process than the parent, as a terminal or torchrun sends it.
+        subprocess.run(["kill", f"-{number}", str(worker.pid)], check=True)
+        number_of_batches = 1 + len(list(batches))
+    clips = sum(len(data.clips_of(length)) for length in dataset.gallery["num_frames"])
+    assert number_of_batches == clips
+
+
+@contextmanager
+def two_threads_used():
+    """A worker that is forked in here has threads before it can say which signals they get."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.rand(500, 500) @ torch.rand(500, 500)
+    yield
+    torch.set_num_threads(before)
 
 
 def test_a_worker_ends_when_its_parent_asks(dataset):
