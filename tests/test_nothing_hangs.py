@@ -249,7 +249,7 @@ def assert_ended_by(job, number, name):
     if number == KILL:
         assert job.status() == -KILL
         return
-    assert job.status() == 128 + number
+    assert job.status() == 128 + number, job.log.read_text()
     assert one_line(job).startswith(f"stgcn {name}: interrupted")
     assert name != "train" or "is saved in" in one_line(job)
 
