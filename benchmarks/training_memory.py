@@ -7,7 +7,7 @@ The most bytes that activations and gradients hold at one time. Weights and Adam
 weight, come on top.
 
 plain            the batch as a whole
-micro_batches=N  in N parts (`--training.micro_batches`)
+micro_batches=N  in N parts (`--training.micro-batches`)
 recompute        blocks computed again in the backward pass (`--training.recompute`)
 """
 

@@ -368,7 +368,7 @@ def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--data.people-per-batch=5"], "there are 4 people to train on, fewer than"),
+        (["--data.people-per-batch=5"], "there are 4 identities to train on, fewer than"),
         (["--model.branches=[globe]"], "--model: branches must be one or more of"),
         (["--model.backbone=vgg"], "backbone 'vgg' is unknown"),
         (["--model.weights=absent.pth"], "weights absent.pth: no such file"),

@@ -326,5 +326,5 @@ def test_a_tracklet_of_one_frame_is_refused_only_if_more_are_asked_for(mars_tree
 def test_a_test_asks_nothing_of_the_batches_of_training(dataset):
     data = TrackletDataModule(dataset, **OPTIONS | {"people_per_batch": 500})
     assert len(list(data.clip_dataloader(dataset.query))) > 0
-    with pytest.raises(UserError, match="there are 4 people to train on"):
+    with pytest.raises(UserError, match="there are 4 identities to train on"):
         data.train_dataloader()

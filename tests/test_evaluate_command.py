@@ -398,7 +398,7 @@ def test_what_is_for_a_model_is_refused_with_embeddings(extracted, arrays, capsy
     for source in (str(extracted), arrays()):
         assert main(["evaluate", source, "--test-clips=first"]) == 2
         assert error_line(capsys) == (
-            f"--test_clips: is for a run's model; {source} holds embeddings already: leave it out"
+            f"--test-clips: is for a run's model; {source} holds embeddings already: leave it out"
         )
 
 

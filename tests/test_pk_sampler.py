@@ -50,7 +50,9 @@ def test_draws_follow_from_seed_and_epoch_alone():
 
 
 def test_batches_without_triplets_are_refused():
-    with pytest.raises(UserError, match="10 people to train on, fewer than people_per_batch=16"):
+    with pytest.raises(
+        UserError, match="10 identities to train on, fewer than people_per_batch=16"
+    ):
         PKSampler(PIDS)
     with pytest.raises(UserError, match="both must be at least 2"):
         PKSampler(PIDS, 4, 1)

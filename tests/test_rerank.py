@@ -10,7 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from stgcn_pyg.evaluation import pairwise_distances, rerank, rerank_rows
-from stgcn_pyg.evaluation.distances import Distances, nearest_neighbours
+from stgcn_pyg.evaluation.distances import Distances
+from stgcn_pyg.evaluation.neighbours import nearest_neighbours
 
 
 def clustered(seed, num_items, width=64, people=None, spread=0.8):

@@ -230,6 +230,6 @@ def test_a_config_that_no_checkpoint_can_hold_is_refused_and_the_value_named(roo
 def test_more_people_than_classes_are_refused_with_both_numbers(root, tmp_path):
     _, data = build(root)
     model = STGCN(3, 2, "resnet18", weights=None, spatial_channels=16)
-    with pytest.raises(UserError, match=r"3 classes, the data set 4 people .* num_classes=4"):
+    with pytest.raises(UserError, match=r"3 classes, the data set 4 identities .* num_classes=4"):
         train(model, data, tmp_path / "run", epochs=1)
     assert not (tmp_path / "run").exists()

@@ -117,6 +117,6 @@ def test_too_little_memory_on_the_gpu_names_the_options_that_help(
     assert train(root, tmp_path / "run") == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("stgcn train: error: the GPU has too little memory for this batch: ")
-    for option in ("--data.people_per_batch", "--data.height", "--model.num_frames"):
+    for option in ("--data.people-per-batch", "--data.height", "--model.num-frames"):
         assert option in last
     assert "--precision bf16-mixed" in last

@@ -110,6 +110,7 @@ def test_on_a_gpu_no_step_waits(root, tmp_path):
         fit(module, data, tmp_path, epochs=2, accelerator="gpu", precision="bf16-mixed")
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert module.steps == 2 * STEPS  # of which a waiting one would have raised
 
 
 def weights_of(module):

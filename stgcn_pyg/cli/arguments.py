@@ -125,8 +125,9 @@ def refuse_model_arguments(options: Namespace, source: Path) -> None:
     """Raises a UserError if one is given for a source that holds embeddings already."""
     for name in ("dataset", "root", "split", "test_clips", "pack"):
         if options[name] is not None:
+            option = "--" + name.replace("_", "-")
             raise UserError(
-                f"--{name}: is for a run's model; {source} holds embeddings already: leave it out"
+                f"{option}: is for a run's model; {source} holds embeddings already: leave it out"
             )
 
 

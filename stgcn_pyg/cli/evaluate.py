@@ -164,7 +164,8 @@ def _reranking(options: Namespace) -> Reranking | None:
     if not options.rerank:
         for name, value, usual in zip(chosen._fields, chosen, Reranking(), strict=True):
             if value != usual:
-                raise UserError(f"--{name} {value}: is of re-ranking: pass --rerank as well")
+                option = "--" + name.replace("_", "-")
+                raise UserError(f"{option} {value}: is of re-ranking: pass --rerank as well")
         return None
     try:
         chosen.check()

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _refuse_knobs(name: str, given: dict) -> None:
-    knobs = [f"--{option}" for option in given if option not in BESIDE_A_NAME]
+    knobs = ["--" + option.replace("_", "-") for option in given if option not in BESIDE_A_NAME]
     if knobs:
         raise UserError(
             f"{name} never changes: leave out {', '.join(knobs)}, or --name {name} for a data set "

@@ -61,7 +61,7 @@ class PKSampler(Sampler[list[Draw]]):
         self.rows_of = [np.flatnonzero(labels == pid) for pid in np.unique(labels)]
         if len(self.rows_of) < people_per_batch:
             raise UserError(
-                f"there are {len(self.rows_of)} people to train on, fewer than "
+                f"there are {len(self.rows_of)} identities to train on, fewer than "
                 f"people_per_batch={people_per_batch}: lower it"
             )
         self.people_per_batch = people_per_batch

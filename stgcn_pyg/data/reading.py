@@ -86,7 +86,7 @@ def told_if_a_worker_is_killed() -> Iterator[None]:
         by_error = "" if "killed by signal" in str(error) else BY_ERROR
         raise UserError(
             "a process that reads images was killed, most likely for want of memory: pass fewer "
-            f"--num_workers or smaller batches{by_error}"
+            f"--num-workers or smaller batches{by_error}"
         ) from error
 
 

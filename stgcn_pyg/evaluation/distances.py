@@ -5,13 +5,12 @@ leaves a question open (which of two items is nearer? how is this distance round
 squared differences in float64 answers it. So all results are functions of the features alone: no
 block size, number of threads or device changes a bit, and equal pairs have equal distances.
 
-Ranking and re-ranking both ask :class:`Distances`.
+Ranking asks :class:`Distances` itself; re-ranking does by :mod:`.neighbours`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -26,8 +25,9 @@ Metric = Literal["euclidean", "cosine"]
 _DECIMALS = 12  # of similarities: rows nearer than 1e-6 of their length are at distance 0
 _TINY = torch.finfo(torch.float64).tiny  # stands in for a length of 0
 _TILE = 1024  # rows and columns of a product, so that its factors and its result fit a cache
-_STRIP = 64  # rows of a block that a thread looks through at a time
+STRIP = 64  # rows of a block that a thread looks through at a time
 _ELEMENTS = 2**16  # float64 numbers that a thread computes at a time, for its cache
+_MANY = 2**21  # numbers that are worth threads
 _CHANNELS = 8192  # added up at a time: a BLAS splits more among its threads, and rounds otherwise
 _LEAST, _MOST = 2.0**-30, 2.0**30  # lengths whose squares float32 takes without loss
 
@@ -119,7 +119,7 @@ class Distances:
         terms: int = 512,
         names: tuple[str, str] = ("query_features", "gallery_features"),
     ):
-        _check_features(a, b, metric)
+        check_features(a, b, metric)
         self.shape, self.metric, self.terms = (len(a), len(b)), metric, terms
         self.device = a.device if device is None else torch.device(device)
         self._a = _Rows(a, metric, names[0])
@@ -229,177 +229,8 @@ class Distances:
             some += of_columns
             some += of_rows[part]
 
-        in_threads(finish, slices(0, len(array), _STRIP))
+        in_threads(finish, slices(0, len(array), STRIP), array.size)
         return products
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """The nearest of N items to each of them, and how far away the farthest is.
-
-    Attributes:
-        index: ``[N, k]``: the item itself, then by distance, at equal distance the lower index.
-        distance: ``[N, k]`` float64, squared.
-        farthest: ``[N]`` float64, squared: the largest distance to any item.
-    """
-
-    index: np.ndarray
-    distance: np.ndarray
-    farthest: np.ndarray
-
-    def squares(self, distances: Distances, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-        """The squared distances of pairs, most of which are neighbours: ``[M]``."""
-        count = len(self.index)
-        known = (np.arange(count)[:, None] * count + self.index).ravel()
-        order = known.argsort()
-        wanted = row.astype(np.int64) * count + column
-        place = order[np.searchsorted(known, wanted, sorter=order).clip(max=len(known) - 1)]
-        squares, new = self.distance.ravel()[place], known[place] != wanted
-        squares[new] = distances.of_pairs(row[new], column[new])
-        return squares
-
-
-def distances_among(
-    queries: Array, gallery: Array, metric: Metric, device: torch.device | str | None
-) -> Distances:
-    """Distances among queries and gallery together, as re-ranking takes them.
-
-    Products may add up many terms: only pairs near a limit are in doubt.
-    """
-    if device is None:
-        device = queries.device if isinstance(queries, Tensor) else "cpu"
-    sides = to_numpy(queries), to_numpy(gallery)
-    _check_features(*sides, metric)
-    if not all(map(len, sides)):
-        raise ValueError(
-            f"{len(sides[0])} queries and {len(sides[1])} gallery items: give one of each at least"
-        )
-    for name, side in zip(("query_features", "gallery_features"), sides, strict=True):
-        check_rows(name, ~np.isfinite(side).all(axis=1), "are not finite", "NaN or overflow")
-        if metric == "cosine":
-            what = "are zeros and have no cosine"
-            check_rows(name, ~side.any(axis=1), what, "dead units")
-    items = np.concatenate(sides, dtype=np.result_type(*sides, "f4"))
-    # By a power of two, which rounds nothing: squares then neither overflow nor vanish.
-    items = np.ldexp(items, -np.frexp(np.abs(items).max())[1], out=items)
-    if metric == "cosine":
-        items = items.astype(np.float64)
-        items /= np.linalg.norm(items, axis=1, keepdims=True)
-    if (items == items[0]).all():
-        raise ValueError(f"all {len(items)} features are the same: there is nothing to rank by")
-    values = torch.from_numpy(items)
-    return Distances(values, values, device=device, terms=2048)
-
-
-def nearest_neighbours(distances: Distances, count: int, block_size: int = 1024) -> Neighbours:
-    """The ``count`` nearest of all N items to each item, itself among them.
-
-    Args:
-        distances: Among the items.
-        count: How many neighbours to keep, from 1 to N.
-        block_size: Items whose distances to as many others are held at a time. It changes no
-            result.
-    """
-    found = _Candidates(distances, max(1, count - 1))
-    every = distances.right(slice(0, distances.shape[0]))
-    blocks = slices(0, distances.shape[0], block_size)
-    pairs = [(rows, rows) for rows in blocks]  # first, for they give limits to the others
-    for rows in blocks:
-        pairs += [(rows, rest) for rest in slices(rows.stop, distances.shape[0], 4 * block_size)]
-    for rows, columns in pairs:
-        found.add(rows, columns, distances.rough(every.part(rows), every.part(columns)))
-    item, other = found.pairs()
-    # Each pair once: its distance is the same both ways.
-    low, high = np.minimum(item, other), np.maximum(item, other)
-    each, place = np.unique(low * len(found.near) + high, return_inverse=True)
-    exact = distances.of_pairs(*np.divmod(each, len(found.near)))[place]
-    order = np.lexsort((other, exact, item))
-    other, exact = other[order], exact[order]
-    ends = np.bincount(item).cumsum()
-    items = np.arange(len(ends))
-    nearest = (np.append(0, ends[:-1]) + np.arange(count - 1)[:, None]).T
-    return Neighbours(
-        np.column_stack([items, other[nearest]]),
-        np.column_stack([np.zeros(len(items)), exact[nearest]]),
-        exact[ends - 1],
-    )
-
-
-class _Candidates:
-    """The pairs that may be among the nearest k of an item, or its farthest.
-
-    Attributes:
-        near: ``[N, k]`` float32, the smallest rough s that were met, in any order.
-        far: ``[N]`` float32, the largest.
-    """
-
-    def __init__(self, distances: Distances, k: int):
-        num_items = distances.shape[0]
-        self.near = np.full((num_items, k), np.inf, dtype=np.float32)
-        self.far = np.full(num_items, -np.inf, dtype=np.float32)
-        self._slack = 2.1 * distances.bounds.cpu().numpy()
-        self._found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-
-    def add(self, rows: slice, columns: slice, rough: Tensor) -> None:
-        """Takes in the pairs of some items with others, or with each other."""
-        if rows == columns:
-            k = min(self.near.shape[1], len(rough) - 1)
-            self.far[rows] = rough.fill_diagonal_(-torch.inf).amax(dim=1).cpu()
-            near = rough.fill_diagonal_(torch.inf).topk(k, largest=False, sorted=False).values
-            self.near[rows, :k] = near.cpu()
-        values = rough.cpu().numpy()
-        low, high = (limit[:, None] for limit in self._limits(rows))
-        low_of_column, high_of_column = self._limits(columns)
-
-        def find(part: slice) -> np.ndarray:
-            s = values[part]
-            mask = (s <= low[part]) | (s >= high[part])
-            mask |= s <= low_of_column
-            mask |= s >= high_of_column
-            return np.flatnonzero(mask) + part.start * values.shape[1]
-
-        place = np.concatenate(in_threads(find, slices(0, len(values), _STRIP)))
-        row, column = np.divmod(place, values.shape[1])
-        place = place[row + rows.start != column + columns.start]
-        row, column = (x.astype(np.int32) for x in np.divmod(place, values.shape[1]))
-        self._keep(rows, row, columns, column, values.ravel()[place])
-        if rows != columns:
-            self._keep(columns, column, rows, row, values.ravel()[place])
-
-    def _keep(
-        self, items: slice, item: np.ndarray, others: slice, other: np.ndarray, s: np.ndarray
-    ) -> None:
-        """Keeps the pairs in question for the first of each, and makes their limits tighter."""
-        low, high = self._limits(items)
-        kept = (s <= low[item]) | (s >= high[item])
-        item, other, s = item[kept], other[kept], s[kept]
-        self._found.append((item + items.start, other + others.start, s))
-        if items == others:
-            return
-        far, near = self.far[items], self.near[items]
-        np.maximum.at(far, item, s)
-        order = np.lexsort((s, item))
-        item, s = item[order], s[order]
-        rank = np.arange(len(item)) - np.searchsorted(item, item)
-        first = rank < near.shape[1]
-        new = np.full_like(near, np.inf)
-        new[item[first], rank[first]] = s[first]
-        both = np.concatenate([near, new], axis=1)
-        both.partition(near.shape[1] - 1, axis=1)
-        self.near[items] = both[:, : near.shape[1]]
-
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each pair in question: two integer arrays, in no order."""
-        item, other, s = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
-        low, high = self._limits(slice(None))
-        keep = (s <= low[item]) | (s >= high[item])
-        return item[keep].astype(np.int64), other[keep].astype(np.int64)
-
-    def _limits(self, items: slice) -> tuple[np.ndarray, np.ndarray]:
-        """Rough s above which none is among an item's nearest, below which none is its farthest."""
-        slack = self._slack[items]
-        low, high = self.near[items].max(axis=1) + slack, self.far[items] - slack
-        return low.astype(np.float32), high.astype(np.float32)
 
 
 class _Rows:
@@ -458,7 +289,7 @@ class _Rows:
             out = result[part].numpy()
             np.subtract(values[part], centre, out=out, dtype=wider, casting="same_kind")
 
-        in_threads(subtract, slices(0, len(values), _STRIP))
+        in_threads(subtract, slices(0, len(values), STRIP), values.size)
         return result
 
     def _by_tile(self, function: Callable[[slice], Tensor]) -> Tensor:
@@ -513,10 +344,15 @@ def _plain_float32(device: torch.device) -> Iterator[None]:
             backend.fp32_precision = precision
 
 
-def in_threads(function: Callable[[Any], Any], parts: Sequence[Any]) -> list[Any]:
-    """The function of each part: NumPy lets go of the interpreter, so that threads run at once."""
+def in_threads(
+    function: Callable[[Any], Any], parts: Sequence[Any], elements: int = _MANY
+) -> list[Any]:
+    """The function of each part: NumPy lets go of the interpreter, so that threads run at once.
+
+    Few elements are worked through in this thread, since starting others would take longer.
+    """
     threads = torch.get_num_threads()
-    if threads == 1 or len(parts) < 2:
+    if threads == 1 or len(parts) < 2 or elements < _MANY:
         return [function(part) for part in parts]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, parts))
@@ -558,7 +394,7 @@ def check_rows(name: str, bad: npt.ArrayLike, what: str, cause: str) -> None:
         )
 
 
-def _check_features(a: Any, b: Any, metric: str) -> None:
+def check_features(a: Any, b: Any, metric: str) -> None:
     if metric not in ("euclidean", "cosine"):
         raise ValueError(f"metric={metric!r} is unknown: give 'euclidean' or 'cosine'")
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:

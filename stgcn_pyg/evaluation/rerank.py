@@ -7,15 +7,8 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from stgcn_pyg.evaluation.distances import (
-    Array,
-    Distances,
-    Metric,
-    Neighbours,
-    distances_among,
-    nearest_neighbours,
-    slices,
-)
+from stgcn_pyg.evaluation.distances import Array, Distances, Metric, slices
+from stgcn_pyg.evaluation.neighbours import Neighbours, distances_among, nearest_neighbours
 
 
 class Reranking(NamedTuple):

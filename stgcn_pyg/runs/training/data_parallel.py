@@ -36,7 +36,8 @@ def data_parallel(
             module, [torch.cuda.current_device()] if device.type == "cuda" else None
         )
     finally:
-        _exchange(module, synchronized, nn.BatchNorm2d)
+        if sync_batch_norm:
+            _exchange(module, synchronized, nn.BatchNorm2d)
 
 
 def _exchange(module: nn.Module, old: type[nn.Module], new: type[Any]) -> None:

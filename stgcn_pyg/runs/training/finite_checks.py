@@ -12,7 +12,7 @@ from stgcn_pyg.data.pk_sampler import PKSampler
 from stgcn_pyg.errors import RunError
 
 ADVICE = (
-    "choose another --output and a lower --training.learning_rate, or --precision 32-true if it "
+    "choose another --output and a lower --training.learning-rate, or --precision 32-true if it "
     "was bf16-mixed"
 )
 

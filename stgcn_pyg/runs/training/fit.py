@@ -170,8 +170,8 @@ def _require_trainable(model: STGCN, data: TrackletDataModule) -> None:
     classes = model.options["num_classes"]
     if data.num_classes > classes:
         raise UserError(
-            f"the network has {classes:,} classes, the data set {data.num_classes:,} people to "
-            f"train on: build the network with num_classes={data.num_classes}"
+            f"the network has {classes:,} classes, the data set {data.num_classes:,} "
+            f"identities to train on: build the network with num_classes={data.num_classes}"
         )
     frozen = sum(not module.training for module in model.modules())
     if frozen:
@@ -188,12 +188,12 @@ def _require_state(output: Path, validated: bool) -> None:
     begun = is_begun(output, validated=True)
     if validated and other.exists() and not begun:
         raise UserError(
-            f"{other}: is there without {state.name}, so that it is of a run without people held "
-            "out, or was copied here: train as that run did, or choose another folder"
+            f"{other}: is there without {state.name}, so that it is of a run without held-out "
+            "identities, or was copied here: train as that run did, or choose another folder"
         )
     if begun and not validated:
         raise UserError(
-            f"{state}: is of a run whose best epoch is chosen on people who are held out: hold "
+            f"{state}: is of a run whose best epoch is chosen on held-out identities: hold "
             "out the same, or choose another folder"
         )
 
@@ -205,9 +205,9 @@ def _errors_in_a_line(checkpoint: Path, signals: NotedSignals) -> Iterator[None]
         yield
     except torch.OutOfMemoryError as error:
         raise RunError(
-            "the GPU has too little memory for this batch: lower --data.people_per_batch or "
-            "--data.tracklets_per_person, --data.height and --data.width, or --model.num_frames, "
-            "or pass --precision bf16-mixed, --training.micro_batches 2 (or more) or "
+            "the GPU has too little memory for this batch: lower --data.people-per-batch or "
+            "--data.tracklets-per-person, --data.height and --data.width, or --model.num-frames, "
+            "or pass --precision bf16-mixed, --training.micro-batches 2 (or more) or "
             f"--training.recompute true; the last good checkpoint is {checkpoint}"
         ) from error
     except (UserError, RunError, SignalledError):

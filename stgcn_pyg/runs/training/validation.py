@@ -41,14 +41,14 @@ def hold_out(
             or none are left to train on.
     """
     if not 0 < share < 1:
-        raise UserError(f"--validation_share {share}: pass one from 0 to below 1")
+        raise UserError(f"--validation-share {share}: pass one from 0 to below 1")
     table = dataset.train
     cameras = table[table["pid"] >= 0].groupby("pid")["camid"].nunique()
     people = cameras.index[cameras > 1].to_numpy()
     count = max(2, round(share * table["pid"].nunique()))
     if len(people) < count or table["pid"].nunique() == count:
         raise UserError(
-            f"--validation_share {share}: {count} people cannot be held out, for "
+            f"--validation-share {share}: {count} identities cannot be held out, for "
             f"{table['pid'].nunique()} are there to train on and {len(people)} of them were seen "
             "by two cameras: lower it"
         )
