@@ -106,7 +106,7 @@ def test_a_run_whose_best_epoch_is_chosen_and_one_without_do_not_mix(root, tmp_p
     train(network(), few, tmp_path / "best", validation_every=1, **chosen, **options)
     for output, batches, more in (("last", few, chosen), ("best", data, {})):
         before = files(tmp_path / output)
-        with pytest.raises(UserError, match="held out"):
+        with pytest.raises(UserError, match="held-out"):
             train(network(), batches, tmp_path / output, **options, **more)
         assert files(tmp_path / output) == before
 

@@ -179,7 +179,7 @@ def test_a_name_is_enough_for_the_command(tmp_path, unlike, capsys):
     ("options", "told"),
     [
         (["--seed", "3"], "leave out --seed"),
-        (["--look-alikes", "4", "--clutter=0.5"], "leave out --look_alikes, --clutter"),
+        (["--look-alikes", "4", "--clutter=0.5"], "leave out --look-alikes, --clutter"),
     ],
 )
 def test_a_name_and_another_knob_are_refused(tmp_path, capsys, options, told):
