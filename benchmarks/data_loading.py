@@ -38,7 +38,7 @@ from stgcn_pyg.synthetic import write_benchmark
 
 HEIGHT, WIDTH, FRAMES = 256, 128, 8
 PEOPLE, TRACKLETS = 8, 4  # of a batch
-SMALLEST = {"data.height": 64, "data.width": 32, "data.tracklets_per_person": 2}
+SMALLEST = {"data.height": 64, "data.width": 32, "data.tracklets_per_identity": 2}
 
 
 def frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, float]:
@@ -70,8 +70,8 @@ def loader_frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, flo
             FRAMES,
             HEIGHT,
             WIDTH,
-            people_per_batch=PEOPLE,
-            tracklets_per_person=TRACKLETS,
+            identities_per_batch=PEOPLE,
+            tracklets_per_identity=TRACKLETS,
             pack=folder,
             num_workers=1,
         ).train_dataloader()

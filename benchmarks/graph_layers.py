@@ -27,7 +27,7 @@ from torch_geometric.nn import GCNConv
 from torch_geometric.utils import scatter
 
 from benchmarks.measuring import bar, machine, median_times, peak_memory, write_json
-from stgcn_pyg.layers import AffinityGCN, complete_graphs, ragged_graphs, renormalize_edges
+from stgcn_pyg.layers import AffinityGCN, complete_edges, ragged_edges, renormalize_edges
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def routes(case: Case, device: torch.device, dtype: torch.dtype, compiled: bool)
     size, graphs = case.graph_size, case.num_graphs
     gcn = AffinityGCN(case.channels, case.hidden, case.layers, num_frames=case.num_frames)
     gcn = gcn.to(device, dtype)
-    dense, edges = DenseGCN(gcn, size), complete_graphs(graphs, size, device)
+    dense, edges = DenseGCN(gcn, size), complete_edges(graphs, size, device)
     x = torch.randn(graphs * size, case.channels, device=device, dtype=dtype, requires_grad=True)
     gradient = torch.randn(graphs * size, case.hidden, device=device, dtype=dtype)
     blocks = torch.compile(gcn) if compiled else gcn
@@ -131,9 +131,9 @@ def routes(case: Case, device: torch.device, dtype: torch.dtype, compiled: bool)
         steps["edges"] = lambda: backward(by_edge(x, edges), gradient)
     if case.ragged:
         sizes = ragged_sizes(graphs, size)
-        ragged_edges = ragged_graphs(sizes, device)
+        edges_of_all = ragged_edges(sizes, device)
         ptr = F.pad(sizes.cumsum(0), (1, 0)).to(device)
-        steps["ragged"] = lambda: backward(gcn(x, ragged_edges, ptr=ptr), gradient)
+        steps["ragged"] = lambda: backward(gcn(x, edges_of_all, ptr=ptr), gradient)
     return steps
 
 

@@ -125,7 +125,7 @@ def main(
             chosen.frames,
             chosen.height,
             chosen.width,
-            people_per_batch=2,
+            identities_per_batch=2,
         )
         tracklets = data.dataset.test()
         kept = KeptBatches(data, tracklets)

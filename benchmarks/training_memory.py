@@ -8,7 +8,7 @@ weight, come on top.
 
 plain            the batch as a whole
 micro_batches=N  in N parts (`--training.micro-batches`)
-recompute        blocks computed again in the backward pass (`--training.recompute`)
+recompute        blocks computed again in the backward pass (`--training.activation-checkpointing`)
 """
 
 from pathlib import Path
@@ -38,8 +38,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "micro_batches=2": {"micro_batches": 2},
     "micro_batches=4": {"micro_batches": 4},
-    "recompute": {"recompute": True},
-    "recompute, micro_batches=4": {"recompute": True, "micro_batches": 4},
+    "recompute": {"activation_checkpointing": True},
+    "recompute, micro_batches=4": {"activation_checkpointing": True, "micro_batches": 4},
 }
 
 

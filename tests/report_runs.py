@@ -19,7 +19,7 @@ SETTINGS = """
 epochs: 2
 model: {backbone: resnet18, weights: null, num_frames: 2, spatial_channels: 16}
 data:
-  {height: 64, width: 32, people_per_batch: 2, tracklets_per_person: 2, num_workers: 0}
+  {height: 64, width: 32, identities_per_batch: 2, tracklets_per_identity: 2, num_workers: 0}
 """
 
 

@@ -126,7 +126,7 @@ def test_a_training_says_what_its_metrics_are_of(place, capsys):
     settings = [
         "--model.backbone=resnet18", "--model.weights=null", "--model.num-frames=2",
         "--model.spatial-channels=16", "--data.height=64", "--data.width=32", "--epochs=1",
-        "--data.people-per-batch=2", "--data.tracklets-per-person=2", "--data.num-workers=0",
+        "--data.identities-per-batch=2", "--data.tracklets-per-identity=2", "--data.num-workers=0",
     ]  # fmt: skip
     (bad,) = Path("data").rglob("0002C1T0001F001.jpg")  # to train on, not to be tested on
     bad.write_bytes(bad.read_bytes()[:300])

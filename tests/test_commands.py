@@ -18,14 +18,22 @@ from stgcn_pyg.cli.train import parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.checkpoint import write_checkpoint
 from stgcn_pyg.runs.run_folder import RunFolder
-from stgcn_pyg.runs.settings import RENAMED, RunSettings, load_settings, preset_path
+from stgcn_pyg.runs.settings import (
+    RENAMED,
+    RunSettings,
+    flatten,
+    load_settings,
+    nest,
+    preset_path,
+    renamed,
+)
 
 TINY = """
 epochs: 2
 baselines: true
 model: {backbone: resnet18, weights: null, num_frames: 2, spatial_channels: 16}
 data:
-  {height: 64, width: 32, people_per_batch: 4, tracklets_per_person: 2, num_workers: 0}
+  {height: 64, width: 32, identities_per_batch: 4, tracklets_per_identity: 2, num_workers: 0}
 """
 SHORT = ("--epochs=1", "--baselines=false")
 
@@ -221,7 +229,7 @@ def test_presets_are_readable_and_paper_is_section_4_2():
         "model.temporal_layers": 3, "model.temporal_patches": 4,
         "model.spatial_layers": 2, "model.spatial_patches": 4,
         "data.height": 256, "data.width": 128, "data.flip": 0.5, "data.erase": 0, "data.colour": 0,
-        "data.people_per_batch": 16, "data.tracklets_per_person": 4,
+        "data.identities_per_batch": 16, "data.tracklets_per_identity": 4,
         "training.learning_rate": 3e-4, "epochs": 800,
         "training.decay_epochs": 200, "training.decay_factor": 0.1,
     }.items()  # fmt: skip
@@ -306,12 +314,14 @@ def test_a_run_of_version_0_1_0_is_found_again_from_its_config_and_from_its_comm
     command = [
         "ward", "data/ward", "--epochs=2", "--output=runs/ward1", "--model.backbone=resnet18",
         "--model.weights=null", "--model.num-frames=4", "--data.height=64", "--data.width=32",
-        "--data.people-per-batch=8", "--data.tracklets-per-person=2", "--data.num-workers=1",
+        "--data.identities-per-batch=8", "--data.tracklets-per-identity=2", "--data.num-workers=1",
         "--training.margin=soft",
     ]  # fmt: skip
     settings = settings_of(*command)
     assert settings == load_settings([stored]) == settings_of(f"--config={stored}")
-    assert settings.nested() == yaml.safe_load(OLD_CONFIG)
+    expected = nest(renamed(flatten(yaml.safe_load(OLD_CONFIG))))
+    assert settings.nested() == expected
+    assert expected["data"]["identities_per_batch"] == 8
     RunFolder(settings)  # the same run
 
 
@@ -333,26 +343,26 @@ def test_how_a_run_computes_may_change_and_what_it_computes_may_not(tmp_path):
         RunFolder(settings_of("mars", "data", f"--output={tmp_path / 'run'}", *more)).write()
 
     open_folder()
-    free = ["compile=off", "channels_last=false", "fused=false", "recompute=true"]
-    open_folder("--look_every=1", *(f"--training.{option}" for option in free))
+    free = ["compile=off", "channels_last=false", "fused=false", "activation_checkpointing=true"]
+    open_folder("--finite_check_every=1", *(f"--training.{option}" for option in free))
     open_folder("--data.min_frames=2")  # the default of older versions
     for other in ("--training.micro_batches=2", "--tf32=false"):
         with pytest.raises(UserError, match="holds another run"):
             open_folder(other)
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    for name in ("compile", "channels_last", "fused", "recompute", "micro_batches"):
+    for name in ("compile", "channels_last", "fused", "activation_checkpointing", "micro_batches"):
         del config["training"][name]  # as older versions wrote it
-    del config["tf32"], config["look_every"]
+    del config["tf32"], config["finite_check_every"]
     (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
     open_folder()
 
 
 def test_a_preset_is_overridden_wherever_it_stands(train):
     small = ["--preset", "small", "--data.num-workers=0", "--baselines=false"]
-    assert train("--epochs=1", "--data.people_per_batch=3", *small) == 0
+    assert train("--epochs=1", "--data.identities_per_batch=3", *small) == 0
     config = yaml.safe_load((train.output / "config.yaml").read_text())
     assert config["epochs"] == 1
-    assert config["data"]["people_per_batch"] == 3
+    assert config["data"]["identities_per_batch"] == 3
     assert config["data"]["height"] == 64  # of the fixture's --config
     assert config["training"]["decay_epochs"] == 62  # of the preset
 
@@ -368,7 +378,7 @@ def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--data.people-per-batch=5"], "there are 4 identities to train on, fewer than"),
+        (["--data.identities-per-batch=5"], "there are 4 identities to train on, fewer than"),
         (["--model.branches=[globe]"], "--model: branches must be one or more of"),
         (["--model.backbone=vgg"], "backbone 'vgg' is unknown"),
         (["--model.weights=absent.pth"], "weights absent.pth: no such file"),

@@ -24,8 +24,8 @@ OPTIONS = {
     "num_frames": 2,
     "height": 64,
     "width": 32,
-    "people_per_batch": 3,
-    "tracklets_per_person": 2,
+    "identities_per_batch": 3,
+    "tracklets_per_identity": 2,
     "num_workers": 0,
 }
 
@@ -114,7 +114,7 @@ def batches_of_a_rank(dataset, rank, store, results):
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2
     )
-    data = TrackletDataModule(dataset, **OPTIONS | {"people_per_batch": 4})
+    data = TrackletDataModule(dataset, **OPTIONS | {"identities_per_batch": 4})
     batches = [(b.clips.numpy(), b.labels.numpy()) for b in data.train_dataloader()]
     results.put((rank, batches))
     torch.distributed.destroy_process_group()
@@ -206,7 +206,7 @@ def test_two_processes_share_the_batch_of_one(dataset, tmp_path):
     parts = dict(results.get(timeout=60) for _ in processes)
     for process in processes:
         process.join()
-    whole = TrackletDataModule(dataset, **OPTIONS | {"people_per_batch": 4}).train_dataloader()
+    whole = TrackletDataModule(dataset, **OPTIONS | {"identities_per_batch": 4}).train_dataloader()
     for batch, *shares in zip(whole, parts[0], parts[1], strict=True):
         assert [len(labels) for _, labels in shares] == [4, 4]
         for name, together in zip(("clips", "labels"), zip(*shares, strict=True), strict=True):
@@ -324,7 +324,7 @@ def test_a_tracklet_of_one_frame_is_refused_only_if_more_are_asked_for(mars_tree
 
 
 def test_a_test_asks_nothing_of_the_batches_of_training(dataset):
-    data = TrackletDataModule(dataset, **OPTIONS | {"people_per_batch": 500})
+    data = TrackletDataModule(dataset, **OPTIONS | {"identities_per_batch": 500})
     assert len(list(data.clip_dataloader(dataset.query))) > 0
     with pytest.raises(UserError, match="there are 4 identities to train on"):
         data.train_dataloader()

@@ -19,8 +19,8 @@ from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError, last_line
 
 OPTIONS = {"num_frames": 3, "height": 48, "width": 24, "num_workers": 0} | {
-    "people_per_batch": 2,
-    "tracklets_per_person": 2,
+    "identities_per_batch": 2,
+    "tracklets_per_identity": 2,
 }
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -333,7 +333,7 @@ def test_the_command_stops_with_the_systems_word_for_it(mars_tree, tmp_path, cap
     config.write_text(
         "epochs: 2\n"
         "model: {backbone: resnet18, weights: null, num_frames: 5, spatial_channels: 16}\n"
-        "data: {height: 64, width: 32, people_per_batch: 4, tracklets_per_person: 2}\n"
+        "data: {height: 64, width: 32, identities_per_batch: 4, tracklets_per_identity: 2}\n"
     )
     command = ["train", "mars", str(root), f"--config={config}", f"--output={tmp_path / 'run'}"]
     assert main([*command, "--on-bad-frame=skip", "--data.num_workers=1"]) == 2

@@ -44,7 +44,7 @@ def write_full_run(folder, root, seed, **options):
     torch.manual_seed(seed)
     options = {"num_frames": 2, "backbone": "resnet18", "weights": None} | options
     model = STGCN(4, spatial_channels=16, **options)
-    data = {"height": 64, "width": 32, "tracklets_per_person": 2}
+    data = {"height": 64, "width": 32, "tracklets_per_identity": 2}
     config = {"dataset": "mars", "root": str(root), "split": 0, "data": data}
     weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
     folder.mkdir()

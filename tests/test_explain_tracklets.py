@@ -26,8 +26,8 @@ def data(mars_tree):
         num_frames=2,
         height=64,
         width=32,
-        people_per_batch=2,
-        tracklets_per_person=2,
+        identities_per_batch=2,
+        tracklets_per_identity=2,
         clips_per_test_batch=3,
         num_workers=0,
     )

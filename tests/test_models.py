@@ -9,7 +9,7 @@ from torchvision.models import get_model
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.layers import complete_graphs
+from stgcn_pyg.layers import complete_edges
 from stgcn_pyg.models import Backbone
 
 
@@ -74,9 +74,9 @@ def test_features_are_those_of_the_paper():
         maps = model.backbone(clips.flatten(0, 1))  # [6, 512, 4, 2]
         patches = maps.mean(dim=3).transpose(1, 2)  # one row a patch: [6, 4, 512]
         nodes = patches.reshape(-1, 512)
-        videos = joined_by(complete_graphs(2, 12), 24)
+        videos = joined_by(complete_edges(2, 12), 24)
         temporal = gcn_by_the_book(model.branches["temporal"].gcn, nodes, videos)
-        frames = joined_by(complete_graphs(6, 4), 24)
+        frames = joined_by(complete_edges(6, 4), 24)
         position = torch.arange(3).repeat_interleave(4).repeat(2)
         spatial = gcn_by_the_book(model.branches["spatial"].gcn, nodes, frames, position)
     expected = {

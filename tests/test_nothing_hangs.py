@@ -23,8 +23,8 @@ TINY = [
     f"--model.{option}"
     for option in [*TINY, "spatial_channels=16", "spatial_patches=2", "temporal_patches=2"]
 ]
-TINY += ["--data.height=32", "--data.width=16", "--data.people_per_batch=2"]
-TINY += ["--data.tracklets_per_person=2", "--accelerator=cpu"]
+TINY += ["--data.height=32", "--data.width=16", "--data.identities_per_batch=2"]
+TINY += ["--data.tracklets_per_identity=2", "--accelerator=cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ from stgcn_pyg.runs.embedding import embed_tracklets
 
 dataset = load_dataset("mars", {root!r})
 data = TrackletDataModule(
-    dataset, 2, 32, 16, people_per_batch=2, tracklets_per_person=2, num_workers={workers}
+    dataset, 2, 32, 16, identities_per_batch=2, tracklets_per_identity=2, num_workers={workers}
 )
 """
 EMBED = """

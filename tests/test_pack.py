@@ -24,8 +24,8 @@ OPTIONS = {
     "num_frames": 3,
     "height": 64,
     "width": 32,
-    "people_per_batch": 3,
-    "tracklets_per_person": 2,
+    "identities_per_batch": 3,
+    "tracklets_per_identity": 2,
 }
 
 
@@ -400,7 +400,7 @@ def tiny(tmp_path):
     config.write_text(
         "epochs: 1\n"
         "model: {backbone: resnet18, weights: null, num_frames: 2, spatial_channels: 16}\n"
-        "data: {height: 64, width: 32, people_per_batch: 4, tracklets_per_person: 2}\n"
+        "data: {height: 64, width: 32, identities_per_batch: 4, tracklets_per_identity: 2}\n"
     )
     return f"--config={config}"
 

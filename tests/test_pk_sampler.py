@@ -16,7 +16,7 @@ PIDS = [pid for pid in range(10) for _ in range(1 + pid % 5)]
 
 
 def test_an_epoch_takes_in_every_person_in_batches_of_p_people_by_k_tracklets():
-    sampler = PKSampler(PIDS, people_per_batch=4, tracklets_per_person=3)
+    sampler = PKSampler(PIDS, identities_per_batch=4, tracklets_per_identity=3)
     batches = list(sampler)
     assert len(batches) == len(sampler) == 3
     seen = []
@@ -29,7 +29,7 @@ def test_an_epoch_takes_in_every_person_in_batches_of_p_people_by_k_tracklets():
 
 
 def test_a_persons_tracklets_repeat_only_where_there_are_too_few():
-    for batch in PKSampler(PIDS, people_per_batch=5, tracklets_per_person=4):
+    for batch in PKSampler(PIDS, identities_per_batch=5, tracklets_per_identity=4):
         for pid, drawn in Counter(PIDS[row] for row in rows(batch)).items():
             distinct = {row for row in rows(batch) if PIDS[row] == pid}
             assert drawn == 4
@@ -51,7 +51,7 @@ def test_draws_follow_from_seed_and_epoch_alone():
 
 def test_batches_without_triplets_are_refused():
     with pytest.raises(
-        UserError, match="10 identities to train on, fewer than people_per_batch=16"
+        UserError, match="10 identities to train on, fewer than identities_per_batch=16"
     ):
         PKSampler(PIDS)
     with pytest.raises(UserError, match="both must be at least 2"):
@@ -91,5 +91,5 @@ def test_the_ranks_parts_in_order_are_the_batch_of_one_process(world_size):
 
 @pytest.mark.parametrize(("people", "world_size"), [(8, 3), (3, 2), (2, 4)])
 def test_a_batch_that_cannot_be_shared_is_refused(people, world_size):
-    with pytest.raises(UserError, match=f"people_per_batch={people} cannot be shared by"):
+    with pytest.raises(UserError, match=f"identities_per_batch={people} cannot be shared by"):
         PKSampler(PIDS, people, 3, world_size=world_size)

@@ -25,8 +25,8 @@ SETTINGS = [
     "--model.temporal_patches=2",
     "--data.height=32",
     "--data.width=16",
-    "--data.people_per_batch=4",
-    "--data.tracklets_per_person=2",
+    "--data.identities_per_batch=4",
+    "--data.tracklets_per_identity=2",
     "--data.num_workers=2",
     "--accelerator=cpu",
 ]

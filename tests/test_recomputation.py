@@ -7,10 +7,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stgcn_pyg.models import Backbone
 
 
-def build(name="resnet18", recompute=False):
+def build(name="resnet18", activation_checkpointing=False):
     torch.manual_seed(0)
     backbone = Backbone(name, weights=None)
-    backbone.recompute = recompute
+    backbone.activation_checkpointing = activation_checkpointing
     return backbone
 
 
@@ -23,7 +23,7 @@ def step(backbone, run=None):
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_maps_gradients_and_running_statistics_are_the_same_to_the_last_bit(name):
-    expected, found = step(build(name)), step(build(name, recompute=True))
+    expected, found = step(build(name)), step(build(name, activation_checkpointing=True))
     for one, other in zip(expected, found, strict=True):
         torch.testing.assert_close(other, one, rtol=0, atol=0)
     assert {int(b) for n, b in found[2].items() if "num_batches" in n} == {1}
@@ -31,7 +31,7 @@ def test_maps_gradients_and_running_statistics_are_the_same_to_the_last_bit(name
 
 @pytest.mark.apart
 def test_a_compiled_backbone_counts_its_statistics_once_too():
-    backbone = build(recompute=True)
+    backbone = build(activation_checkpointing=True)
     run = torch.compile(backbone, fullgraph=True, backend="aot_eager")
     expected, found = step(build()), step(backbone, run)
     for one, other in zip(expected, found, strict=True):
@@ -49,9 +49,9 @@ class Convolutions(TorchDispatchMode):
         return function(*arguments, **(options or {}))
 
 
-@pytest.mark.parametrize(("recompute", "times"), [(False, 1), (True, 2)])
-def test_blocks_run_twice_only_where_they_are_to(recompute, times):
-    backbone = build(recompute=recompute)
+@pytest.mark.parametrize(("activation_checkpointing", "times"), [(False, 1), (True, 2)])
+def test_blocks_run_twice_only_where_they_are_to(activation_checkpointing, times):
+    backbone = build(activation_checkpointing=activation_checkpointing)
     in_blocks = sum(isinstance(m, torch.nn.Conv2d) for m in backbone.modules()) - 1
     with Convolutions() as run:
         step(backbone)
@@ -60,7 +60,7 @@ def test_blocks_run_twice_only_where_they_are_to(recompute, times):
 
 
 def test_without_gradients_or_in_evaluation_nothing_is_computed_again():
-    backbone = build(recompute=True)
+    backbone = build(activation_checkpointing=True)
     convolutions = sum(isinstance(m, torch.nn.Conv2d) for m in backbone.modules())
     with torch.no_grad(), Convolutions() as run:
         backbone(torch.randn(2, 3, 32, 16))

@@ -52,7 +52,7 @@ def finished(whole, tmp_path):
 def command(root, output, *more):
     model = ["backbone=resnet18", "weights=null", "num_frames=2", "branches=[global,spatial]"]
     model += ["spatial_channels=16", "spatial_patches=2", "temporal_patches=2"]
-    data = ["height=32", "width=16", "people_per_batch=2", "tracklets_per_person=2"]
+    data = ["height=32", "width=16", "identities_per_batch=2", "tracklets_per_identity=2"]
     data += ["num_workers=0", "erase=0.5", "shift=0.1"]
     options = [f"--model.{option}" for option in model] + [f"--data.{option}" for option in data]
     fixed = [f"--epochs={EPOCHS}", "--training.decay_epochs=3", "--seed=5"]
@@ -319,6 +319,7 @@ def test_the_checkpoint_says_who_its_classes_are_and_other_people_are_refused(
     settings = (finished / "config.yaml").read_text().replace(str(root), str(other.write()))
     (finished / "config.yaml").write_text(settings)
     assert in_a_process(command(other.root, finished)) == 2
-    assert "trained on other people than the data set now has (4 there, 4 here; 8 is in one" in (
-        capfd.readouterr().err
+    assert (
+        "trained on other identities than the data set now has (4 there, 4 here; 8 is in one"
+        in (capfd.readouterr().err)
     )

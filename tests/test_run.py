@@ -12,7 +12,7 @@ from stgcn_pyg.runs.run import build
 from stgcn_pyg.runs.settings import load_settings, preset_path
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
-SMALL = {"model.backbone": "resnet18", "model.weights": None, "data.people_per_batch": 2}
+SMALL = {"model.backbone": "resnet18", "model.weights": None, "data.identities_per_batch": 2}
 
 
 @pytest.fixture

@@ -30,8 +30,12 @@ def files(folder):
 
 def command(root, output, *more):
     options = ["--model.backbone=resnet18", "--model.weights=null", "--model.num_frames=2"]
-    options += ["--model.spatial_channels=16", "--data.tracklets_per_person=2", "--accelerator=cpu"]
-    options += ["--data.height=64", "--data.width=32", "--data.people_per_batch=4"]
+    options += [
+        "--model.spatial_channels=16",
+        "--data.tracklets_per_identity=2",
+        "--accelerator=cpu",
+    ]
+    options += ["--data.height=64", "--data.width=32", "--data.identities_per_batch=4"]
     options += ["--data.num_workers=0", "--epochs=1", f"--output={output}", *more]
     return ["train", "mars", str(root), *options]
 
@@ -44,8 +48,8 @@ def modules(root, batches=None, **settings):
     """A training like `build`'s, with other settings of its batches and its losses."""
     data = TrackletDataModule(
         load_dataset("mars", root),
-        **{"num_frames": 2, "height": 64, "width": 32, "people_per_batch": 4}
-        | {"tracklets_per_person": 2, "num_workers": 0}
+        **{"num_frames": 2, "height": 64, "width": 32, "identities_per_batch": 4}
+        | {"tracklets_per_identity": 2, "num_workers": 0}
         | (batches or {}),
     )
     model = STGCN(data.num_classes, 2, "resnet18", weights=None, spatial_channels=16)
@@ -56,7 +60,7 @@ OTHERS = [
     *({"margin": 0.5}, {"learning_rate": 1e-3}, {"weight_decay": 0.0}, {"decay_epochs": 3}),
     *({"decay_factor": 0.5}, {"micro_batches": 2}),
     *({"batches": {"seed": 1}}, {"batches": {"erase": 0.5}}, {"batches": {"width": 48}}),
-    *({"batches": {"people_per_batch": 2}}, {"batches": {"train_frames": "random"}}),
+    *({"batches": {"identities_per_batch": 2}}, {"batches": {"train_frames": "random"}}),
 ]
 
 
@@ -76,7 +80,12 @@ def test_from_python_a_run_with_other_settings_is_refused_as_by_the_command(root
     with pytest.raises(UserError, match="holds a run of 2 epochs, more than 1"):
         fit(*modules(root), output, epochs=1, accelerator="cpu")
     assert files(output) == before
-    how = {"fused": False, "channels_last": False, "recompute": True, "compile": "off"}
+    how = {
+        "fused": False,
+        "channels_last": False,
+        "activation_checkpointing": True,
+        "compile": "off",
+    }
     fit(*modules(root, {"test_clips": "first"}, **how), output, epochs=3, accelerator="cpu")
 
 
@@ -93,10 +102,22 @@ def test_what_an_older_version_did_not_write_is_not_compared(root, tmp_path):
     assert (description["epochs"], description["settings"]["margin"]) == (2, 0.5)
 
 
+def test_settings_are_compared_by_the_names_that_they_have_now(root, tmp_path):
+    fit(*modules(root), tmp_path, epochs=1, accelerator="cpu")
+    path = tmp_path / "checkpoint.ckpt"
+    old = torch.load(path, weights_only=True)
+    settings = old["stgcn_pyg"]["settings"]
+    settings["people_per_batch"] = settings.pop("identities_per_batch")
+    torch.save({name: old[name] for name in old if name != "has_checksum"}, path)
+    with pytest.raises(UserError, match="identities_per_batch is 4 there, 2 here"):
+        fit(*modules(root, {"identities_per_batch": 2}), tmp_path, epochs=2, accelerator="cpu")
+    fit(*modules(root), tmp_path, epochs=2, accelerator="cpu")
+
+
 def test_a_run_whose_best_epoch_is_chosen_and_one_without_do_not_mix(root, tmp_path):
     dataset, held_out = hold_out(load_dataset("mars", root), 0.5, seed=0)
     data, chosen = modules(root)[1], {"validation": held_out}
-    few = TrackletDataModule(dataset, 2, 64, 32, people_per_batch=2, num_workers=0)
+    few = TrackletDataModule(dataset, 2, 64, 32, identities_per_batch=2, num_workers=0)
 
     def network():
         return STGCN(4, 2, "resnet18", weights=None, spatial_channels=16)

@@ -37,7 +37,7 @@ def gradients_and_labels(root, group, batch_norm):
     """The gradients of a step in float64, and the labels of this process's part of the batch."""
     torch.manual_seed(0)
     size = {"num_frames": 2, "height": 32, "width": 16}
-    people = {"people_per_batch": 2, "tracklets_per_person": 2}
+    people = {"identities_per_batch": 2, "tracklets_per_identity": 2}
     data = TrackletDataModule(
         load_dataset("mars", root), **size, **people, num_workers=0, shift=0.1, erase=0.5
     )

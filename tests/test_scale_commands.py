@@ -142,8 +142,8 @@ def test_people_that_cannot_be_shared_are_told_once_and_nothing_is_written(root,
     output = tmp_path / "output"
     assert run_together(lambda rank: main(command(root, output)), world_size=3) == [2, 2, 2]
     assert errors(capfd) == [
-        "stgcn train: error: people_per_batch=2 cannot be shared by 3 processes: pass a multiple "
-        "of 3"
+        "stgcn train: error: identities_per_batch=2 cannot be shared by 3 processes: pass a "
+        "multiple of 3"
     ]
     assert not output.exists()
 

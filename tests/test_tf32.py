@@ -159,7 +159,7 @@ def test_a_run_is_evaluated_and_extracted_by_what_it_was_trained_with(
 def test_a_training_is_scored_by_what_it_was_trained_with(forwards, mars_tree, tmp_path):
     arguments = ["train", "mars", str(mars_tree.write()), f"--output={tmp_path / 'run'}"]
     network = ["--model.backbone=resnet18", "--model.weights=null", "--model.num_frames=2"]
-    batches = ["--data.people_per_batch=4", "--data.tracklets_per_person=2"]
+    batches = ["--data.identities_per_batch=4", "--data.tracklets_per_identity=2"]
     small = ["--data.height=64", "--data.width=32", "--data.num_workers=0", "--epochs=1"]
     more = ["--baselines=true", "--tf32=false"]
     assert main([*arguments, *network, *batches, *small, *more]) == 0

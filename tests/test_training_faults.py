@@ -94,7 +94,7 @@ def test_a_log_that_cannot_be_written_stops_it_too(root, tmp_path):
 
 def train(root, output, *more):
     options = ["--model.backbone=resnet18", "--model.weights=null", "--model.num_frames=2"]
-    options += ["--data.height=64", "--data.width=32", "--data.people_per_batch=4"]
+    options += ["--data.height=64", "--data.width=32", "--data.identities_per_batch=4"]
     options += ["--data.num_workers=0", "--epochs=1", f"--output={output}", *more]
     return main(["train", "mars", str(root), *options])
 
@@ -117,6 +117,6 @@ def test_too_little_memory_on_the_gpu_names_the_options_that_help(
     assert train(root, tmp_path / "run") == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("stgcn train: error: the GPU has too little memory for this batch: ")
-    for option in ("--data.people-per-batch", "--data.height", "--model.num-frames"):
+    for option in ("--data.identities-per-batch", "--data.height", "--model.num-frames"):
         assert option in last
     assert "--precision bf16-mixed" in last

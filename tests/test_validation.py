@@ -30,10 +30,10 @@ def root(mars_tree):
 
 def command(root, output, *more):
     model = ["--model.backbone=resnet18", "--model.weights=null", "--model.num_frames=2"]
-    data = ["--data.height=64", "--data.width=32", "--data.people_per_batch=4"]
+    data = ["--data.height=64", "--data.width=32", "--data.identities_per_batch=4"]
     fixed = ["--epochs=4", "--validation-share=0.4", "--validation-every=1"]
     fixed += ["--checkpoint-every=2"]
-    data += ["--data.tracklets_per_person=2", "--data.num_workers=0", "--accelerator=cpu"]
+    data += ["--data.tracklets_per_identity=2", "--data.num_workers=0", "--accelerator=cpu"]
     return ["train", "mars", str(root), f"--output={output}", *model, *data, *fixed, *more]
 
 
@@ -86,7 +86,7 @@ def test_the_checkpoint_is_the_epoch_that_ranks_them_best(root, tmp_path, capsys
 
     model, config = load_checkpoint(output)
     dataset, held_out = hold_out(load_dataset("mars", root), 0.4, config["seed"])
-    data = TrackletDataModule(dataset, 2, 64, 32, people_per_batch=4, num_workers=0)
+    data = TrackletDataModule(dataset, 2, 64, 32, identities_per_batch=4, num_workers=0)
     embeddings = embed_tracklets(model, data, held_out).numpy()
     assert mean_average_precision(embeddings, held_out) == pytest.approx(scores.max(), abs=1e-6)
 
@@ -181,7 +181,7 @@ def test_what_is_reported_is_what_is_kept_though_a_run_goes_on_otherwise_than_be
     assert torch.load(output / "checkpoint.ckpt", weights_only=True)["epoch"] == best
     model, config = load_checkpoint(output)
     dataset, held_out = hold_out(load_dataset("mars", look_alikes), 0.4, config["seed"])
-    data = TrackletDataModule(dataset, 2, 64, 32, people_per_batch=4, num_workers=0)
+    data = TrackletDataModule(dataset, 2, 64, 32, identities_per_batch=4, num_workers=0)
     embeddings = embed_tracklets(model, data, held_out).numpy()
     assert mean_average_precision(embeddings, held_out) == pytest.approx(log[best], abs=1e-6)
 

@@ -45,8 +45,8 @@ def build(root, kind=STGCNTraining, changes=CHANGES, **options):
         num_frames=2,
         height=32,
         width=16,
-        people_per_batch=2,
-        tracklets_per_person=2,
+        identities_per_batch=2,
+        tracklets_per_identity=2,
         num_workers=1,  # what it reads from files is its own affair
         **changes,
     )
@@ -77,7 +77,7 @@ def reads_by_step(module, data, output, **options):
     ("options", "precision"),
     [
         ({}, "32-true"),
-        ({"margin": "soft", "micro_batches": 2, "recompute": True}, "bf16-mixed"),
+        ({"margin": "soft", "micro_batches": 2, "activation_checkpointing": True}, "bf16-mixed"),
     ],
 )
 def test_no_step_reads_a_value_or_copies_one_to_the_device(root, tmp_path, options, precision):
@@ -88,7 +88,7 @@ def test_no_step_reads_a_value_or_copies_one_to_the_device(root, tmp_path, optio
 
 def test_the_looks_read_and_are_seen(root, tmp_path):
     module, data = build(root, Noted, changes={})
-    first, second, third, *others, _ = reads_by_step(module, data, tmp_path, look_every=3)
+    first, second, third, *others, _ = reads_by_step(module, data, tmp_path, finite_check_every=3)
     assert first == second == others[0] == others[1] == []
     assert any(read.startswith("item ") for read in third)  # whether all was finite
     assert any(read.startswith("tolist ") for read in third)  # what is logged
@@ -118,10 +118,10 @@ def weights_of(module):
 
 
 @pytest.mark.parametrize(
-    ("fused", "look_every", "begun"), [(True, 2, 4), (True, 50, 6), (False, 50, 3)]
+    ("fused", "finite_check_every", "begun"), [(True, 2, 4), (True, 50, 6), (False, 50, 3)]
 )
 def test_from_the_first_bad_step_on_weights_stay_and_the_next_look_names_it(
-    root, tmp_path, fused, look_every, begun
+    root, tmp_path, fused, finite_check_every, begun
 ):
     seen = []
 
@@ -136,7 +136,14 @@ def test_from_the_first_bad_step_on_weights_stay_and_the_next_look_names_it(
         lambda gradient: gradient / 0 if len(seen) in (3, 5) else gradient
     )
     with pytest.raises(RunError) as stopped:
-        fit(module, data, tmp_path, epochs=1, accelerator="cpu", look_every=look_every)
+        fit(
+            module,
+            data,
+            tmp_path,
+            epochs=1,
+            accelerator="cpu",
+            finite_check_every=finite_check_every,
+        )
     draws = list(data.sampler)[2]
     numbers = ", ".join(str(data.dataset.train.index[draw.row]) for draw in draws)
     assert str(stopped.value).startswith(

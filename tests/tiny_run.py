@@ -19,7 +19,7 @@ def write_run(folder, root, seed=0, **options):
         spatial_patches=2,
         **options,
     )
-    data = {"height": 32, "width": 16, "tracklets_per_person": 2}
+    data = {"height": 32, "width": 16, "tracklets_per_identity": 2}
     config = {"dataset": "mars", "root": str(root), "split": 0, "data": data}
     weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
     folder.mkdir(parents=True)

@@ -32,8 +32,8 @@ class TrackletDataModule:
         num_frames: T, the number of frames of a clip.
         height: Height of a frame, in pixels.
         width: Width of a frame, in pixels.
-        people_per_batch: P, the number of identities in a training batch.
-        tracklets_per_person: K, the number of tracklets of each identity in a training batch.
+        identities_per_batch: P, the number of identities in a training batch.
+        tracklets_per_identity: K, the number of tracklets of each identity in a training batch.
         train_frames: Frames of a training clip. ``"restricted"``: one from each of T chunks
             (restricted random sampling); ``"random"``: any T, in the order of time; ``"even"``:
             evenly spaced, without chance; ``"strided"``: at a fixed stride from a random start.
@@ -67,8 +67,8 @@ class TrackletDataModule:
         num_frames: int = 8,
         height: int = 256,
         width: int = 128,
-        people_per_batch: int = 16,
-        tracklets_per_person: int = 4,
+        identities_per_batch: int = 16,
+        tracklets_per_identity: int = 4,
         train_frames: TrainFrames = "restricted",
         stride: int = 8,
         test_clips: TestClips = "all",
@@ -88,8 +88,8 @@ class TrackletDataModule:
         self.num_frames = num_frames
         self.height = height
         self.width = width
-        self.people_per_batch = people_per_batch
-        self.tracklets_per_person = tracklets_per_person
+        self.identities_per_batch = identities_per_batch
+        self.tracklets_per_identity = tracklets_per_identity
         self.train_frames = train_frames
         self.stride = stride
         self.test_clips = test_clips
@@ -116,8 +116,8 @@ class TrackletDataModule:
         """
         return PKSampler(
             self.dataset.train["pid"].to_list(),
-            self.people_per_batch,
-            self.tracklets_per_person,
+            self.identities_per_batch,
+            self.tracklets_per_identity,
             self.seed,
         )
 

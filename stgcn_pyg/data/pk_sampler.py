@@ -28,8 +28,8 @@ class PKSampler(Sampler[list[Draw]]):
 
     Args:
         pids: The person of each training tracklet.
-        people_per_batch: P, over all processes.
-        tracklets_per_person: K.
+        identities_per_batch: P, over all processes.
+        tracklets_per_identity: K.
         seed: Of every draw.
         rank: Of this process among those that share a batch.
         world_size: R, how many those are.
@@ -38,7 +38,7 @@ class PKSampler(Sampler[list[Draw]]):
         UserError: There are fewer people than P, P or K is below 2, or P cannot be shared.
 
     Example:
-        >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], people_per_batch=2, tracklets_per_person=2)
+        >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], 2, tracklets_per_identity=2)
         >>> [[draw.row for draw in batch] for batch in sampler]
         [[5, 4, 0, 1], [2, 3, 5, 4]]
     """
@@ -46,26 +46,26 @@ class PKSampler(Sampler[list[Draw]]):
     def __init__(
         self,
         pids: Sequence[int],
-        people_per_batch: int = 16,
-        tracklets_per_person: int = 4,
+        identities_per_batch: int = 16,
+        tracklets_per_identity: int = 4,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ):
-        if people_per_batch < 2 or tracklets_per_person < 2:
+        if identities_per_batch < 2 or tracklets_per_identity < 2:
             raise UserError(
-                f"batches of {people_per_batch} people x {tracklets_per_person} tracklets have no "
-                f"triplets: both must be at least 2"
+                f"batches of {identities_per_batch} identities x {tracklets_per_identity} "
+                "tracklets have no triplets: both must be at least 2"
             )
         labels = np.asarray(pids)
         self.rows_of = [np.flatnonzero(labels == pid) for pid in np.unique(labels)]
-        if len(self.rows_of) < people_per_batch:
+        if len(self.rows_of) < identities_per_batch:
             raise UserError(
                 f"there are {len(self.rows_of)} identities to train on, fewer than "
-                f"people_per_batch={people_per_batch}: lower it"
+                f"identities_per_batch={identities_per_batch}: lower it"
             )
-        self.people_per_batch = people_per_batch
-        self.tracklets_per_person = tracklets_per_person
+        self.identities_per_batch = identities_per_batch
+        self.tracklets_per_identity = tracklets_per_identity
         self.seed = seed
         self.epoch = 0
         self.share(rank, world_size)
@@ -76,10 +76,10 @@ class PKSampler(Sampler[list[Draw]]):
         Raises:
             UserError: P is no multiple of the processes.
         """
-        if self.people_per_batch % world_size:
+        if self.identities_per_batch % world_size:
             raise UserError(
-                f"people_per_batch={self.people_per_batch} cannot be shared by {world_size} "
-                f"processes: pass a multiple of {world_size}"
+                f"identities_per_batch={self.identities_per_batch} cannot be shared by "
+                f"{world_size} processes: pass a multiple of {world_size}"
             )
         self.rank = rank
         self.world_size = world_size
@@ -89,10 +89,10 @@ class PKSampler(Sampler[list[Draw]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.rows_of) // self.people_per_batch)
+        return -(-len(self.rows_of) // self.identities_per_batch)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        share = self.people_per_batch * self.tracklets_per_person // self.world_size
+        share = self.identities_per_batch * self.tracklets_per_identity // self.world_size
         # Every process draws the whole batch: what comes after depends on it.
         for draws in self.whole_batches():
             yield draws[self.rank * share : (self.rank + 1) * share]
@@ -106,7 +106,7 @@ class PKSampler(Sampler[list[Draw]]):
             batch: How many of its batches are left out, because they are done.
 
         Example:
-            >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], people_per_batch=2, tracklets_per_person=2)
+            >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], 2, tracklets_per_identity=2)
             >>> rest = list(sampler.over_epochs(2, epoch=1, batch=1))
             >>> rest == list(sampler)[1:]
             True
@@ -119,9 +119,9 @@ class PKSampler(Sampler[list[Draw]]):
         """The epoch's batches of which each process is given its part."""
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.rows_of))
-        people = np.resize(order, len(self) * self.people_per_batch)
+        people = np.resize(order, len(self) * self.identities_per_batch)
         place = 0
-        for batch in people.reshape(len(self), self.people_per_batch):
+        for batch in people.reshape(len(self), self.identities_per_batch):
             draws = []
             for person in batch:
                 for row in self._tracklets(self.rows_of[person], rng):
@@ -130,4 +130,4 @@ class PKSampler(Sampler[list[Draw]]):
             yield draws
 
     def _tracklets(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return np.resize(rng.permutation(rows), self.tracklets_per_person)
+        return np.resize(rng.permutation(rows), self.tracklets_per_identity)

@@ -2,20 +2,23 @@
 
 patch_nodes                      feature maps -> patch nodes
 temporal_graphs, spatial_graphs  patch nodes -> PyG batches of complete graphs
-complete_graphs, ragged_graphs   the edges of complete graphs, equal or of any sizes
-window_graphs, top_k_graphs      the edges of neighbouring frames, of the strongest neighbours
+complete_edges, ragged_edges     the edges of complete graphs, equal or of any sizes
+window_edges, top_k_edges        the edges of neighbouring frames, of the strongest neighbours
 SquaredAffinity                  node features -> edge weights A (Eq. 2-3)
 SoftmaxAffinity, CosineAffinity  two others, to compare with
 renormalize, renormalize_edges   A -> Â (Eq. 4)
 AffinityConv                     one graph convolution Â X W (Eq. 5 and 7)
-FrameLinear                      one W a frame position (Eq. 7)
+PerFrameLinear                   one W a frame position (Eq. 7)
 AffinityGCN                      the whole stack (Eq. 2-7)
 pool_graphs                      nodes -> one feature a graph
 """
 
+import warnings
+from typing import Any
+
 from stgcn_pyg.layers.affinity import CosineAffinity, SoftmaxAffinity, SquaredAffinity
-from stgcn_pyg.layers.conv import AffinityConv, FrameLinear
-from stgcn_pyg.layers.edges import complete_graphs, ragged_graphs, top_k_graphs, window_graphs
+from stgcn_pyg.layers.conv import AffinityConv, PerFrameLinear
+from stgcn_pyg.layers.edges import complete_edges, ragged_edges, top_k_edges, window_edges
 from stgcn_pyg.layers.functional import (
     cosine_affinity,
     renormalize,
@@ -31,20 +34,36 @@ __all__ = [
     "AffinityConv",
     "AffinityGCN",
     "CosineAffinity",
-    "FrameLinear",
+    "PerFrameLinear",
     "SoftmaxAffinity",
     "SquaredAffinity",
-    "complete_graphs",
+    "complete_edges",
     "cosine_affinity",
     "patch_nodes",
     "pool_graphs",
-    "ragged_graphs",
+    "ragged_edges",
     "renormalize",
     "renormalize_edges",
     "softmax_affinity",
     "spatial_graphs",
     "squared_affinity",
     "temporal_graphs",
-    "top_k_graphs",
-    "window_graphs",
+    "top_k_edges",
+    "window_edges",
 ]
+
+# Old name -> the name that it has now. Version 0.2 takes the old ones away.
+_RENAMED = {
+    "complete_graphs": "complete_edges",
+    "ragged_graphs": "ragged_edges",
+    "window_graphs": "window_edges",
+    "top_k_graphs": "top_k_edges",
+    "FrameLinear": "PerFrameLinear",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is now called {_RENAMED[name]}", FutureWarning, stacklevel=2)
+    return globals()[_RENAMED[name]]

@@ -103,9 +103,9 @@ class SquaredAffinity(Affinity):
         ValueError: A shape or a type does not fit; the message names the argument.
 
     Example:
-        >>> from stgcn_pyg.layers import SquaredAffinity, complete_graphs
+        >>> from stgcn_pyg.layers import SquaredAffinity, complete_edges
         >>> affinity = SquaredAffinity(in_channels=16)
-        >>> x, edge_index = torch.randn(2 * 3, 16), complete_graphs(num_graphs=2, graph_size=3)
+        >>> x, edge_index = torch.randn(2 * 3, 16), complete_edges(num_graphs=2, graph_size=3)
         >>> affinity(x, edge_index).shape
         torch.Size([18])
         >>> affinity(x, edge_index, graph_size=3).shape

@@ -10,7 +10,7 @@ from stgcn_pyg.layers.layout import Layout, layout_of_nodes
 from stgcn_pyg.layers.shapes import Float, Integer
 
 
-class FrameLinear(torch.nn.Module):
+class PerFrameLinear(torch.nn.Module):
     r"""T linear maps without bias, one for each position of a frame in its video (Eq. 7).
 
     .. math::
@@ -38,7 +38,7 @@ class FrameLinear(torch.nn.Module):
             nor ``ptr`` is given.
 
     Example:
-        >>> lin = FrameLinear(num_frames=8, in_channels=512, out_channels=256)
+        >>> lin = PerFrameLinear(num_frames=8, in_channels=512, out_channels=256)
         >>> lin(torch.randn(2 * 8 * 4, 512), graph_size=4).shape
         torch.Size([64, 256])
     """
@@ -102,9 +102,9 @@ class AffinityConv(MessagePassing):
         ValueError: A shape or a type does not fit; the message names the argument.
 
     Example:
-        >>> from stgcn_pyg.layers import AffinityConv, complete_graphs
+        >>> from stgcn_pyg.layers import AffinityConv, complete_edges
         >>> conv = AffinityConv(in_channels=16, out_channels=8)
-        >>> x, edge_index = torch.randn(2 * 3, 16), complete_graphs(num_graphs=2, graph_size=3)
+        >>> x, edge_index = torch.randn(2 * 3, 16), complete_edges(num_graphs=2, graph_size=3)
         >>> conv(x, edge_index, torch.full((18,), 1 / 3)).shape
         torch.Size([6, 8])
         >>> conv(x, edge_index, torch.full((2, 3, 3), 1 / 3), graph_size=3).shape
@@ -119,7 +119,7 @@ class AffinityConv(MessagePassing):
         self.lin: Any = (
             torch.nn.Linear(in_channels, out_channels, bias=False)
             if num_frames is None
-            else FrameLinear(num_frames, in_channels, out_channels)
+            else PerFrameLinear(num_frames, in_channels, out_channels)
         )
 
     def reset_parameters(self) -> None:

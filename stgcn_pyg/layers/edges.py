@@ -12,7 +12,7 @@ from stgcn_pyg.layers.checks import note_complete, whole_number, whole_numbers
 from stgcn_pyg.layers.shapes import Float, Int, Integer
 
 
-def complete_graphs(
+def complete_edges(
     num_graphs: int, graph_size: int, device: torch.device | str | None = None
 ) -> Int[Tensor, "2 E"]:
     """The edges of equal complete graphs with self-loops, in the order of ``[G, N, N]`` blocks.
@@ -28,7 +28,7 @@ def complete_graphs(
         ``edge_index`` of shape ``[2, G * N * N]``; row 0 holds j, row 1 holds i.
 
     Example:
-        >>> complete_graphs(num_graphs=1, graph_size=2)
+        >>> complete_edges(num_graphs=1, graph_size=2)
         tensor([[0, 1, 0, 1],
                 [0, 0, 1, 1]])
     """
@@ -43,7 +43,7 @@ def complete_graphs(
     return edge_index
 
 
-def ragged_graphs(
+def ragged_edges(
     sizes: Sequence[int] | Integer[Tensor, " G"], device: torch.device | str | None = None
 ) -> Int[Tensor, "2 E"]:
     """The edges of complete graphs of different sizes, with self-loops, sorted by target.
@@ -56,7 +56,7 @@ def ragged_graphs(
         ``edge_index`` of shape ``[2, E]`` with E the sum of the squared sizes.
 
     Example:
-        >>> ragged_graphs([1, 2])
+        >>> ragged_edges([1, 2])
         tensor([[0, 1, 2, 1, 2],
                 [0, 1, 1, 2, 2]])
     """
@@ -69,7 +69,7 @@ def ragged_graphs(
     return torch.stack([edges + (first - before)[target], target])
 
 
-def window_graphs(
+def window_edges(
     num_graphs: int,
     num_frames: int,
     num_patches: int,
@@ -90,7 +90,7 @@ def window_graphs(
         ``edge_index`` of shape ``[2, E]``, sorted by target.
 
     Example:
-        >>> window_graphs(num_graphs=1, num_frames=3, num_patches=1, window=1)
+        >>> window_edges(num_graphs=1, num_frames=3, num_patches=1, window=1)
         tensor([[0, 1, 0, 1, 2, 1, 2],
                 [0, 0, 1, 1, 1, 2, 2]])
     """
@@ -105,7 +105,7 @@ def window_graphs(
     return torch.stack([(first + source).flatten(), (first + target).flatten()])
 
 
-def top_k_graphs(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
+def top_k_edges(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
     """The edges from each node's k strongest neighbours, itself among them if it is one.
 
     Args:
@@ -116,7 +116,7 @@ def top_k_graphs(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
         ``edge_index`` of shape ``[2, G * N * k]``, sorted by target.
 
     Example:
-        >>> top_k_graphs(torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]), k=1)
+        >>> top_k_edges(torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]), k=1)
         tensor([[0, 0],
                 [0, 1]])
     """

@@ -239,7 +239,7 @@ class EqualBlocks(Blocks):
             raise ValueError(
                 f"edge_index {tuple(edge_index.shape)} does not hold the {self.num_nodes * size} "
                 f"edges of complete graphs of graph_size={size} over {self.num_nodes} nodes: "
-                "use complete_graphs, or leave out graph_size"
+                "use complete_edges, or leave out graph_size"
             )
         blocks = EqualBlocks(self.num_nodes, size, edge_index)
         if can_be_read(edge_index) and not is_noted_complete(edge_index, size):
@@ -249,7 +249,7 @@ class EqualBlocks(Blocks):
         return blocks
 
     def _in_order(self) -> bool:
-        """Whether these are the edges of `complete_graphs`, which is quickly seen."""
+        """Whether these are the edges of `complete_edges`, which is quickly seen."""
         source, target = self.edge_index.numpy()  # it compares twice as fast as torch
         nodes = torch.arange(self.num_nodes).numpy()
         targets_agree = target.reshape(-1, self.graph_size) == nodes[:, None]
@@ -270,7 +270,7 @@ class EqualBlocks(Blocks):
                 edge = int(wrong.nonzero()[0])
                 raise ValueError(
                     f"graph_size={size} says complete graphs of {size} nodes, but the edge "
-                    f"{int(source[edge])} -> {int(target[edge])} {what}: use complete_graphs, or "
+                    f"{int(source[edge])} -> {int(target[edge])} {what}: use complete_edges, or "
                     "leave out graph_size"
                 )
 

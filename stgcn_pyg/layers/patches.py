@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from stgcn_pyg.layers.checks import INTEGERS, whole_number, whole_numbers
-from stgcn_pyg.layers.edges import complete_graphs, ragged_graphs
+from stgcn_pyg.layers.edges import complete_edges, ragged_edges
 from stgcn_pyg.layers.shapes import Float, Integer
 
 
@@ -86,7 +86,7 @@ def temporal_graphs(
         sizes = lengths * patches
         ptr, edge_ptr = (F.pad(n.cumsum(0), (1, 0)) for n in (sizes, sizes.square()))
         batch = torch.arange(sizes.numel(), device=x.device).repeat_interleave(sizes)
-        return _collated(x, ragged_graphs(sizes), batch, ptr, edge_ptr)
+        return _collated(x, ragged_edges(sizes), batch, ptr, edge_ptr)
     num_frames = whole_number("num_frames", num_frames)
     if num_frames < 1 or frames % num_frames:
         raise ValueError(
@@ -94,7 +94,7 @@ def temporal_graphs(
             f"which is no multiple of num_frames={num_frames}"
         )
     num_graphs, size = frames // num_frames, num_frames * patches
-    edge_index = complete_graphs(num_graphs, size, device=x.device)
+    edge_index = complete_edges(num_graphs, size, device=x.device)
     ptr = torch.arange(num_graphs + 1, device=x.device) * size
     batch = torch.arange(num_graphs, device=x.device).repeat_interleave(size)
     return _collated(x, edge_index, batch, ptr, ptr * size)

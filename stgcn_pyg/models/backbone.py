@@ -31,8 +31,9 @@ class Backbone(nn.Module):
         out_channels: The width C of the feature maps: 512, 512 or 2,048.
         channels_last: Whether the feature maps are channels_last in memory, in which oneDNN and
             cuDNN convolve fastest; the weights are contiguous either way. True at first.
-        recompute: Whether training keeps only the input of each residual block and computes the
-            block again in the backward pass: less memory for more time. False at first.
+        activation_checkpointing: Whether training keeps only the input of each residual block
+            and computes the block again in the backward pass: less memory for more time.
+            False at first.
 
     Shapes:
         - Input: normalised images ``[F, 3, H, W]``.
@@ -60,7 +61,7 @@ class Backbone(nn.Module):
         self.layer3, self.layer4 = resnet.layer3, resnet.layer4
         self.out_channels: int = resnet.fc.in_features
         self.channels_last = True
-        self.recompute = False
+        self.activation_checkpointing = False
         _set_last_stride_1(self.layer4[0])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +70,11 @@ class Backbone(nn.Module):
         x = x.contiguous(memory_format=order)  # the maps that follow keep it
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            if not self.recompute or not self.training or not torch.is_grad_enabled():
+            if (
+                not self.activation_checkpointing
+                or not self.training
+                or not torch.is_grad_enabled()
+            ):
                 x = stage(x)
                 continue
             for block in stage:

@@ -15,7 +15,7 @@ from torch import nn
 from stgcn_pyg.errors import UserError
 
 # Attributes that change how a module computes or trains, not what it computes at test.
-FREE = {"training", "momentum", "inplace", "recompute", "channels_last"}
+FREE = {"training", "momentum", "inplace", "activation_checkpointing", "channels_last"}
 # Methods that initialise weights or describe a module, but compute nothing.
 FREE_METHODS = {"reset_parameters", "extra_repr"}
 

@@ -68,7 +68,7 @@ class Run:
             validation_every=settings.validation_every,
             sync_batch_norm=settings.sync_batch_norm,
             tf32=settings.tf32,
-            look_every=settings.look_every,
+            finite_check_every=settings.finite_check_every,
         )
 
 

@@ -14,12 +14,13 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.options import plain_values, require_rebuilt
 from stgcn_pyg.runs.checkpoint import description_of, weights_of
+from stgcn_pyg.runs.settings import renamed_arguments
 
 if TYPE_CHECKING:
     from stgcn_pyg.runs.training import STGCNTraining
 
 OF_TRAINING = ("margin", "learning_rate", "weight_decay", "decay_epochs", "decay_factor")
-OF_BATCHES = ("people_per_batch", "tracklets_per_person", "seed")
+OF_BATCHES = ("identities_per_batch", "tracklets_per_identity", "seed")
 OF_CLIPS = ("flip", "shift", "zoom", "colour", "erase", "brightness", "contrast", "saturation")
 
 
@@ -107,7 +108,7 @@ def require_same_run(
     path: str | Path,
     content: dict[str, Any],
     model: STGCN,
-    people: Sequence[int],
+    identities: Sequence[int],
     run: Mapping[str, Any] | None = None,
 ) -> None:
     """Checks that training may go on from a checkpoint with this model and these identities.
@@ -118,7 +119,7 @@ def require_same_run(
         path: The checkpoint, for messages.
         content: Its content.
         model: The model that is to be trained on.
-        people: Identity of each class.
+        identities: Identity of each class.
         run: What decides the outcome, as :func:`deciding` gives it, and ``epochs``.
 
     Raises:
@@ -128,14 +129,15 @@ def require_same_run(
     run = plain_values(run or {})
     _require_equal(path, "model", description.get("model", {}), model.options)
     weights_of(path, content, model)
-    require_same_tracklets(path, description, run.get("tracklets", {}), people)
+    require_same_tracklets(path, description, run.get("tracklets", {}), identities)
     epochs = description.get("epochs", 0)
     if run.get("epochs", epochs) < epochs:
         raise UserError(
             f"{path}: holds a run of {epochs:,} epochs, more than {run['epochs']:,}: ask for as "
             "many or more, or choose another folder"
         )
-    _require_equal(path, "run", description.get("settings", {}), run.get("settings", {}))
+    there = renamed_arguments(description.get("settings", {}))
+    _require_equal(path, "run", there, run.get("settings", {}))
 
 
 def _require_equal(
@@ -150,7 +152,7 @@ def _require_equal(
 
 
 def require_same_tracklets(
-    path: str | Path, description: dict[str, Any], tracklets: Identity, people: Sequence[int]
+    path: str | Path, description: dict[str, Any], tracklets: Identity, identities: Sequence[int]
 ) -> None:
     """Checks that a checkpoint was trained on these tracklets, wherever their files lie.
 
@@ -158,18 +160,18 @@ def require_same_tracklets(
         path: The checkpoint, for messages.
         description: Its description.
         tracklets: The tracklets of the data set, as :func:`tracklets_of` gives them.
-        people: Identity of each class; an older version wrote nothing else to compare.
+        identities: Identity of each class; an older version wrote nothing else to compare.
 
     Raises:
         UserError: The tracklets are others; the message names the difference.
     """
-    labels = description.get("people") or list(people)
-    if labels != list(people):
-        changed = sorted(set(labels) ^ set(people))
+    labels = description.get("people") or list(identities)
+    if labels != list(identities):
+        changed = sorted(set(labels) ^ set(identities))
         raise UserError(
-            f"{path}: trained on other people than the data set now has ({len(labels)} there, "
-            f"{len(people)} here; {changed[0]} is in one alone): put the data set back, or choose "
-            "another folder"
+            f"{path}: trained on other identities than the data set now has ({len(labels)} "
+            f"there, {len(identities)} here; {changed[0]} is in one alone): put the data set back, "
+            "or choose another folder"
         )
     changed_table = difference(description.get("tracklets", {}), tracklets)
     if changed_table is not None:

@@ -34,9 +34,9 @@ PRESETS = package_files("stgcn_pyg") / "presets"
 # Settings that change how a run is computed, not what comes out.
 FREE = frozenset(
     (
-        *("output", "pack", "accelerator", "checkpoint_every", "look_every", "baselines"),
+        *("output", "pack", "accelerator", "checkpoint_every", "finite_check_every", "baselines"),
         *("data.num_workers", "data.min_frames", "training.compile", "training.channels_last"),
-        *("training.fused", "training.recompute"),
+        *("training.fused", "training.activation_checkpointing"),
     )
 )
 # Settings that may change when a run is continued: more epochs, the data set's place, and what
@@ -46,7 +46,12 @@ CHANGEABLE = frozenset({"epochs", "root", "on_bad_frame"})
 SECTIONS = ("model", "data", "training")  # settings that are the arguments of a class
 
 # Old dotted name of a setting -> the name that it has now.
-RENAMED: dict[str, str] = {}
+RENAMED = {
+    "look_every": "finite_check_every",
+    "data.people_per_batch": "data.identities_per_batch",
+    "data.tracklets_per_person": "data.tracklets_per_identity",
+    "training.recompute": "training.activation_checkpointing",
+}
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,8 @@ class RunSettings:
         precision: Floating-point precision of the training step.
         accelerator: Where to train; auto takes a CUDA GPU where there is one.
         tf32: Allow TensorFloat-32 in the float32 products and convolutions of a GPU.
-        look_every: Steps between two checks of losses and gradients for NaN and infinity; a GPU
-            waits at each.
+        finite_check_every: Steps between two checks of losses and gradients for NaN and infinity;
+            a GPU waits at each.
         checkpoint_every: Epochs between two checkpoints.
         validation_share: Share of the training identities that is held out to choose the best
             epoch on; with 0 the last epoch counts.
@@ -92,7 +97,7 @@ class RunSettings:
     precision: Precision = "32-true"
     accelerator: Accelerator = "auto"
     tf32: bool = True
-    look_every: PositiveInt = 50
+    finite_check_every: PositiveInt = 50
     checkpoint_every: PositiveInt = 1
     validation_share: float = 0.0
     validation_every: PositiveInt = 10
@@ -190,7 +195,7 @@ def default_settings() -> Mapping[str, Any]:
     """The default of every setting that has one, as plain values by dotted name.
 
     Example:
-        >>> default_settings()["data.people_per_batch"]
+        >>> default_settings()["data.identities_per_batch"]
         16
     """
     defaults = flatten(_plain(_parser().get_defaults().as_dict()))
@@ -236,6 +241,12 @@ def read_settings(file: Path) -> dict[str, Any]:
 def renamed(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by the names that they have now, from those of an older version."""
     return {RENAMED.get(name, name): value for name, value in flat.items()}
+
+
+def renamed_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of the classes that take settings, by the names that they have now."""
+    now = {old.rpartition(".")[2]: new.rpartition(".")[2] for old, new in RENAMED.items()}
+    return {now.get(name, name): value for name, value in arguments.items()}
 
 
 def as_yaml(settings: Mapping[str, Any]) -> str:

@@ -6,25 +6,25 @@ import torch
 from stgcn_pyg.layers import (
     AffinityConv,
     AffinityGCN,
-    FrameLinear,
+    PerFrameLinear,
     SquaredAffinity,
-    complete_graphs,
+    complete_edges,
     patch_nodes,
     pool_graphs,
-    ragged_graphs,
+    ragged_edges,
     renormalize,
     spatial_graphs,
     squared_affinity,
     temporal_graphs,
-    top_k_graphs,
-    window_graphs,
+    top_k_edges,
+    window_edges,
 )
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 
 C = 7
 X = torch.zeros(6, C)
-EDGES = complete_graphs(2, 3)
+EDGES = complete_edges(2, 3)
 BATCH, PTR = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 3, 6])
 affinity, gcn = SquaredAffinity(C), AffinityGCN(C, 2, 1)
 conv, framed = AffinityConv(C, 2), AffinityConv(C, 2, num_frames=4)
@@ -62,7 +62,7 @@ conv, framed = AffinityConv(C, 2), AffinityConv(C, 2, num_frames=4)
         (lambda: framed(X, EDGES, torch.ones(2, 3, 3), 3), "2 graphs, .* num_frames=4"),
         (lambda: framed(X, EDGES, torch.ones(18), batch=BATCH), "2 graphs, .* num_frames=4"),
         (lambda: framed(X, EDGES, torch.ones(18)), "need graph_size, batch or ptr"),
-        (lambda: FrameLinear(2, C, 2)(X), "need graph_size, batch or ptr"),
+        (lambda: PerFrameLinear(2, C, 2)(X), "need graph_size, batch or ptr"),
         (lambda: AffinityGCN(C, 2, 0), "num_layers must be at least 1"),
         (lambda: AffinityGCN(C, 2, 1, propagation="cnn"), "propagation must be"),
         (lambda: AffinityGCN(C, 2, 1, affinity="dot"), "affinity must be one of .*'softmax'"),
@@ -81,10 +81,10 @@ conv, framed = AffinityConv(C, 2), AffinityConv(C, 2, num_frames=4)
         ),
         (lambda: temporal_graphs(torch.zeros(5, 4, 2), [6, -1]), "0 or above"),
         (lambda: spatial_graphs(torch.zeros(5, 4)), "nodes must be"),
-        (lambda: ragged_graphs([2, -1]), "sizes must be 0 or above, got -1"),
-        (lambda: window_graphs(1, 2, 3, -1), "window must be 0 or above, got -1"),
-        (lambda: top_k_graphs(torch.zeros(1, 3, 3), 4), r"k must lie in 1\.\.3"),
-        (lambda: top_k_graphs(torch.zeros(3, 3), 1), r"a must be \[graphs, size, size\]"),
+        (lambda: ragged_edges([2, -1]), "sizes must be 0 or above, got -1"),
+        (lambda: window_edges(1, 2, 3, -1), "window must be 0 or above, got -1"),
+        (lambda: top_k_edges(torch.zeros(1, 3, 3), 4), r"k must lie in 1\.\.3"),
+        (lambda: top_k_edges(torch.zeros(3, 3), 1), r"a must be \[graphs, size, size\]"),
         (lambda: pool_graphs(X), "needs graph_size, batch or ptr"),
         (lambda: pool_graphs(X, "median", 3), 'reduce must be "max", "mean" or "sum"'),
         (lambda: pool_graphs(X, graph_size=4), "graph_size=4"),

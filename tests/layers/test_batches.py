@@ -10,13 +10,13 @@ from torch_geometric.data import Batch, Data
 from stgcn_pyg.layers import (
     AffinityConv,
     AffinityGCN,
-    complete_graphs,
+    complete_edges,
     patch_nodes,
     pool_graphs,
-    ragged_graphs,
+    ragged_edges,
     spatial_graphs,
     temporal_graphs,
-    window_graphs,
+    window_edges,
 )
 from stgcn_pyg.layers.layout import PaddedBlocks
 
@@ -49,7 +49,7 @@ def values_and_gradients(gcn, x, edge_index, probe, **promise):
 def test_equal_graphs_in_blocks_ragged_blocks_and_edges(kind, dtype, graphs, nodes, channels, seed):
     torch.manual_seed(seed)
     gcn = AffinityGCN(channels, 5, num_layers=2, affinity=kind).to(dtype)
-    edge_index = complete_graphs(graphs, nodes)
+    edge_index = complete_edges(graphs, nodes)
     shuffled = edge_index[:, torch.randperm(edge_index.size(1))]
     x = torch.randn(graphs * nodes, channels, dtype=dtype).requires_grad_()
     probe = torch.randn(graphs * nodes, 5, dtype=dtype)
@@ -73,7 +73,7 @@ def test_equal_graphs_in_blocks_ragged_blocks_and_edges(kind, dtype, graphs, nod
 def test_ragged_graphs_in_blocks_and_by_edges(kind, dtype, sizes, worth, seed):
     torch.manual_seed(seed)
     gcn = AffinityGCN(CHANNELS, 5, num_layers=2, affinity=kind).to(dtype)
-    edge_index = ragged_graphs(sizes)
+    edge_index = ragged_edges(sizes)
     edge_index = edge_index[:, torch.randperm(edge_index.size(1))]
     x = torch.randn(sum(sizes), CHANNELS, dtype=dtype).requires_grad_()
     probe = torch.randn(sum(sizes), 5, dtype=dtype)
@@ -113,7 +113,7 @@ def test_weights_by_frame_over_frames_of_different_sizes(videos, frames, propaga
     count = videos * frames
     sizes = data.draw(st.lists(st.integers(0, 5), min_size=count, max_size=count).filter(any))
     gcn = AffinityGCN(CHANNELS, 5, 2, propagation, num_frames=frames).double()
-    x, edges = torch.randn(sum(sizes), CHANNELS, dtype=torch.float64), ragged_graphs(sizes)
+    x, edges = torch.randn(sum(sizes), CHANNELS, dtype=torch.float64), ragged_edges(sizes)
     position = [g % frames for g, size in enumerate(sizes) for _ in range(size)]
     ptr = torch.tensor([0, *sizes]).cumsum(0)
     expected = gcn_by_the_book(gcn, x, joined_by(edges, len(x)), position)
@@ -144,7 +144,7 @@ def test_as_many_edges_as_complete_graphs_have_do_not_make_them_complete(edges):
 @pytest.mark.parametrize("route", ["edges", "equal", "ragged"])
 def test_graphs_of_a_batch_do_not_influence_each_other(route):
     gcn = AffinityGCN(CHANNELS, 6, num_layers=3).double()
-    x, edges = torch.randn(10, CHANNELS, dtype=torch.float64), complete_graphs(2, 5)
+    x, edges = torch.randn(10, CHANNELS, dtype=torch.float64), complete_edges(2, 5)
     other = x.clone()
     other[5:] = torch.randn(5, CHANNELS, dtype=torch.float64)
     promise = {"edges": {}, "equal": {"graph_size": 5}, "ragged": {"ptr": torch.tensor([0, 5, 10])}}
@@ -185,7 +185,7 @@ def test_no_graph_is_padded_to_twice_its_size_where_it_matters(sizes):
 def test_blocks_make_no_tensor_of_edges_by_channels(route):
     gcn = AffinityGCN(64, 64, num_layers=2)
     graphs, nodes = 4, 16
-    x, edges = torch.randn(graphs * nodes, 64, requires_grad=True), complete_graphs(graphs, nodes)
+    x, edges = torch.randn(graphs * nodes, 64, requires_grad=True), complete_edges(graphs, nodes)
     promise = {"equal": {"graph_size": nodes}, "ragged": {"ptr": torch.arange(5) * nodes}}[route]
     largest = []
     for options in ({}, promise):
@@ -204,7 +204,7 @@ def test_blocks_make_no_tensor_of_edges_by_channels(route):
 
 def test_the_affinity_comes_back_on_request():
     gcn = AffinityGCN(CHANNELS, 6, num_layers=2)
-    x, edges = torch.randn(6, CHANNELS), complete_graphs(2, 3)
+    x, edges = torch.randn(6, CHANNELS), complete_edges(2, 3)
     out, a = gcn(x, edges, graph_size=3, return_affinity=True)
     torch.testing.assert_close(out, gcn(x, edges, graph_size=3))
     torch.testing.assert_close(a, gcn.affinity(x, edges, graph_size=3))
@@ -236,7 +236,7 @@ def test_batches_are_those_of_from_data_list(build, sizes):
     nodes = torch.randn(2 * 3, 4, CHANNELS)
     batch = build(nodes)
     parts = nodes.flatten(0, 1).split(sizes)
-    graphs = [Data(x=x, edge_index=complete_graphs(1, len(x)), num_nodes=len(x)) for x in parts]
+    graphs = [Data(x=x, edge_index=complete_edges(1, len(x)), num_nodes=len(x)) for x in parts]
     expected = Batch.from_data_list(graphs)
     assert batch.num_graphs == expected.num_graphs
     for key in ("x", "edge_index", "batch", "ptr"):
@@ -260,7 +260,7 @@ def test_missing_patches_are_left_out_of_a_batch_by_subgraph():
         one = AffinityGCN(CHANNELS, 6, num_layers=2)
         state = {k: v[frame % 3] if v.dim() == 3 else v for k, v in gcn.state_dict().items()}
         one.load_state_dict(state)
-        expected = one(x, complete_graphs(1, len(x)))
+        expected = one(x, complete_edges(1, len(x)))
         torch.testing.assert_close(out[seen.batch == frame], expected)
 
 
@@ -297,14 +297,14 @@ def test_a_tracklet_of_one_frame_and_a_long_one_share_a_batch():
     batch = temporal_graphs(nodes, num_frames=[1, 900])
     gcn = AffinityGCN(8, 8, num_layers=2)
     out = gcn(batch.x, batch.edge_index, ptr=batch.ptr)
-    alone = gcn(batch.x[:2], complete_graphs(1, 2), graph_size=2)
+    alone = gcn(batch.x[:2], complete_edges(1, 2), graph_size=2)
     torch.testing.assert_close(out[:2], alone)
-    long = gcn(batch.x[2:], complete_graphs(1, 1800), graph_size=1800)
+    long = gcn(batch.x[2:], complete_edges(1, 1800), graph_size=1800)
     torch.testing.assert_close(out[2:], long, rtol=1e-4, atol=1e-4)
 
 
 def test_a_convolution_by_ptr_takes_windows_as_they_are():
-    edges = window_graphs(num_graphs=2, num_frames=3, num_patches=2, window=1)
+    edges = window_edges(num_graphs=2, num_frames=3, num_patches=2, window=1)
     conv, x = AffinityConv(CHANNELS, 4), torch.randn(12, CHANNELS)
     weight = torch.rand(edges.size(1))
     ptr = torch.tensor([0, 6, 12])

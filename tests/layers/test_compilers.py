@@ -11,10 +11,10 @@ from torch.export import Dim, export
 from stgcn_pyg import STGCN
 from stgcn_pyg.layers import (
     AffinityGCN,
-    complete_graphs,
+    complete_edges,
     patch_nodes,
     pool_graphs,
-    ragged_graphs,
+    ragged_edges,
     temporal_graphs,
 )
 
@@ -38,12 +38,12 @@ def calls_and_compilations(function, batches):
 
 
 def equal_batch(num_graphs, size=P):
-    return torch.randn(num_graphs * size, C), complete_graphs(num_graphs, size)
+    return torch.randn(num_graphs * size, C), complete_edges(num_graphs, size)
 
 
 def ragged_batch(sizes):
     ptr = torch.tensor([0, *sizes]).cumsum(0)
-    return torch.randn(sum(sizes), C), ragged_graphs(sizes), ptr
+    return torch.randn(sum(sizes), C), ragged_edges(sizes), ptr
 
 
 @pytest.mark.parametrize(

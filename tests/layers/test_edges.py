@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from stgcn_pyg.layers import (
     SquaredAffinity,
-    complete_graphs,
-    ragged_graphs,
-    top_k_graphs,
-    window_graphs,
+    complete_edges,
+    ragged_edges,
+    top_k_edges,
+    window_edges,
 )
 
 
@@ -18,7 +18,7 @@ def pairs(edge_index):
 
 
 def test_complete_graphs_lists_edges_in_the_order_of_blocks():
-    source, target = complete_graphs(3, 5)
+    source, target = complete_edges(3, 5)
     blocks = torch.randn(3, 5, 5)
     dense = torch.zeros(15, 15)
     dense[target, source] = blocks.flatten()
@@ -33,8 +33,8 @@ def test_ragged_graphs_join_all_nodes_of_each_graph(sizes):
         graph = range(first, first + size)
         expected += [(j, i) for i in graph for j in graph]
         first += size
-    assert list(map(tuple, ragged_graphs(sizes).T.tolist())) == expected
-    assert torch.equal(ragged_graphs(torch.tensor(sizes, dtype=torch.int32)), ragged_graphs(sizes))
+    assert list(map(tuple, ragged_edges(sizes).T.tolist())) == expected
+    assert torch.equal(ragged_edges(torch.tensor(sizes, dtype=torch.int32)), ragged_edges(sizes))
 
 
 @settings(max_examples=50, deadline=None)
@@ -48,11 +48,11 @@ def test_windows_join_frames_that_are_near(graphs, frames, patches, window):
         for j, (other, s, _) in enumerate(nodes)
         if g == other and abs(t - s) <= window
     ]
-    edges = window_graphs(graphs, frames, patches, window)
+    edges = window_edges(graphs, frames, patches, window)
     assert pairs(edges) == sorted(expected)
     assert (edges[1].diff() >= 0).all()
     if window >= frames - 1:
-        assert torch.equal(edges, complete_graphs(graphs, size))
+        assert torch.equal(edges, complete_edges(graphs, size))
 
 
 def test_top_k_takes_the_strongest_of_each_row():
@@ -63,14 +63,14 @@ def test_top_k_takes_the_strongest_of_each_row():
             for i, row in enumerate(graph.tolist()):
                 strongest = sorted(range(5), key=row.__getitem__, reverse=True)[:k]
                 expected += [(5 * g + j, 5 * g + i) for j in strongest]
-        assert pairs(top_k_graphs(a, k)) == sorted(expected)
+        assert pairs(top_k_edges(a, k)) == sorted(expected)
 
 
 def test_the_affinity_over_the_strongest_edges_is_their_share():
     affinity = SquaredAffinity(7)
     x = torch.randn(10, 7)
-    a = affinity(x, complete_graphs(2, 5), graph_size=5)
-    edges = top_k_graphs(a, k=2)
+    a = affinity(x, complete_edges(2, 5), graph_size=5)
+    edges = top_k_edges(a, k=2)
     weight = affinity(x, edges)
     chosen = a.flatten(0, 1)[edges[1], edges[0] % 5]
     total = torch.zeros(10).index_add(0, edges[1], chosen)

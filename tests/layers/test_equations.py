@@ -16,10 +16,10 @@ from stgcn_pyg.layers import (
     AffinityConv,
     AffinityGCN,
     CosineAffinity,
-    FrameLinear,
+    PerFrameLinear,
     SoftmaxAffinity,
     SquaredAffinity,
-    complete_graphs,
+    complete_edges,
     cosine_affinity,
     renormalize,
     renormalize_edges,
@@ -96,7 +96,7 @@ def test_the_degree_of_an_affinity_needs_no_gradient():
 
 def test_renormalize_edges_agrees_with_blocks():
     a = torch.rand(GRAPHS, NODES, NODES, dtype=torch.float64)
-    edge_index = complete_graphs(GRAPHS, NODES)
+    edge_index = complete_edges(GRAPHS, NODES)
     edges, weights = renormalize_edges(edge_index, a.flatten(), GRAPHS * NODES)
     dense = torch.zeros(GRAPHS * NODES, GRAPHS * NODES, dtype=torch.float64)
     dense.index_put_((edges[1], edges[0]), weights, accumulate=True)
@@ -109,7 +109,7 @@ def test_renormalize_edges_agrees_with_blocks():
 def test_half_precision_does_not_overflow_at_2048_channels(kind, dtype, scale):
     layer = LAYERS[kind](2048).to(dtype)
     torch.nn.init.eye_(layer.phi.weight)
-    x, edges = (scale * torch.randn(8, 2048)).to(dtype), complete_graphs(1, 8)
+    x, edges = (scale * torch.randn(8, 2048)).to(dtype), complete_edges(1, 8)
     for a in (layer(x, edges, graph_size=8)[0], layer(x, edges).view(8, 8)):
         assert a.isfinite().all()
         torch.testing.assert_close(a.float().sum(dim=1), torch.ones(8), atol=0.02, rtol=0)
@@ -124,7 +124,7 @@ def test_a_node_of_zeros_gives_finite_values_and_gradients(kind, dtype, route):
     x.requires_grad_()
     gcn = AffinityGCN(CHANNELS, CHANNELS, 2, affinity=kind).to(dtype)
     promise = {"edges": {}, "equal": {"graph_size": 4}, "ragged": {"ptr": torch.tensor([0, 4, 8])}}
-    out, a = gcn(x, complete_graphs(2, 4), **promise[route], return_affinity=True)
+    out, a = gcn(x, complete_edges(2, 4), **promise[route], return_affinity=True)
     (out.float().square().sum() + a.float().square().sum()).backward()
     for values in (out, a, x.grad, *(p.grad for p in gcn.parameters())):
         assert values.isfinite().all()
@@ -135,7 +135,7 @@ def test_row_i_gathers_from_j():
     torch.nn.init.ones_(conv.lin.weight)
     x = torch.tensor([[1.0], [10.0]])
     only_0_gathers = torch.tensor([[[0.0, 1.0], [0.0, 0.0]]])
-    edge_index = complete_graphs(1, 2)
+    edge_index = complete_edges(1, 2)
     expected = torch.tensor([[10.0], [0.0]])
     torch.testing.assert_close(conv(x, edge_index, only_0_gathers, graph_size=2), expected)
     torch.testing.assert_close(conv(x, edge_index, only_0_gathers.flatten()), expected)
@@ -151,7 +151,7 @@ def test_stack_is_equation_5_and_6(graph_size, propagation, kind):
     for norm in gcn.norms:
         torch.nn.init.normal_(norm.weight)
         torch.nn.init.normal_(norm.bias)
-    x, edges = random_nodes(GRAPHS * NODES, CHANNELS), complete_graphs(GRAPHS, NODES)
+    x, edges = random_nodes(GRAPHS * NODES, CHANNELS), complete_edges(GRAPHS, NODES)
     expected = gcn_by_the_book(gcn, x, joined_by(edges, len(x)), kind=kind)
     torch.testing.assert_close(gcn(x, edges, graph_size), expected)
 
@@ -161,14 +161,14 @@ def test_stack_with_weights_by_frame_is_equation_7(propagation):
     frames = 3
     gcn = AffinityGCN(CHANNELS, 6, 2, propagation, num_frames=frames).double()
     x = random_nodes(2 * frames * NODES, CHANNELS)
-    edges = complete_graphs(2 * frames, NODES)
+    edges = complete_edges(2 * frames, NODES)
     position = torch.arange(frames).repeat_interleave(NODES).repeat(2)
     expected = gcn_by_the_book(gcn, x, joined_by(edges, len(x)), position)
     torch.testing.assert_close(gcn(x, edges, NODES), expected)
 
 
 def test_shortcut_can_be_left_out_and_waits_for_equal_widths():
-    x, edges = random_nodes(NODES, CHANNELS), complete_graphs(1, NODES)
+    x, edges = random_nodes(NODES, CHANNELS), complete_edges(1, NODES)
     joined = joined_by(edges, NODES)
     wide = AffinityGCN(CHANNELS, 6, num_layers=2, out_channels=4).double()
     torch.testing.assert_close(wide(x, edges, NODES), gcn_by_the_book(wide, x, joined))
@@ -183,7 +183,7 @@ def test_shortcut_can_be_left_out_and_waits_for_equal_widths():
 
 def test_gradcheck_passes_for_the_whole_stack():
     gcn = AffinityGCN(3, 4, num_layers=2).double()
-    edges, ptr = complete_graphs(2, 3), torch.tensor([0, 3, 6])
+    edges, ptr = complete_edges(2, 3), torch.tensor([0, 3, 6])
     x = random_nodes(6, 3).requires_grad_()
     for promise in ({"graph_size": 3}, {"ptr": ptr}, {}):
         assert torch.autograd.gradcheck(lambda x, p=promise: gcn(x, edges, **p), x)
@@ -193,7 +193,7 @@ def test_convolution_equals_pygs_gcn_conv_fed_the_same_weights():
     conv = AffinityConv(CHANNELS, 4)
     oracle = GCNConv(CHANNELS, 4, normalize=False, bias=False)
     oracle.lin.weight = conv.lin.weight
-    x, edges = torch.randn(GRAPHS * NODES, CHANNELS), complete_graphs(GRAPHS, NODES)
+    x, edges = torch.randn(GRAPHS * NODES, CHANNELS), complete_edges(GRAPHS, NODES)
     blocks = torch.rand(GRAPHS, NODES, NODES)
     expected = oracle(x, edges, blocks.flatten())
     ptr = torch.arange(GRAPHS + 1) * NODES
@@ -206,12 +206,12 @@ def test_convolution_equals_pygs_gcn_conv_fed_the_same_weights():
 def test_permuting_a_graphs_nodes_permutes_the_output(kind):
     gcn = AffinityGCN(CHANNELS, 6, num_layers=3, affinity=kind).double()
     x, order = random_nodes(NODES, CHANNELS), torch.randperm(NODES)
-    edges = complete_graphs(1, NODES)
+    edges = complete_edges(1, NODES)
     torch.testing.assert_close(gcn(x[order], edges, NODES), gcn(x, edges, NODES)[order])
 
 
 def test_frame_linear_applies_each_frames_own_map():
-    lin = FrameLinear(num_frames=3, in_channels=4, out_channels=2)
+    lin = PerFrameLinear(num_frames=3, in_channels=4, out_channels=2)
     x = torch.randn(2 * 3 * 5, 4)
     expected = [lin.weight[(row // 5) % 3] @ x[row] for row in range(len(x))]
     torch.testing.assert_close(lin(x, graph_size=5), torch.stack(expected))
@@ -223,7 +223,7 @@ def test_frame_linear_knows_the_frames_of_ragged_graphs(videos, frames, data):
     sizes = data.draw(
         st.lists(st.integers(0, 5), min_size=videos * frames, max_size=videos * frames)
     )
-    lin = FrameLinear(frames, in_channels=4, out_channels=2)
+    lin = PerFrameLinear(frames, in_channels=4, out_channels=2)
     x = torch.randn(sum(sizes), 4)
     position = [g % frames for g, size in enumerate(sizes) for _ in range(size)]
     expected = [lin.weight[t] @ row for t, row in zip(position, x, strict=True)]

@@ -8,7 +8,7 @@ from stgcn_pyg.layers import (
     SoftmaxAffinity,
     SquaredAffinity,
     cosine_affinity,
-    ragged_graphs,
+    ragged_edges,
     renormalize,
     renormalize_edges,
     softmax_affinity,
@@ -39,7 +39,7 @@ def affinity_by(route, kind, h):
         return FUNCTIONS[kind](h)
     layer = LAYERS[kind](h.size(2))
     layer.phi = torch.nn.Identity()
-    edges = ragged_graphs([NODES] * GRAPHS)
+    edges = ragged_edges([NODES] * GRAPHS)
     return layer(h.flatten(0, 1), edges, **ROUTES[route]).view(GRAPHS, NODES, NODES)
 
 
@@ -84,7 +84,7 @@ def test_degrees_are_counted_beyond_what_float16_counts():
     size = 600
     a = torch.full((size, size), 200.0, dtype=torch.float16)  # degrees of 120,001
     expected = (200 / 120_001.0, 201 / 120_001.0)
-    edges, weights = renormalize_edges(ragged_graphs([size]), a.flatten(), size)
+    edges, weights = renormalize_edges(ragged_edges([size]), a.flatten(), size)
     blocks = renormalize(a)
     dense = torch.zeros(size, size, dtype=torch.float64)
     dense.index_put_((edges[1], edges[0]), weights.double(), accumulate=True)

@@ -79,9 +79,9 @@ from stgcn_pyg.layers import *
 x = torch.randn(6, 4)
 gcn = AffinityGCN(4, 3, num_layers=2, num_frames=2)
 for graphs in ({"graph_size": 3}, {"ptr": torch.tensor([0, 3, 6])}):
-    out = gcn(x, complete_graphs(2, 3), **graphs)
+    out = gcn(x, complete_edges(2, 3), **graphs)
     pool_graphs(out, **graphs).sum().backward()
-AffinityGCN(4, 3, num_layers=2, affinity="softmax")(x, window_graphs(1, 3, 2, window=1))
+AffinityGCN(4, 3, num_layers=2, affinity="softmax")(x, window_edges(1, 3, 2, window=1))
 print(temporal_graphs(patch_nodes(torch.randn(4, 5, 8, 4), 4), num_frames=2).num_graphs)
 import jaxtyping
 """
@@ -101,3 +101,12 @@ def test_the_layers_run_with_torch_and_pyg_alone():
     assert run.stderr.endswith(
         "No module named 'jaxtyping'\n"
     )  # in the last line, as it is blocked
+
+
+def test_a_former_name_gives_the_layer_and_warns():
+    from stgcn_pyg import layers
+
+    with pytest.warns(FutureWarning, match="complete_graphs is now called complete_edges"):
+        assert layers.complete_graphs is layers.complete_edges
+    with pytest.raises(AttributeError, match="no attribute 'whole_graphs'"):
+        _ = layers.whole_graphs

@@ -10,29 +10,29 @@ from torch_geometric import EdgeIndex
 from stgcn_pyg.layers import (
     AffinityConv,
     AffinityGCN,
-    FrameLinear,
+    PerFrameLinear,
     SquaredAffinity,
-    complete_graphs,
+    complete_edges,
     pool_graphs,
-    ragged_graphs,
+    ragged_edges,
     renormalize_edges,
     temporal_graphs,
-    top_k_graphs,
-    window_graphs,
+    top_k_edges,
+    window_edges,
 )
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 
 C, GRAPHS, NODES = 7, 2, 3
 V = GRAPHS * NODES
-EDGES = complete_graphs(GRAPHS, NODES)
+EDGES = complete_edges(GRAPHS, NODES)
 BATCH, PTR = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 3, 6])
 WEIGHT = torch.linspace(0.1, 1, EDGES.size(1))
 X = torch.randn(V, C, generator=torch.Generator().manual_seed(0))
 INTEGERS = [torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32]
 NO_INTEGERS = [torch.bool, torch.float32, torch.float16, torch.complex64]
 
-affinity, conv, lin = SquaredAffinity(C), AffinityConv(C, 4), FrameLinear(2, C, 4)
+affinity, conv, lin = SquaredAffinity(C), AffinityConv(C, 4), PerFrameLinear(2, C, 4)
 gcn, framed = AffinityGCN(C, 4, 2), AffinityGCN(C, 4, 2, num_frames=2)
 ROUTES = {
     "edges": lambda cast: {},
@@ -68,7 +68,7 @@ def test_functions_take_small_integers_too(dtype):
     for got, want in zip(found, renormalize_edges(EDGES, WEIGHT, V), strict=True):
         assert torch.equal(got, want)
     sizes = torch.tensor([1, 0, 2])
-    assert torch.equal(ragged_graphs(sizes.to(dtype)), ragged_graphs(sizes))
+    assert torch.equal(ragged_edges(sizes.to(dtype)), ragged_edges(sizes))
     frames = torch.zeros(3, 2, C)
     batch, expected = temporal_graphs(frames, sizes.to(dtype)), temporal_graphs(frames, sizes)
     assert torch.equal(batch.edge_index, expected.edge_index)
@@ -81,7 +81,7 @@ def test_what_is_counted_may_exceed_the_type(dtype):
     x = torch.randn(last + 1, 1)
     batch = torch.arange(last + 1).to(dtype)  # one more graph than the type can count
     assert torch.equal(pool_graphs(x, batch=batch), x)
-    one = complete_graphs(1, 12)  # 144 edges, more than an int8 holds
+    one = complete_edges(1, 12)  # 144 edges, more than an int8 holds
     x = torch.randn(12, C)
     ptr = torch.tensor([0, 12], dtype=dtype)
     torch.testing.assert_close(gcn(x, one.to(dtype), ptr=ptr), gcn(x, one, graph_size=12))
@@ -154,12 +154,12 @@ def test_renormalize_edges_looks_at_its_arguments():
         (lambda: temporal_graphs(torch.zeros(5, 4, 2), "5"), "list of whole numbers, got '5'"),
         (lambda: temporal_graphs(torch.zeros(5, 4, 2), [[2, 3]]), "list of whole numbers"),
         (lambda: temporal_graphs(torch.zeros(5, 0, 2), 5), "one patch or more"),
-        (lambda: ragged_graphs([1.5, 2.5]), r"whole numbers, got \[1.5, 2.5\]"),
-        (lambda: ragged_graphs([[1, 2]]), "list of whole numbers"),
-        (lambda: complete_graphs(-1, 3), "num_graphs must be 0 or above, got -1"),
-        (lambda: complete_graphs(2, 3.0), "graph_size must be a whole number"),
-        (lambda: window_graphs(1, -2, 3, 1), "num_frames must be 0 or above, got -2"),
-        (lambda: top_k_graphs(torch.zeros(1, 3, 3), 1.5), "k must be a whole number"),
+        (lambda: ragged_edges([1.5, 2.5]), r"whole numbers, got \[1.5, 2.5\]"),
+        (lambda: ragged_edges([[1, 2]]), "list of whole numbers"),
+        (lambda: complete_edges(-1, 3), "num_graphs must be 0 or above, got -1"),
+        (lambda: complete_edges(2, 3.0), "graph_size must be a whole number"),
+        (lambda: window_edges(1, -2, 3, 1), "num_frames must be 0 or above, got -2"),
+        (lambda: top_k_edges(torch.zeros(1, 3, 3), 1.5), "k must be a whole number"),
     ],
 )
 def test_what_stands_in_a_numbers_place_is_named(call, words):
@@ -176,7 +176,7 @@ def test_numbers_of_any_integral_type_count_frames_and_nodes(integer):
         assert torch.equal(batch[key], expected[key])
     assert torch.equal(gcn(X, EDGES, integer(3)), gcn(X, EDGES, 3))
     assert torch.equal(pool_graphs(X, graph_size=integer(3)), pool_graphs(X, graph_size=3))
-    assert torch.equal(complete_graphs(integer(2), integer(3)), EDGES)
+    assert torch.equal(complete_edges(integer(2), integer(3)), EDGES)
 
 
 def test_a_list_of_one_length_is_no_number_of_frames():
@@ -206,9 +206,9 @@ def swapped(edges, a, b):
     ("edges", "size", "words"),
     [
         (RINGS, 2, "2 -> 1 is between two graphs"),  # as many edges as complete graphs of 2 have
-        (swapped(complete_graphs(2, 3), 0, 9), 3, "between two graphs"),
-        (complete_graphs(2, 3)[:, [0, 0, *range(2, 18)]], 3, "more than once"),
-        (complete_graphs(2, 3)[[1, 0]][:, [*range(17), 16]], 3, "more than once"),
+        (swapped(complete_edges(2, 3), 0, 9), 3, "between two graphs"),
+        (complete_edges(2, 3)[:, [0, 0, *range(2, 18)]], 3, "more than once"),
+        (complete_edges(2, 3)[[1, 0]][:, [*range(17), 16]], 3, "more than once"),
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
@@ -219,19 +219,19 @@ def test_edges_that_break_the_promise_of_graph_size_are_refused(edges, size, wor
         lambda e: affinity(x, e, size),
         lambda e: conv(x, e, torch.ones(e.size(1)), size),
     ):
-        with pytest.raises(ValueError, match=r"graph_size=.*complete_graphs, or leave out") as told:
+        with pytest.raises(ValueError, match=r"graph_size=.*complete_edges, or leave out") as told:
             call(edges.to(dtype))
         assert words in str(told.value)
 
 
 @pytest.mark.parametrize("found", ["made", "shuffled"])
 def test_edges_are_looked_at_again_once_they_have_changed(found):
-    edges = complete_graphs(2, 3)
+    edges = complete_edges(2, 3)
     if found == "shuffled":
         edges = edges[:, torch.randperm(edges.size(1))]
     gcn(X, edges, 3)
     with pytest.raises(ValueError, match="graph_size=2"):
-        gcn(X[:4], complete_graphs(2, 3)[:, :8], 2)
+        gcn(X[:4], complete_edges(2, 3)[:, :8], 2)
     changed, copied = edges.clone(), copy.deepcopy(edges)
     changed[0, 0] = copied[0, 0] = edges[0, 0] = (edges[0, 0] + 3) % 6
     for wrong in (changed, copied, edges):
@@ -240,18 +240,18 @@ def test_edges_are_looked_at_again_once_they_have_changed(found):
 
 
 def test_edges_are_saved_sent_and_used_in_inference_mode(tmp_path):
-    edges = complete_graphs(2, 3)
+    edges = complete_edges(2, 3)
     torch.save(edges, tmp_path / "edges.pt")
     with torch.inference_mode():
         for other in (torch.load(tmp_path / "edges.pt"), copy.deepcopy(edges), edges):
-            assert torch.equal(gcn(X, other, 3), gcn(X, complete_graphs(2, 3), 3))
+            assert torch.equal(gcn(X, other, 3), gcn(X, complete_edges(2, 3), 3))
             other[0, 0] = 5
             with pytest.raises(ValueError, match="between two graphs"):
                 gcn(X, other, 3)
 
 
 def test_edges_of_any_order_keep_the_promise():
-    edges = complete_graphs(4, 5)
+    edges = complete_edges(4, 5)
     x = torch.randn(20, C)
     expected = gcn(x, edges, 5)
     for order in (torch.randperm(100), torch.arange(100).flip(0)):
@@ -269,7 +269,7 @@ def test_graphs_without_edges_and_of_single_nodes(nodes):
     for promise in (single, {"batch": torch.arange(nodes)}, {"ptr": torch.tensor([0, 0, nodes])}):
         torch.testing.assert_close(gcn(x, none, **promise), expected)
     for promise in ({}, single, {"graph_size": 1}):
-        torch.testing.assert_close(gcn(x, loops, **promise), gcn(x, complete_graphs(nodes, 1)))
+        torch.testing.assert_close(gcn(x, loops, **promise), gcn(x, complete_edges(nodes, 1)))
 
 
 def test_an_edge_that_is_there_twice_counts_twice_on_every_route():

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from stgcn_pyg.layers import AffinityConv, AffinityGCN, complete_graphs, window_graphs
+from stgcn_pyg.layers import AffinityConv, AffinityGCN, complete_edges, window_edges
 
 C, GRAPHS, NODES = 5, 4, 3
 PTR = torch.arange(GRAPHS + 1) * NODES
@@ -34,8 +34,8 @@ def reads(layer, edge_index, *args, **graphs):
     return mode.count
 
 
-COMPLETE = complete_graphs(GRAPHS, NODES)
-WINDOWS = window_graphs(GRAPHS, NODES, num_patches=1, window=1)
+COMPLETE = complete_edges(GRAPHS, NODES)
+WINDOWS = window_edges(GRAPHS, NODES, num_patches=1, window=1)
 BATCHES = [
     (COMPLETE, {}, None, 2),  # the least and the largest index
     (COMPLETE, {"graph_size": NODES}, None, 2),  # all edges, against the numbers of the nodes
@@ -62,7 +62,7 @@ def test_a_stack_reads_its_edges_once(edges, graphs, num_frames, most):
 
 
 def test_edges_that_were_found_complete_are_not_read_again():
-    gcn, edges = AffinityGCN(C, C, num_layers=2), complete_graphs(GRAPHS, NODES)
+    gcn, edges = AffinityGCN(C, C, num_layers=2), complete_edges(GRAPHS, NODES)
     x = torch.randn(GRAPHS * NODES, C)
     gcn(x, edges, graph_size=NODES)
     with Reads() as mode:

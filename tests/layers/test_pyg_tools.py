@@ -18,14 +18,14 @@ from stgcn_pyg.layers import (
     CosineAffinity,
     SoftmaxAffinity,
     SquaredAffinity,
-    complete_graphs,
-    ragged_graphs,
+    complete_edges,
+    ragged_edges,
     temporal_graphs,
 )
 
 GRAPHS, NODES, CHANNELS = 3, 5, 7
 PTR = torch.arange(GRAPHS + 1) * NODES
-EDGES = complete_graphs(GRAPHS, NODES)
+EDGES = complete_edges(GRAPHS, NODES)
 ROUTES = pytest.mark.parametrize(
     "promise", [{}, {"graph_size": NODES}, {"ptr": PTR}], ids=["edges", "equal", "ragged"]
 )
@@ -240,7 +240,7 @@ def test_a_hook_on_a_norm_keeps_what_the_norm_gave(promise):
 
 def test_layers_work_in_pygs_loader_and_sequential():
     graphs = [
-        Data(x=torch.randn(size, CHANNELS), edge_index=complete_graphs(1, size), num_nodes=size)
+        Data(x=torch.randn(size, CHANNELS), edge_index=complete_edges(1, size), num_nodes=size)
         for size in (3, 1, 4, 2)
     ]
     model = Sequential(
@@ -303,10 +303,10 @@ def test_layers_say_what_they_are():
     text = repr(gcn)
     assert "CosineAffinity(16, 16)" in text
     assert "AffinityConv(16, 8, num_frames=2)" in text
-    assert repr(gcn.convs[0].lin) == "FrameLinear(2, 16, 8)"
+    assert repr(gcn.convs[0].lin) == "PerFrameLinear(2, 16, 8)"
 
 
 def test_ragged_edges_are_those_of_complete_graphs_in_order():
     sizes = [2, 0, 3]
-    parts = [complete_graphs(1, size) + first for size, first in zip(sizes, [0, 2, 2], strict=True)]
-    assert torch.equal(ragged_graphs(sizes), torch.cat(parts, dim=1))
+    parts = [complete_edges(1, size) + first for size, first in zip(sizes, [0, 2, 2], strict=True)]
+    assert torch.equal(ragged_edges(sizes), torch.cat(parts, dim=1))

@@ -74,7 +74,7 @@ def fit(
     validation_every: int = 10,
     sync_batch_norm: bool = True,
     tf32: bool = True,
-    look_every: int = 50,
+    finite_check_every: int = 50,
 ) -> Validation | None:
     """Trains, or goes on where the checkpoint of the folder ends.
 
@@ -103,8 +103,8 @@ def fit(
         sync_batch_norm: Whether batch norm sees the batch of all processes, as one process would,
             or each its own part, which is faster.
         tf32: Whether float32 may be TensorFloat-32 in a GPU's products and convolutions.
-        look_every: Number of steps between two checks whether losses and gradients are finite, for
-            which a GPU waits.
+        finite_check_every: Number of steps between two checks whether losses and gradients are
+            finite, for which a GPU waits.
 
     Returns:
         The scores of the held-out identities, if there are any.
@@ -125,7 +125,7 @@ def fit(
     epochs = whole_number("epochs", epochs)
     checkpoint_every = whole_number("checkpoint_every", checkpoint_every)
     validation_every = whole_number("validation_every", validation_every)
-    look_every = whole_number("look_every", look_every)
+    finite_check_every = whole_number("finite_check_every", finite_check_every)
     require_readable(module.model, module.config)
     _require_trainable(module.model, data)
     _require_state(output, validated)
@@ -151,7 +151,9 @@ def fit(
         device = torch.device(device_for(accelerator, group))
         try:
             with _errors_in_a_line(path, signals):
-                loop = TrainingLoop(module, data, path, device, group, signals, chosen, look_every)
+                loop = TrainingLoop(
+                    module, data, path, device, group, signals, chosen, finite_check_every
+                )
                 loop.run(epochs, checkpoint_every, precision, sync_batch_norm)
         finally:
             module.cpu()
@@ -205,10 +207,10 @@ def _errors_in_a_line(checkpoint: Path, signals: NotedSignals) -> Iterator[None]
         yield
     except torch.OutOfMemoryError as error:
         raise RunError(
-            "the GPU has too little memory for this batch: lower --data.people-per-batch or "
-            "--data.tracklets-per-person, --data.height and --data.width, or --model.num-frames, "
+            "the GPU has too little memory for this batch: lower --data.identities-per-batch or "
+            "--data.tracklets-per-identity, --data.height and --data.width, or --model.num-frames, "
             "or pass --precision bf16-mixed, --training.micro-batches 2 (or more) or "
-            f"--training.recompute true; the last good checkpoint is {checkpoint}"
+            f"--training.activation-checkpointing true; the last good checkpoint is {checkpoint}"
         ) from error
     except (UserError, RunError, SignalledError):
         raise

@@ -43,19 +43,21 @@ class TrainingLoop:
         group: ProcessGroup,
         signals: NotedSignals,
         validation: Validation | None,
-        look_every: int,
+        finite_check_every: int,
     ):
         self.module = module.to(device)
         self.data, self.path, self.device = data, path, device
         self.group, self.signals, self.validation = group, signals, validation
         self.optimizer, self.schedule = module.build_optimizer()
-        self.checks = FiniteChecks(data.sampler, data.dataset.train, path, look_every)
+        self.checks = FiniteChecks(data.sampler, data.dataset.train, path, finite_check_every)
         # Whole epochs, batches of the next one, and steps that are done.
         self.epoch = self.batch = self.step = 0
         state = None
         if group.from_first(is_begun(path.parent, validation is not None)):
             state = self._restore()["log"]
-        self.log = TrainingLog(path.parent, writes=group.is_first, every=look_every, state=state)
+        self.log = TrainingLog(
+            path.parent, writes=group.is_first, every=finite_check_every, state=state
+        )
 
     def run(
         self, epochs: int, checkpoint_every: int, precision: Precision, sync_batch_norm: bool

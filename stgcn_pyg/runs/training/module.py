@@ -36,7 +36,8 @@ class STGCNTraining(nn.Module):
         fused: Run Adam as one kernel where PyTorch has it: on a CPU and an NVIDIA GPU.
         micro_batches: Number of parts in which a batch runs, one after the other, to take less
             memory; the losses see it whole, batch norm each part.
-        recompute: Compute the backbone's blocks again in the backward pass, to take less memory.
+        activation_checkpointing: Compute the backbone's blocks again in the backward pass, to
+            take less memory.
         config: Plain values to store in the checkpoint, such as the configuration of a command.
 
     Attributes:
@@ -62,7 +63,7 @@ class STGCNTraining(nn.Module):
         channels_last: bool = True,
         fused: bool = True,
         micro_batches: int = 1,
-        recompute: bool = False,
+        activation_checkpointing: bool = False,
         config: dict[str, Any] | None = None,
     ):
         super().__init__()
@@ -78,7 +79,7 @@ class STGCNTraining(nn.Module):
         self.micro_batches = whole_number("micro_batches", micro_batches)
         self.config = config or {}
         self.run: dict[str, Any] = {}
-        model.backbone.recompute = recompute
+        model.backbone.activation_checkpointing = activation_checkpointing
         model.backbone.channels_last = channels_last
         model.to(memory_format=torch.contiguous_format)
         self.compiled_forward = CompiledForward(compile)
