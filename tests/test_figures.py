@@ -23,6 +23,7 @@ from stgcn_pyg.figures import (
     to_bytes,
     to_page_svg,
 )
+from stgcn_pyg.figures.canvas import Sheet
 from stgcn_pyg.figures.graphs import heat_map
 from stgcn_pyg.figures.tracklets import overlaid
 
@@ -120,6 +121,19 @@ def test_a_drawn_image_has_its_pixels():
     shown = np.asarray(Image.open(io.BytesIO(to_bytes(figure))).convert("RGB"))
     for colour in frames(3, 40, 20)[:, [10, 30], 10].reshape(-1, 3):
         assert (np.abs(shown.astype(int) - colour).max(axis=2) < 4).sum() > 500
+
+
+def test_the_rows_of_an_image_run_downwards_in_a_file_and_in_a_page():
+    sheet = Sheet(2, 2)
+    pixels = np.zeros((4, 2, 3), np.uint8)
+    pixels[:2] = 200  # the upper half is light
+    sheet.place(pixels, 0.5, 0.5, 0.5, 1)
+    with Image.open(io.BytesIO(to_bytes(sheet))) as image:
+        column = np.asarray(image.convert("L"))[:, int(image.width * 0.35)]
+    assert column[int(len(column) * 0.3)] == 200 and column[int(len(column) * 0.7)] == 0
+    encoded = re.search(r"base64,([^\"]+)", to_page_svg(sheet, "s"))[1]
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
+        assert np.asarray(image.convert("L"))[:, 0].tolist() == [200, 200, 0, 0]
 
 
 def test_a_map_is_brightest_where_it_is_largest_and_grey_where_it_is_zero():

@@ -73,7 +73,8 @@ class Sheet(Figure):
     ) -> None:
         """Shows an image ``[H, W, 3]`` of uint8 in a box."""
         self.placed.append((pixels, (left, top, width, height)))
-        box = TransformedBbox(Bbox([[left, top + height], [left + width, top]]), self.inches)
+        # A box whose corners are named the other way round would turn the image upside down.
+        box = TransformedBbox(Bbox.from_bounds(left, top, width, height), self.inches)
         image = BboxImage(box)
         image.set_data(pixels)
         self.add_artist(image)
