@@ -38,8 +38,8 @@ from benchmarks.measuring import (
 )
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, load_dataset
+from stgcn_pyg.devices import tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets
-from stgcn_pyg.runs.training.tf32 import tf32_allowed
 from stgcn_pyg.synthetic import write_benchmark
 
 PEOPLE = {"paper": 64, "cpu": 8, "tiny": 2}  # seen by two cameras each

@@ -25,7 +25,8 @@ from experiments.beyond_the_paper import (
 from experiments.figures_5_to_8 import FIGURE_5, FIGURE_6, FIGURE_7, FIGURE_8
 from experiments.tables_1_to_4 import TABLE_3, TABLE_4, TABLES_1_AND_2
 from experiments.variants import Experiment
-from stgcn_pyg.errors import RunError, UserError, last_line, signalled, sigterm_raises
+from stgcn_pyg.errors import RunError, UserError, last_line
+from stgcn_pyg.signals import signalled, sigterm_raises
 
 EXPERIMENTS = {
     experiment.name: experiment

@@ -1,4 +1,4 @@
-"""Distributed setup: rank, world size, and what the processes of a job tell each other."""
+"""The processes of a job: their ranks, and the values that they exchange."""
 
 import os
 import re
@@ -95,32 +95,12 @@ class ProcessGroup:
 ALONE = ProcessGroup()
 
 
-def device_for(accelerator: str, group: ProcessGroup = ALONE) -> str:
-    """The torch device of an accelerator: ``"cpu"``, or ``"cuda"`` for this process's own GPU.
-
-    Args:
-        accelerator: ``"cpu"``, ``"gpu"``, or ``"auto"``: a CUDA GPU where there is one, else the
-            CPU; Apple's GPUs are not used.
-        group: The processes that compute together.
-
-    Raises:
-        UserError: A GPU is asked for and there is none, or fewer than processes.
-    """
-    available = torch.cuda.is_available()
-    if accelerator == "gpu" and not available:
-        raise UserError("--accelerator gpu: PyTorch sees no GPU here; pass cpu or auto")
-    if not available or accelerator == "cpu":
-        return "cpu"
-    group.require_gpus()
-    return "cuda"
-
-
 @contextmanager
 def init_distributed() -> Iterator[ProcessGroup]:
     """Joins the other processes that torchrun or srun began, until the end of the block.
 
     Inside another such block, or where PyTorch's default process group was initialised by other
-    means, the processes are joined already. A process without others forms a group of its own.
+    means, that group is used. A process without others forms a group alone.
 
     Raises:
         UserError: SLURM does not say how many processes it began on each machine.
@@ -156,28 +136,25 @@ def is_lost(error: BaseException) -> bool:
 
 
 def _read_launch() -> tuple[ProcessGroup, str, str] | None:
-    """What torchrun or srun says: the processes, and address and port of the first one."""
+    """The group that torchrun or srun began, and address and port of its first process."""
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env:  # first, for torchrun may run in a job of SLURM
         group = _group_in("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
         return group, env.get("MASTER_ADDR", "127.0.0.1"), env.get("MASTER_PORT", "12910")
     # An interactive shell of SLURM has the variables, too, but did not begin this process.
-    if "SLURM_NTASKS" not in env or env.get("SLURM_JOB_NAME") in ("bash", "interactive"):
-        return None
-    world_size = int(env["SLURM_NTASKS"])
-    if world_size == 1:
+    is_shell = env.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    if is_shell or int(env.get("SLURM_NTASKS", 1)) == 1:
         return None
     if "SLURM_NTASKS_PER_NODE" not in env:
         raise UserError(
-            f"SLURM: {world_size} tasks, but not how many on each machine: pass --ntasks-per-node "
-            "instead of --ntasks"
+            f"SLURM: {env['SLURM_NTASKS']} tasks, but not how many on each machine: pass "
+            "--ntasks-per-node instead of --ntasks"
         )
     names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE")
-    group = _group_in(*names)
     nodes = re.sub(r"\[(\w+).*\]", r"\1", env.get("SLURM_NODELIST", "127.0.0.1"))
     port = 15000 + int(env["SLURM_JOB_ID"][-4:]) if "SLURM_JOB_ID" in env else 12910
     address = env.get("MASTER_ADDR", re.split("[ ,]", nodes)[0])
-    return group, address, env.get("MASTER_PORT", str(port))
+    return _group_in(*names), address, env.get("MASTER_PORT", str(port))
 
 
 def _group_in(*names: str) -> ProcessGroup:

@@ -1,13 +1,10 @@
 """The exceptions that the command line shows in one line."""
 
 import re
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import get_args
 
 
@@ -57,12 +54,29 @@ class UnreadableFileError(UserError):
 
 
 class MissingPackageError(UserError, ImportError):
-    """A package that an extra of this one installs, and that is not there."""
+    """A package that an extra of this one installs is missing."""
+
+
+class RunError(Exception):
+    """A run that cannot go on through no mistake in its input.
+
+    The command line prints the message without a traceback and exits with status 1.
+    """
+
+    status = 1
+
+
+class AlreadyReportedError(Exception):
+    """Ends a process after another one of its job has printed why; nothing more is printed."""
+
+    def __init__(self, status: int):
+        super().__init__()
+        self.status = status
 
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Tells which extra to install where a package that the block imports is missing.
+    """Names the extra to install where a package that the block imports is missing.
 
     Args:
         extra: The extra that installs it, as ``setup.cfg`` names it.
@@ -83,90 +97,10 @@ pip install 'stgcn-pyg[report]'
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "stgcn_pyg") or package in sys.stdlib_module_names:
-            raise  # no matter of what is installed
+            raise  # installing something would not help
         raise MissingPackageError(
             f"needs {package}, which is not installed: pip install 'stgcn-pyg[{extra}]'"
         ) from error
-
-
-class RunError(Exception):
-    """A run that cannot go on through no mistake in its input.
-
-    The command line prints the message without a traceback and exits with status 1.
-    """
-
-    status = 1
-
-
-class SignalledError(Exception):
-    """A run that ended because a signal asked it to.
-
-    The command line exits with ``status``: 130 after Ctrl-C, 143 after SIGTERM.
-
-    Args:
-        number: The number of the signal.
-        message: One line: what is saved, and how to go on.
-
-    Example:
-        >>> import signal
-        >>> SignalledError(signal.SIGTERM, "saved").status
-        143
-    """
-
-    def __init__(self, number: int, message: str):
-        super().__init__(message)
-        self.status = 128 + number
-
-
-class Terminated(KeyboardInterrupt):
-    """What SIGTERM raises in a command, as Ctrl-C raises KeyboardInterrupt."""
-
-
-@contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """Lets SIGTERM end a block as Ctrl-C does, in order; a second one ends the process at once.
-
-    Where another handler is set, or in a thread other than the main one, nothing is changed.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise Terminated
-
-    signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def signalled(interrupt: KeyboardInterrupt, message: str = "interrupted") -> SignalledError:
-    """The error for an interrupt: a ``Terminated`` after SIGTERM, any other after Ctrl-C.
-
-    Example:
-        >>> signalled(KeyboardInterrupt()).status, signalled(Terminated()).status
-        (130, 143)
-    """
-    number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
-    return SignalledError(number, message)
-
-
-class AlreadyReportedError(Exception):
-    """Ends a process after another one of its job has printed why.
-
-    The command line prints nothing and exits with the status of ``error``.
-
-    Args:
-        error: The error that this process would have shown.
-    """
-
-    def __init__(self, error: UserError | RunError | SignalledError):
-        super().__init__(str(error))
-        self.status = error.status
 
 
 def last_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.distributed import device_for
+from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.checkpoint import load_checkpoint
 from stgcn_pyg.runs.embedding import chance_scores, embed_tracklets, score

@@ -17,7 +17,7 @@ from experiments.running.jobs import Job, Unit, deciding, jobs_of, preset_files,
 from experiments.running.results import ResultsFolder
 from experiments.running.run_job import RunContext, run_job
 from experiments.variants import Experiment
-from stgcn_pyg.distributed import device_for
+from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.settings import default_settings

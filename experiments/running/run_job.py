@@ -24,6 +24,7 @@ from experiments.running.results import ResultsFolder, write_bytes, write_json
 from experiments.running.scores import score
 from experiments.variants import Ensemble, Retested
 from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.devices import tf32_allowed
 from stgcn_pyg.errors import RunError, UserError, last_line
 from stgcn_pyg.runs.checkpoint import (
     KEY,
@@ -39,7 +40,6 @@ from stgcn_pyg.runs.environment import describe_environment, describe_machine
 from stgcn_pyg.runs.run import build_data
 from stgcn_pyg.runs.settings import RunSettings, as_yaml
 from stgcn_pyg.runs.training.folder_lock import NAME as RUN_LOCK
-from stgcn_pyg.runs.training.tf32 import tf32_allowed
 
 POLL = 0.5  # seconds between two looks at a training
 # Linux sends a training SIGTERM when the process that began it is gone: it saves and ends.

@@ -6,16 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from stgcn_pyg import __version__
-from stgcn_pyg.errors import (
-    AlreadyReportedError,
-    RunError,
-    SignalledError,
-    UserError,
-    last_line,
-    needs_extra,
-    signalled,
-    sigterm_raises,
-)
+from stgcn_pyg.errors import AlreadyReportedError, RunError, UserError, last_line, needs_extra
+from stgcn_pyg.signals import SignalledError, signalled, sigterm_raises
 
 COMMANDS = {
     "synth": "render a data set of walking people, in the layout of MARS",
@@ -38,7 +30,7 @@ Video-based person re-identification by spatial-temporal graph convolutions.
 commands:
 {commands}
 
-`stgcn COMMAND --help` tells the options of each. For example:
+`stgcn COMMAND --help` lists the options of each. For example:
   stgcn synth data/tiny --train-people 16 --test-people 8
   stgcn train mars data/tiny --preset demo --output runs/tiny
   stgcn evaluate runs/tiny
@@ -46,10 +38,9 @@ commands:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and gives its exit status.
+    """Runs a command and gives its exit status, after one line on stderr if it is not 0.
 
-    0 is success, 2 a mistake of the user's, 1 a run that could not go on, 130 Ctrl-C and 143
-    SIGTERM; all but the first are told in one line.
+    0 is success, 2 a user's mistake, 1 a run that could not go on, 130 Ctrl-C and 143 SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -66,19 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = lambda message, *_, **__: print(
                 f"stgcn {name}: warning: {message}", file=sys.stderr
             )
-            # Said by PyTorch Geometric's own import, to nobody who could change it.
+            # PyTorch Geometric's own import warns of it, which no user can change.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             with needs_extra(EXTRAS.get(name, "train")):
                 return import_module(f"stgcn_pyg.cli.{name}").main(rest)
     except (UserError, RunError) as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
-    except SignalledError as error:
-        print(f"stgcn {name}: {error}", file=sys.stderr)
-        return error.status
     except AlreadyReportedError as error:
         return error.status
-    except KeyboardInterrupt as interrupt:
-        told = signalled(interrupt)
-        print(f"stgcn {name}: {told}", file=sys.stderr)
-        return told.status
+    except (SignalledError, KeyboardInterrupt) as stopped:
+        ended = signalled(stopped) if isinstance(stopped, KeyboardInterrupt) else stopped
+        print(f"stgcn {name}: {ended}", file=sys.stderr)
+        return ended.status

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import DefaultHelpFormatter, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from stgcn_pyg.errors import AlreadyReportedError, RunError, SignalledError, UserError, signalled
+from stgcn_pyg.errors import AlreadyReportedError, RunError, UserError
 from stgcn_pyg.runs.settings import (
     EmbeddingOptions,
     SettingsParser,
@@ -24,6 +24,7 @@ from stgcn_pyg.runs.settings import (
     preset_path,
     read_settings,
 )
+from stgcn_pyg.signals import SignalledError, signalled
 
 if TYPE_CHECKING:
     from stgcn_pyg.distributed import ProcessGroup
@@ -153,7 +154,7 @@ def together() -> Iterator["ProcessGroup"]:
     except (UserError, RunError, SignalledError, KeyboardInterrupt) as raised:
         error = signalled(raised) if isinstance(raised, KeyboardInterrupt) else raised
         if not group.reports_first():
-            raise AlreadyReportedError(error) from raised
+            raise AlreadyReportedError(error.status) from raised
         if not group.is_first:
             print(file=sys.stderr)  # a bar of the first one's may stand there, without an end
         raise error from raised.__cause__

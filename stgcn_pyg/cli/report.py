@@ -12,7 +12,7 @@ from jsonargparse.typing import NonNegativeInt, restricted_number_type
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
 from stgcn_pyg.cli.explain import require_protocol
 from stgcn_pyg.data.load import NAMES
-from stgcn_pyg.distributed import device_for
+from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.explain import EvaluatedModel
 from stgcn_pyg.files import require_writable, write_output

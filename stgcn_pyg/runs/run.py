@@ -12,8 +12,9 @@ import torch
 
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.data.reading import require_good_frames
-from stgcn_pyg.distributed import ProcessGroup, device_for, init_distributed
-from stgcn_pyg.errors import UserError, last_line, signalled
+from stgcn_pyg.devices import device_for, tf32_allowed
+from stgcn_pyg.distributed import ProcessGroup, init_distributed
+from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.baselines import colour_stripes
@@ -26,8 +27,8 @@ from stgcn_pyg.runs.settings import RunSettings
 from stgcn_pyg.runs.trained_model import about_model, skipped_within, tell_skipped
 from stgcn_pyg.runs.training import STGCNTraining, checkpoint_path, fit, hold_out
 from stgcn_pyg.runs.training.folder_lock import only_run_in
-from stgcn_pyg.runs.training.tf32 import tf32_allowed
 from stgcn_pyg.runs.training.validation import Validation
+from stgcn_pyg.signals import signalled
 
 
 @dataclass(frozen=True, eq=False)

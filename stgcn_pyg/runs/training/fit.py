@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 
 from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.distributed import device_for, init_distributed, is_lost
-from stgcn_pyg.errors import RunError, SignalledError, UserError, require_known
+from stgcn_pyg.devices import device_for, tf32_allowed
+from stgcn_pyg.distributed import init_distributed, is_lost
+from stgcn_pyg.errors import RunError, UserError, require_known
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import (
     checkpoint_path,
@@ -24,9 +25,8 @@ from stgcn_pyg.runs.settings import Accelerator, Precision
 from stgcn_pyg.runs.training.folder_lock import only_run_in
 from stgcn_pyg.runs.training.loop import TrainingLoop
 from stgcn_pyg.runs.training.module import STGCNTraining, whole_number
-from stgcn_pyg.runs.training.signals import NotedSignals
-from stgcn_pyg.runs.training.tf32 import tf32_allowed
 from stgcn_pyg.runs.training.validation import Validation
+from stgcn_pyg.signals import NotedSignals, SignalledError
 
 
 def train(

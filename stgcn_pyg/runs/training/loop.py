@@ -10,7 +10,7 @@ from torch import Tensor
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.distributed import ProcessGroup
-from stgcn_pyg.errors import RunError, SignalledError, UserError
+from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.runs.checkpoint import (
     KEY,
     describe,
@@ -27,8 +27,8 @@ from stgcn_pyg.runs.training.data_parallel import data_parallel
 from stgcn_pyg.runs.training.finite_checks import FiniteChecks
 from stgcn_pyg.runs.training.log import TrainingLog
 from stgcn_pyg.runs.training.module import STGCNTraining
-from stgcn_pyg.runs.training.signals import NotedSignals
 from stgcn_pyg.runs.training.validation import Validation
+from stgcn_pyg.signals import NotedSignals, SignalledError
 
 
 class TrainingLoop:
