@@ -7,7 +7,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["STGCN", "__version__"]
+JUNK = -1
+"""The pid of junk: boxes in the gallery that show no one, and that no evaluation counts."""
+
+__all__ = ["JUNK", "STGCN", "__version__"]
 
 
 def __getattr__(name: str):

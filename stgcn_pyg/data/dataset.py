@@ -156,15 +156,8 @@ def frames_of(tracklets: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def identify(tables: Mapping[str, pd.DataFrame], frames: pd.Series) -> Identity:
     """Counts and a digest of tables of tracklets, by their names.
 
-    Two data sets have the same if their tracklets have the same numbers, people, cameras and names
-    of frames in the same order. What is in the images is not looked at.
-
-    Args:
-        tables: Tables of tracklets with the columns of a :class:`.TrackletDataset`.
-        frames: The path of every frame, relative to the data set's folder.
-
-    Returns:
-        For each table ``tracklets``, ``people``, ``frames`` and ``sha256``.
+    Two data sets have the same if their tracklets have the same numbers, identities, cameras and
+    names of frames in the same order. The content of the images does not count.
 
     Example:
         >>> table = pd.DataFrame({"pid": [4], "camid": [1], "first_frame": [1], "num_frames": [2]})
@@ -175,6 +168,20 @@ def identify(tables: Mapping[str, pd.DataFrame], frames: pd.Series) -> Identity:
         (True, 1, 2)
     """
     return {name: _identify(table, frames.to_numpy()) for name, table in tables.items()}
+
+
+def _identify(table: pd.DataFrame, frames: np.ndarray) -> dict[str, Any]:
+    names = frames[frames_of(table)[1]]
+    labels = (table.index, table["pid"], table["camid"], table["num_frames"])
+    digest = hashlib.sha256()
+    for values in (*(map(str, label) for label in labels), names.tolist()):
+        digest.update("\n".join(values).encode("utf-8", "surrogateescape") + b"\n\n")
+    return {
+        "tracklets": len(table),
+        "people": int(table["pid"].nunique()),
+        "frames": len(names),
+        "sha256": digest.hexdigest(),
+    }
 
 
 def difference(there: Identity, here: Identity) -> str | None:
@@ -197,17 +204,3 @@ def difference(there: Identity, here: Identity) -> str | None:
                 return f"{table}: as many there as here, but with other labels or frames"
             return f"{table}: {count:,} {what} there, {here[table][what]:,} here"
     return None
-
-
-def _identify(table: pd.DataFrame, frames: np.ndarray) -> dict[str, Any]:
-    names = frames[frames_of(table)[1]]
-    labels = (table.index, table["pid"], table["camid"], table["num_frames"])
-    digest = hashlib.sha256()
-    for values in (*(map(str, label) for label in labels), names.tolist()):
-        digest.update("\n".join(values).encode("utf-8", "surrogateescape") + b"\n\n")
-    return {
-        "tracklets": len(table),
-        "people": int(table["pid"].nunique()),
-        "frames": len(names),
-        "sha256": digest.hexdigest(),
-    }

@@ -9,61 +9,58 @@ import re
 from pathlib import Path
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.label_files import Report, folders_in, frames_in_order, stop_at, tabulate
+from stgcn_pyg.data.label_files import (
+    LabelledFrames,
+    NameForm,
+    Report,
+    folders_in,
+    frames_in_order,
+    tabulate,
+)
 
-PERSON = re.compile(r"\d{4}", re.ASCII)
-TRACKLET = re.compile(r"[^.].*")  # of four digits, but that tells nothing
-NAME = re.compile(r"(?P<pid>\d{4})_?C(?P<camid>\d)_?F(?P<frame>\d+)_?([XD]\d+)\.jpg", re.ASCII)
-EXAMPLE = "0001C6F0099X30823.jpg"
+IDENTITY = NameForm(re.compile(r"\d{4}", re.ASCII), "0001")
+TRACKLET = NameForm(re.compile(r"[^.].*"), "0001")  # of four digits, but any name will do
+NAME = NameForm(
+    re.compile(r"(?P<pid>\d{4})_?C(?P<camid>\d)_?F(?P<frame>\d+)_?([XD]\d+)\.jpg", re.ASCII),
+    "0001C6F0099X30823.jpg",
+)
 
 
-def load_dukemtmc_videoreid(root: Path, report: Report = stop_at) -> TrackletDataset:
-    """Reads DukeMTMC-VideoReID.
+def load_dukemtmc_videoreid(root: Path, report: Report) -> TrackletDataset:
+    """Reads DukeMTMC-VideoReID from the folder that holds ``train``, ``query`` and ``gallery``.
 
     The gallery holds the queries' tracklets once more. A query whose frames are also there, by
     their names, is that same tracklet: it has its number and its images in the gallery. Any other
     has a number of its own. Distractors have the pid of their folder.
-
-    Args:
-        root: The folder that holds ``train``, ``query`` and ``gallery``.
-        report: Called with each file and folder that is passed over.
-
-    Raises:
-        UserError: One of the three is missing or holds no tracklets.
     """
     train, query, gallery = (
         _read_split(root / split, report) for split in ("train", "query", "gallery")
     )
-    test = gallery | {said: paths for said, paths in query.items() if said not in gallery}
-    tracklets = [*train.items(), *test.items()]
-    table, frames = tabulate(
-        root, [(int(pid), int(camid), paths) for (pid, camid, *_), paths in tracklets]
-    )
-    number = {said: len(train) + i for i, said in enumerate(test)}
+    test = gallery | {names: tracklet for names, tracklet in query.items() if names not in gallery}
+    table, frames = tabulate(root, [*train.values(), *test.values()])
+    number = {names: len(train) + i for i, names in enumerate(test)}
     return TrackletDataset(
         name="dukemtmc-videoreid",
         root=root,
         train=table.iloc[: len(train)],
-        query=table.loc[[number[said] for said in query]],
+        query=table.loc[[number[names] for names in query]],
         gallery=table.iloc[len(train) : len(train) + len(gallery)],
         frames=frames,
         protocols=("duke",),
     )
 
 
-def _read_split(folder: Path, report: Report) -> dict[tuple[str, ...], list[Path]]:
-    """The frames of each tracklet by all that their names say: identity, camera, numbers."""
-    tracklets: dict[tuple[str, ...], list[Path]] = {}
-    for person in folders_in(folder, PERSON, "0001", report):
-        for tracklet in folders_in(person, TRACKLET, "0001", report):
-            labels = {"pid": int(person.name)}
-            paths = frames_in_order(tracklet, NAME, EXAMPLE, labels, report)
-            if not paths:
-                continue
-            names = [NAME.fullmatch(path.name).groups() for path in paths]  # type: ignore[union-attr]
-            said = (*names[0][:2], *(number for name in names for number in name[2:]))
-            if said in tracklets:
-                report(tracklet, f"holds the same frames as {tracklets[said][0].parent}")
-            else:
-                tracklets[said] = paths
+def _read_split(folder: Path, report: Report) -> dict[tuple[str, ...], LabelledFrames]:
+    """The tracklets by the names of their frames, written without underscores."""
+    tracklets: dict[tuple[str, ...], LabelledFrames] = {}
+    for identity in folders_in(folder, IDENTITY, report):
+        for tracklet in folders_in(identity, TRACKLET, report):
+            pid = int(identity.name)
+            paths = frames_in_order(tracklet, NAME, {"pid": pid}, report)
+            names = tuple(path.name.replace("_", "") for path in paths)
+            if names in tracklets:
+                report(tracklet, f"holds the same frames as {tracklets[names].paths[0].parent}")
+            elif names:
+                camid = int(names[0].partition("C")[2][0])
+                tracklets[names] = LabelledFrames(pid, camid, paths)
     return tracklets

@@ -34,50 +34,59 @@ def stop_at(path: Path, what: str) -> NoReturn:
     raise UserError(f"{path}: {what}")
 
 
+class NameForm(NamedTuple):
+    """The form of the names of files or folders."""
+
+    pattern: re.Pattern[str]
+    example: str
+    """A name of this form, for messages."""
+
+
+class LabelledFrames(NamedTuple):
+    """A tracklet: its labels, and the paths of its frames in the order of time."""
+
+    pid: int
+    camid: int
+    paths: list[Path]
+
+
 def looks_like_an_image(name: str) -> bool:
     """Whether a file's name has an image's suffix and does not begin with a dot."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
-def folders_in(folder: Path, form: re.Pattern[str], example: str, report: Report) -> list[Path]:
-    """The folders in a folder, sorted by name.
-
-    Args:
-        folder: The folder to look in.
-        form: The form of their names. Files, and folders without images, may be named otherwise.
-        example: A name of that form, for messages.
-        report: Called with each folder that holds images and has no such name.
-    """
+def folders_in(folder: Path, form: NameForm, report: Report) -> list[Path]:
+    """The folders with names of the form, sorted; others are reported if they hold images."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; restore it, or pass the folder of the data set")
     found = []
     for path in sorted(folder.iterdir()):
         if not path.is_dir() or path.name.startswith("."):
             continue
-        if form.fullmatch(path.name):
+        if form.pattern.fullmatch(path.name):
             found.append(path)
         elif any(looks_like_an_image(name) for *_, names in os.walk(path) for name in names):
-            report(path, f"stands where a folder named like {example} should: rename or remove it")
+            where = f"stands where a folder named like {form.example} should"
+            report(path, f"{where}: rename or remove it")
     return found
 
 
 def frames_in_order(
-    folder: Path, form: re.Pattern[str], example: str, labels: dict[str, int], report: Report
+    folder: Path, form: NameForm, labels: dict[str, int], report: Report
 ) -> list[Path]:
     """The frames of a tracklet by the number in their names, never in the file system's order.
 
     Args:
-        folder: The folder that holds them. Files with names of another form are passed over.
+        folder: The folder that holds them. Files with names of another form are skipped.
         form: The form of their names. Its group ``frame`` is the number; other named groups are
             labels, which must equal those in ``labels``, or else those of the first frame.
-        example: A name of that form, for messages.
         labels: The labels of the tracklet that are known.
         report: Called with each image whose name disagrees with the labels or repeats a number,
             and if no frame is left.
     """
     frames: dict[int, Path] = {}
     for name in sorted(os.listdir(folder)):
-        match, path = form.fullmatch(name), folder / name
+        match, path = form.pattern.fullmatch(name), folder / name
         if match is None:
             continue
         found = {label: int(value) for label, value in match.groupdict().items()}
@@ -92,23 +101,15 @@ def frames_in_order(
             frames[number] = path
             labels = labels | found
     if not frames:
-        report(folder, f"holds no frames named like {example}: restore them, or remove it")
+        report(folder, f"holds no frames named like {form.example}: restore them, or remove it")
     return [frames[number] for number in sorted(frames)]
 
 
-def tabulate(
-    root: Path, tracklets: list[tuple[int, int, list[Path]]]
-) -> tuple[pd.DataFrame, pd.Series]:
-    """A table with a row for each ``(pid, camid, frames)``, and the paths of all frames."""
-    length = np.array([len(paths) for *_, paths in tracklets], dtype=np.int64)
-    table = pd.DataFrame(
-        {
-            "pid": np.array([pid for pid, *_ in tracklets], dtype=np.int64),
-            "camid": np.array([camid for _, camid, _ in tracklets], dtype=np.int64),
-            "first_frame": np.cumsum(length) - length,
-            "num_frames": length,
-        }
-    )
+def tabulate(root: Path, tracklets: list[LabelledFrames]) -> tuple[pd.DataFrame, pd.Series]:
+    """A table with a row for each tracklet, and the paths of all frames from the root."""
+    rows = [(pid, camid, len(paths)) for pid, camid, paths in tracklets]
+    table = pd.DataFrame(rows, columns=["pid", "camid", "num_frames"], dtype=np.int64)
+    table.insert(2, "first_frame", table["num_frames"].cumsum() - table["num_frames"])
     frames = []
     for *_, paths in tracklets:
         folder = paths[0].parent.relative_to(root).as_posix()
@@ -117,19 +118,22 @@ def tabulate(
     return table, pd.Series(frames, dtype=str)
 
 
-def read_mat_numbers(path: Path, variables: tuple[str, ...]) -> np.ndarray:
-    """Reads an array of whole numbers from a .mat file; MATLAB may have saved them as floats.
+def read_mat_numbers(path: Path, *variables: str) -> np.ndarray:
+    """Reads whole numbers from a .mat file, also where MATLAB has saved them as floats.
 
     Args:
         path: The file to read.
-        variables: The names that the array may have; the first that the file has is read.
+        *variables: The names that the array may have; the first that the file has is read.
 
     Returns:
         The numbers as int64, in MATLAB's shape.
 
     Raises:
-        UserError: The file is damaged, has no such variable, or a value is no whole number.
+        UserError: The file is missing or damaged, has no such variable, or a value is no whole
+            number.
     """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; pass the folder that holds the data set")
     try:
         content = loadmat(path)
     except Exception as error:  # scipy raises half a dozen types on a damaged file
@@ -141,15 +145,11 @@ def read_mat_numbers(path: Path, variables: tuple[str, ...]) -> np.ndarray:
     numbers = content[variable]
     advice = "put back the published file, or save it as integers"
     if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in "iuf":
-        kind = getattr(numbers, "dtype", type(numbers).__name__)
-        raise UserError(
-            f"{path}: {variable} is no array of real numbers ({type(numbers).__name__} of {kind}): "
-            f"{advice}"
-        )
+        kind = f"{type(numbers).__name__} of {getattr(numbers, 'dtype', type(numbers).__name__)}"
+        raise UserError(f"{path}: {variable} is no array of real numbers ({kind}): {advice}")
     # Infinite and undefined numbers are not whole either, nor are those that int64 cannot hold.
     whole = (np.abs(numbers) < 2.0**63) & (numbers == np.trunc(numbers))
-    if not whole.all():
-        place = np.argwhere(~whole)[0]
+    for place in np.argwhere(~whole)[:1]:
         row = ", ".join(str(i + 1) for i in place)
         raise UserError(
             f"{path}: {variable} holds {numbers[tuple(place)]} at ({row}), which is no whole "

@@ -1,17 +1,13 @@
 """A data set by its name."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
+from stgcn_pyg.data.cross_camera import load_ilids_vid, load_prid2011, load_ward
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.dukemtmc_videoreid import load_dukemtmc_videoreid
-from stgcn_pyg.data.ilids_vid import load_ilids_vid
 from stgcn_pyg.data.label_files import Report, stop_at
 from stgcn_pyg.data.manifest import load_manifest
 from stgcn_pyg.data.mars import load_mars
-from stgcn_pyg.data.prid2011 import load_prid2011
-from stgcn_pyg.data.ward import load_ward
 from stgcn_pyg.errors import UserError
 
 NAMES = ("mars", "dukemtmc-videoreid", "ilids-vid", "prid2011", "ward", "manifest")
@@ -31,19 +27,19 @@ def load_dataset(
             the seed that draws half of them, or the place in the published file of splits.
         verify: Whether to check that every image is on disk. Without it the labels alone are read.
         report: Called with the path and a few words for each file or row that is wrong and can be
-            passed over. By default the first is raised.
+            skipped. By default the first is raised.
 
     Raises:
         UserError: The name is unknown, or the folder does not hold such a data set.
     """
     root = Path(root)
-    loaders: dict[str, Callable[..., TrackletDataset]] = {
-        "mars": partial(load_mars, report=report),
-        "dukemtmc-videoreid": partial(load_dukemtmc_videoreid, report=report),
-        "ilids-vid": partial(load_ilids_vid, split=split, report=report),
-        "prid2011": partial(load_prid2011, split=split, report=report),
-        "ward": partial(load_ward, split=split),
-        "manifest": partial(load_manifest, report=report),
+    loaders = {
+        "mars": lambda: load_mars(root, report),
+        "dukemtmc-videoreid": lambda: load_dukemtmc_videoreid(root, report),
+        "ilids-vid": lambda: load_ilids_vid(root, split, report),
+        "prid2011": lambda: load_prid2011(root, split, report),
+        "ward": lambda: load_ward(root, split),
+        "manifest": lambda: load_manifest(root, report),
     }
     if name not in loaders:
         raise UserError(f"data set {name!r} is unknown: pass one of {', '.join(NAMES)}")
@@ -51,7 +47,7 @@ def load_dataset(
         raise UserError(f"{root}: no such folder; pass the folder that holds {name}")
     if split < 0:
         raise UserError(f"split {split}: pass 0 or more")
-    dataset = loaders[name](root)
+    dataset = loaders[name]()
     if verify:
         dataset.require_images()
     return dataset

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg import JUNK
 from stgcn_pyg.data.dataset import TrackletDataset, frames_of
-from stgcn_pyg.data.label_files import Report, stop_at
+from stgcn_pyg.data.label_files import Report
 from stgcn_pyg.data.table_checks import COLUMNS as TABLE_COLUMNS
 from stgcn_pyg.data.table_checks import whole_numbers
 from stgcn_pyg.errors import UserError, needs_extra
@@ -36,18 +37,12 @@ UNTIDY = r"(?:^|/)\.?/"  # ./a and a//b, which are a and a/b
 Tell = Callable[[str], None]
 
 
-def load_manifest(path: Path, report: Report = stop_at) -> TrackletDataset:
-    """Reads a manifest.
+def load_manifest(path: Path, report: Report) -> TrackletDataset:
+    """Reads a manifest, a ``.csv`` or ``.parquet`` file.
 
     Its protocols are MARS's if some of the gallery's tracklets are queries too, ``cross-camera``
-    if all of them are, and ``full-gallery`` if none is.
-
-    Args:
-        path: The manifest, a ``.csv`` or ``.parquet`` file.
-        report: Called with each row that is passed over. Rows count from 1, after the header.
-
-    Raises:
-        UserError: It cannot be read, lacks a column, or has no rows of a split.
+    if all of them are, and ``full-gallery`` if none is. Each row that is skipped is reported by its
+    number, which counts from 1 after the header.
     """
 
     def tell(what: str) -> None:
@@ -73,37 +68,19 @@ def load_manifest(path: Path, report: Report = stop_at) -> TrackletDataset:
     return TrackletDataset("manifest", path.parent, train, query, gallery, frames, protocols)
 
 
+def _is_csv(path: Path, advice: str) -> bool:
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise UserError(f"{path}: ends in neither .csv nor .parquet: {advice}")
+    return suffix == ".csv"
+
+
 def _read(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"{path}: no such file: pass the manifest itself")
+    read = _read_csv if _is_csv(path, "pass a manifest") else _read_parquet
     try:
-        if path.suffix.lower() == ".csv":
-            # As a row, for of a header pandas would rename a name that stands twice.
-            found = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
-        elif path.suffix.lower() == ".parquet":
-            with needs_extra("train"):
-                from pyarrow import parquet  # takes a while to import
-
-            found = parquet.read_schema(path).names
-        else:
-            raise UserError(f"{path}: ends in neither .csv nor .parquet: pass a manifest")
-        missing = [column for column in COLUMNS if column not in found]
-        if missing:
-            raise UserError(
-                f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): "
-                f"a manifest has {', '.join(COLUMNS)}"
-            )
-        twice = [column for column in COLUMNS if found.count(column) > 1]
-        if twice:
-            raise UserError(
-                f"{path}: has several columns {', '.join(twice)}: remove or rename all but one"
-            )
-        if path.suffix.lower() == ".csv":
-            rows = _read_csv(path)
-        else:
-            table = parquet.read_table(path, columns=list(COLUMNS))
-            # Without the last option a column with an empty cell becomes float, which rounds.
-            rows = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+        rows = read(path)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
@@ -116,7 +93,34 @@ def _read(path: Path) -> pd.DataFrame:
     return rows
 
 
+def _require_columns(path: Path, found: list[str]) -> None:
+    missing = [column for column in COLUMNS if column not in found]
+    if missing:
+        raise UserError(
+            f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): "
+            f"a manifest has {', '.join(COLUMNS)}"
+        )
+    twice = [column for column in COLUMNS if found.count(column) > 1]
+    if twice:
+        raise UserError(
+            f"{path}: has several columns {', '.join(twice)}: remove or rename all but one"
+        )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    with needs_extra("train"):
+        from pyarrow import parquet  # takes a while to import
+
+    _require_columns(path, parquet.read_schema(path).names)
+    table = parquet.read_table(path, columns=list(COLUMNS))
+    # Without the last option a column with an empty cell becomes float, which rounds.
+    return table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+
+
 def _read_csv(path: Path) -> pd.DataFrame:
+    # As a row, for of a header pandas would rename a name that stands twice.
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+    _require_columns(path, header.tolist())
     # An image may be named NA. A column must not change its type half-way.
     options: dict[str, Any] = {"keep_default_na": False, "low_memory": False}
     rows = pd.read_csv(path, usecols=COLUMNS, dtype={"path": str, "split": str}, **options)
@@ -128,14 +132,14 @@ def _read_csv(path: Path) -> pd.DataFrame:
     return rows
 
 
-def _pass_over(
+def _skip(
     rows: pd.DataFrame, bad: pd.Series, what: str, tell: Tell, once: list[str] | None = None
 ) -> pd.DataFrame:
     """The rows that are not bad; the bad ones are reported, or one for each value of `once`."""
     if not bad.any():
         return rows
-    told = rows[bad] if once is None else rows[bad].drop_duplicates(once)
-    for row in told.itertuples():
+    reported = rows[bad] if once is None else rows[bad].drop_duplicates(once)
+    for row in reported.itertuples():
         tell(f"row {row.Index + 1}: {what.format(**row._asdict())}")
     return rows[~bad]
 
@@ -156,7 +160,7 @@ def _check_paths(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
         (ABSOLUTE, "path {path!r} is absolute: write it from the manifest's folder"),
         (UPWARDS, "path {path!r} leads out of the manifest's folder: move the manifest up"),
     ):
-        rows = _pass_over(rows, rows["path"].str.contains(bad), what, tell)
+        rows = _skip(rows, rows["path"].str.contains(bad), what, tell)
     untidy = rows["path"].str.contains(UNTIDY)
     if not untidy.any():
         return rows
@@ -167,48 +171,46 @@ def _check_paths(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
 def _check_splits(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
     unknown = ~rows["split"].isin(SPLITS)
     what = "split {split!r} is unknown: write train, query or gallery"
-    rows = _pass_over(rows, unknown, what, tell)
-    junk = (rows["pid"] < -1) | ((rows["pid"] == -1) & (rows["split"] != "gallery"))
+    rows = _skip(rows, unknown, what, tell)
+    junk = (rows["pid"] < JUNK) | ((rows["pid"] == JUNK) & (rows["split"] != "gallery"))
     what = "pid {pid} in {split}: number identities from 0; -1, junk, is for the gallery alone"
-    return _pass_over(rows, junk, what, tell)
+    return _skip(rows, junk, what, tell)
 
 
 def _check_repeats(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
-    """Passes over frames that a tracklet has twice, and images with contradicting labels.
+    """Skips frames that a tracklet has twice, and images with contradicting labels.
 
     Tracklets of one identity in one camera may overlap, as those of trackers do. Junk contradicts
     nothing, for no evaluation counts it.
     """
     what = "path {path!r} stands further up in this tracklet: list a frame once"
-    rows = _pass_over(rows, rows.duplicated(["path", "tracklet", "split"]), what, tell)
-    again = rows[(rows["pid"] != -1) & rows.duplicated("path", keep=False)]
-    labels = again[["pid", "camid"]].assign(is_train=again["split"] == "train")
-    first = labels.groupby(again["path"]).transform("first")
-    differs = pd.Series(False, rows.index)
-    differs[again.index] = (labels != first).any(axis=1)
-    told = rows.assign(
-        first_pid=first["pid"].reindex(rows.index, fill_value=0),
-        first_camid=first["camid"].reindex(rows.index, fill_value=0),
-        first_split=again.groupby("path")["split"].transform("first").reindex(rows.index),
-    )
+    rows = _skip(rows, rows.duplicated(["path", "tracklet", "split"]), what, tell)
+    again = rows[(rows["pid"] != JUNK) & rows.duplicated("path", keep=False)]
+    first = again.drop_duplicates("path").set_index("path")[["pid", "camid", "split"]]
+    differs = _unlike_first(again, "path")
     what = (
         "path {path!r} is of pid {pid}, camid {camid} in {split}, and further up of pid "
         "{first_pid}, camid {first_camid} in {first_split}: mend the label that is wrong"
     )
-    rows = rows.loc[_pass_over(told, differs, what, tell).index]
+    _skip(again.join(first.add_prefix("first_"), on="path"), differs, what, tell)
+    rows = rows.drop(index=again.index[differs])
     what = "frame {frame} of tracklet {tracklet} stands further up: number its frames by time"
-    return _pass_over(rows, rows.duplicated(["tracklet", "split", "frame"]), what, tell)
+    return _skip(rows, rows.duplicated(["tracklet", "split", "frame"]), what, tell)
+
+
+def _unlike_first(rows: pd.DataFrame, by: str) -> pd.Series:
+    """Which rows contradict the labels of the first row of the same path or tracklet."""
+    labels = rows[["pid", "camid"]].assign(is_train=rows["split"] == "train")
+    return (labels != labels.groupby(rows[by]).transform("first")).any(axis=1)
 
 
 def _check_tracklets(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
-    labels = rows[["pid", "camid"]].assign(train=rows["split"] == "train")
-    first = labels.groupby(rows["tracklet"]).transform("first")
     what = (
         "tracklet {tracklet} is of pid {pid}, camid {camid} in {split}, unlike further up: "
         "number every tracklet anew"
     )
-    differs = (labels != first).any(axis=1)
-    rows = _pass_over(rows, differs, what, tell, once=["tracklet", "pid", "camid", "split"])
+    once = ["tracklet", "pid", "camid", "split"]
+    rows = _skip(rows, _unlike_first(rows, "tracklet"), what, tell, once)
 
     number, is_query = rows["tracklet"], rows["split"] == "query"
     twins = number.isin(number[is_query]) & number.isin(number[rows["split"] == "gallery"])
@@ -217,7 +219,7 @@ def _check_tracklets(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
         "tracklet {tracklet} has other frames as a query than in the gallery: "
         "list the same in both, or number it anew"
     )
-    return _pass_over(rows, is_query & number.isin(number[single]), what, tell, once=["tracklet"])
+    return _skip(rows, is_query & number.isin(number[single]), what, tell, once=["tracklet"])
 
 
 def _tabulate(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
@@ -250,9 +252,7 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
             written.
     """
     path = Path(path)
-    csv = path.suffix.lower() == ".csv"
-    if not csv and path.suffix.lower() != ".parquet":
-        raise UserError(f"{path}: ends in neither .csv nor .parquet: name it as one of them")
+    csv = _is_csv(path, "name it as one of them")
     folder = Path(os.path.relpath(dataset.root, path.parent))
     if folder.is_absolute() or ".." in folder.parts:
         raise UserError(

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg import JUNK
 from stgcn_pyg.data.dataset import TrackletDataset, frames_of
-from stgcn_pyg.data.label_files import Report, read_mat_numbers, stop_at
-from stgcn_pyg.data.table_checks import JUNK
+from stgcn_pyg.data.label_files import Report, read_mat_numbers
 from stgcn_pyg.errors import UserError
 
 NAME = re.compile(r"(\d{4}|00-1)C(\d)T\d{4}F(\d{3})\.jpg", re.ASCII)
@@ -27,16 +27,11 @@ QUERIES = ("query_IDX", "xmars_query_IDX")
 PROTOCOLS = ("mars-official", "full-gallery", "query-free")
 
 
-def load_mars(root: Path, report: Report = stop_at) -> TrackletDataset:
-    """Reads the labels of MARS and compares them with the names of the files.
+def load_mars(root: Path, report: Report) -> TrackletDataset:
+    """Reads the labels of MARS from the folder that holds ``info``, against the files' names.
 
-    Args:
-        root: The folder that holds ``info``, ``bbox_train`` and ``bbox_test``.
-        report: Called with each label that disagrees with a name or has another form. Rows that
-            point at nothing are passed over; all others are taken as the table has them.
-
-    Raises:
-        UserError: A file is missing or is not what it should be, or nothing is left.
+    Each label that disagrees with a name is reported. Rows that point at nothing are skipped; all
+    others are taken as the table has them.
     """
     info = root / "info"
     train_names = _read_names(info / "train_name.txt")
@@ -59,7 +54,7 @@ class _Names(NamedTuple):
 
     path: Path
     given: pd.Series
-    labels: np.ndarray  # what each name tells, `[F, 3]`: pid, camid, frame
+    labels: np.ndarray  # pid, camid and frame of each name, `[F, 3]`
     fits: np.ndarray  # whether a name has the right form, `[F]`
 
 
@@ -84,18 +79,11 @@ def _labels_in(name: str) -> tuple[int, int, int]:
     return -1, -1, -1
 
 
-def _read_numbers(path: Path, variables: tuple[str, ...]) -> np.ndarray:
-    """The first of these variables that a file of labels has."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; pass the folder that holds MARS")
-    return read_mat_numbers(path, variables)
-
-
 def _read_tracks(
     path: Path, variables: tuple[str, ...], names: _Names, report: Report, lowest_pid: int
 ) -> pd.DataFrame:
     """The tracklets; the index is the row in the file, from 0."""
-    variable, tracks = variables[0], _read_numbers(path, variables)
+    variable, tracks = variables[0], read_mat_numbers(path, *variables)
     if tracks.ndim != 2 or tracks.shape[1] != 4:
         raise UserError(f"{path}: {variable} is {tracks.shape}, not a row a tracklet of 4 numbers")
     start, end, pid, camid = tracks.T  # 1-based, end included
@@ -105,24 +93,21 @@ def _read_tracks(
         raise UserError(f"{path}: {what}")
     for row in np.flatnonzero(outside):
         report(path, f"{what} (row {row + 1})")
-    nobody = ~outside & (pid < lowest_pid)
-    for row in np.flatnonzero(nobody):
+    too_low = ~outside & (pid < lowest_pid)
+    for row in np.flatnonzero(too_low):
         what = f"{variable} says pid {pid[row]}, where {lowest_pid} is the lowest (row {row + 1})"
         report(path, what)
-    if (outside | nobody).all():
+    if (outside | too_low).all():
         raise UserError(f"{path}: {variable} has no identity")
     table = pd.DataFrame(
         {"pid": pid, "camid": camid, "first_frame": start - 1, "num_frames": end - start + 1}
-    )[~outside & ~nobody]
+    )[~outside & ~too_low]
     _check_against_names(path, table, names, report)
     return table
 
 
 def _check_against_names(path: Path, table: pd.DataFrame, names: _Names, report: Report) -> None:
-    """Compares the identity, camera and order in each frame's name with the table's.
-
-    Names that no tracklet uses are not looked at.
-    """
+    """Compares the identity, camera and order in the names of the tracklets' frames."""
     tracklet, frame = frames_of(table)
     fits, labels, given = names.fits[frame], names.labels[frame], names.given
     for i in np.unique(frame[~fits]):
@@ -151,7 +136,7 @@ def _first_of_each(tracklet: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def _read_queries(path: Path, test: pd.DataFrame, report: Report) -> np.ndarray:
     """The rows of the queries in the table of test tracklets."""
-    queries = _read_numbers(path, QUERIES).ravel()  # 1-based
+    queries = read_mat_numbers(path, *QUERIES).ravel()  # 1-based
     num_test = test.index[-1] + 1
     outside = (queries < 1) | (queries > num_test)
     what = f"query_IDX points outside the {num_test:,} test tracklets"

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError
 
 COLUMNS = ("pid", "camid", "first_frame", "num_frames")
-JUNK = -1  # the pid of junk
 PROTOCOLS = ("mars-official", "full-gallery", "query-free", "agrl", "duke", "cross-camera")
 
-DIGITS = re.compile(r"[+-]?[0-9]{1,40}")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 NUMBERS = (int, float, Decimal, np.integer, np.floating)
 DOUBLE = 2**53  # from here on a float stands for several whole numbers
@@ -26,22 +25,13 @@ NOT_WHOLE = "is no whole number: write one"
 
 
 def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -> pd.DataFrame:
-    """Checks the tracklets of one split.
+    """The tracklets of one split with their four columns as int64.
 
-    Args:
-        name: The data set's name, to begin an error with.
-        split: The split's name. Only the gallery may hold junk.
-        table: A row a tracklet, with the columns ``COLUMNS``.
-        num_frames: The number of frames in the data set.
-
-    Returns:
-        The table, its four columns as int64; the same object where they are so already.
-
-    Raises:
-        UserError: A column is missing or stands twice, a value is no whole number or impossible,
-            two rows have one tracklet number, or the index has several levels.
+    Raises a UserError that begins with the data set's ``name`` where a column is missing or stands
+    twice, a value is no whole number or impossible in a data set of ``num_frames`` frames, two rows
+    have one tracklet number, or the index has several levels. Only the gallery may hold junk.
     """
-    where, lowest_pid = f"{name}: {split}", JUNK if split == "gallery" else 0
+    where = f"{name}: {split}"
     if not isinstance(table, pd.DataFrame):
         raise UserError(f"{where} table is a {type(table).__name__}: pass a DataFrame")
     missing = [column for column in COLUMNS if column not in table]
@@ -63,13 +53,11 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
     first, length = whole["first_frame"], whole["num_frames"]
     _refuse(where, table, length < 1, "num_frames is {num_frames}: a tracklet has a frame or more")
     _refuse(where, table, first < 0, "first_frame is {first_frame}: frames count from 0")
-    beyond = first > num_frames - length
     what = f"its frames end beyond the {num_frames:,} of the data set"
-    _refuse(where, table, beyond, what)
-    what = "pid is {pid}: number identities from 0" + (
-        "; -1, junk, is for the gallery alone" if lowest_pid == 0 else "; -1 is junk"
-    )
-    _refuse(where, table, whole["pid"] < lowest_pid, what)
+    _refuse(where, table, first > num_frames - length, what)
+    junk = "-1 is junk" if split == "gallery" else "-1, junk, is for the gallery alone"
+    what = f"pid is {{pid}}: number identities from 0; {junk}"
+    _refuse(where, table, whole["pid"] < (JUNK if split == "gallery" else 0), what)
     if table.index.hasnans:
         raise UserError(f"{where} table: the index is empty in a row: number every tracklet")
     again = pd.Series(table.index.duplicated(), table.index)
@@ -82,11 +70,13 @@ def _whole(where: str, column: pd.Series) -> pd.Series:
     if column.dtype == np.int64:
         return column
     numbers, wrong = whole_numbers(column)
-    texts = [place for place, value in enumerate(column) if isinstance(value, str)]
-    for place in (*texts[:1], *wrong):
-        what = wrong.get(place, "is text: write a whole number")
-        value = column.tolist()[place]
-        raise UserError(f"{where} tracklet {column.index[place]}: {column.name} {value!r} {what}")
+    for place, value in enumerate(column):
+        if isinstance(value, str):
+            wrong[place] = "is text: write a whole number"
+    if wrong:
+        place = min(wrong)
+        what = f"{column.name} {column.tolist()[place]!r} {wrong[place]}"
+        raise UserError(f"{where} tracklet {column.index[place]}: {what}")
     return numbers
 
 
@@ -97,11 +87,10 @@ def _refuse(where: str, table: pd.DataFrame, bad: pd.Series, what: str) -> None:
 
 
 def check_numbers(name: str, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Checks that a tracklet number means one tracklet in all three tables.
+    """Raises a UserError where a tracklet number means two tracklets.
 
-    Raises:
-        UserError: Training shares a number with query or gallery, the query and the gallery have
-            different tracklets by one number, or their numbers cannot be put in order.
+    Training must share no number with query and gallery, the query's tracklets must be the same in
+    the gallery by their numbers, and these must be of types that can be sorted together.
     """
     train, query, gallery = tables["train"], tables["query"], tables["gallery"]
     for split, table in (("query", query), ("gallery", gallery)):
@@ -176,19 +165,14 @@ def whole_number(value: Any) -> int:
     """
     number: Any = value
     exact_below: int = 2**63
-    if isinstance(value, str):
-        text = value.strip()
-        if DIGITS.fullmatch(text):
-            number = int(text)
-        elif NUMBER.fullmatch(text):
-            number, exact_below = Decimal(text), DOUBLE
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        number = Decimal(value.strip())
+        if not value.strip().lstrip("+-").isdecimal():
+            exact_below = DOUBLE
     elif isinstance(value, float | np.floating):
         exact_below = int(2 ** (np.finfo(type(value)).nmant + 1))
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, NUMBERS)
-        or not np.isfinite(float(number))
-    ):
+    is_number = isinstance(number, NUMBERS) and not isinstance(number, bool)
+    if not is_number or not np.isfinite(float(number)):
         raise ValueError(NOT_WHOLE)
     size: Any = abs(number)
     if size < exact_below:

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from stgcn_pyg import JUNK
 from stgcn_pyg.evaluation.distances import Array, slices, to_numpy
 from stgcn_pyg.evaluation.result import SameCamera
-
-JUNK = -1
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg import JUNK
 from stgcn_pyg.data.check.tracklets import Tracklets
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.label_files import Fault, looks_like_an_image
-from stgcn_pyg.data.table_checks import JUNK
 
 LISTED = {"mars": ("bbox_train", "bbox_test")}
 """Folders whose images are all in the labels, in data sets that have such folders."""

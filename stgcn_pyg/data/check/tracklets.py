@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg import JUNK
 from stgcn_pyg.data.dataset import TrackletDataset, frames_of
 from stgcn_pyg.data.label_files import Fault
-from stgcn_pyg.data.table_checks import JUNK
 
 
 class Tracklets:
