@@ -1,11 +1,13 @@
-"""The exceptions that the command line shows in one line."""
+"""The exceptions that the command line shows in one line, and checks that raise them."""
 
+import operator
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf, isfinite
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 
 class UserError(Exception):
@@ -137,3 +139,27 @@ def require_known(**choices: tuple[object, object]) -> None:
         words = get_args(kinds)
         if not isinstance(value, str) or value not in words:
             raise UserError(f"{name}={value!r} is unknown: use {', '.join(words)}")
+
+
+def whole_number(name: str, value: Any) -> int:
+    """An argument as a Python int of at least 1; otherwise raises a UserError that names it."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise UserError(f"{name}={value!r}: pass a whole number of at least 1")
+    return number
+
+
+def finite_number(name: str, value: Any, least: float = 0) -> float:
+    """An argument as a finite float of at least ``least``; otherwise raises a UserError."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = inf
+    if not isfinite(number):
+        raise UserError(f"{name}={value!r}: pass a finite number")
+    if number < least:
+        raise UserError(f"{name}={value!r}: pass a number of at least {least}")
+    return number

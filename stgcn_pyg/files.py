@@ -1,9 +1,10 @@
-"""Files that are never half-written, also after a kill, and checks of where results go."""
+"""Files and folders that are never half-written, also after a kill, and checks of their paths."""
 
 import json
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ def written_aside(path: Path, keep: Path | None = None) -> Iterator[BinaryIO]:
         keep: The path that the earlier file gets. ``path`` itself exists all the while.
 
     Raises:
-        OSError: It cannot be written; nothing half-written is left, and what was there stays.
+        OSError: It cannot be written; the file that was there is kept.
 
     Example:
         >>> import tempfile
@@ -74,11 +75,49 @@ def _name_too(path: Path, name: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write into, which takes its name once the block has ended without an error.
+
+    Args:
+        path: The path that the folder gets; there may be an empty folder.
+
+    Raises:
+        UserError: It cannot be written, or there is something; nothing half-written is left.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "letters"
+        >>> with new_folder(path) as folder:
+        ...     _ = (folder / "greeting").write_text("good day")
+        ...     path.exists()
+        False
+        >>> [file.name for file in path.iterdir()]
+        ['greeting']
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path}: is not empty: remove it or name another folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise _cannot(path, error) from error
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)
+        if path.exists():
+            path.rmdir()
+        unfinished.rename(path)
+    except OSError as error:  # an error of reading is a UserError already
+        raise _cannot(path, error) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
 def write_output(path: Path, content: bytes) -> None:
     """Writes a file of results and makes its folder; a link is followed.
 
-    A kill or a full disk leaves the file that was there before, or the whole new one. What is no
-    ordinary file, such as ``/dev/stdout`` or a pipe, is written to as it is.
+    A kill or a full disk leaves the file that was there before, or the whole new one. A pipe or a
+    device such as ``/dev/stdout`` is written to directly.
 
     Raises:
         UserError: It cannot be written.
@@ -86,38 +125,21 @@ def write_output(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if _is_special(path):
-            with path.open("wb") as file:
-                file.write(content)
+            path.write_bytes(content)
             return
-        with written_aside(path.resolve() if path.is_symlink() else path) as file:
+        with written_aside(path.resolve()) as file:
             file.write(content)
     except OSError as error:
         raise _cannot(path, error) from error
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes a JSON file, its folder too, as :func:`write_output` does.
-
-    Args:
-        path: The file to write.
-        content: Plain values; a number that is not finite raises a ValueError.
-
-    Raises:
-        UserError: It cannot be written.
-    """
+    """Writes plain values as :func:`write_output` does; no number may be NaN or infinite."""
     write_output(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def require_writable(option: str, path: Path | None) -> None:
-    """Refuses a file that cannot be written, before the work whose results it is to hold.
-
-    Args:
-        option: The option that names the file, for the message.
-        path: The file; None where the option was not given.
-
-    Raises:
-        UserError: It is a folder, or cannot be written.
-    """
+    """Raises a UserError if the file of an option, if there is one, is a folder or unwritable."""
     if path is None:
         return
     try:
@@ -125,9 +147,9 @@ def require_writable(option: str, path: Path | None) -> None:
             raise UserError(f"{option} {path}: is a folder; name a file in it")
         if _is_special(path):
             return
-        target = path.resolve() if path.is_symlink() else path
+        target = path.resolve()
         (target.parent / (target.name + PART)).exists()  # raises if the name is too long
-        # A file that its owner has protected stays as it is.
+        # A write-protected file is not replaced, though its folder would allow it.
         needed = [target] if target.exists() else []
         folder = next(parent for parent in target.absolute().parents if parent.exists())
     except OSError as error:
@@ -140,14 +162,7 @@ def require_writable(option: str, path: Path | None) -> None:
 
 
 def require_apart(files: dict[str, Path | None]) -> None:
-    """Refuses two options that name the same file.
-
-    Args:
-        files: The file of each option or argument; None where it was not given.
-
-    Raises:
-        UserError: Two of them are the same file.
-    """
+    """Raises a UserError if two options, of those that were given, name the same file."""
     seen: dict[Path, str] = {}
     for name, path in files.items():
         if path is None or _is_special(path):

@@ -1,10 +1,7 @@
 """`stgcn explain`: why a model ranks as it does, in figures and tables."""
 
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -22,7 +19,7 @@ from stgcn_pyg.explain.output import (
     write_queries,
     write_summary,
 )
-from stgcn_pyg.files import write_json
+from stgcn_pyg.files import new_folder, write_json
 from stgcn_pyg.runs.about import ABOUT
 from stgcn_pyg.runs.trained_model import TrainedModel, tell_skipped
 
@@ -49,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.rule == "change" and options.other is None:
         raise UserError("--rule change: needs --other RUN, the model to compare with")
     require_protocol(options.protocol)
-    with _new_folder(options.output) as folder:
+    with new_folder(options.output) as folder:
         trained = TrainedModel(options.run, **model_arguments(options))
         with trained.arithmetic():
             model = EvaluatedModel.of(trained, options.protocol)
@@ -204,25 +201,3 @@ def _show(tables: dict[str, pd.DataFrame]) -> None:
     for name in ("distance_between_patches", "weight_by_time"):
         if name in tables:
             print(f"\n{name.replace('_', ' ')}\n{tables[name].round(4).to_string()}")
-
-
-@contextmanager
-def _new_folder(path: Path) -> Iterator[Path]:
-    """A folder that takes its name when all is written, and is gone if something fails."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path}: is not empty: remove it or name another folder")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)
-        if path.exists():
-            path.rmdir()
-        unfinished.rename(path)
-    except OSError as error:  # an error of reading is a UserError already
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

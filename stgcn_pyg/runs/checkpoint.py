@@ -1,4 +1,4 @@
-"""Where a checkpoint is written and read: weights, the options of the model, no code."""
+"""How a checkpoint is written and read: weights and the options of the model, without code."""
 
 import hashlib
 import io
@@ -22,14 +22,14 @@ NAME = "checkpoint.ckpt"
 STATE_NAME = "training.ckpt"
 KEY = "stgcn_pyg"  # of the description in a checkpoint
 PREFIX = "model."  # of the names of the weights
-# Ends a file, after what `torch.save` wrote; `torch.load` ignores it.
+# The last line of a file, after what `torch.save` wrote; `torch.load` ignores it.
 LABEL = b"\nsha256 of what is before this line: "
 DIGEST_LENGTH = 64
-CHECKED = "has_checksum"  # in the content, so that a file that lacks the last line is recognised
+CHECKED = "has_checksum"  # in the content, so that a file without its last line is recognised
 
 
 class DamagedError(UserError):
-    """A checkpoint is not what was written, or none."""
+    """A checkpoint's bytes are not those that were written."""
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -40,9 +40,7 @@ def checkpoint_path(output: Path) -> Path:
 def state_path(output: Path, validated: bool) -> Path:
     """The file that a run is resumed from: the checkpoint, unless that holds the best epoch.
 
-    Args:
-        output: Folder of the run.
-        validated: Whether the best epoch is chosen on held-out identities.
+    That is so if the best epoch is chosen on held-out identities (``validated``).
     """
     return output / STATE_NAME if validated else checkpoint_path(output)
 
@@ -53,7 +51,7 @@ def previous_path(path: Path) -> Path:
 
 
 def is_begun(output: Path, validated: bool) -> bool:
-    """Whether a run's folder holds a state to resume from; arguments as :func:`state_path`."""
+    """Whether a run's folder holds a state to resume from."""
     path = state_path(output, validated)
     return path.exists() or previous_path(path).exists()
 
@@ -65,10 +63,10 @@ def write_checkpoint(path: Path, content: dict[str, Any], keep: Path | None = No
         path: The checkpoint.
         content: Tensors and values, which :func:`.plain_values` turns into values that can be read
             without running code.
-        keep: Name that the checkpoint which is there already takes.
+        keep: Name that the earlier checkpoint takes, if there is one.
 
     Raises:
-        OSError: It cannot be written; what is there stays.
+        OSError: It cannot be written; the earlier checkpoint is kept.
     """
     buffer = io.BytesIO()
     torch.save(plain_values(content) | {CHECKED: True}, buffer)
@@ -129,44 +127,34 @@ def read_last_good(path: Path) -> dict[str, Any]:
     previous = previous_path(path)
     try:
         return read_checkpoint(path)
-    except DamagedError as error:
-        if not previous.is_file():
+    except UserError as error:
+        is_damaged = isinstance(error, DamagedError)
+        if is_damaged and not previous.is_file():
             raise DamagedError(
                 f"{error}, and there is none before it: put back a copy, or choose another folder"
             ) from error
-        content = _read_previous(previous, error)
-        damaged = path.with_name(f"{path.stem}.damaged{path.suffix}")
-        path.replace(damaged)
-        warnings.warn(
-            f"{error}: going on from {previous.name}; it is now {damaged.name}", stacklevel=2
-        )
-    except UserError as error:
-        if path.exists() or not previous.is_file():
+        if not is_damaged and (path.exists() or not previous.is_file()):
             raise
-        content = _read_previous(previous, error)  # the run was killed between two renames
+        try:
+            content = read_checkpoint(previous)
+        except DamagedError as second:
+            raise DamagedError(f"{error}; {second}: put back a copy of one") from second
+        if is_damaged:  # otherwise the run was killed between two renames
+            damaged = path.with_name(f"{path.stem}.damaged{path.suffix}")
+            path.replace(damaged)
+            warnings.warn(
+                f"{error}: going on from {previous.name}; it is now {damaged.name}", stacklevel=2
+            )
     # The copy is not needed to resume; a full disk stops the run when it writes something new.
     with suppress(OSError), written_aside(path) as file:
         file.write(previous.read_bytes())
     return content
 
 
-def _read_previous(path: Path, error: UserError) -> dict[str, Any]:
-    try:
-        return read_checkpoint(path)
-    except DamagedError as second:
-        raise DamagedError(f"{error}; {second}: put back a copy of one") from second
-
-
-def has_training_state(content: Mapping[str, Any]) -> bool:
-    """Whether a checkpoint can be resumed from, or holds weights alone."""
-    return "optimizer" in content or "optimizer_states" in content
-
-
 def from_lightning(content: dict[str, Any]) -> dict[str, Any]:
-    """The training state of a checkpoint in the layout of Lightning, which older versions wrote.
+    """The content of a checkpoint in today's layout, from that of Lightning or today's.
 
-    Args:
-        content: The content of a checkpoint; one that has today's layout is returned as it is.
+    Older versions trained with Lightning.
     """
     if "loops" not in content:
         return content
@@ -207,22 +195,12 @@ def describe(
         pids: Identity of each class.
         run: What decides the outcome of the run, as :func:`.deciding` gives it.
     """
-    description = {
-        "version": __version__,
-        "model": model.options,
-        "config": config,
-        "people": [int(pid) for pid in pids],
-        **(run or {}),
-    }
-    return plain_values(description)
+    description = {"version": __version__, "model": model.options, "config": config}
+    return plain_values(description | {"people": [int(pid) for pid in pids]} | dict(run or {}))
 
 
 def description_of(path: str | Path, content: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`describe` gave to a checkpoint.
-
-    Raises:
-        UserError: It is a file of weights from elsewhere.
-    """
+    """What :func:`describe` gave to a checkpoint; raises a UserError if that did not write it."""
     if not isinstance(content.get(KEY), dict):
         raise UserError(
             f"{path}: a file of weights, but not written by `stgcn train`; a backbone's own "
@@ -250,7 +228,7 @@ def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
 def load_with_digest(path: str | Path) -> tuple[STGCN, dict[str, Any], str]:
     """Like :func:`load_checkpoint`, with the SHA-256 of the bytes that were loaded.
 
-    A training that goes on meanwhile may replace the file.
+    A training may replace the file at any time, so it must not be read twice.
     """
     path = _file_of(path)
     content, digest = _read(path)
@@ -270,7 +248,7 @@ def _file_of(path: str | Path) -> Path:
     return checkpoint_path(Path(path)) if Path(path).is_dir() else Path(path)
 
 
-def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
+def begin_from(model: STGCN, source: str | Path, identities: Sequence[int]) -> str:
     """Gives a model the weights of another run, as a start for training.
 
     The classifier's weights are taken only if its classes have the same labels (``pid``).
@@ -278,7 +256,7 @@ def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
     Args:
         model: Model, which is changed in place.
         source: Folder of the other run, or a checkpoint.
-        people: Identity of each class of the model.
+        identities: Identity of each class of the model.
 
     Returns:
         A line that says what was taken and what was not.
@@ -296,12 +274,14 @@ def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
                 f"{path}: holds another architecture ({name} is {there[name]} there, {here} here): "
                 f"pass --model.{name} {there[name]}, or the weights of another run"
             )
-    labels = description.get("people") or list(people)
-    known = labels == list(people) and there.get("num_classes") == model.options["num_classes"]
-    weights = weights_of(path, content, model, "" if known else "classifier.")
+    labels = description.get("people") or list(identities)
+    known = labels == list(identities) and there.get("num_classes") == model.options["num_classes"]
+    weights = weights_of(path, content, model, None if known else "classifier.")
     model.load_state_dict(weights, strict=False)
     if known:
-        return f"weights from {source}: all {len(weights)} taken; its people have the same labels"
+        return (
+            f"weights from {source}: all {len(weights)} taken; its identities have the same labels"
+        )
     return (
         f"weights from {source}: {len(weights)} of {len(model.state_dict())} taken; the classifier "
         f"begins anew ({there.get('num_classes')} classes there, {model.options['num_classes']} "
@@ -310,29 +290,29 @@ def begin_from(model: STGCN, source: str | Path, people: Sequence[int]) -> str:
 
 
 def weights_of(
-    path: str | Path, content: dict[str, Any], model: STGCN, skip: str = ""
+    path: str | Path, content: dict[str, Any], model: STGCN, skip: str | None = None
 ) -> dict[str, Tensor]:
     """The weights in a checkpoint, by the names that they have in the model.
 
-    Args:
-        path: The checkpoint, for messages.
-        content: Its content.
-        model: The model that the weights are for.
-        skip: Prefix of the names that are left out; none if it is empty.
+    Names that begin with ``skip`` are left out.
 
     Raises:
         UserError: They are not the weights of such a model.
     """
+    expected: Mapping[str, Tensor] = model.state_dict()
     state = content.get("state_dict", {})
     weights = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
-    expected = {k: tuple(v.shape) for k, v in model.state_dict().items()}
-    if skip:
-        weights, expected = (
-            {k: v for k, v in of.items() if not k.startswith(skip)} for of in (weights, expected)
-        )
-    found = {k: tuple(v.shape) for k, v in weights.items()}
-    if expected != found:
-        differing = sorted(k for k in expected | found if expected.get(k) != found.get(k))
+    if skip is not None:
+        weights = {k: v for k, v in weights.items() if not k.startswith(skip)}
+        expected = {k: v for k, v in expected.items() if not k.startswith(skip)}
+    differing = sorted(
+        name
+        for name in expected.keys() | weights.keys()
+        if name not in expected
+        or name not in weights
+        or expected[name].shape != weights[name].shape
+    )
+    if differing:
         raise UserError(
             f"{path}: holds the weights of another architecture than it says (version "
             f"{content[KEY].get('version', 'unknown')}, here {__version__}): {len(differing)} "

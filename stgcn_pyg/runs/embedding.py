@@ -1,11 +1,10 @@
-"""The embeddings of tracklets: that of each clip, averaged; and what they score."""
+"""The embeddings of tracklets, each the mean over its clips, and what they score."""
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import islice
 from typing import TypeVar
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -49,7 +48,11 @@ def average_clips(
     """
     total: Tensor | None = None
     counts = torch.zeros(num_tracklets)
-    own_bar = _bar(num_tracklets, title) if bar is None else nullcontext(bar)
+    own_bar = (
+        tqdm(total=num_tracklets, desc=title, unit="tracklet", **bar_options())
+        if bar is None
+        else nullcontext(bar)
+    )
     with own_bar as shown, reading(loader) as batches:
         embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in batches)
         # Added up in the order of one process, for the last bits hang on it.
@@ -69,10 +72,6 @@ def _in_turns(own: Iterator[T], group: ProcessGroup) -> Iterator[T]:
     """What every process has, one of each in turns, until none has any more."""
     while any(gathered := [found for found in group.gather([*islice(own, 1)]) if found]):
         yield from (one for (one,) in gathered)
-
-
-def _bar(num_tracklets: int, title: str) -> tqdm:
-    return tqdm(total=num_tracklets, desc=title, unit="tracklet", **bar_options())
 
 
 def embed_tracklets(
@@ -105,11 +104,7 @@ def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataF
 
 
 def ranking_task(dataset: TrackletDataset) -> RankingTask:
-    """The query and gallery of a data set, in the order of their numbers.
-
-    Raises:
-        UserError: No query has a match.
-    """
+    """The query and gallery of a data set; raises a UserError if no query has a match."""
     title = f"{dataset.name} at {dataset.root}"
     return task_of_tracklets(title, dataset.protocols, dataset.test())
 
@@ -131,36 +126,26 @@ def score(
         UserError: No query has a match, an embedding is not finite, or a test tracklet has no
             embedding or two.
     """
-    labels = dataset.test()
-    rows = _rows_of(labels.index, tracklets.index, embeddings)
-    query, gallery = (embeddings[rows[labels[is_in]]] for is_in in ("is_query", "is_gallery"))
-    return score_features(ranking_task(dataset), query, gallery)
-
-
-def _rows_of(wanted: pd.Index, given: pd.Index, embeddings: Tensor) -> np.ndarray:
-    """The row of the embeddings that belongs to each of the wanted tracklets."""
-    if embeddings.ndim != 2 or len(embeddings) != len(given):
+    if embeddings.ndim != 2 or len(embeddings) != len(tracklets):
         raise UserError(
             f"embeddings of the shape {list(embeddings.shape)} do not fit a table of "
-            f"{len(given):,} tracklets: give [N, D], one row a tracklet"
+            f"{len(tracklets):,} tracklets: give [N, D], one row a tracklet"
         )
+    given, test = tracklets.index, dataset.test()
     if given.has_duplicates:
         twice = given[given.duplicated()][0]
         raise UserError(f"tracklet {twice} stands twice in the table: give each tracklet once")
-    rows = given.get_indexer(wanted)
-    missing = wanted[rows < 0]
+    rows = given.get_indexer(test.index)
+    missing = test.index[rows < 0]
     if len(missing):
         raise UserError(
-            f"{len(missing):,} of the {len(wanted):,} test tracklets are missing from the table, "
+            f"{len(missing):,} of the {len(test):,} test tracklets are missing from the table, "
             f"the first is {missing[0]}: embed every tracklet of query and gallery"
         )
-    return rows
+    query, gallery = (embeddings[rows[test[part]]] for part in ("is_query", "is_gallery"))
+    return score_features(ranking_task(dataset), query, gallery)
 
 
 def chance_scores(dataset: TrackletDataset) -> dict[str, RankingResult]:
-    """What a random ranking scores under every protocol that the data set allows.
-
-    Raises:
-        UserError: No query has a match.
-    """
+    """What a random ranking scores under every protocol that the data set allows."""
     return score_chance(ranking_task(dataset))

@@ -36,7 +36,7 @@ def describe_environment(device: str) -> dict[str, Any]:
         "stgcn-pyg": stgcn_pyg.__version__,
         "commit": commit,
         "changed": changed,
-        "device": _name_of(device),
+        "device": device if device != "cuda" else f"cuda ({_gpu()})",
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
         **{package: _version(package) for package in PACKAGES},
@@ -46,19 +46,14 @@ def describe_environment(device: str) -> dict[str, Any]:
 def describe_machine(device: str) -> dict[str, Any]:
     """The hardware and versions that a figure belongs to, as plain values.
 
-    Args:
-        device: Where it is computed: ``"cpu"`` or ``"cuda"``.
-
-    Returns:
-        ``device``: the GPU's name, or the processor's with the instructions that torch uses, for
-        others give other last bits; ``threads``, ``cores``, and the versions of ``python``,
-        ``torch`` and ``torch_geometric``.
+    The name of a processor comes with the instructions that torch uses, for others give other last
+    bits.
     """
-    import torch  # what else is here does not need it
+    import torch  # here alone, since it takes seconds
 
     name = f"{_processor()} with {torch.backends.cpu.get_cpu_capability()}"
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else name,
+        "device": _gpu() if device == "cuda" else name,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -100,24 +95,18 @@ def commit_of(folder: Path) -> tuple[str | None, bool | None]:
 def _git(folder: Path, *arguments: str) -> str | None:
     """What git prints, or None where it is absent or fails."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=SECONDS,
-        )
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.check_output(
+            command, stderr=subprocess.DEVNULL, text=True, timeout=SECONDS
+        ).strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
 
 
-def _name_of(device: str) -> str:
-    if device != "cuda":
-        return device
-    import torch  # only where it is loaded already
+def _gpu() -> str:
+    import torch
 
-    return f"{device} ({torch.cuda.get_device_name()})"
+    return torch.cuda.get_device_name()
 
 
 def _version(package: str) -> str | None:

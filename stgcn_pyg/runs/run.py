@@ -56,21 +56,9 @@ class Run:
 
     def fit(self) -> Validation | None:
         """Trains into the run's folder, or continues there, as :func:`.fit` does."""
-        settings = self.settings
-        return fit(
-            self.module,
-            self.data,
-            settings.output,
-            epochs=settings.epochs,
-            precision=settings.precision,
-            accelerator=settings.accelerator,
-            checkpoint_every=settings.checkpoint_every,
-            validation=self.held_out,
-            validation_every=settings.validation_every,
-            sync_batch_norm=settings.sync_batch_norm,
-            tf32=settings.tf32,
-            finite_check_every=settings.finite_check_every,
-        )
+        options = self.settings.fit_options()
+        output = self.settings.output
+        return fit(self.module, self.data, output, validation=self.held_out, **options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +117,7 @@ def train_run(settings: RunSettings) -> FinishedRun:
 
 def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
     device = device_for(settings.accelerator, group)
-    # Refuses another run's folder. Nothing is written before the last refusal that can be foreseen.
+    # Refuses another run's folder. Nothing is written before all checks that need no training.
     folder = RunFolder(settings) if group.is_first else None
     torch.manual_seed(settings.seed)
     dataset, held_out = load(settings)
@@ -147,7 +135,7 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
             folder = RunFolder(settings)
             _describe(run)
         if settings.baselines:
-            scores["colour stripes"] = _score_colour_stripes(data, group)
+            scores["colour stripes"] = _score_colour_stripes(run, group)
             scores["untrained"] = _score(run, device, "untrained", group)
         if folder is not None:  # the first process writes
             folder.write()
@@ -190,11 +178,7 @@ def build_module(
 ) -> STGCNTraining:
     """The network of a run, with its losses and optimiser.
 
-    Args:
-        settings: The settings; the checkpoints will carry them.
-        data: The batches.
-        begun: Whether a checkpoint is there to continue from. What the run began with is then read
-            only to score it as a baseline, and may be gone otherwise.
+    Where a run has ``begun``, its initial weights are read only to score them as a baseline.
 
     Raises:
         UserError: A setting makes no sense, or there are no such weights to begin with.
@@ -226,18 +210,17 @@ def _score(run: Run, device: str, title: str, group: ProcessGroup) -> dict[str, 
     return score(run.dataset, tracklets, embeddings)
 
 
-def _score_colour_stripes(
-    data: TrackletDataModule, group: ProcessGroup
-) -> dict[str, RankingResult]:
-    tracklets = data.dataset.test()
+def _score_colour_stripes(run: Run, group: ProcessGroup) -> dict[str, RankingResult]:
+    tracklets = run.dataset.test()
+    loader = run.data.clip_dataloader(tracklets, group.rank, group.world_size)
     stripes = average_clips(
         lambda batch: colour_stripes(batch.clips),
-        data.clip_dataloader(tracklets, group.rank, group.world_size),
+        loader,
         len(tracklets),
         "colour stripes",
         group=group,
     )
-    return score(data.dataset, tracklets, stripes)
+    return score(run.dataset, tracklets, stripes)
 
 
 @contextmanager

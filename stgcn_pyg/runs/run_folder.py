@@ -11,7 +11,7 @@ from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.files import PART, write_json, write_output
 from stgcn_pyg.runs import environment
 from stgcn_pyg.runs.checkpoint import description_of, is_begun, read_last_good, state_path
-from stgcn_pyg.runs.same_run import require_same_tracklets, tracklets_of
+from stgcn_pyg.runs.same_run import require_no_fewer_epochs, require_same_tracklets, tracklets_of
 from stgcn_pyg.runs.settings import (
     CHANGEABLE,
     FREE,
@@ -44,7 +44,6 @@ class RunFolder:
         self.settings = settings
         self.path = path = settings.output
         self.metrics = path / "metrics.json"
-        self.environment = path / environment.NAME
         self.stored = path / "config.yaml"
         self._before: dict[str, Any] = {}
         if self.stored.is_file():
@@ -67,10 +66,6 @@ class RunFolder:
     def require_tracklets(self, data: TrackletDataModule, held_out: pd.DataFrame | None) -> None:
         """Checks that the data set, wherever it lies, has the tracklets that the run began with.
 
-        Args:
-            data: The batches of the data set.
-            held_out: The tracklets that are held out of training, or None.
-
         Raises:
             UserError: The tracklets are others, or the run's checkpoint cannot be read.
         """
@@ -82,8 +77,8 @@ class RunFolder:
         require_same_tracklets(path, description, tracklets, data.pids.tolist())
         if "tracklets" not in description and self._before["root"] != str(self.settings.root):
             warnings.warn(
-                f"{path}: does not say which tracklets it was trained on, but the people are the "
-                f"same: going on with those at {data.dataset.root}",
+                f"{path}: does not say which tracklets it was trained on, but the identities are "
+                f"the same: going on with those at {data.dataset.root}",
                 stacklevel=2,
             )
 
@@ -105,26 +100,14 @@ class RunFolder:
         write_output(self.stored, as_yaml(self.settings.nested()).encode())
 
     def note_environment(self, here: dict[str, Any]) -> None:
-        """Adds the environment to ``environment.json``, if it is not the one before.
-
-        Where there is no such file, as in an older version's run, or a damaged one, it is begun.
-
-        Args:
-            here: The environment, as :func:`.describe_environment` gives it.
-
-        Raises:
-            UserError: It cannot be written.
-        """
+        """Adds what :func:`.describe_environment` gives, unless it is the last one noted."""
+        # An older version's run has no such file; a damaged one is begun anew.
         noted = environment.read_environments(self.path) or []
         if not noted or noted[-1] != here:
-            write_json(self.environment, [*noted, here])
+            write_json(self.path / environment.NAME, [*noted, here])
 
     def write_metrics(self, content: Any) -> None:
-        """Writes ``metrics.json``.
-
-        Raises:
-            RunError: It cannot be written; what was there stays.
-        """
+        """Writes ``metrics.json``; if it cannot, raises a RunError and keeps the earlier file."""
         try:
             write_json(self.metrics, content)
         except UserError as error:
@@ -140,11 +123,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _require_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    if old.get("epochs", 0) > new["epochs"]:
-        raise UserError(
-            f"{path}: holds a run of {old['epochs']:,} epochs, more than {new['epochs']:,}: ask "
-            "for as many or more, or choose another --output"
-        )
+    require_no_fewer_epochs(path, old.get("epochs", 0), new["epochs"])
     for key in sorted(old | new):
         if key not in FREE | CHANGEABLE and old.get(key) != new.get(key):
             raise UserError(

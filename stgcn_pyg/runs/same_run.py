@@ -14,55 +14,53 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.options import plain_values, require_rebuilt
 from stgcn_pyg.runs.checkpoint import description_of, weights_of
-from stgcn_pyg.runs.settings import renamed_arguments
+from stgcn_pyg.runs.settings import FitOptions, renamed_arguments
 
 if TYPE_CHECKING:
     from stgcn_pyg.runs.training import STGCNTraining
 
-OF_TRAINING = ("margin", "learning_rate", "weight_decay", "decay_epochs", "decay_factor")
+OF_TRAINING = (
+    *("margin", "learning_rate", "weight_decay", "decay_epochs", "decay_factor"),
+    "micro_batches",
+)
+OF_DATA = ("num_frames", "height", "width")
 OF_BATCHES = ("identities_per_batch", "tracklets_per_identity", "seed")
-OF_CLIPS = ("flip", "shift", "zoom", "colour", "erase", "brightness", "contrast", "saturation")
+OF_CLIPS = (
+    *("flip", "shift", "zoom", "colour", "erase", "brightness", "contrast", "saturation"),
+    "augment",
+)
+OF_FIT = ("precision", "sync_batch_norm", "tf32")
 
 
 def deciding(
     module: "STGCNTraining",
     data: TrackletDataModule,
     validation: pd.DataFrame | None,
-    **others: Any,
+    options: FitOptions,
 ) -> dict[str, Any]:
-    """The settings and the tracklets that decide a run's outcome, beside the network itself.
+    """What decides a run's outcome, beside the network itself, as :func:`.describe` takes it.
 
-    How it is computed (on which device, compiled or not, in how many processes) does not belong to
-    them, nor does the number of epochs, since a run may go on for more of them.
-
-    Args:
-        module: The losses and the optimisation.
-        data: The batches.
-        validation: The tracklets that are held out, if there are any.
-        **others: Further settings, by name.
-
-    Returns:
-        ``settings`` and ``tracklets``, as :func:`.describe` takes them.
+    These are the ``settings``, the ``tracklets`` with those that are held out for ``validation``,
+    and the ``epochs``, of which a continued run may have more. How it is computed (on which device,
+    compiled or not, in how many processes) does not belong to them.
     """
-    settings: dict[str, Any] = {n: getattr(module, n) for n in (*OF_TRAINING, "micro_batches")}
-    settings |= {name: getattr(data, name) for name in ("num_frames", "height", "width")}
-    settings |= {name: getattr(data.sampler, name) for name in OF_BATCHES}
-    settings |= {name: getattr(data.augmentation, name) for name in (*OF_CLIPS, "augment")}
-    settings["train_frames"] = data.train_frames
-    if data.train_frames == "strided":
-        settings["stride"] = data.stride
+    sources = (
+        (module, OF_TRAINING),
+        (data, OF_DATA),
+        (data.sampler, OF_BATCHES),
+        (data.augmentation, OF_CLIPS),
+        (data, ("train_frames", "stride") if data.train_frames == "strided" else ("train_frames",)),
+        (options, OF_FIT),
+    )
+    settings = {name: getattr(source, name) for source, names in sources for name in names}
     if validation is not None:
-        settings["test_clips"] = data.test_clips
-    return {"settings": settings | others, "tracklets": tracklets_of(data, validation)}
+        settings |= {"test_clips": data.test_clips, "validation_every": options.validation_every}
+    tracklets = tracklets_of(data, validation)
+    return {"settings": settings, "tracklets": tracklets, "epochs": options.epochs}
 
 
 def tracklets_of(data: TrackletDataModule, validation: pd.DataFrame | None) -> Identity:
-    """The digest by which the tracklets of a run are told from others.
-
-    Args:
-        data: The batches of the data set.
-        validation: The tracklets that are held out, if there are any.
-    """
+    """The digest of a run's tracklets, with those that are held out for validation."""
     tables = data.dataset.tables()
     if validation is not None:
         tables = tables | {"validation": validation}
@@ -81,13 +79,9 @@ def require_network(model: object) -> None:
 def require_readable(model: STGCN, config: dict[str, Any]) -> None:
     """Checks that :func:`.load_checkpoint` will be able to read a checkpoint of a model.
 
-    Args:
-        model: The model to train.
-        config: The configuration of the run.
-
     Raises:
-        UserError: The model was changed by hand, or the configuration holds values that cannot be
-            read without running code.
+        UserError: The model was changed by hand, or the run's configuration holds values that
+            cannot be read without running code.
     """
     require_network(model)
     require_rebuilt(model, lambda: STGCN(**model.options))
@@ -111,16 +105,16 @@ def require_same_run(
     identities: Sequence[int],
     run: Mapping[str, Any] | None = None,
 ) -> None:
-    """Checks that training may go on from a checkpoint with this model and these identities.
+    """Checks that training may continue from a checkpoint with this model and these identities.
 
     What an older version did not write is not compared.
 
     Args:
         path: The checkpoint, for messages.
         content: Its content.
-        model: The model that is to be trained on.
+        model: The model to train.
         identities: Identity of each class.
-        run: What decides the outcome, as :func:`deciding` gives it, and ``epochs``.
+        run: What decides the outcome, as :func:`deciding` gives it.
 
     Raises:
         UserError: It is another run; the message names the difference.
@@ -130,14 +124,18 @@ def require_same_run(
     _require_equal(path, "model", description.get("model", {}), model.options)
     weights_of(path, content, model)
     require_same_tracklets(path, description, run.get("tracklets", {}), identities)
-    epochs = description.get("epochs", 0)
-    if run.get("epochs", epochs) < epochs:
-        raise UserError(
-            f"{path}: holds a run of {epochs:,} epochs, more than {run['epochs']:,}: ask for as "
-            "many or more, or choose another folder"
-        )
+    require_no_fewer_epochs(path, description.get("epochs", 0), run.get("epochs"))
     there = renamed_arguments(description.get("settings", {}))
     _require_equal(path, "run", there, run.get("settings", {}))
+
+
+def require_no_fewer_epochs(path: str | Path, there: int, here: int | None) -> None:
+    """Raises a UserError if a run of fewer epochs than before is asked for."""
+    if here is not None and here < there:
+        raise UserError(
+            f"{path}: holds a run of {there:,} epochs, more than {here:,}: ask for as many or "
+            "more, or choose another folder"
+        )
 
 
 def _require_equal(
@@ -154,16 +152,13 @@ def _require_equal(
 def require_same_tracklets(
     path: str | Path, description: dict[str, Any], tracklets: Identity, identities: Sequence[int]
 ) -> None:
-    """Checks that a checkpoint was trained on these tracklets, wherever their files lie.
+    """Raises a UserError if a checkpoint was trained on other tracklets, wherever they lie.
 
     Args:
         path: The checkpoint, for messages.
         description: Its description.
         tracklets: The tracklets of the data set, as :func:`tracklets_of` gives them.
         identities: Identity of each class; an older version wrote nothing else to compare.
-
-    Raises:
-        UserError: The tracklets are others; the message names the difference.
     """
     labels = description.get("people") or list(identities)
     if labels != list(identities):

@@ -2,8 +2,8 @@
 
 A setting of the network, the batches or the optimisation is an argument of the class that takes
 it (:class:`.STGCN`, :class:`.TrackletDataModule`, :class:`.STGCNTraining`): its name, type, default
-and description stand in that signature alone. :class:`RunSettings` declares the others and holds
-all of them; ``stgcn train`` makes its options from here.
+and description stand in that signature alone. :class:`FitOptions` and :class:`RunSettings` declare
+the others; ``stgcn train`` makes its options from all of them.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import cache
 from importlib.resources import files as package_files
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
@@ -19,7 +20,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from stgcn_pyg.data.sampling import OnBadFrame, TestClips
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, require_known, whole_number
 
 if TYPE_CHECKING:
     NonNegativeInt: TypeAlias = int
@@ -54,8 +55,46 @@ RENAMED = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """How long a run is trained, and how that is computed.
+
+    Args:
+        epochs: Number of epochs to train for in all.
+        precision: Floating-point precision of the training step; bf16-mixed takes bfloat16 where
+            it is safe.
+        accelerator: Where to train; auto takes a CUDA GPU where there is one.
+        tf32: Allow TensorFloat-32 in the float32 products and convolutions of a GPU.
+        finite_check_every: Steps between two checks of losses and gradients for NaN and infinity;
+            a GPU waits at each.
+        checkpoint_every: Epochs between two checkpoints; one is always written at the end.
+        validation_every: Epochs between two evaluations of the held-out identities.
+        sync_batch_norm: With several processes, normalise over the batch of all of them, as one
+            process would; each by its own part is faster.
+
+    Raises:
+        UserError: A number is no whole number of at least 1, or a word is unknown.
+    """
+
+    epochs: PositiveInt = 800
+    precision: Precision = "32-true"
+    accelerator: Accelerator = "auto"
+    tf32: bool = True
+    finite_check_every: PositiveInt = 50
+    checkpoint_every: PositiveInt = 1
+    validation_every: PositiveInt = 10
+    sync_batch_norm: bool = True
+
+    def __post_init__(self) -> None:
+        require_known(
+            precision=(self.precision, Precision), accelerator=(self.accelerator, Accelerator)
+        )
+        for name in ("epochs", "checkpoint_every", "validation_every", "finite_check_every"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
+
+
 @dataclass(frozen=True)
-class RunSettings:
+class RunSettings(FitOptions):
     """The run: its data, its length, and how it is computed.
 
     Args:
@@ -65,18 +104,8 @@ class RunSettings:
         output: Folder of the run.
         split: Number of the split, from 0, of iLIDS-VID, PRID 2011 and WARD.
         seed: Seed of everything random.
-        epochs: Number of epochs to train for.
-        precision: Floating-point precision of the training step.
-        accelerator: Where to train; auto takes a CUDA GPU where there is one.
-        tf32: Allow TensorFloat-32 in the float32 products and convolutions of a GPU.
-        finite_check_every: Steps between two checks of losses and gradients for NaN and infinity;
-            a GPU waits at each.
-        checkpoint_every: Epochs between two checkpoints.
         validation_share: Share of the training identities that is held out to choose the best
             epoch on; with 0 the last epoch counts.
-        validation_every: Epochs between two evaluations of the held-out identities.
-        sync_batch_norm: With several processes, normalise over the batch of all of them, as one
-            process would.
         weights_from: Folder or checkpoint of a run whose weights this run begins with, instead of
             --model.weights; the classifier is new if the identities are others.
         pack: Pack of the data set (`stgcn pack`) to read the frames from.
@@ -93,15 +122,7 @@ class RunSettings:
     output: Path = Path("runs/stgcn")
     split: NonNegativeInt = 0
     seed: NonNegativeInt = 0
-    epochs: PositiveInt = 800
-    precision: Precision = "32-true"
-    accelerator: Accelerator = "auto"
-    tf32: bool = True
-    finite_check_every: PositiveInt = 50
-    checkpoint_every: PositiveInt = 1
     validation_share: float = 0.0
-    validation_every: PositiveInt = 10
-    sync_batch_norm: bool = True
     weights_from: Path | None = None
     pack: Path | None = None
     on_bad_frame: OnBadFrame = "stop"
@@ -112,17 +133,17 @@ class RunSettings:
 
     @classmethod
     def of(cls, parsed: Mapping[str, Any]) -> "RunSettings":
-        """The settings among what a parser with :func:`add_settings` has parsed.
-
-        Args:
-            parsed: Nested values by name, as ``Namespace.as_dict`` gives them.
-        """
+        """The settings among the nested values that a parser with :func:`add_settings` gives."""
         values = {field.name: parsed[field.name] for field in fields(cls)}
         return cls(**values | {name: _plain(values[name]) for name in SECTIONS})
 
+    def fit_options(self) -> dict[str, Any]:
+        """Those settings that :func:`.fit` takes, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(FitOptions)}
+
     def nested(self) -> dict[str, Any]:
         """The settings as nested dicts of plain values, as YAML and JSON hold them."""
-        return _plain(vars(self))
+        return _plain({name: getattr(self, name) for name in signature(RunSettings).parameters})
 
     def flat(self) -> dict[str, Any]:
         """The settings as plain values by dotted name, such as ``model.num_frames``."""
@@ -186,8 +207,7 @@ def load_settings(
     for name in SECTIONS:
         if name in values:
             raise UserError(f"{name}: is {values[name]!r}: pass its settings by name")
-    parsed = _parser().parse_object(nest(values))
-    return RunSettings.of(parsed.as_dict())
+    return RunSettings.of(_parser().parse_object(nest(values)).as_dict())
 
 
 @cache
@@ -202,19 +222,15 @@ def default_settings() -> Mapping[str, Any]:
     return MappingProxyType({k: v for k, v in defaults.items() if k not in ("dataset", "root")})
 
 
-def preset_names() -> list[str]:
-    """The names of the presets in the package."""
-    return sorted(p.name.removesuffix(".yaml") for p in PRESETS.iterdir() if ".yaml" in p.name)
-
-
 def preset_path(name: str) -> Path:
     """The YAML file of a preset in the package.
 
     Raises:
         UserError: The package has no such preset.
     """
-    if name not in preset_names():
-        raise UserError(f"preset {name!r} is unknown: use {', '.join(preset_names())}")
+    names = sorted(p.name.removesuffix(".yaml") for p in PRESETS.iterdir() if ".yaml" in p.name)
+    if name not in names:
+        raise UserError(f"preset {name!r} is unknown: use {', '.join(names)}")
     return Path(str(PRESETS / f"{name}.yaml"))
 
 
@@ -250,10 +266,7 @@ def renamed_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_yaml(settings: Mapping[str, Any]) -> str:
-    """Settings as a YAML file that ``--config`` reads as they are, whatever folders are called.
-
-    Args:
-        settings: Nested plain values, as :meth:`RunSettings.nested` gives them.
+    """Nested plain values as YAML that ``--config`` reads back, whatever folders are called.
 
     Example:
         >>> print(as_yaml({"root": "1e3", "output": "null", "seed": 3}), end="")
@@ -308,12 +321,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings from those by dotted name.
-
-    Example:
-        >>> nest({"seed": 0, "model.weights": None})
-        {'seed': 0, 'model': {'weights': None}}
-    """
+    """Nested settings from those by dotted name, the inverse of :func:`flatten`."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *parents, last = name.split(".")

@@ -1,4 +1,4 @@
-"""The model of a run beside the data set whose tracklets it is to embed."""
+"""The model of a run and the data set whose tracklets it embeds."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from stgcn_pyg import __version__
 from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.data.dataset import frames_of
 from stgcn_pyg.devices import device_for, tf32_allowed
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import BadImageError, UserError
@@ -23,7 +24,7 @@ from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
 
 
 class TrainedModel:
-    """The model of a checkpoint beside the data set of its run, or another data set.
+    """The model of a checkpoint with the data set of its run, or another data set.
 
     Args:
         run: Folder of a run, or a checkpoint.
@@ -69,7 +70,7 @@ class TrainedModel:
             "pack": chosen.pack,
             "on_bad_frame": chosen.on_bad_frame,
             "clips_per_test_batch": chosen.clips_per_batch,
-            "min_frames": 1,  # asked for the training
+            "min_frames": 1,  # the run's own minimum is of its training tracklets
         }
         if chosen.test_clips is not None:
             settings["test_clips"] = chosen.test_clips
@@ -81,22 +82,12 @@ class TrainedModel:
     @property
     def about(self) -> dict[str, Any]:
         """What its features are of, by the names of :mod:`stgcn_pyg.runs.about`."""
-        return about_model(
-            self.run,
-            self.checkpoint_sha256,
-            self.model,
-            self.data,
-            self.config.get("split", 0),
-            len(self.passed_over),
-        )
+        digest, split = self.checkpoint_sha256, self.config.get("split", 0)
+        return about_model(self.run, digest, self.model, self.data, split, len(self.passed_over))
 
     @property
     def task(self) -> RankingTask:
-        """The query and gallery of the data set.
-
-        Raises:
-            UserError: No query has a match.
-        """
+        """The query and gallery of the data set; raises a UserError if no query has a match."""
         return ranking_task(self.data.dataset)
 
     def features(self) -> tuple[Tensor, Tensor]:
@@ -115,33 +106,31 @@ class TrainedModel:
             tracklets: N rows of the data set's tables.
             bar: Existing progress bar of tracklets to advance instead of opening a new one.
         """
+        model, data, device = self.model, self.data, self.device
         with self.arithmetic():
-            return embed_tracklets(
-                self.model, self.data, tracklets, self.device, bar=bar, group=self.group
-            )
+            return embed_tracklets(model, data, tracklets, device, bar=bar, group=self.group)
 
     def arithmetic(self) -> AbstractContextManager[None]:
         """TensorFloat-32 as the run was trained with it; allowed, if that is not known."""
         return tf32_allowed(self.config.get("tf32", True))
 
     def still_bad(self, tracklets: pd.DataFrame, faults: Sequence[str]) -> bool:
-        """Whether images that were skipped would be skipped again.
+        """Whether bad images among some tracklets' frames would be skipped again.
 
         Args:
-            tracklets: Rows of the data set's tables, among whose frames the images are.
+            tracklets: Rows of the data set's tables.
             faults: What was wrong with each of the images.
         """
         reader, frames = self.data.reader, self.data.dataset.frames
         if reader.on_bad_frame == "stop":
             return False
-        told, found = "\n".join(faults), set()
-        for tracklet in tracklets[["first_frame", "num_frames"]].itertuples(index=False):
-            for row in range(tracklet.first_frame, tracklet.first_frame + tracklet.num_frames):
-                if frames.iat[row] in told:
-                    try:
-                        reader.source.read([row])
-                    except BadImageError as error:
-                        found.add(str(error))
+        lines, found = "\n".join(faults), set()
+        for row in frames_of(tracklets)[1].tolist():
+            if frames.iat[row] in lines:
+                try:
+                    reader.source.read([row])
+                except BadImageError as error:
+                    found.add(str(error))
         return found >= set(faults)
 
 
@@ -155,13 +144,7 @@ def about_model(
 ) -> dict[str, Any]:
     """What a model's scores are of, by the names of :mod:`stgcn_pyg.runs.about`.
 
-    Args:
-        run: Folder of the run or checkpoint, as it was named.
-        checkpoint_sha256: SHA-256 of the checkpoint.
-        model: The model.
-        data: Its test set and the clips.
-        split: Number of the split of the data set.
-        passed_over: Number of bad images for which other frames stand.
+    ``passed_over`` is the number of bad images that other frames replaced.
     """
     return {
         "version": __version__,
@@ -193,9 +176,7 @@ def tell_skipped(data: TrackletDataModule, group: ProcessGroup = ALONE, show: in
 def skipped_within(data: TrackletDataModule, group: ProcessGroup = ALONE) -> Iterator[set[str]]:
     """Collects what was wrong with the bad images that the processes skip in a block.
 
-    Args:
-        data: The batches, whose ``skipped`` holds it afterwards too.
-        group: The processes that run the block; the set holds what all skipped once it is left.
+    The set is complete after the block; ``data.skipped`` then holds this process's part too.
     """
     before, data.skipped = data.skipped, set()
     found = data.skipped

@@ -1,4 +1,4 @@
-"""Runs a network through torch.compile where that works, and as it is elsewhere."""
+"""Runs a network through torch.compile where that works, and uncompiled elsewhere."""
 
 import warnings
 from collections.abc import Callable

@@ -19,11 +19,7 @@ def data_parallel(
 ) -> Iterator[nn.Module]:
     """Gives a module whose gradients are the mean over the processes; a single one has its own.
 
-    Args:
-        module: The module, already on its device.
-        group: The processes that share each batch.
-        device: Device of this process.
-        sync_batch_norm: Whether batch norm sees the batch of all processes until the block ends.
+    With ``sync_batch_norm`` batch norm sees the batch of all processes until the block ends.
     """
     if group.world_size == 1:
         yield module
@@ -103,19 +99,11 @@ class _Sum(torch.autograd.Function):
 def gather_batch(
     features: Mapping[str, Tensor], logits: Tensor, labels: Tensor
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """The arguments of the loss from all processes, in the order of their ranks.
+    """Features and logits ``[n, ...]`` and labels ``[n]`` to those of all R processes, R * n rows.
 
     Their loss is, on every process, that of one process with the whole batch. Its gradient goes to
-    each process's own rows alone, times the number of processes R, because
-    ``DistributedDataParallel`` divides the sum over the processes by R.
-
-    Args:
-        features: Feature of each branch by name, ``[n, D]`` each; n is that of every process.
-        logits: Logits of the clips, ``[n, num_classes]``.
-        labels: Class of each clip, ``[n]``.
-
-    Returns:
-        Features, logits and labels of R * n rows; where one process trains, the arguments.
+    each process's own rows alone, times R, because ``DistributedDataParallel`` divides the sum
+    over the processes by R.
     """
     if not dist.is_available() or not dist.is_initialized():
         return dict(features), logits, labels

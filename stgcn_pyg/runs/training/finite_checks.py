@@ -28,7 +28,7 @@ class FiniteChecks:
         sampler: Sampler of the batches, to name the tracklets of a bad one.
         tracklets: Training table.
         checkpoint: Where the run keeps its last good checkpoint.
-        every: Steps between two reads, for which a GPU waits.
+        every: Steps between two reads.
     """
 
     def __init__(
@@ -41,9 +41,8 @@ class FiniteChecks:
         self.names: list[str] = []  # of the parameters that have gradients
         self.unread: list[tuple[int, int, int]] = []  # step, epoch, batch since the last read
         self.found: Tensor | None = None  # whether one of these steps is bad
-        self.first_bad: Tensor | None = (
-            None  # its place in `unread`, loss and flag of each gradient
-        )
+        # The place in `unread` of the first bad step, its loss and the flag of each gradient.
+        self.first_bad: Tensor | None = None
 
     def check(
         self,
@@ -77,7 +76,6 @@ class FiniteChecks:
             self.read()
 
     def read_if_due(self) -> None:
-        """Reads the results if ``every`` steps are unread."""
         if len(self.unread) >= self.every:
             self.read()
 

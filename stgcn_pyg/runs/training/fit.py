@@ -1,4 +1,4 @@
-"""Trains into a folder, and goes on there after an interruption."""
+"""Trains into a folder, and continues there after an interruption."""
 
 import warnings
 from collections.abc import Iterator
@@ -13,38 +13,27 @@ import torch
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.devices import device_for, tf32_allowed
 from stgcn_pyg.distributed import init_distributed, is_lost
-from stgcn_pyg.errors import RunError, UserError, require_known
+from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.runs.checkpoint import (
-    checkpoint_path,
-    is_begun,
-    state_path,
-)
+from stgcn_pyg.runs.checkpoint import checkpoint_path, is_begun, state_path
 from stgcn_pyg.runs.same_run import deciding, require_readable
-from stgcn_pyg.runs.settings import Accelerator, Precision
+from stgcn_pyg.runs.settings import FitOptions
 from stgcn_pyg.runs.training.folder_lock import only_run_in
 from stgcn_pyg.runs.training.loop import TrainingLoop
-from stgcn_pyg.runs.training.module import STGCNTraining, whole_number
+from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.validation import Validation
 from stgcn_pyg.signals import NotedSignals, SignalledError
 
 
-def train(
-    model: STGCN,
-    data: TrackletDataModule,
-    output: str | Path,
-    *,
-    epochs: int = 800,
-    **settings: Any,
-) -> STGCN:
+def train(model: STGCN, data: TrackletDataModule, output: str | Path, **settings: Any) -> STGCN:
     """Trains a network: :class:`STGCNTraining` by :func:`fit`.
 
     Args:
         model: Network, which is trained in place.
         data: The batches.
         output: Folder of the run.
-        epochs: Number of epochs to train for in all.
-        **settings: Arguments of :class:`STGCNTraining` and of :func:`fit`, by name.
+        **settings: Arguments of :class:`STGCNTraining` and of :func:`fit`, by name, such as
+            ``epochs``.
 
     Returns:
         The same network, in evaluation mode.
@@ -57,7 +46,7 @@ def train(
     """
     of_module = {k: v for k, v in settings.items() if k in signature(STGCNTraining).parameters}
     of_fit = {k: v for k, v in settings.items() if k not in of_module}
-    fit(STGCNTraining(model, **of_module), data, output, epochs=epochs, **of_fit)
+    fit(STGCNTraining(model, **of_module), data, output, **of_fit)
     return model.eval()
 
 
@@ -66,22 +55,15 @@ def fit(
     data: TrackletDataModule,
     output: str | Path,
     *,
-    epochs: int,
-    precision: Precision = "32-true",
-    accelerator: Accelerator = "auto",
-    checkpoint_every: int = 1,
     validation: pd.DataFrame | None = None,
-    validation_every: int = 10,
-    sync_batch_norm: bool = True,
-    tf32: bool = True,
-    finite_check_every: int = 50,
+    **options: Any,
 ) -> Validation | None:
-    """Trains, or goes on where the checkpoint of the folder ends.
+    """Trains, or continues from the checkpoint in the folder.
 
     On the CPU a run that was interrupted, in whatever way, ends with the same weights to the last
     bit as one that was not. At Ctrl-C and SIGTERM it finishes the step, saves and ends; a second
     signal ends it at once. In a thread other than the main one, as in some services, signals are
-    left alone.
+    not handled.
 
     Processes that torchrun or srun began share each batch and end with the same weights as one
     process, up to rounding. The first of them writes; all must see the folder.
@@ -91,76 +73,52 @@ def fit(
         data: The batches.
         output: Folder that receives ``checkpoint.ckpt``, ``checkpoint.previous.ckpt``, ``log/`` and
             ``tensorboard/``.
-        epochs: Number of epochs to train for in all.
-        precision: ``"32-true"``, or ``"bf16-mixed"`` for bfloat16 where it is safe.
-        accelerator: ``"auto"`` takes a CUDA GPU where there is one, else the CPU.
-        checkpoint_every: Number of epochs between checkpoints; one is always written at the end.
         validation: Tracklets of identities that are held out of ``data`` (:func:`hold_out`). The
             epoch that ranks them best is the one that counts: ``checkpoint.ckpt`` and the module
-            have its weights in the end, and the run goes on from ``training.ckpt``. Without them,
-            the last epoch counts.
-        validation_every: Number of epochs between two evaluations of the held-out tracklets.
-        sync_batch_norm: Whether batch norm sees the batch of all processes, as one process would,
-            or each its own part, which is faster.
-        tf32: Whether float32 may be TensorFloat-32 in a GPU's products and convolutions.
-        finite_check_every: Number of steps between two checks whether losses and gradients are
-            finite, for which a GPU waits.
+            have its weights in the end, and the run is continued from ``training.ckpt``. Without
+            them, the last epoch counts.
+        **options: Arguments of :class:`.FitOptions`, by name: ``epochs=800``,
+            ``precision="32-true"``, ``accelerator="auto"``, ``checkpoint_every=1`` and others.
 
     Returns:
         The scores of the held-out identities, if there are any.
 
     Raises:
-        UserError: A number of epochs or steps is below 1, or a word is unknown; the folder holds a
-            run with other settings, tracklets or another network, or another process is at work
-            there; what is there cannot be read or resumed; the network was changed by hand, so that
-            its checkpoints could not be read back, is frozen altogether, or has fewer classes than
-            there are identities; or an image is bad. Only the last is found after something was
-            written.
+        UserError: An option is wrong; the folder holds a run with other settings, tracklets or
+            another network, or another process is at work there; what is there cannot be read or
+            resumed; the network was changed by hand, so that its checkpoints could not be read
+            back, is frozen altogether, or has fewer classes than there are identities; or an image
+            is bad. Only the last is found after something was written.
         RunError: A loss, gradient or weight is not finite, the disk or the GPU's memory is full, or
             another process is lost.
         SignalledError: Ctrl-C or SIGTERM ended it.
     """
-    require_known(precision=(precision, Precision), accelerator=(accelerator, Accelerator))
+    chosen = FitOptions(**options)
     output, validated = Path(output), validation is not None
-    epochs = whole_number("epochs", epochs)
-    checkpoint_every = whole_number("checkpoint_every", checkpoint_every)
-    validation_every = whole_number("validation_every", validation_every)
-    finite_check_every = whole_number("finite_check_every", finite_check_every)
     require_readable(module.model, module.config)
     _require_trainable(module.model, data)
     _require_state(output, validated)
-    others: dict[str, Any] = {
-        "precision": precision,
-        "sync_batch_norm": sync_batch_norm,
-        "tf32": tf32,
-    }
-    if validated:
-        others["validation_every"] = validation_every
-    module.run = deciding(module, data, validation, **others) | {"epochs": epochs}
-    chosen = None
-    path = state_path(output, validated)
+    module.run = deciding(module, data, validation, chosen)
+    path, best = state_path(output, validated), None
     with (
         init_distributed() as group,
         only_run_in(output, group),
         NotedSignals(second_acts=group.world_size == 1) as signals,
-        tf32_allowed(tf32),
+        tf32_allowed(chosen.tf32),
     ):
         if validation is not None:
-            best = checkpoint_path(output)
-            chosen = Validation(data, validation, validation_every, best, group)
-        device = torch.device(device_for(accelerator, group))
+            every, kept = chosen.validation_every, checkpoint_path(output)
+            best = Validation(data, validation, every, kept, group)
+        device = torch.device(device_for(chosen.accelerator, group))
         try:
             with _errors_in_a_line(path, signals):
-                loop = TrainingLoop(
-                    module, data, path, device, group, signals, chosen, finite_check_every
-                )
-                loop.run(epochs, checkpoint_every, precision, sync_batch_norm)
+                TrainingLoop(module, data, path, device, group, signals, best, chosen).run()
         finally:
             module.cpu()
             module.model.backbone.channels_last = True  # as wherever it is read back
-        if chosen is not None:
-            chosen.take_best(module.model)
-    return chosen
+        if best is not None:
+            best.take_best(module.model)
+    return best
 
 
 def _require_trainable(model: STGCN, data: TrackletDataModule) -> None:
@@ -181,11 +139,8 @@ def _require_trainable(model: STGCN, data: TrackletDataModule) -> None:
 
 
 def _require_state(output: Path, validated: bool) -> None:
-    """Checks that a folder's state was made with held-out identities, or without, as the run is.
-
-    Raises:
-        UserError: It was not; what is there would be written over.
-    """
+    """Refuses to write over the state of a run with held-out identities, or without, if this one
+    is not such a run."""
     state, other = (state_path(output, validated=is_chosen) for is_chosen in (True, False))
     begun = is_begun(output, validated=True)
     if validated and other.exists() and not begun:

@@ -18,15 +18,11 @@ NAME = "run.lock"
 
 @contextmanager
 def only_run_in(folder: Path, group: ProcessGroup = ALONE) -> Iterator[None]:
-    """Keeps other runs out of a folder until the block ends.
+    """Keeps other runs out of a folder, which is made if there is none, until the block ends.
 
-    The system holds the lock for the process and drops it when the process ends, in whatever way,
+    The first process holds the lock. The system drops it when the process ends, in whatever way,
     so that a killed run leaves nothing to clean up. Inside another such block of the same thread
     it does nothing.
-
-    Args:
-        folder: Folder of the run, which is made if there is none.
-        group: The processes of the run, of which the first one holds the lock.
 
     Raises:
         UserError: Another run holds the folder, or it cannot be made; on every process.
@@ -72,7 +68,7 @@ def _acquire(lock: FileLock, folder: Path) -> str | None:
         holder = f"{os.getpid()}\n{socket.gethostname()}\n"
         if path.read_text(errors="replace") != holder:
             path.write_text(holder)
-        os.utime(path)  # since when
+        os.utime(path)  # the time that the message for a second run names
     except Timeout:
         return (
             f"{folder}: another run is writing there ({_holder(path)}): wait for it or stop it, "

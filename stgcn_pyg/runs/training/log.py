@@ -21,8 +21,8 @@ from stgcn_pyg.progress import bar_options
 class TrainingLog:
     """Writes ``log/metrics.csv`` and the curves in ``tensorboard/``, a row and a point an epoch.
 
-    A checkpoint holds the rows so far and the sums of an epoch that is not over. When a run goes
-    on, the files are written anew from them, so that no epoch appears twice and none is missing.
+    A checkpoint holds the rows so far and the sums of an epoch that is not over. When a run is
+    continued, the files are written anew from them, so that no epoch appears twice.
 
     Args:
         output: Folder of the run.
@@ -48,10 +48,9 @@ class TrainingLog:
 
     @contextmanager
     def opened(self, step: int, total: int) -> Iterator[None]:
-        """Writes the rows so far, and keeps the files and the bar open until the block ends.
+        """Writes the rows so far, and keeps files and a bar of steps open until the block ends.
 
-        The bar counts steps: those that are done, of the total. Like :meth:`add_epoch` it raises a
-        RunError if the files cannot be written.
+        Like :meth:`add_epoch` it raises a RunError if the files cannot be written.
         """
         if not self.writes:
             yield

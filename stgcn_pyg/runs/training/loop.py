@@ -1,4 +1,4 @@
-"""The loop over epochs and steps, what it saves, and where it goes on from."""
+"""The loop over epochs and steps, what it saves, and how it continues from a checkpoint."""
 
 from math import nan
 from pathlib import Path
@@ -11,18 +11,9 @@ from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.errors import RunError, UserError
-from stgcn_pyg.runs.checkpoint import (
-    KEY,
-    describe,
-    from_lightning,
-    has_training_state,
-    is_begun,
-    previous_path,
-    read_last_good,
-    write_checkpoint,
-)
+from stgcn_pyg.runs import checkpoint
 from stgcn_pyg.runs.same_run import require_same_run
-from stgcn_pyg.runs.settings import Precision
+from stgcn_pyg.runs.settings import FitOptions
 from stgcn_pyg.runs.training.data_parallel import data_parallel
 from stgcn_pyg.runs.training.finite_checks import FiniteChecks
 from stgcn_pyg.runs.training.log import TrainingLog
@@ -32,7 +23,7 @@ from stgcn_pyg.signals import NotedSignals, SignalledError
 
 
 class TrainingLoop:
-    """A training in progress: its position, and what it saves and goes on from."""
+    """A training in progress: its position, and what it saves and continues from."""
 
     def __init__(
         self,
@@ -43,26 +34,23 @@ class TrainingLoop:
         group: ProcessGroup,
         signals: NotedSignals,
         validation: Validation | None,
-        finite_check_every: int,
+        options: FitOptions,
     ):
         self.module = module.to(device)
-        self.data, self.path, self.device = data, path, device
+        self.data, self.path, self.device, self.options = data, path, device, options
         self.group, self.signals, self.validation = group, signals, validation
         self.optimizer, self.schedule = module.build_optimizer()
-        self.checks = FiniteChecks(data.sampler, data.dataset.train, path, finite_check_every)
+        every = options.finite_check_every
+        self.checks = FiniteChecks(data.sampler, data.dataset.train, path, every)
         # Whole epochs, batches of the next one, and steps that are done.
         self.epoch = self.batch = self.step = 0
-        state = None
-        if group.from_first(is_begun(path.parent, validation is not None)):
-            state = self._restore()["log"]
-        self.log = TrainingLog(
-            path.parent, writes=group.is_first, every=finite_check_every, state=state
-        )
+        begun = group.from_first(checkpoint.is_begun(path.parent, validation is not None))
+        state = self._restore()["log"] if begun else None
+        self.log = TrainingLog(path.parent, writes=group.is_first, every=every, state=state)
 
-    def run(
-        self, epochs: int, checkpoint_every: int, precision: Precision, sync_batch_norm: bool
-    ) -> None:
-        """Trains from the position on; arguments as :func:`fit`."""
+    def run(self) -> None:
+        """Trains from the position on."""
+        epochs = self.options.epochs
         if self.epoch > epochs:
             raise UserError(
                 f"{self.path}: has been trained for {self.epoch:,} epochs already, more than "
@@ -71,14 +59,14 @@ class TrainingLoop:
         if self.epoch == epochs:
             return
         steps = len(self.data.sampler)
-        # One loader for all epochs, so that its workers stay and read ahead.
+        # One loader for all epochs, so that its workers live on and read ahead.
         draws = self.data.sampler.over_epochs(epochs, self.epoch, self.batch)
         loader = self.data.train_dataloader(draws, self.device)
-        autocast = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"
-        )
+        mixed = self.options.precision == "bf16-mixed"
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
+        synchronised = self.options.sync_batch_norm
         with (
-            data_parallel(self.module, self.group, self.device, sync_batch_norm) as parallel,
+            data_parallel(self.module, self.group, self.device, synchronised) as parallel,
             self.log.opened(self.step, steps * epochs),
             reading(loader) as batches,
         ):
@@ -90,9 +78,9 @@ class TrainingLoop:
                 done = f"step {self.batch} of epoch {self.epoch + 1}"
                 is_due = False
                 if self.batch == steps:
-                    self._end_epoch(epochs)
+                    self._end_epoch()
                     done = f"epoch {self.epoch}"
-                    is_due = self.epoch % checkpoint_every == 0 or self.epoch == epochs
+                    is_due = self.epoch % self.options.checkpoint_every == 0 or self.epoch == epochs
                 # A signal to any of the processes ends all of them after the same step.
                 number = self.group.largest(self.signals.number or 0)
                 self._save(is_due or number > 0)
@@ -115,12 +103,12 @@ class TrainingLoop:
         self.checks.read_if_due()
         self.log.add_step(terms)
 
-    def _end_epoch(self, epochs: int) -> None:
+    def _end_epoch(self) -> None:
         self.checks.require_finite(self.module, self.step)
         self.epoch, self.batch = self.epoch + 1, 0
         others = {}
         if self.validation is not None:
-            if self.epoch % self.validation.every == 0 or self.epoch == epochs:
+            if self.epoch % self.validation.every == 0 or self.epoch == self.options.epochs:
                 self.validation.score(self.module.model, self.epoch, self.device)
             others["validation_mAP"] = self.validation.scores.get(self.epoch, nan)
         rate = self.optimizer.param_groups[0]["lr"]
@@ -128,31 +116,31 @@ class TrainingLoop:
         self.schedule.step()
 
     def _save(self, is_due: bool) -> None:
-        """Writes the checkpoint where it is due or the best epoch has just ended."""
-        is_best = (
-            self.validation is not None and self.batch == 0 and self.validation.is_best(self.epoch)
-        )
+        """Writes the checkpoint if it is due or the best epoch has just ended."""
+        validation = self.validation
+        is_best = validation is not None and self.batch == 0 and validation.is_best(self.epoch)
         if not is_due and not is_best:
             return
         self.checks.require_finite(self.module, self.step)
         if self.group.is_first:
             content = self._content()
             try:
-                write_checkpoint(self.path, content, keep=previous_path(self.path))
+                keep = checkpoint.previous_path(self.path)
+                checkpoint.write_checkpoint(self.path, content, keep)
             except OSError as error:
                 raise RunError(
                     f"{self.path}: cannot be written ({error.strerror}); the last good checkpoint "
-                    "stays: mend that and run the same command again, which goes on from there"
+                    "is kept: mend that and run the same command again, which goes on from there"
                 ) from error
-            # Only now, so that the best epoch is never ahead of the state to go on from.
-            if self.validation is not None and is_best:
-                self.validation.keep(content, self.epoch)
+            # Only now, so that the best epoch is never ahead of the state to continue from.
+            if validation is not None and is_best:
+                validation.keep(content, self.epoch)
         self.group.gather("saved")  # no process ends before
 
     def _content(self) -> dict[str, Any]:
         module, pids = self.module, self.data.pids.tolist()
         return {
-            KEY: describe(module.model, module.config, pids, module.run),
+            checkpoint.KEY: checkpoint.describe(module.model, module.config, pids, module.run),
             "state_dict": module.state_dict(),
             "epoch": self.epoch,
             "batch": self.batch,
@@ -164,14 +152,14 @@ class TrainingLoop:
         }
 
     def _restore(self) -> dict[str, Any]:
-        """Goes on with the batch after the last one that is in the checkpoint."""
+        """Takes the state from the checkpoint, and returns the checkpoint's content."""
         # The first process alone at first, since it renames a damaged file.
-        content = read_last_good(self.path) if self.group.is_first else None
+        content = checkpoint.read_last_good(self.path) if self.group.is_first else None
         self.group.gather("read")
-        content = from_lightning(read_last_good(self.path) if content is None else content)
+        content = checkpoint.from_lightning(content or checkpoint.read_last_good(self.path))
         module = self.module
         require_same_run(self.path, content, module.model, self.data.pids.tolist(), module.run)
-        if not has_training_state(content):
+        if "optimizer" not in content:
             raise UserError(
                 f"{self.path}: holds weights alone, without the state that a training goes on "
                 "from: choose another folder"

@@ -1,8 +1,7 @@
 """The losses of a batch, and the optimiser that changes the weights by them."""
 
-import operator
 from collections.abc import Callable
-from math import inf, isfinite
+from math import inf
 from typing import Any, Literal
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import StepLR
 
 from stgcn_pyg.data import ClipBatch
-from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.errors import finite_number, require_known, whole_number
 from stgcn_pyg.losses import stgcn_losses
 from stgcn_pyg.models import STGCN, STGCNOutput
 from stgcn_pyg.models.forward_modes import recomputed
@@ -120,19 +119,8 @@ def grad_cache_forward(
 
     As in gradient caching (GradCache; Gao et al., 2021), each part runs twice: once for its
     features, by which the losses compare it with all others, and once more in the backward pass,
-    with the same random numbers. Running statistics take in each part once.
-
-    Batch norm, in training, normalises each part by itself. Where it is in evaluation mode, the
-    result is that of the whole batch.
-
-    Args:
-        run: Function that runs the network.
-        model: The network.
-        clips: Clips of the batch, ``[B, T, 3, H, W]``.
-        parts: Number of parts, as equal as they can be; 1 runs the batch as it is.
-
-    Returns:
-        The output for all B clips.
+    with the same random numbers. Running statistics take in each part once. Batch norm, in
+    training, normalises each part by itself.
     """
     if parts == 1:
         return run(clips)
@@ -140,27 +128,3 @@ def grad_cache_forward(
     features, embeddings, logits = zip(*outputs, strict=True)
     joined = {name: torch.cat([part[name] for part in features]) for name in features[0]}
     return STGCNOutput(joined, torch.cat(embeddings), torch.cat(logits))
-
-
-def whole_number(name: str, value: Any) -> int:
-    """An argument as a Python int of at least 1; otherwise raises a UserError that names it."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise UserError(f"{name}={value!r}: pass a whole number of at least 1")
-    return number
-
-
-def finite_number(name: str, value: Any, least: float = 0) -> float:
-    """An argument as a finite float of at least ``least``; otherwise raises a UserError."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = inf
-    if not isfinite(number):
-        raise UserError(f"{name}={value!r}: pass a finite number")
-    if number < least:
-        raise UserError(f"{name}={value!r}: pass a number of at least {least}")
-    return number

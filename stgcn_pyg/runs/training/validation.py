@@ -29,7 +29,7 @@ def hold_out(
     in another camera.
 
     Args:
-        dataset: The data set; its query and gallery stay as they are.
+        dataset: The data set, which is not changed.
         share: Share of the training identities to take, in (0, 1); at least two are taken.
         seed: Seed of the choice.
 
@@ -44,15 +44,15 @@ def hold_out(
         raise UserError(f"--validation-share {share}: pass one from 0 to below 1")
     table = dataset.train
     cameras = table[table["pid"] >= 0].groupby("pid")["camid"].nunique()
-    people = cameras.index[cameras > 1].to_numpy()
+    identities = cameras.index[cameras > 1].to_numpy()
     count = max(2, round(share * table["pid"].nunique()))
-    if len(people) < count or table["pid"].nunique() == count:
+    if len(identities) < count or table["pid"].nunique() == count:
         raise UserError(
             f"--validation-share {share}: {count} identities cannot be held out, for "
-            f"{table['pid'].nunique()} are there to train on and {len(people)} of them were seen "
-            "by two cameras: lower it"
+            f"{table['pid'].nunique()} are there to train on and {len(identities)} of them were "
+            "seen by two cameras: lower it"
         )
-    chosen = np.random.default_rng([seed, len(people)]).choice(people, count, replace=False)
+    chosen = np.random.default_rng([seed, len(identities)]).choice(identities, count, replace=False)
     held_out = table["pid"].isin(chosen)
     return replace(dataset, train=table[~held_out]), table[held_out]
 
@@ -68,7 +68,7 @@ class Validation:
         tracklets: The tracklets that :func:`hold_out` took.
         every: Number of epochs between two scores; the last epoch is always scored.
         path: Checkpoint of the best epoch: weights, without the state of the training.
-        group: The processes that train; they share the tracklets.
+        group: The processes that train and share the tracklets.
 
     Attributes:
         scores: The mAP by number of the epoch, from 1.
@@ -83,7 +83,7 @@ class Validation:
         group: ProcessGroup,
     ):
         table = tracklets.assign(is_query=True, is_gallery=True)
-        title = f"the people held out of {data.dataset.name}"
+        title = f"the identities held out of {data.dataset.name}"
         self.task = task_of_tracklets(title, (PROTOCOL,), table)
         self.data = data
         self.tracklets = tracklets
@@ -121,7 +121,7 @@ class Validation:
         except OSError as error:
             raise RunError(
                 f"{self.path}: cannot be written ({error.strerror}); that of the best epoch before "
-                "stays: mend that and run the same command again, which goes on"
+                "is kept: mend that and run the same command again, which goes on"
             ) from error
 
     def restore(self, content: dict[str, Any]) -> None:
