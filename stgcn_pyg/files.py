@@ -76,6 +76,17 @@ def _name_too(path: Path, name: Path) -> None:
 
 
 @contextmanager
+def errors_of_writing(
+    path: Path, advice: str = "", kind: type[Exception] = UserError
+) -> Iterator[None]:
+    """Turns an OSError of the block into one line: that ``path`` cannot be written, and advice."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{path}: cannot be written ({error.strerror}){advice}") from error
+
+
+@contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder to write into, which takes its name once the block has ended without an error.
 
@@ -96,21 +107,17 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path}: is not empty: remove it or name another folder")
-    try:
+    with errors_of_writing(path):  # an error of reading is a UserError already
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise _cannot(path, error) from error
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)
-        if path.exists():
-            path.rmdir()
-        unfinished.rename(path)
-    except OSError as error:  # an error of reading is a UserError already
-        raise _cannot(path, error) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            yield unfinished
+            unfinished.chmod(0o755)
+            if path.exists():
+                path.rmdir()
+            unfinished.rename(path)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_output(path: Path, content: bytes) -> None:
@@ -122,15 +129,13 @@ def write_output(path: Path, content: bytes) -> None:
     Raises:
         UserError: It cannot be written.
     """
-    try:
+    with errors_of_writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if _is_special(path):
             path.write_bytes(content)
             return
         with written_aside(path.resolve()) as file:
             file.write(content)
-    except OSError as error:
-        raise _cannot(path, error) from error
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -153,7 +158,7 @@ def require_writable(option: str, path: Path | None) -> None:
         needed = [target] if target.exists() else []
         folder = next(parent for parent in target.absolute().parents if parent.exists())
     except OSError as error:
-        raise _cannot(path, error, option) from error
+        raise UserError(f"{option} {path}: cannot be written ({error.strerror})") from error
     if not folder.is_dir():
         raise UserError(f"{option} {path}: cannot be written ({folder} is no folder)")
     for place in (*needed, folder):
@@ -179,7 +184,3 @@ def _is_special(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def _cannot(path: Path, error: OSError, option: str = "") -> UserError:
-    return UserError(f"{option} {path}: cannot be written ({error.strerror})".lstrip())

@@ -239,8 +239,8 @@ def test_labels_that_were_changed_are_found_at_evaluation(copy, capsys):
     parquet.write_table(table.set_column(pids, "pid", [[1, 1]]), path)
     assert main(["evaluate", str(copy)]) == 2
     assert error_line(capsys) == (
-        f"stgcn evaluate: error: {copy}: its tracklets are not those that embeddings.json tells: "
-        "run the same `stgcn extract` again, which writes them anew"
+        f"stgcn evaluate: error: {copy}: its tracklets are not those that embeddings.json names: "
+        "run the same `stgcn extract` again, which writes it anew"
     )
 
 

@@ -88,7 +88,7 @@ def test_a_full_disk_stops_it_and_what_is_there_stays_whole(root, tmp_path):
 def test_a_log_that_cannot_be_written_stops_it_too(root, tmp_path):
     (tmp_path / "log").write_text("in the way")
     module, data = build(root)
-    with pytest.raises(RunError, match=r"its log cannot be written \(File exists\): mend that"):
+    with pytest.raises(RunError, match=r"log: cannot be written \(File exists\): mend that"):
         cpu(module, data, tmp_path, epochs=1)
 
 

@@ -7,6 +7,7 @@ embeddings.json     what they are: data set, checkpoint, sizes, and the key that
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import pandas as pd
 
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import UserError, needs_extra
-from stgcn_pyg.files import PART, written_aside
+from stgcn_pyg.files import PART, errors_of_writing, written_aside
 from stgcn_pyg.runs.scoring import RankingTask, task_of_tracklets
 
 with needs_extra("train"):
     from stgcn_pyg.runs.extraction_shards import (
+        AGAIN,
         SCHEMA,
         Shard,
         encode_shard,
@@ -32,7 +34,6 @@ with needs_extra("train"):
 NAME = "embeddings.json"
 FORMAT = 1
 COLUMNS = SCHEMA.names[1:]
-ANEW = "extract into a new folder"
 PLACES = ("run", "root", "key")  # what may differ in the same extraction
 FACTS = (
     *("run", "dataset", "root", "split", "protocols", "parts", "test_clips", "num_frames"),
@@ -54,10 +55,7 @@ def describe(tracklets: pd.DataFrame, shard_size: int, **facts: Any) -> Descript
         tracklets: All tracklets in the order of the shards, as
             :meth:`.TrackletDataset.tracklets` gives them.
         shard_size: The number of tracklets in a shard; the last holds the rest.
-        **facts: A value for each of ``FACTS``: ``run`` and ``root``, as they were named;
-            ``dataset``, ``split`` and ``protocols``, those of the data set; ``parts``, which of its
-            tracklets these are; ``test_clips`` of ``num_frames`` each; the kind of ``embedding``
-            and its ``width``; ``checkpoint_sha256``.
+        **facts: A value for each of ``FACTS``; docs/embeddings.md says what they are.
     """
     content = {
         "format": FORMAT,
@@ -72,33 +70,29 @@ def describe(tracklets: pd.DataFrame, shard_size: int, **facts: Any) -> Descript
 
 
 def read_description(folder: Path) -> Description:
-    """The content of a folder's ``embeddings.json``.
-
-    Raises:
-        UserError: It is missing, damaged, or of another version.
-    """
+    """The content of a folder's ``embeddings.json``; raises a UserError if it is not usable."""
     path = folder / NAME
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise UserError(f"{folder}: no extraction (it has no {NAME})") from error
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: damaged: {ANEW}") from error
+        raise UserError(f"{path}: damaged: extract into a new folder") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path}: of another version than {FORMAT}: {ANEW}")
+        raise UserError(f"{path}: of another version than {FORMAT}: extract into a new folder")
     if content.pop("key", None) != (key := _key(content)):
-        raise UserError(f"{path}: altered since it was written: {ANEW}")
+        raise UserError(f"{path}: altered since it was written: extract into a new folder")
     return content | {"key": key}
 
 
 def shards_of(description: Description) -> list[slice]:
-    """Which of the tracklets each shard holds."""
+    """The rows of the tracklets that each shard holds."""
     total, size = description["num_tracklets"], description["shard_size"]
     return [slice(first, min(first + size, total)) for first in range(0, total, size)]
 
 
 def digest_of_tracklets(tracklets: pd.DataFrame) -> str:
-    """The SHA-256 of what the shards hold of tracklets."""
+    """The SHA-256 of the columns of tracklets that shards hold."""
     rows = tracklets[list(COLUMNS)].to_csv(lineterminator="\n")
     return hashlib.sha256(rows.encode()).hexdigest()
 
@@ -108,14 +102,14 @@ def _key(content: Description) -> str:
 
 
 class EmbeddingWriter:
-    """Makes an extraction's folder, or goes on with the same extraction in it.
+    """Makes an extraction's folder, or continues the same extraction in it.
 
     Args:
         folder: The folder.
         description: What :func:`describe` gives.
         tracklets: The tracklets that it describes.
-        still_bad: Says whether images that were passed over are still bad: it takes the rows of a
-            shard and what was wrong with its images. Without it, they count as mended.
+        still_bad: Whether images that were skipped are still bad, by the rows of a shard and what
+            was wrong with its images.
 
     Attributes:
         description: The one in the folder, whose key the shards carry.
@@ -129,7 +123,7 @@ class EmbeddingWriter:
         folder: Path,
         description: Description,
         tracklets: pd.DataFrame,
-        still_bad: Callable[[pd.DataFrame, Sequence[str]], bool] | None = None,
+        still_bad: Callable[[pd.DataFrame, Sequence[str]], bool],
     ):
         self.folder = folder
         self.description = description
@@ -141,20 +135,17 @@ class EmbeddingWriter:
             self._require_same(description)
             return
         # A writer that was killed at once may have left a part of the description.
-        is_free = folder.is_dir() and {path.name for path in folder.iterdir()} <= {NAME + PART}
-        if folder.exists() and not is_free:
+        if folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {NAME + PART}):
             raise UserError(
                 f"{folder}: holds something that is no extraction; choose another folder"
             )
-        try:
+        with errors_of_writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be made ({error.strerror})") from error
         _write_aside(path, (json.dumps(description, indent=2) + "\n").encode())
 
     def _require_same(self, here: Description) -> None:
-        # Where the run and the data set lie may have changed: the digests tell whether they are
-        # the same. What an older version did not write is not compared.
+        # The places of the run and the data set may have changed: their digests are compared. What
+        # an older version did not write is not compared.
         for name, there in self.description.items():
             if name in here and name not in PLACES and there != here[name]:
                 raise UserError(
@@ -163,43 +154,34 @@ class EmbeddingWriter:
                 )
 
     def missing(self) -> list[int]:
-        """The shards that are not there, not whole, or not what the same command would write."""
+        """The shards that are missing, damaged, or not what the same command would write."""
         shards = enumerate(shards_of(self.description))
         return [number for number, rows in shards if not self._is_there(number, rows)]
 
     def write(self, number: int, embeddings: np.ndarray, passed_over: Sequence[str] = ()) -> None:
-        """Writes a shard.
+        """Writes a shard of embeddings ``[n, D]``; if it cannot, the shard counts as missing.
 
-        Args:
-            number: The shard's number.
-            embeddings: The embeddings of its tracklets, ``[n, D]``.
-            passed_over: What was wrong with images for which other frames stand.
-
-        Raises:
-            UserError: The disk is full or the like; the shard then counts as missing.
+        ``passed_over`` says what was wrong with the images that other frames replaced.
         """
         rows = self.tracklets.iloc[shards_of(self.description)[number]]
         shard = Shard(rows, embeddings, passed_over)
         contents = encode_shard(self.description["key"], number, shard)
         for path, content in zip(shard_paths(self.folder, number), contents, strict=True):
-            _write_aside(path, content)  # it is there when the second is
+            _write_aside(path, content)  # the shard is complete when the second file is
 
     def _is_there(self, number: int, rows: slice) -> bool:
         """Whether a shard holds what it would hold if it were written now."""
-        tracklets = self.tracklets.iloc[rows]
+        tracklets, key = self.tracklets.iloc[rows], self.description["key"]
         try:
             found = read_shard(self.folder, self.description, number, len(tracklets))
         except UserError:
             return False
         if not found.tracklets.equals(tracklets[list(COLUMNS)].astype(found.tracklets.dtypes)):
             return False
-        contents = encode_shard(
-            self.description["key"], number, found._replace(tracklets=tracklets)
-        )
+        contents = encode_shard(key, number, found._replace(tracklets=tracklets))
         if not holds_same(shard_paths(self.folder, number), contents):
             return False
-        faults = found.passed_over
-        return not faults or (self.still_bad is not None and self.still_bad(tracklets, faults))
+        return not found.passed_over or self.still_bad(tracklets, found.passed_over)
 
 
 class StoredEmbeddings:
@@ -213,7 +195,7 @@ class StoredEmbeddings:
         tracklets: A row a tracklet: ``pid``, ``camid``, ``num_frames``, ``first_frame_path``,
             ``is_query``, ``is_gallery`` and ``is_train``; the index is its number.
         embeddings: ``[N, D]`` of float32, in the order of the rows.
-        passed_over: What was wrong with images for which other frames of their tracklets stand.
+        passed_over: What was wrong with images that other frames of their tracklets replaced.
 
     Raises:
         UserError: A shard is missing, damaged, of another extraction, or of another width.
@@ -235,18 +217,11 @@ class StoredEmbeddings:
             tables.append(shard.tracklets)
         self.tracklets = pd.concat(tables)
         if digest_of_tracklets(self.tracklets) != self.description["tracklets_sha256"]:
-            raise UserError(
-                f"{folder}: its tracklets are not those that embeddings.json tells: run the same "
-                "`stgcn extract` again, which writes them anew"
-            )
+            raise UserError(f"{folder}: its tracklets are not those that {NAME} names: {AGAIN}")
 
     @property
     def task(self) -> RankingTask:
-        """Its queries and gallery, under every protocol that its data set allows.
-
-        Raises:
-            UserError: There are no queries, or none has a match.
-        """
+        """Its queries and gallery; raises a UserError if no query has a match."""
         if not self.tracklets["is_query"].any():
             raise UserError(
                 f"{self.folder}: holds no query, only tracklets to train on: extract with "
@@ -268,16 +243,11 @@ class StoredEmbeddings:
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """The embeddings of its queries and of its gallery."""
-        tables = self.tracklets["is_query"], self.tracklets["is_gallery"]
-        return self.embeddings[tables[0]], self.embeddings[tables[1]]
+        tables = self.tracklets
+        return self.embeddings[tables["is_query"]], self.embeddings[tables["is_gallery"]]
 
 
 def _write_aside(path: Path, content: bytes) -> None:
-    try:
-        with written_aside(path) as file:
-            file.write(content)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}): mend that and run the same command "
-            "again, which goes on here"
-        ) from error
+    advice = ": mend that and run the same command again, which goes on here"
+    with errors_of_writing(path, advice), written_aside(path) as file:
+        file.write(content)

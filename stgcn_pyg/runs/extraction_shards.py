@@ -19,17 +19,12 @@ from safetensors.numpy import save
 
 from stgcn_pyg.errors import UserError
 
-ANEW = "run the same `stgcn extract` again, which writes it anew"
+AGAIN = "run the same `stgcn extract` again, which writes it anew"
 SCHEMA = pa.schema(
     {
-        "tracklet": pa.int64(),
-        "pid": pa.int64(),
-        "camid": pa.int64(),
-        "num_frames": pa.int64(),
+        **dict.fromkeys(("tracklet", "pid", "camid", "num_frames"), pa.int64()),
         "first_frame_path": pa.string(),
-        "is_query": pa.bool_(),
-        "is_gallery": pa.bool_(),
-        "is_train": pa.bool_(),
+        **dict.fromkeys(("is_query", "is_gallery", "is_train"), pa.bool_()),
     }
 )
 
@@ -40,7 +35,7 @@ class Shard(NamedTuple):
     Attributes:
         tracklets: A row a tracklet, n of them; the index is its number.
         embeddings: Their embeddings, ``[n, D]`` of float32.
-        passed_over: What was wrong with images for which other frames of their tracklets stand.
+        passed_over: What was wrong with images that other frames of their tracklets replaced.
     """
 
     tracklets: pd.DataFrame
@@ -54,13 +49,7 @@ def shard_paths(folder: Path, number: int) -> tuple[Path, Path]:
 
 
 def encode_shard(key: str, number: int, shard: Shard) -> tuple[bytes, bytes]:
-    """The content of a shard's two files; the same arguments always give the same bytes.
-
-    Args:
-        key: The key of the extraction.
-        number: The shard's number.
-        shard: What it is to hold.
-    """
+    """The content of a shard's two files; the same arguments always give the same bytes."""
     # A single entry: safetensors writes several in an order that changes from run to run.
     tensors = save({"embedding": shard.embeddings}, {"extraction": key})
     table = pa.Table.from_pandas(shard.tracklets.rename_axis("tracklet").reset_index(), SCHEMA)
@@ -86,20 +75,20 @@ def read_shard(folder: Path, description: Mapping[str, Any], number: int, size: 
     tensor_path, table_path = shard_paths(folder, number)
     for path in (tensor_path, table_path):
         if not path.is_file():
-            raise UserError(f"{path}: missing: {ANEW}")
+            raise UserError(f"{path}: missing: {AGAIN}")
     try:
         with safe_open(tensor_path, framework="np") as file:
             _require_key(tensor_path, (file.metadata() or {}).get("extraction"), description)
             embeddings = file.get_tensor("embedding")
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"{tensor_path}: damaged or no safetensors of embeddings: {ANEW}"
+            f"{tensor_path}: damaged or no safetensors of embeddings: {AGAIN}"
         ) from error
     width = description["width"]
     if embeddings.dtype != np.float32 or embeddings.ndim != 2 or embeddings.shape[1] != width:
         raise UserError(
             f"{tensor_path}: holds {embeddings.dtype} {list(embeddings.shape)}, not float32 "
-            f"embeddings of width {width}: {ANEW}"
+            f"embeddings of width {width}: {AGAIN}"
         )
     try:
         with parquet.ParquetFile(table_path, page_checksum_verification=True) as file:
@@ -107,17 +96,17 @@ def read_shard(folder: Path, description: Mapping[str, Any], number: int, size: 
             _require_key(table_path, found.get("extraction"), description)
             table = file.read()
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{table_path}: damaged or no Parquet: {ANEW}") from error
+        raise UserError(f"{table_path}: damaged or no Parquet: {AGAIN}") from error
     if found.get("shard") != str(number):
-        raise UserError(f"{table_path}: is shard {found.get('shard')}, not {number}: {ANEW}")
+        raise UserError(f"{table_path}: is shard {found.get('shard')}, not {number}: {AGAIN}")
     if len(table) != size or len(embeddings) != size:
         raise UserError(
             f"{tensor_path}: {len(embeddings)} embeddings of {len(table)} tracklets, "
-            f"not of {size}: {ANEW}"
+            f"not of {size}: {AGAIN}"
         )
     if found.get("embedding_sha256") != _digest(embeddings):
         raise UserError(
-            f"{tensor_path}: damaged (not the embeddings that {table_path.name} goes with): {ANEW}"
+            f"{tensor_path}: damaged (not the embeddings that {table_path.name} goes with): {AGAIN}"
         )
     tracklets = table.to_pandas().set_index("tracklet").rename_axis(None)
     return Shard(tracklets, embeddings, json.loads(found.get("passed_over", "[]")))
@@ -141,7 +130,7 @@ def _require_key(path: Path, found: str | None, description: Mapping[str, Any]) 
     if found != description["key"]:
         raise UserError(
             f"{path}: of another extraction (its key is {(found or 'none')[:12]}, not "
-            f"{description['key'][:12]}): {ANEW}"
+            f"{description['key'][:12]}): {AGAIN}"
         )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.errors import RunError, UserError
-from stgcn_pyg.files import PART, write_json, write_output
+from stgcn_pyg.files import PART, errors_of_writing, write_json, write_output
 from stgcn_pyg.runs import environment
 from stgcn_pyg.runs.checkpoint import description_of, is_begun, read_last_good, state_path
 from stgcn_pyg.runs.same_run import require_no_fewer_epochs, require_same_tracklets, tracklets_of
@@ -91,12 +91,10 @@ class RunFolder:
             UserError: The folder cannot be written.
         """
         epochs = self._before.get("epochs")
-        try:
+        with errors_of_writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             if epochs not in (None, self.settings.epochs) and self.metrics.exists():
                 self.metrics.replace(self.path / f"metrics.{epochs}-epochs.json")
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot be written ({error.strerror})") from error
         write_output(self.stored, as_yaml(self.settings.nested()).encode())
 
     def note_environment(self, here: dict[str, Any]) -> None:

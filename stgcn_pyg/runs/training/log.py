@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from stgcn_pyg.errors import RunError
-from stgcn_pyg.files import written_aside
+from stgcn_pyg.files import errors_of_writing, written_aside
 from stgcn_pyg.progress import bar_options
 
 
@@ -31,9 +31,7 @@ class TrainingLog:
         state: State of an earlier log, as :meth:`state` gives it.
     """
 
-    def __init__(
-        self, output: Path, *, writes: bool, every: int = 50, state: Mapping[str, Any] | None = None
-    ):
+    def __init__(self, output: Path, *, writes: bool, every: int, state: Mapping[str, Any] | None):
         self.path = output / "log" / "metrics.csv"
         self.curves = output / "tensorboard"
         self.writes = writes
@@ -124,12 +122,8 @@ class TrainingLog:
         with written_aside(self.path) as file:
             pd.DataFrame(self.rows).to_csv(file, index=False)
 
-    @contextmanager
-    def _errors_in_a_line(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunError(
-                f"{self.path.parent.parent}: its log cannot be written ({error.strerror}): mend "
-                "that and run the same command again, which goes on from the last checkpoint"
-            ) from error
+    def _errors_in_a_line(self) -> AbstractContextManager[None]:
+        advice = (
+            ": mend that and run the same command again, which goes on from the last checkpoint"
+        )
+        return errors_of_writing(self.path.parent, advice, RunError)

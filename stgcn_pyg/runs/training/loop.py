@@ -11,6 +11,7 @@ from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.files import errors_of_writing
 from stgcn_pyg.runs import checkpoint
 from stgcn_pyg.runs.same_run import require_same_run
 from stgcn_pyg.runs.settings import FitOptions
@@ -123,15 +124,13 @@ class TrainingLoop:
             return
         self.checks.require_finite(self.module, self.step)
         if self.group.is_first:
-            content = self._content()
-            try:
-                keep = checkpoint.previous_path(self.path)
+            content, keep = self._content(), checkpoint.previous_path(self.path)
+            advice = (
+                "; the last good checkpoint is kept: mend that and run the same command again, "
+                "which goes on from there"
+            )
+            with errors_of_writing(self.path, advice, RunError):
                 checkpoint.write_checkpoint(self.path, content, keep)
-            except OSError as error:
-                raise RunError(
-                    f"{self.path}: cannot be written ({error.strerror}); the last good checkpoint "
-                    "is kept: mend that and run the same command again, which goes on from there"
-                ) from error
             # Only now, so that the best epoch is never ahead of the state to continue from.
             if validation is not None and is_best:
                 validation.keep(content, self.epoch)

@@ -12,6 +12,7 @@ import torch
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.files import errors_of_writing
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import KEY, read_checkpoint, weights_of, write_checkpoint
 from stgcn_pyg.runs.embedding import embed_tracklets
@@ -116,13 +117,12 @@ class Validation:
     def keep(self, content: dict[str, Any], epoch: int) -> None:
         """Writes the checkpoint of the best epoch, from the content of that epoch's state."""
         kept = {KEY: content[KEY], "state_dict": content["state_dict"], "epoch": epoch}
-        try:
+        advice = (
+            "; that of the best epoch before is kept: mend that and run the same command again, "
+            "which goes on"
+        )
+        with errors_of_writing(self.path, advice, RunError):
             write_checkpoint(self.path, kept | {"score": self.scores[epoch]})
-        except OSError as error:
-            raise RunError(
-                f"{self.path}: cannot be written ({error.strerror}); that of the best epoch before "
-                "is kept: mend that and run the same command again, which goes on"
-            ) from error
 
     def restore(self, content: dict[str, Any]) -> None:
         """Takes the scores from the state that a run goes on from, if the best weights are there.
