@@ -70,7 +70,7 @@ class Parser(SettingsParser):
     def _expand(self, arguments: Sequence[str]) -> list[str]:
         """Hyphens to underscores, and a file of settings or a preset to what it holds.
 
-        Presets go first, so that whatever else is said overrides them wherever it stands.
+        Presets go first, so that all other arguments override them.
         """
         presets, others = [], []
         given = iter(arguments)
@@ -99,17 +99,12 @@ def _settings_in(file: str) -> dict[str, Any]:
 
 def add_dataset_arguments(parser: Parser) -> None:
     """Adds the arguments of commands that read a whole data set: which, where, and how."""
-    parser.add_argument("dataset", type=str, help="the data set's name, as for `stgcn train`")
-    parser.add_argument("root", type=Path, help="the folder that holds it, or the manifest")
-    parser.add_argument(
-        "--split",
-        type=NonNegativeInt,
-        default=0,
-        help="which split, from 0: of iLIDS-VID, PRID 2011 and WARD",
-    )
-    parser.add_argument(
-        "--workers", type=PositiveInt, default=2, help="the number of processes that decode"
-    )
+    add = parser.add_argument
+    add("dataset", type=str, help="the data set's name, as for `stgcn train`")
+    add("root", type=Path, help="the folder that holds it, or the manifest")
+    split = "which split, from 0: of iLIDS-VID, PRID 2011 and WARD"
+    add("--split", type=NonNegativeInt, default=0, help=split)
+    add("--workers", type=PositiveInt, default=2, help="the number of processes that decode")
 
 
 def add_model_arguments(parser: Parser) -> None:
@@ -156,5 +151,5 @@ def together() -> Iterator["ProcessGroup"]:
         if not group.reports_first():
             raise AlreadyReportedError(error.status) from raised
         if not group.is_first:
-            print(file=sys.stderr)  # a bar of the first one's may stand there, without an end
+            print(file=sys.stderr)  # ends the line of a progress bar of the first process
         raise error from raised.__cause__

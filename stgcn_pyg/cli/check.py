@@ -1,4 +1,4 @@
-"""`stgcn check`: counts a data set's tracklets and finds all that is wrong with it."""
+"""`stgcn check`: counts a data set's tracklets and finds its faults."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     result = check_dataset(
         options.dataset, options.root, options.split, options.min_frames, options.workers
     )
-    show(result, options.show)
+    _show(result, options.show)
     if options.json is not None:
         write_json(options.json, result.to_dict())
     if manifest is not None:
@@ -43,23 +43,17 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="stgcn check", description=DESCRIPTION)
     add_dataset_arguments(parser)
-    parser.add_argument(
-        "--min_frames", type=PositiveInt, default=1, help="the fewest frames of a tracklet"
-    )
-    parser.add_argument(
-        "--show", type=NonNegativeInt, default=10, help="lines to print of a kind of fault or note"
-    )
-    parser.add_argument("--json", type=Path, default=None, help="write all findings here")
-    parser.add_argument(
-        "--write_manifest",
-        type=Path,
-        default=None,
-        help="if there is no fault, write the data set as one table here, .csv or .parquet",
-    )
+    add = parser.add_argument
+    add("--min_frames", type=PositiveInt, default=1, help="the fewest frames of a tracklet")
+    shown = "lines to print of a kind of fault or note"
+    add("--show", type=NonNegativeInt, default=10, help=shown)
+    add("--json", type=Path, default=None, help="write all findings here")
+    manifest = "if there is no fault, write the data set as one table here, .csv or .parquet"
+    add("--write_manifest", type=Path, default=None, help=manifest)
     return parser
 
 
-def show(result: CheckResult, lines: int) -> None:
+def _show(result: CheckResult, lines: int) -> None:
     """Prints what was found, at most ``lines`` lines of a kind."""
     print(result.counts.to_string())
     _show_kinds("faults", result.faults, FAULTS, lines)

@@ -14,16 +14,13 @@ from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain import EvaluatedModel, choose_queries
-from stgcn_pyg.explain.output import (
-    write_embedding,
-    write_queries,
-    write_summary,
-)
+from stgcn_pyg.explain.output import write_embedding, write_queries, write_summary
 from stgcn_pyg.files import new_folder, write_json
 from stgcn_pyg.runs.about import ABOUT
 from stgcn_pyg.runs.trained_model import TrainedModel, tell_skipped
 
 Part = Literal["lists", "maps", "graphs", "embedding", "summary"]
+Rule = Literal["worst", "best", "random", "change"]
 
 DESCRIPTION = """Writes why a model ranks as it does: figures (PNG) and their numbers.
 
@@ -60,52 +57,25 @@ def main(arguments: Sequence[str]) -> int:
 def parser() -> Parser:
     """The parser of the command's arguments."""
     parser = Parser(prog="stgcn explain", description=DESCRIPTION)
-    parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")
-    parser.add_argument("output", type=Path, help="the folder to write; it must be new or empty")
-    parser.add_argument(
-        "--parts", nargs="+", type=Part, default=list(get_args(Part)), help="what to write"
-    )
-    parser.add_argument(
-        "--queries",
-        nargs="+",
-        type=NonNegativeInt,
-        default=None,
-        help="numbers of query tracklets, as in `stgcn evaluate --per-query`",
-    )
-    parser.add_argument(
-        "--rule",
-        type=Literal["worst", "best", "random", "change"],
-        default="worst",
-        help="which queries to take if none are named",
-    )
-    parser.add_argument(
-        "--count", type=PositiveInt, default=4, help="number of queries by the rule"
-    )
-    parser.add_argument(
-        "--seed", type=NonNegativeInt, default=0, help="random seed of --rule random"
-    )
-    parser.add_argument(
-        "--top", type=PositiveInt, default=5, help="number of ranked items in a list"
-    )
-    parser.add_argument(
-        "--protocol",
-        type=str | None,
-        default=None,
-        help="protocol of the lists; the data set's usual one if not given",
-    )
-    parser.add_argument(
-        "--other", type=Path, default=None, help="another run, whose lists are drawn as well"
-    )
+    add = parser.add_argument
+    add("run", type=Path, help="a run's folder, or a checkpoint")
+    add("output", type=Path, help="the folder to write; it must be new or empty")
+    add("--parts", nargs="+", type=Part, default=list(get_args(Part)), help="what to write")
+    numbers = "numbers of query tracklets, as in `stgcn evaluate --per-query`"
+    add("--queries", nargs="+", type=NonNegativeInt, default=None, help=numbers)
+    add("--rule", type=Rule, default="worst", help="which queries to take if none are named")
+    add("--count", type=PositiveInt, default=4, help="number of queries by the rule")
+    add("--seed", type=NonNegativeInt, default=0, help="random seed of --rule random")
+    add("--top", type=PositiveInt, default=5, help="number of ranked items in a list")
+    protocols = "protocol of the lists; the data set's usual one if not given"
+    add("--protocol", type=str | None, default=None, help=protocols)
+    add("--other", type=Path, default=None, help="another run, whose lists are drawn as well")
     add_model_arguments(parser)
     return parser
 
 
 def require_protocol(name: str | None) -> None:
-    """Checks the name that `--protocol` gives.
-
-    Raises:
-        UserError: There is no such protocol.
-    """
+    """Raises a UserError if `--protocol` names none."""
     if name is not None:
         try:
             protocol(name)

@@ -27,21 +27,14 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     parser = Parser(prog="stgcn pack", description=DESCRIPTION)
     add_dataset_arguments(parser)
-    parser.add_argument("pack", type=Path, help="the folder that receives the pack")
-    parser.add_argument("--height", type=PositiveInt, default=256, help="height of a packed frame")
-    parser.add_argument("--width", type=PositiveInt, default=128, help="width of a packed frame")
-    parser.add_argument(
-        "--on_bad_frame",
-        type=Literal["stop", "skip"],
-        default="stop",
-        help="stop at a bad image, or pack the others",
-    )
-    parser.add_argument(
-        "--verify",
-        type=bool,
-        default=False,
-        help="only read a whole pack and its images, and compare their checksums",
-    )
+    add = parser.add_argument
+    add("pack", type=Path, help="the folder that receives the pack")
+    add("--height", type=PositiveInt, default=256, help="height of a packed frame")
+    add("--width", type=PositiveInt, default=128, help="width of a packed frame")
+    bad = "stop at a bad image, or pack the others"
+    add("--on_bad_frame", type=Literal["stop", "skip"], default="stop", help=bad)
+    verify = "only read a whole pack and its images, and compare their checksums"
+    add("--verify", type=bool, default=False, help=verify)
     options = parser.parse_args(arguments)
 
     stops = options.on_bad_frame == "stop" and not options.verify
