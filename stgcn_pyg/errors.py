@@ -37,10 +37,7 @@ class BadImageError(UserError):
 class UnreadableFileError(UserError):
     """A file that the system does not let be read, which says nothing about its content.
 
-    Args:
-        message: The line to show.
-        errno: The system's number of the error, if it has one.
-        reason: The system's words for it.
+    ``errno`` and ``reason`` are the system's number and words for the error.
     """
 
     def __init__(self, message: str, errno: int | None = None, reason: str = ""):
@@ -78,13 +75,7 @@ class AlreadyReportedError(Exception):
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Names the extra to install where a package that the block imports is missing.
-
-    Args:
-        extra: The extra that installs it, as ``setup.cfg`` names it.
-
-    Raises:
-        MissingPackageError: A package is missing.
+    """Raises a MissingPackageError that names the extra to install if a package is missing.
 
     Example:
         >>> with needs_extra("report"):
@@ -123,13 +114,7 @@ def last_line(error: BaseException) -> str:
 
 
 def require_known(**choices: tuple[object, object]) -> None:
-    """Checks that arguments are among the words that they can be.
-
-    Args:
-        **choices: For each argument, what was passed and the ``Literal`` of its words.
-
-    Raises:
-        UserError: One is not.
+    """Raises a UserError if an argument is not among the words of its ``Literal``.
 
     Example:
         >>> from typing import Literal

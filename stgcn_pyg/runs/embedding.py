@@ -37,9 +37,7 @@ def average_clips(
 
     Args:
         embed: Maps a batch of clips to embeddings ``[B, D]``.
-        loader: A loader of batches whose labels are rows of tracklets.
-        num_tracklets: N, the number of tracklets.
-        title: The label of the progress bar.
+        loader: A loader of batches whose labels are rows of N tracklets.
         bar: An existing bar that counts tracklets, to advance instead of opening a new one.
         group: The processes that share the batches, in turns; ``loader`` gives this one's.
 
@@ -55,7 +53,7 @@ def average_clips(
     )
     with own_bar as shown, reading(loader) as batches:
         embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in batches)
-        # Added up in the order of one process, for the last bits hang on it.
+        # Added up in the order of one process, which decides the last bits.
         for embeddings, rows in _in_turns(embedded, group):
             if total is None:
                 total = torch.zeros(num_tracklets, embeddings.size(1))

@@ -64,11 +64,7 @@ class RunFolder:
         self.begun = bool(self._before) and is_begun(path, self._validated)
 
     def require_tracklets(self, data: TrackletDataModule, held_out: pd.DataFrame | None) -> None:
-        """Checks that the data set, wherever it lies, has the tracklets that the run began with.
-
-        Raises:
-            UserError: The tracklets are others, or the run's checkpoint cannot be read.
-        """
+        """Raises a UserError if the data set has other tracklets than the run began with."""
         if not self.begun:
             return
         path = state_path(self.path, self._validated)
@@ -86,9 +82,6 @@ class RunFolder:
         """Makes the folder and writes ``config.yaml``.
 
         The results of a run that is continued with more epochs are renamed first.
-
-        Raises:
-            UserError: The folder cannot be written.
         """
         epochs = self._before.get("epochs")
         with errors_of_writing(self.path):

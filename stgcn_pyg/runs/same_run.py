@@ -105,19 +105,10 @@ def require_same_run(
     identities: Sequence[int],
     run: Mapping[str, Any] | None = None,
 ) -> None:
-    """Checks that training may continue from a checkpoint with this model and these identities.
+    """Raises a UserError that names the difference if a checkpoint's content is of another run.
 
-    What an older version did not write is not compared.
-
-    Args:
-        path: The checkpoint, for messages.
-        content: Its content.
-        model: The model to train.
-        identities: Identity of each class.
-        run: What decides the outcome, as :func:`deciding` gives it.
-
-    Raises:
-        UserError: It is another run; the message names the difference.
+    What an older version did not write is not compared. ``identities`` are those of the classes,
+    ``run`` is what :func:`deciding` gives.
     """
     description = description_of(path, content)
     run = plain_values(run or {})
@@ -154,11 +145,7 @@ def require_same_tracklets(
 ) -> None:
     """Raises a UserError if a checkpoint was trained on other tracklets, wherever they lie.
 
-    Args:
-        path: The checkpoint, for messages.
-        description: Its description.
-        tracklets: The tracklets of the data set, as :func:`tracklets_of` gives them.
-        identities: Identity of each class; an older version wrote nothing else to compare.
+    A checkpoint of an older version may hold only the identities of the classes.
     """
     labels = description.get("people") or list(identities)
     if labels != list(identities):

@@ -212,22 +212,13 @@ def load_settings(
 
 @cache
 def default_settings() -> Mapping[str, Any]:
-    """The default of every setting that has one, as plain values by dotted name.
-
-    Example:
-        >>> default_settings()["data.identities_per_batch"]
-        16
-    """
+    """The default of every setting that has one, as plain values by dotted name."""
     defaults = flatten(_plain(_parser().get_defaults().as_dict()))
     return MappingProxyType({k: v for k, v in defaults.items() if k not in ("dataset", "root")})
 
 
 def preset_path(name: str) -> Path:
-    """The YAML file of a preset in the package.
-
-    Raises:
-        UserError: The package has no such preset.
-    """
+    """The YAML file of a preset in the package; raises a UserError if there is no such preset."""
     names = sorted(p.name.removesuffix(".yaml") for p in PRESETS.iterdir() if ".yaml" in p.name)
     if name not in names:
         raise UserError(f"preset {name!r} is unknown: use {', '.join(names)}")
@@ -235,11 +226,7 @@ def preset_path(name: str) -> Path:
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """The settings in a YAML file, by the dotted names that they have now.
-
-    Raises:
-        UserError: The file cannot be read, or is no YAML of names and values.
-    """
+    """The settings in a YAML file, by the dotted names that they have now."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -307,12 +294,7 @@ def _parser() -> SettingsParser:
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name.
-
-    Example:
-        >>> flatten({"seed": 0, "model": {"weights": None}})
-        {'seed': 0, 'model.weights': None}
-    """
+    """Nested settings by dotted name, such as ``{"model.weights": None}``."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         inner = isinstance(value, Mapping)

@@ -100,11 +100,9 @@ class TrainedModel:
         return embeddings[query], embeddings[gallery]
 
     def embed(self, tracklets: pd.DataFrame, bar: tqdm | None = None) -> Tensor:
-        """Embeddings of tracklets, ``[N, D]``, equal on every process.
+        """Embeddings ``[N, D]`` of N rows of the data set's tables, equal on every process.
 
-        Args:
-            tracklets: N rows of the data set's tables.
-            bar: Existing progress bar of tracklets to advance instead of opening a new one.
+        An existing progress bar of tracklets is advanced instead of opening a new one.
         """
         model, data, device = self.model, self.data, self.device
         with self.arithmetic():
@@ -115,12 +113,7 @@ class TrainedModel:
         return tf32_allowed(self.config.get("tf32", True))
 
     def still_bad(self, tracklets: pd.DataFrame, faults: Sequence[str]) -> bool:
-        """Whether bad images among some tracklets' frames would be skipped again.
-
-        Args:
-            tracklets: Rows of the data set's tables.
-            faults: What was wrong with each of the images.
-        """
+        """Whether some tracklets' images, which had these faults, would be skipped again."""
         reader, frames = self.data.reader, self.data.dataset.frames
         if reader.on_bad_frame == "stop":
             return False

@@ -24,11 +24,8 @@ class FiniteChecks:
     skip that step and all later ones without a synchronisation, and the host reads it every
     ``every`` steps. Other optimisers know no ``found_inf``: there the host reads it at every step.
 
-    Args:
-        sampler: Sampler of the batches, to name the tracklets of a bad one.
-        tracklets: Training table.
-        checkpoint: Where the run keeps its last good checkpoint.
-        every: Steps between two reads.
+    A bad step is reported with its ``tracklets``, which the sampler draws once more, and the path
+    of the run's last good ``checkpoint``.
     """
 
     def __init__(

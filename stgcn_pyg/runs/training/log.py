@@ -27,7 +27,7 @@ class TrainingLog:
     Args:
         output: Folder of the run.
         writes: Whether this process writes the files and shows the bar.
-        every: Number of steps whose terms stay on the device, since a GPU waits for a read.
+        every: Number of steps whose terms remain on the device, since a GPU waits for a read.
         state: State of an earlier log, as :meth:`state` gives it.
     """
 

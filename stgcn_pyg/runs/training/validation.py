@@ -125,7 +125,7 @@ class Validation:
             write_checkpoint(self.path, kept | {"score": self.scores[epoch]})
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Takes the scores from the state that a run goes on from, if the best weights are there.
+        """Takes the scores from the state that a run continues from, if the best weights exist.
 
         They are in the file of the best epoch, or in the state itself if that epoch is its last.
         Otherwise they are lost: the file may be of steps that a kill has undone, which other steps
