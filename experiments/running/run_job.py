@@ -38,8 +38,8 @@ from stgcn_pyg.runs.checkpoint import (
 from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets, ranking_task
 from stgcn_pyg.runs.environment import describe_environment, describe_machine
 from stgcn_pyg.runs.run import build_data
+from stgcn_pyg.runs.run_folder import RUN_LOCK
 from stgcn_pyg.runs.settings import RunSettings, as_yaml
-from stgcn_pyg.runs.training.folder_lock import NAME as RUN_LOCK
 
 POLL = 0.5  # seconds between two looks at a training
 # Linux sends a training SIGTERM when the process that began it is gone: it saves and ends.

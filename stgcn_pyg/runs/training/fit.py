@@ -16,9 +16,9 @@ from stgcn_pyg.distributed import init_distributed, is_lost
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import checkpoint_path, is_begun, state_path
+from stgcn_pyg.runs.run_folder import only_run_in
 from stgcn_pyg.runs.same_run import deciding, require_readable
 from stgcn_pyg.runs.settings import FitOptions
-from stgcn_pyg.runs.training.folder_lock import only_run_in
 from stgcn_pyg.runs.training.loop import TrainingLoop
 from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.validation import Validation
