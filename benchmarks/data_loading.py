@@ -29,8 +29,7 @@ from benchmarks.measuring import machine, median_times, write_json
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
-from stgcn_pyg.data.pack import write_pack
-from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.data.pack import PackedFrames, write_pack
 from stgcn_pyg.runs.run import build
 from stgcn_pyg.runs.settings import load_settings, preset_path
 from stgcn_pyg.runs.training import STGCNTraining

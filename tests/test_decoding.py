@@ -14,8 +14,7 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.data import TrackletDataModule, check_dataset, load_dataset
 from stgcn_pyg.data.check.images import inspect_image, read_images
 from stgcn_pyg.data.decoding import read_image
-from stgcn_pyg.data.pack import write_pack
-from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.data.pack import PackedFrames, write_pack
 from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError, last_line
 
 OPTIONS = {"num_frames": 3, "height": 48, "width": 24, "num_workers": 0} | {

@@ -13,11 +13,10 @@ from conftest import slow
 from PIL import Image
 
 from stgcn_pyg.cli import main
-from stgcn_pyg.data import TrackletDataModule, load_dataset, packed_frames
+from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.decoding import read_image
-from stgcn_pyg.data.pack import write_pack
-from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.data.pack import PackedFrames, write_pack
 from stgcn_pyg.errors import UserError
 
 OPTIONS = {
@@ -279,7 +278,7 @@ def test_a_copy_of_the_data_set_is_the_same_whatever_its_times(dataset, tmp_path
 def test_of_many_copied_pictures_some_are_read_and_every_one_that_changed_alone(
     dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(packed_frames, "READ_AT_MOST", 5)
+    monkeypatch.setattr("stgcn_pyg.data.pack.READ_AT_MOST", 5)
     paths = [dataset.root / frame for frame in dataset.frames]
     for i, path in enumerate(paths):
         Image.new("RGB", (24, 48), (i, i, i)).save(path, "BMP")

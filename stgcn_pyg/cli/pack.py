@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from stgcn_pyg.cli.arguments import Parser, add_dataset_arguments
 from stgcn_pyg.data import load_dataset
-from stgcn_pyg.data.pack import write_pack
-from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.data.pack import PackedFrames, write_pack
 from stgcn_pyg.progress import bar_options
 
 DESCRIPTION = """Packs a data set's frames, so that training reads them without decoding.

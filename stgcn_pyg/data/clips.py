@@ -43,17 +43,12 @@ class FrameFiles:
         self.width = width
 
     def read(self, rows: Sequence[int]) -> Tensor:
-        """Some frames by their rows, as :meth:`FrameSource.read`."""
-        images = np.empty((len(rows), self.height, self.width, 3), np.uint8)
-        places: dict[int, int] = {}
-        for place, row in enumerate(rows):
-            if row in places:  # a repeated frame is read once
-                images[place] = images[places[row]]
-            else:
-                path = self.root / self.frames.iat[row]
-                images[place] = read_image(path, self.height, self.width)
-                places[row] = place
-        return torch.from_numpy(images)
+        """Some frames by their rows, as :meth:`FrameSource.read`; a repeated one is read once."""
+        images = {
+            row: read_image(self.root / self.frames.iat[row], self.height, self.width)
+            for row in dict.fromkeys(rows)
+        }
+        return torch.from_numpy(np.stack([images[row] for row in rows]))
 
 
 class ClipReader:
@@ -103,7 +98,9 @@ class ClipReader:
         """Frames one by one, each by its tracklet's first row and length and its index in it."""
         frames, faults = [], []
         for first, length, index in zip(*(place.ravel().tolist() for place in places), strict=True):
-            for near in _by_distance(index, length):
+            others = np.arange(length)
+            # The nearest first, and of two equally near ones the later.
+            for near in others[np.lexsort((-others, abs(others - index)))].tolist():
                 frame = self._read_one(first + near)
                 if frame is not None:
                     frames.append(frame)
@@ -120,8 +117,3 @@ class ClipReader:
             except BadImageError as error:
                 self._bad[row] = str(error)
         return None
-
-
-def _by_distance(index: int, length: int) -> list[int]:
-    """All indices below `length`, the nearest to `index` first, of equally near ones the later."""
-    return sorted(range(length), key=lambda other: (abs(other - index), -other))

@@ -1,25 +1,51 @@
 """The batches of a data set, for training and for test."""
 
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 import torch.distributed
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
-from stgcn_pyg.data.batches import ClipBatch, EvaluationBatches, TrainingBatches
 from stgcn_pyg.data.clips import ClipReader, FrameFiles
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.packed_frames import PackedFrames
+from stgcn_pyg.data.pack import PackedFrames
 from stgcn_pyg.data.pk_sampler import Draw, PKSampler
-from stgcn_pyg.data.sampling import OnBadFrame, TestClips, TrainFrames, clips_at_test
+from stgcn_pyg.data.reading import reading
+from stgcn_pyg.data.sampling import OnBadFrame, TestClips, TrainFrames, clips_at_test, training_clip
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.data.workers import end_with_the_parent
 from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.progress import bar_options
+
+
+class ClipBatch(NamedTuple):
+    """A batch of clips."""
+
+    clips: Tensor
+    """``[B, T, 3, H, W]``: uint8 from disk; normalised float on the device."""
+    labels: Tensor
+    """``[B]``: the class of each clip in training, the row of its tracklet at test."""
+    changes: Tensor | None = None
+    """``[B, 1 or T, 14]``: the numbers of the augmentation, in training."""
+    skipped: tuple[str, ...] = ()
+    """What was wrong with frames that were replaced by others."""
+
+
+class _Batches(Dataset):
+    """The batch that a function reads for each item of a loader's sampler."""
+
+    def __init__(self, read: Callable[[Any], ClipBatch]):
+        self.read = read
+
+    def __getitem__(self, item: Any) -> ClipBatch:
+        return self.read(item)
 
 
 class TrackletDataModule:
@@ -138,17 +164,24 @@ class TrackletDataModule:
         """
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             self.sampler.share(torch.distributed.get_rank(), torch.distributed.get_world_size())
-        batches = TrainingBatches(
-            self.dataset.train,
-            classes=np.searchsorted(self.pids, self.dataset.train["pid"]),
-            reader=self.reader,
-            augmentation=self.augmentation,
-            frames=self.train_frames,
-            clip_length=self.num_frames,
-            stride=self.stride,
+        draws = self.sampler if draws is None else draws
+        return self._loader(self._training_batch, draws, device)
+
+    def _training_batch(self, draws: Sequence[Draw]) -> ClipBatch:
+        rows = [draw.row for draw in draws]
+        tracklets = self.dataset.train.iloc[rows]
+        frames, changes = [], []
+        for draw, length in zip(draws, tracklets["num_frames"].tolist(), strict=True):
+            rng = np.random.default_rng(draw.seed)
+            clip = training_clip(self.train_frames, length, self.num_frames, self.stride, rng)
+            frames.append(clip)
+            changes.append(self.augmentation.draw(self.num_frames, rng))
+        return self._read(
+            tracklets,
+            np.stack(frames),
+            torch.from_numpy(np.searchsorted(self.pids, tracklets["pid"])),
+            torch.from_numpy(np.stack(changes)),
         )
-        # The sampler decides what a batch holds, so the loader does not batch.
-        return self._loader(batches, self.sampler if draws is None else draws, device)
 
     def clip_dataloader(
         self,
@@ -174,15 +207,34 @@ class TrackletDataModule:
         """
         if clips is None:
             clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
-        batches = EvaluationBatches(tracklets, clips, self.reader, self.clips_per_test_batch)
-        of_this_process = range(rank, len(batches), world_size)
-        return self._loader(batches, of_this_process, device)
+        pairs = [(row, frames) for row, of_one in enumerate(clips) for frames in of_one]
+        size = self.clips_per_test_batch
+        batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
+        return self._loader(partial(self._test_batch, tracklets), batches[rank::world_size], device)
+
+    def _test_batch(
+        self, tracklets: pd.DataFrame, pairs: Sequence[tuple[int, np.ndarray]]
+    ) -> ClipBatch:
+        rows, frames = zip(*pairs, strict=True)
+        return self._read(tracklets.iloc[list(rows)], np.stack(frames), torch.tensor(rows))
+
+    def _read(
+        self,
+        tracklets: pd.DataFrame,
+        frames: np.ndarray,
+        labels: Tensor,
+        changes: Tensor | None = None,
+    ) -> ClipBatch:
+        clips, skipped = self.reader.read(tracklets, frames)
+        # The bytes are not moved: that is slow.
+        return ClipBatch(clips.permute(0, 1, 4, 2, 3), labels, changes, tuple(skipped))
 
     def _loader(
-        self, batches: Dataset, sampler: Iterable, device: torch.device | str
+        self, read: Callable[[Any], ClipBatch], sampler: Iterable, device: torch.device | str
     ) -> DataLoader:
+        # The sampler decides what a batch holds, so the loader does not batch.
         return DataLoader(
-            batches,
+            _Batches(read),
             batch_size=None,
             sampler=sampler,
             num_workers=self.num_workers,
@@ -219,6 +271,37 @@ class TrackletDataModule:
     def clips_of(self, num_frames: int) -> np.ndarray:
         """The clips by which a tracklet is tested, ``[clips, T]``."""
         return clips_at_test(self.test_clips, num_frames, self.num_frames)
+
+    def require_good_frames(
+        self, tracklets: pd.DataFrame, rank: int = 0, world_size: int = 1
+    ) -> None:
+        """Refuses, before a training, bad frames at which the run would fail after it.
+
+        With ``on_bad_frame="skip"`` one good frame of each tracklet is read, and a tracklet without
+        any is refused. With ``"stop"`` the test frames that a pack lists as bad are refused; image
+        files are not decoded for this.
+
+        Args:
+            tracklets: The rows of all tracklets that the run needs.
+            rank: The number of this process among those that share the tracklets.
+            world_size: The number of those processes.
+
+        Raises:
+            UserError: There is such a frame, or such a tracklet.
+        """
+        source = self.reader.source
+        if self.reader.on_bad_frame == "skip":
+            first_frames = [np.zeros((1, 1), np.int64)] * len(tracklets)
+            loader = self.clip_dataloader(tracklets, rank, world_size, clips=first_frames)
+            total = len(range(rank, len(tracklets), world_size))
+            style = bar_options() | {"desc": "finding good frames", "unit": "tracklet"}
+            with tqdm(total=total, **style) as bar, reading(loader) as batches:
+                for batch in batches:
+                    bar.update(len(batch.labels))
+        elif isinstance(source, PackedFrames) and source.bad:
+            test = self.dataset.test()
+            for first, length in zip(test["first_frame"], test["num_frames"], strict=True):
+                source.require_good(np.unique(first + self.clips_of(int(length))).tolist())
 
 
 def _require_length(dataset: TrackletDataset, min_frames: int) -> None:

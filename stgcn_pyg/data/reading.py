@@ -1,22 +1,14 @@
-"""Loops over a DataLoader that end its worker processes, and bad frames found before a run."""
+"""Loops over a DataLoader that end its worker processes."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-import numpy as np
-import pandas as pd
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from stgcn_pyg.data.packed_frames import PackedFrames
 from stgcn_pyg.data.workers import signals_held_back
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.progress import bar_options
-
-if TYPE_CHECKING:
-    from stgcn_pyg.data.datamodule import TrackletDataModule
 
 PATIENCE = 1.0  # seconds that the workers have to finish what they read
 BY_ERROR = (
@@ -46,14 +38,22 @@ def reading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
     Raises:
         UserError: A worker was killed.
     """
-    with told_if_a_worker_is_killed():
-        batches: Iterator[Batch] | None = None
+    batches: Iterator[Batch] | None = None
+    try:
         try:
             with signals_held_back():
                 batches = iter(loader)
             yield batches
         finally:
             _end_workers(batches)
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        by_error = "" if "killed by signal" in str(error) else BY_ERROR
+        raise UserError(
+            "a process that reads images was killed, most likely for want of memory: pass fewer "
+            f"--num-workers or smaller batches{by_error}"
+        ) from error
 
 
 def _end_workers(batches: object) -> None:
@@ -73,57 +73,3 @@ def _end_workers(batches: object) -> None:
         end()
     finally:
         late.cancel()
-
-
-@contextmanager
-def told_if_a_worker_is_killed() -> Iterator[None]:
-    """Turns the error that PyTorch raises when a worker process was killed into a UserError."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker (pid" not in str(error):
-            raise
-        by_error = "" if "killed by signal" in str(error) else BY_ERROR
-        raise UserError(
-            "a process that reads images was killed, most likely for want of memory: pass fewer "
-            f"--num-workers or smaller batches{by_error}"
-        ) from error
-
-
-def require_good_frames(
-    data: "TrackletDataModule", tracklets: pd.DataFrame, rank: int = 0, world_size: int = 1
-) -> None:
-    """Refuses, before a training, bad frames at which the run would fail after it.
-
-    With ``on_bad_frame="skip"`` one good frame of each tracklet is read, and a tracklet without any
-    is refused. With ``"stop"`` the test frames that a pack lists as bad are refused; image files
-    are not decoded for this.
-
-    Args:
-        data: The data module that reads the frames.
-        tracklets: The rows of all tracklets that the run needs.
-        rank: The number of this process among those that share the tracklets.
-        world_size: The number of those processes.
-
-    Raises:
-        UserError: There is such a frame, or such a tracklet.
-    """
-    if data.reader.on_bad_frame == "skip":
-        _require_one_each(data, tracklets, rank, world_size)
-    elif isinstance(data.reader.source, PackedFrames) and data.reader.source.bad:
-        test = data.dataset.test()
-        for first, length in zip(test["first_frame"], test["num_frames"], strict=True):
-            rows = np.unique(first + data.clips_of(int(length)))
-            data.reader.source.require_good(rows.tolist())
-
-
-def _require_one_each(
-    data: "TrackletDataModule", tracklets: pd.DataFrame, rank: int, world_size: int
-) -> None:
-    first_frames = [np.zeros((1, 1), np.int64)] * len(tracklets)
-    loader = data.clip_dataloader(tracklets, rank, world_size, clips=first_frames)
-    total = len(range(rank, len(tracklets), world_size))
-    bar = tqdm(total=total, desc="looking for good frames", unit="tracklet", **bar_options())
-    with bar, reading(loader) as batches:
-        for batch in batches:
-            bar.update(len(batch.labels))

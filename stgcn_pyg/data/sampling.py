@@ -17,14 +17,7 @@ TestClips = Literal["all", "consecutive", "first", "even"]
 def training_clip(
     kind: TrainFrames, num_frames: int, clip_length: int, stride: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The frames of a training clip.
-
-    Args:
-        kind: Which function below draws them.
-        num_frames: The length of the tracklet.
-        clip_length: T.
-        stride: The stride of ``"strided"`` clips.
-        rng: The generator that draws them.
+    """The frames of a training clip, drawn as the function of that kind draws them.
 
     Example:
         >>> training_clip("even", 8, 4, 8, np.random.default_rng(0))
@@ -40,13 +33,10 @@ def training_clip(
 
 
 def clips_at_test(kind: TestClips, num_frames: int, clip_length: int) -> np.ndarray:
-    """The clips by which a tracklet is tested.
+    """The clips of a tracklet at test.
 
-    Args:
-        kind: ``"all"``: :func:`spread_clips`; ``"first"``: the first of them; ``"consecutive"``:
-            :func:`consecutive_clips`; ``"even"``: one clip, of :func:`even_frames`.
-        num_frames: The length of the tracklet.
-        clip_length: T.
+    ``"all"`` are :func:`spread_clips`, ``"first"`` is the first of them, ``"consecutive"`` are
+    :func:`consecutive_clips`, and ``"even"`` is one clip, of :func:`even_frames`.
 
     Example:
         >>> clips_at_test("first", 8, 3)
@@ -72,12 +62,7 @@ def restricted_random(num_frames: int, clip_length: int, rng: np.random.Generato
 
 
 def random_frames(num_frames: int, clip_length: int, rng: np.random.Generator) -> np.ndarray:
-    """Any T different frames in the order of time, every choice as likely.
-
-    Example:
-        >>> random_frames(100, 4, np.random.default_rng(0))
-        array([26, 50, 62, 82])
-    """
+    """Any T different frames in the order of time, every choice as likely."""
     if num_frames < clip_length:
         return _whole(num_frames, clip_length)
     return np.sort(rng.choice(num_frames, clip_length, replace=False, shuffle=False))
@@ -101,10 +86,6 @@ def strided_frames(
     """T frames at a fixed stride from a random start, as AP3D (Gu et al., ECCV 2020) trains.
 
     A tracklet of fewer than T ``stride`` frames gives :func:`random_frames`, as there.
-
-    Example:
-        >>> strided_frames(40, 4, 8, np.random.default_rng(0))
-        array([13, 21, 29, 37])
     """
     if num_frames < clip_length * stride:
         return random_frames(num_frames, clip_length, rng)

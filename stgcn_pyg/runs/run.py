@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
-from stgcn_pyg.data.reading import require_good_frames
 from stgcn_pyg.devices import device_for, tf32_allowed
 from stgcn_pyg.distributed import ProcessGroup, init_distributed
 from stgcn_pyg.errors import UserError, last_line
@@ -125,7 +124,7 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
     if folder is not None:
         folder.require_tracklets(data, held_out)
     needed = pd.concat([dataset.train, held_out, dataset.test()])
-    require_good_frames(data, needed, group.rank, group.world_size)
+    data.require_good_frames(needed, group.rank, group.world_size)
     begun = group.from_first(folder is not None and folder.begun)
     run = Run(settings, dataset, held_out, data, build_module(settings, data, begun))
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(dataset)}

@@ -36,19 +36,7 @@ class ReadImage(NamedTuple):
 
 
 def read_images(root: Path, frames: Sequence[str], workers: int = 2) -> Iterator[ReadImage]:
-    """Reads and decodes images, a few ahead of the one that is asked for.
-
-    Args:
-        root: The folder that the paths start from.
-        frames: The path of each image.
-        workers: The number of processes that decode; 1 decodes in this one.
-
-    Yields:
-        What the reading of each found, in the order of the paths.
-
-    Raises:
-        UserError: A worker was killed, or the system lets no file be read any more.
-    """
+    """Reads and decodes images in processes, a few ahead of the one that is asked for."""
     chunks = (list(frames[i : i + CHUNK]) for i in range(0, len(frames), CHUNK))
     yield from chain.from_iterable(map_in_workers(partial(_read_chunk, root), chunks, workers))
 
@@ -69,11 +57,11 @@ def inspect_image(path: Path) -> ReadImage:
             expected = FORMATS.get(path.suffix.lower())
             found = image.format
     except BadImageError as error:
-        return ReadImage(b"", error.kind, _in_words(error.kind, error.detail))
+        return ReadImage(kind=error.kind, what=_in_words(error.kind, error.detail))
     except UnreadableFileError as error:
         if error.errno in NOT_OF_ONE_FILE:
             raise
-        return ReadImage(b"", "cannot be read", _in_words("cannot be read", error.reason))
+        return ReadImage(kind="cannot be read", what=_in_words("cannot be read", error.reason))
     digest = digest_of(content)
     if expected is None or found in expected:
         return ReadImage(digest)
@@ -87,14 +75,13 @@ def _in_words(kind: str, detail: str) -> str:
 def same_images(tracklets: Tracklets, digests: np.ndarray, sound: np.ndarray) -> Iterator[Fault]:
     """Images whose bytes stand under another name too.
 
-    A fault for each image whose labels contradict those of another one with the same bytes. The
-    other cases are notes: a tracklet that repeats an image of its own, which is common where a
-    video was sampled faster than it was taken; two tracklets of one identity and camera, which
-    MARS has where they overlap; and a query with a copy in the gallery.
+    A fault for each image whose labels contradict those of another one with the same bytes. All
+    other cases are notes: a tracklet that repeats an image, two tracklets of one identity and
+    camera that overlap, as in MARS, and a query with a copy in the gallery.
 
     Args:
         tracklets: All tracklets.
-        digests: The digest of every image, ``[P]`` of 16 bytes.
+        digests: The digest of every image, ``[P, 16]`` of uint8.
         sound: Which of the images were read, ``[P]``.
     """
     read = np.flatnonzero(sound)
@@ -117,16 +104,9 @@ def same_images(tracklets: Tracklets, digests: np.ndarray, sound: np.ndarray) ->
 
 
 def pairs_of_equals(digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each digest that occurred before, and where it first did.
-
-    Args:
-        digests: ``[P]`` of 16 bytes.
-
-    Returns:
-        The places of the later ones in ascending order, and of the first of each, ``[L]`` both.
-    """
-    halves = digests.view(np.uint64).reshape(len(digests), 2)
-    order = np.lexsort((halves[:, 1], halves[:, 0]))  # stable: equals stay in ascending order
+    """The places of digests, ``[P, 16]``, that occurred before, and of the first of each."""
+    halves = digests.view(np.uint64)
+    order = np.lexsort(halves.T)  # stable: equals stay in ascending order
     new = np.ones(len(order), dtype=bool)
     new[1:] = (halves[order[1:]] != halves[order[:-1]]).any(axis=1)
     first = order[np.flatnonzero(new)[np.cumsum(new) - 1]]

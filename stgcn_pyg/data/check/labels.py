@@ -59,9 +59,8 @@ def too_short(tracklets: Tracklets, min_frames: int) -> Iterator[Fault]:
     """Tracklets with fewer frames than ``min_frames``."""
     for row in np.flatnonzero(tracklets.table["num_frames"] < min_frames).tolist():
         frames = tracklets.table["num_frames"].iat[row]
-        what = (
-            f"its tracklet has {frames} frame{'s' if frames > 1 else ''}, fewer than {min_frames}"
-        )
+        plural = "s" if frames > 1 else ""
+        what = f"its tracklet has {frames} frame{plural}, fewer than {min_frames}"
         yield Fault(str(tracklets.first_path(row)), what, "too short")
 
 
@@ -133,10 +132,7 @@ def gaps(tracklets: Tracklets) -> Iterator[Fault]:
 def unused(dataset: TrackletDataset, tracklets: Tracklets, known: set[str]) -> Iterator[Fault]:
     """Images that are in no tracklet: on disk where others are, or in the labels alone.
 
-    Args:
-        dataset: The data set.
-        tracklets: Its tracklets.
-        known: Paths that are faults already.
+    Paths in ``known`` are faults already and are not reported again.
     """
     for image in np.flatnonzero(tracklets.first_use < 0).tolist():
         yield Fault(str(tracklets.path(image)), "in the labels, but in no tracklet", "unused")

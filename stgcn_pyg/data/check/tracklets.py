@@ -14,9 +14,6 @@ from stgcn_pyg.data.label_files import Fault
 class Tracklets:
     """The tracklets of a data set, each once, and the images that they use, each once.
 
-    Args:
-        dataset: The data set.
-
     Attributes:
         table: A row a tracklet: the columns of the data set's tables, and ``split``, which is
             ``"train"``, ``"query"`` (not in the gallery as well) or ``"gallery"``.
@@ -62,11 +59,7 @@ class Tracklets:
         return f"identity {pid}, camera {camid}, {split}"
 
     def sort_pairs(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Sorts pairs of tracklets that share an image.
-
-        Args:
-            one: Rows of the table, ``[N]``.
-            other: As many rows again.
+        """Sorts pairs of tracklets that share an image, ``[N]`` rows of the table each.
 
         Returns:
             Four masks ``[N]``, of which one holds for each pair:
@@ -91,13 +84,7 @@ class Tracklets:
         return wrong, own, copy, ~(wrong | own | copy)
 
     def repeats(self, images: np.ndarray, owner: np.ndarray, kind: str) -> Iterator[Fault]:
-        """A note for each tracklet that holds images more than once.
-
-        Args:
-            images: The images that stand in their tracklet already, ``[N]``.
-            owner: The row of the tracklet of each, ``[N]``.
-            kind: The kind of the notes.
-        """
+        """A note for each tracklet, ``owner``, that holds an image more than once."""
         for row, repeated in pd.Series(images).groupby(owner):
             frames = self.table["num_frames"].iat[row]
             do = "does" if len(repeated) == 1 else "do"
@@ -105,13 +92,7 @@ class Tracklets:
             yield Fault(str(self.path(repeated.iat[0])), what, kind)
 
     def overlaps(self, one: np.ndarray, other: np.ndarray, kind: str) -> Iterator[Fault]:
-        """A note for each pair of tracklets that have images in common.
-
-        Args:
-            one: The row of one tracklet of each shared image, ``[N]``.
-            other: The row of the other tracklet, ``[N]``.
-            kind: The kind of the notes.
-        """
+        """A note for each pair of tracklets, rows of the table, that share images."""
         pairs = pd.DataFrame({"first": np.minimum(one, other), "second": np.maximum(one, other)})
         for (first, second), rows in pairs.groupby(["first", "second"]):
             what = (
