@@ -386,11 +386,15 @@ def test_a_copy_for_another_process_holds_no_pixels(dataset, tmp_path):
 def test_a_spawned_worker_reads_the_right_frames(dataset, tmp_path, method):
     pack(dataset, tmp_path / "pack")
     data = TrackletDataModule(dataset, **OPTIONS, pack=tmp_path / "pack", num_workers=0)
-    batches = data.clip_dataloader(dataset.query).dataset
-    loader = torch.utils.data.DataLoader(
-        batches, batch_size=None, num_workers=1, multiprocessing_context=method
+    here = data.clip_dataloader(dataset.query)
+    spawned = torch.utils.data.DataLoader(
+        here.dataset,
+        batch_size=None,
+        sampler=here.sampler,
+        num_workers=1,
+        multiprocessing_context=method,
     )
-    for one, two in zip(loader, data.clip_dataloader(dataset.query), strict=True):
+    for one, two in zip(spawned, here, strict=True):
         assert torch.equal(one.clips, two.clips)
 
 

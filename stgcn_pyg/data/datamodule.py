@@ -79,7 +79,7 @@ class TrackletDataModule:
         **augmentation: Arguments of :class:`.ClipAugmentation`, by name.
 
     Attributes:
-        skipped: What was wrong with each bad frame that was met so far, under ``"skip"``.
+        skipped: What was wrong with each bad frame that was read so far, under ``"skip"``.
 
     Raises:
         UserError: The data set cannot give such clips, or, once the sampler is asked for, such
@@ -109,7 +109,15 @@ class TrackletDataModule:
         require_known(train_frames=(train_frames, TrainFrames), test_clips=(test_clips, TestClips))
         if stride < 1:
             raise UserError(f"stride={stride} leads nowhere: it must be at least 1")
-        _require_length(dataset, min_frames)
+        for split, table in dataset.tables().items():
+            short = table[table["num_frames"] < min_frames]
+            if len(short):
+                path = dataset.paths(short.iloc[0])[0]
+                raise UserError(
+                    f"{path}: its {split} tracklet has {short['num_frames'].iat[0]} frame(s), "
+                    f"fewer than min_frames={min_frames} ({len(short)} such): remove it or lower "
+                    "min_frames"
+                )
         self.dataset = dataset
         self.num_frames = num_frames
         self.height = height
@@ -135,11 +143,7 @@ class TrackletDataModule:
 
     @cached_property
     def sampler(self) -> PKSampler:
-        """Draws the P x K batches of training.
-
-        Raises:
-            UserError: The data set has too few identities for them, or P or K is below 2.
-        """
+        """Draws the P x K batches of training; a UserError where the data set allows none."""
         return PKSampler(
             self.dataset.train["pid"].to_list(),
             self.identities_per_batch,
@@ -168,20 +172,15 @@ class TrackletDataModule:
         return self._loader(self._training_batch, draws, device)
 
     def _training_batch(self, draws: Sequence[Draw]) -> ClipBatch:
-        rows = [draw.row for draw in draws]
-        tracklets = self.dataset.train.iloc[rows]
+        tracklets = self.dataset.train.iloc[[draw.row for draw in draws]]
         frames, changes = [], []
         for draw, length in zip(draws, tracklets["num_frames"].tolist(), strict=True):
             rng = np.random.default_rng(draw.seed)
             clip = training_clip(self.train_frames, length, self.num_frames, self.stride, rng)
             frames.append(clip)
             changes.append(self.augmentation.draw(self.num_frames, rng))
-        return self._read(
-            tracklets,
-            np.stack(frames),
-            torch.from_numpy(np.searchsorted(self.pids, tracklets["pid"])),
-            torch.from_numpy(np.stack(changes)),
-        )
+        batch = self._read(tracklets, frames, np.searchsorted(self.pids, tracklets["pid"]))
+        return batch._replace(changes=torch.from_numpy(np.stack(changes)))
 
     def clip_dataloader(
         self,
@@ -210,24 +209,22 @@ class TrackletDataModule:
         pairs = [(row, frames) for row, of_one in enumerate(clips) for frames in of_one]
         size = self.clips_per_test_batch
         batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-        return self._loader(partial(self._test_batch, tracklets), batches[rank::world_size], device)
+        read = partial(self._test_batch, tracklets)
+        return self._loader(read, batches[rank::world_size], device)
 
     def _test_batch(
         self, tracklets: pd.DataFrame, pairs: Sequence[tuple[int, np.ndarray]]
     ) -> ClipBatch:
         rows, frames = zip(*pairs, strict=True)
-        return self._read(tracklets.iloc[list(rows)], np.stack(frames), torch.tensor(rows))
+        return self._read(tracklets.iloc[list(rows)], frames, np.array(rows))
 
     def _read(
-        self,
-        tracklets: pd.DataFrame,
-        frames: np.ndarray,
-        labels: Tensor,
-        changes: Tensor | None = None,
+        self, tracklets: pd.DataFrame, frames: Sequence[np.ndarray], labels: np.ndarray
     ) -> ClipBatch:
-        clips, skipped = self.reader.read(tracklets, frames)
-        # The bytes are not moved: that is slow.
-        return ClipBatch(clips.permute(0, 1, 4, 2, 3), labels, changes, tuple(skipped))
+        clips, skipped = self.reader.read(tracklets, np.stack(frames))
+        # A view: to move the bytes would be slow.
+        clips = clips.permute(0, 1, 4, 2, 3)
+        return ClipBatch(clips, torch.from_numpy(labels), skipped=tuple(skipped))
 
     def _loader(
         self, read: Callable[[Any], ClipBatch], sampler: Iterable, device: torch.device | str
@@ -254,13 +251,9 @@ class TrackletDataModule:
         return self.transform(batch._replace(**on_device))  # type: ignore[arg-type]
 
     def transform(self, batch: ClipBatch) -> ClipBatch:
-        """Augments a training batch, normalises any, and takes note of its bad frames.
+        """Augments a training batch, normalises any, and keeps what was wrong with its frames.
 
-        Args:
-            batch: Clips of uint8 on the device where they are to be computed.
-
-        Returns:
-            The clips as the network takes them, and their labels.
+        The clips are of uint8, on the device that is to compute.
         """
         self.skipped.update(batch.skipped)
         clips = batch.clips.float() / 255
@@ -275,19 +268,11 @@ class TrackletDataModule:
     def require_good_frames(
         self, tracklets: pd.DataFrame, rank: int = 0, world_size: int = 1
     ) -> None:
-        """Refuses, before a training, bad frames at which the run would fail after it.
+        """Raises a UserError for bad frames at which a run would fail after its training.
 
-        With ``on_bad_frame="skip"`` one good frame of each tracklet is read, and a tracklet without
-        any is refused. With ``"stop"`` the test frames that a pack lists as bad are refused; image
+        With ``on_bad_frame="skip"`` one good frame of each of the tracklets is read, shared among
+        the processes. With ``"stop"`` the test frames that a pack lists as bad are refused; image
         files are not decoded for this.
-
-        Args:
-            tracklets: The rows of all tracklets that the run needs.
-            rank: The number of this process among those that share the tracklets.
-            world_size: The number of those processes.
-
-        Raises:
-            UserError: There is such a frame, or such a tracklet.
         """
         source = self.reader.source
         if self.reader.on_bad_frame == "skip":
@@ -302,14 +287,3 @@ class TrackletDataModule:
             test = self.dataset.test()
             for first, length in zip(test["first_frame"], test["num_frames"], strict=True):
                 source.require_good(np.unique(first + self.clips_of(int(length))).tolist())
-
-
-def _require_length(dataset: TrackletDataset, min_frames: int) -> None:
-    for split, table in dataset.tables().items():
-        short = table[table["num_frames"] < min_frames]
-        if len(short):
-            path = dataset.paths(short.iloc[0])[0]
-            raise UserError(
-                f"{path}: its {split} tracklet has {short['num_frames'].iat[0]} frame(s), fewer "
-                f"than min_frames={min_frames} ({len(short)} such): remove it or lower min_frames"
-            )

@@ -1,6 +1,7 @@
 """A data set as tables of tracklets, and which tracklets it has wherever its files lie."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,12 +119,12 @@ class TrackletDataset:
         for table in self.tables().values():
             is_used[frames_of(table)[1]] = True
         used = self.frames[is_used]
-        folders = {Path(folder) for folder in {frame.rpartition("/")[0] for frame in used}}
+        folders = [Path(folder) for folder in {frame.rpartition("/")[0] for frame in used}]
         present = {
-            (folder / entry.name).as_posix()
+            (folder / name).as_posix()
             for folder in folders
             if (self.root / folder).is_dir()
-            for entry in (self.root / folder).iterdir()
+            for name in os.listdir(self.root / folder)
         }
         missing = used[~used.isin(present)]
         if len(missing):
@@ -167,25 +168,24 @@ def identify(tables: Mapping[str, pd.DataFrame], frames: pd.Series) -> Identity:
         >>> one == other, one["train"]["tracklets"], one["train"]["frames"]
         (True, 1, 2)
     """
-    return {name: _identify(table, frames.to_numpy()) for name, table in tables.items()}
-
-
-def _identify(table: pd.DataFrame, frames: np.ndarray) -> dict[str, Any]:
-    names = frames[frames_of(table)[1]]
-    labels = (table.index, table["pid"], table["camid"], table["num_frames"])
-    digest = hashlib.sha256()
-    for values in (*(map(str, label) for label in labels), names.tolist()):
-        digest.update("\n".join(values).encode("utf-8", "surrogateescape") + b"\n\n")
-    return {
-        "tracklets": len(table),
-        "people": int(table["pid"].nunique()),
-        "frames": len(names),
-        "sha256": digest.hexdigest(),
-    }
+    found = {}
+    for name, table in tables.items():
+        names = frames.to_numpy()[frames_of(table)[1]]
+        labels = (table.index, table["pid"], table["camid"], table["num_frames"])
+        digest = hashlib.sha256()
+        for values in (*(map(str, label) for label in labels), names.tolist()):
+            digest.update("\n".join(values).encode("utf-8", "surrogateescape") + b"\n\n")
+        found[name] = {
+            "tracklets": len(table),
+            "people": int(table["pid"].nunique()),
+            "frames": len(names),
+            "sha256": digest.hexdigest(),
+        }
+    return found
 
 
 def difference(there: Identity, here: Identity) -> str | None:
-    """In what two identities differ first, in words; tables that are in one alone do not count.
+    """In what two data sets differ first, in words; tables that are in one alone do not count.
 
     Example:
         >>> one = {"query": {"tracklets": 3, "people": 2, "frames": 9, "sha256": "a"}}
@@ -202,5 +202,6 @@ def difference(there: Identity, here: Identity) -> str | None:
                 continue
             if what == "sha256":
                 return f"{table}: as many there as here, but with other labels or frames"
-            return f"{table}: {count:,} {what} there, {here[table][what]:,} here"
+            noun = "identities" if what == "people" else what
+            return f"{table}: {count:,} {noun} there, {here[table][what]:,} here"
     return None

@@ -33,9 +33,6 @@ SIDEWAYS = (5, 6, 7, 8)  # orientations that swap height and width
 SIXTEEN_BITS = ("PNG", "TIFF", "PPM", "JPEG2000")
 """Formats whose grey of more than 8 bits Pillow gives unsigned."""
 
-PNG_SIGNATURE = 8  # bytes, before the first chunk
-PNG_PIXELS = b"IDAT"  # the type of the chunks that hold a PNG's pixels
-
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of TIFF
 WHITE_IS_ZERO = 0
 
@@ -64,12 +61,7 @@ def decode(path: Path, content: bytes, height: int, width: int) -> np.ndarray:
 
 
 def read_file(path: Path) -> bytes:
-    """Reads the bytes of an image file.
-
-    Raises:
-        BadImageError: The file is missing or empty, or is a folder or a pipe.
-        UnreadableFileError: The system does not let the file be read.
-    """
+    """Reads the bytes of an image file; raises as :func:`read_image` does."""
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -87,7 +79,7 @@ def read_file(path: Path) -> bytes:
 
 
 def digest_of(content: bytes) -> bytes:
-    """A short digest of a file's bytes, by which two files are told apart; 16 bytes."""
+    """A digest of a file's content, 16 bytes."""
     return hashlib.blake2b(content, digest_size=DIGEST_SIZE).digest()
 
 
@@ -98,11 +90,9 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 @contextmanager
 def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
-    """Opens an image from the bytes of a file, to be decoded in the block.
+    """Opens an image from the bytes of a file, and decodes it in the block.
 
-    Raises:
-        BadImageError: The bytes are no image, or the block could not decode them.
-        UserError: There is too little memory.
+    Raises a BadImageError where the bytes are no image, or do not decode in the block.
     """
     try:
         with Image.open(BytesIO(content)) as image:
@@ -114,8 +104,8 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
     except MemoryError as error:
         raise UserError(f"{path}: there is too little memory to decode it") from error
     except Image.DecompressionBombError as error:
-        told = "has more pixels than Pillow decodes: save it smaller"
-        raise _bad(path, told, "cannot be used", told) from error
+        what = "has more pixels than Pillow decodes: save it smaller"
+        raise _bad(path, what, "cannot be used", what) from error
     except UnidentifiedImageError as error:
         kind = "truncated or damaged" if content.startswith(BEGINNINGS) else "no image"
         raise _bad(path, "truncated or no image", kind) from error
@@ -127,16 +117,16 @@ def opened(path: Path, content: bytes) -> Iterator[Image.Image]:
 
 def _require_checksums(path: Path, content: bytes) -> None:
     """Refuses a PNG whose pixels do not have their checksums, which Pillow does not compare."""
-    place = PNG_SIGNATURE
+    place = 8  # the first chunk, behind the signature
     while place < len(content):
         size = int.from_bytes(content[place : place + 4])
         data, end = place + 4, place + 8 + size  # the type and the data, then their checksum
         checksum = content[end : end + 4]
         # The end of a file may be missing, behind the last pixel.
-        tells = content[data : data + 4] == PNG_PIXELS and len(checksum) == 4
-        if tells and zlib.crc32(memoryview(content)[data:end]) != int.from_bytes(checksum):
-            told = "damaged (its pixels do not have their checksum)"
-            raise _bad(path, told, "truncated or damaged", "its checksum is wrong")
+        is_whole = content[data : data + 4] == b"IDAT" and len(checksum) == 4
+        if is_whole and zlib.crc32(memoryview(content)[data:end]) != int.from_bytes(checksum):
+            what = "damaged (its pixels do not have their checksum)"
+            raise _bad(path, what, "truncated or damaged", "its checksum is wrong")
         place = end + 4
 
 
@@ -144,10 +134,7 @@ def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Ima
     """Decodes an image that :func:`opened` gave to 8-bit RGB, upright.
 
     A JPEG may be decoded at a half, a quarter or an eighth of its size, as long as it is not
-    smaller than ``height`` by ``width``.
-
-    Raises:
-        BadImageError: The image's numbers have no fixed black and white.
+    smaller than ``height`` by ``width``. An image without a fixed black and white is refused.
     """
     image.draft("RGB", (height, width) if _orientation(image) in SIDEWAYS else (width, height))
     image.load()
@@ -179,8 +166,8 @@ def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
     # Pillow scales what it reads from a PPM file to 16 bits, and keeps it in 32.
     known = mode.startswith("I;16") or (mode == "I" and image.format == "PPM")
     if not known or image.format not in SIXTEEN_BITS:
-        told = f"its pixels are of mode {mode}, whose white is unknown: save it as 8-bit RGB"
-        raise _bad(path, told, "cannot be used", told)
+        what = f"its pixels are of mode {mode}, whose white is unknown: save it as 8-bit RGB"
+        raise _bad(path, what, "cannot be used", what)
     white = 2 ** tags.get(BITS_PER_SAMPLE, (16,))[0] - 1
     grey = np.asarray(image).astype(np.uint32)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
@@ -188,6 +175,6 @@ def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
     return ((grey * 255 + white // 2) // white).astype(np.uint8)
 
 
-def _bad(path: Path, told: str, kind: str, detail: str = "") -> BadImageError:
-    message = f"{path}: {told}; `stgcn check` finds all that are bad"
+def _bad(path: Path, what: str, kind: str, detail: str = "") -> BadImageError:
+    message = f"{path}: {what}; `stgcn check` finds all that are bad"
     return BadImageError(message, kind, detail)

@@ -50,7 +50,7 @@ class LabelledFrames(NamedTuple):
     paths: list[Path]
 
 
-def looks_like_an_image(name: str) -> bool:
+def has_image_suffix(name: str) -> bool:
     """Whether a file's name has an image's suffix and does not begin with a dot."""
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
@@ -65,7 +65,7 @@ def folders_in(folder: Path, form: NameForm, report: Report) -> list[Path]:
             continue
         if form.pattern.fullmatch(path.name):
             found.append(path)
-        elif any(looks_like_an_image(name) for *_, names in os.walk(path) for name in names):
+        elif any(has_image_suffix(name) for *_, names in os.walk(path) for name in names):
             where = f"stands where a folder named like {form.example} should"
             report(path, f"{where}: rename or remove it")
     return found

@@ -94,14 +94,12 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _require_columns(path: Path, found: list[str]) -> None:
-    missing = [column for column in COLUMNS if column not in found]
-    if missing:
+    if missing := [column for column in COLUMNS if column not in found]:
         raise UserError(
             f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): "
             f"a manifest has {', '.join(COLUMNS)}"
         )
-    twice = [column for column in COLUMNS if found.count(column) > 1]
-    if twice:
+    if twice := [column for column in COLUMNS if found.count(column) > 1]:
         raise UserError(
             f"{path}: has several columns {', '.join(twice)}: remove or rename all but one"
         )
@@ -118,11 +116,11 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    # As a row, for of a header pandas would rename a name that stands twice.
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
-    _require_columns(path, header.tolist())
     # An image may be named NA. A column must not change its type half-way.
     options: dict[str, Any] = {"keep_default_na": False, "low_memory": False}
+    # Of a header pandas would rename a name that stands twice, so it is read as a row.
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
+    _require_columns(path, header.tolist())
     rows = pd.read_csv(path, usecols=COLUMNS, dtype={"path": str, "split": str}, **options)
     # One cell that is no integer makes the whole column float, which rounds: take those as text.
     inexact = [column for column in NUMBERS if rows[column].dtype != np.int64]

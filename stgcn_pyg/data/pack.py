@@ -68,9 +68,8 @@ def write_pack(
         How many frames were packed since the last time, until all are.
 
     Raises:
-        BadImageError: An image is bad, under ``"stop"``.
-        UserError: An image cannot be read for another reason, the folder holds something, the
-            disk is full, or a worker was killed.
+        UserError: An image is bad or cannot be read, the folder holds something, the disk is full,
+            or a worker was killed.
     """
     left = {"frames.part", "pictures.npy", "pictures.npy.part"}  # by a packing that was killed
     if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= left):
@@ -152,12 +151,10 @@ class PackedFrames:
         frames: The path of each frame of the data set, which must be those of the pack.
         height: The height of a frame, in pixels; it must be that of the pack.
         width: The width of a frame, in pixels; it must be that of the pack.
-        root: The folder that the paths start from. If it is given, the images that are there must
-            be those that were packed, as :meth:`compare` finds.
+        root: The folder that the paths start from. If it is given, :meth:`compare` is called.
 
     Raises:
-        UserError: It is no pack, is damaged, or is one of other frames, of other images or of
-            another size.
+        UserError: It is no pack, is damaged, or is one of other frames or of another size.
     """
 
     def __init__(
@@ -236,11 +233,7 @@ class PackedFrames:
         return int(there.sum())
 
     def read(self, rows: Sequence[int]) -> "Tensor":
-        """Some frames by their rows, as :meth:`.FrameSource.read`; fastest a whole batch at once.
-
-        Raises:
-            BadImageError: One was bad when it was packed.
-        """
+        """Frames by their rows, as :meth:`.FrameSource.read`; fastest a whole batch at once."""
         import torch  # only here: the processes that write a pack need none
 
         self.require_good(rows)

@@ -1,4 +1,4 @@
-"""Which tracklets make a training batch: P people x K tracklets."""
+"""Which tracklets make a training batch: P identities x K tracklets."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -18,24 +18,24 @@ class Draw(NamedTuple):
 
 
 class PKSampler(Sampler[list[Draw]]):
-    """Batches of P people x K tracklets that take in every person once an epoch.
+    """Batches of P identities x K tracklets that take in every identity once an epoch.
 
-    The last batch is filled up with people from the epoch's beginning. A person with fewer than
-    K tracklets repeats some. Every draw follows from the seed, the epoch and its place in the
+    The last batch is filled up with identities from the epoch's beginning. An identity with fewer
+    than K tracklets repeats some. Every draw follows from the seed, the epoch and its place in the
     epoch, so that any number of workers and a resumed run see the same batches. So do several
-    processes: each is given its own P / R people of the same batch, and the ranks' parts, one
+    processes: each is given its own P / R identities of the same batch, and the ranks' parts, one
     after the other, are the batch of one process.
 
     Args:
-        pids: The person of each training tracklet.
+        pids: The identity of each training tracklet.
         identities_per_batch: P, over all processes.
         tracklets_per_identity: K.
-        seed: Of every draw.
-        rank: Of this process among those that share a batch.
-        world_size: R, how many those are.
+        seed: The seed of every draw.
+        rank: The rank of this process among those that share a batch.
+        world_size: R, the number of those processes.
 
     Raises:
-        UserError: There are fewer people than P, P or K is below 2, or P cannot be shared.
+        UserError: There are fewer identities than P, P or K is below 2, or P cannot be shared.
 
     Example:
         >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], 2, tracklets_per_identity=2)
@@ -71,11 +71,7 @@ class PKSampler(Sampler[list[Draw]]):
         self.share(rank, world_size)
 
     def share(self, rank: int, world_size: int) -> None:
-        """Shares every batch among processes, of which this is one.
-
-        Raises:
-            UserError: P is no multiple of the processes.
-        """
+        """Shares every batch among processes, of which this is one; P must be a multiple of R."""
         if self.identities_per_batch % world_size:
             raise UserError(
                 f"identities_per_batch={self.identities_per_batch} cannot be shared by "
@@ -98,12 +94,7 @@ class PKSampler(Sampler[list[Draw]]):
             yield draws[self.rank * share : (self.rank + 1) * share]
 
     def over_epochs(self, epochs: int, epoch: int = 0, batch: int = 0) -> Iterator[list[Draw]]:
-        """The batches of epoch after epoch, also from the middle of one on.
-
-        Args:
-            epochs: The number of epochs in all.
-            epoch: The epoch to begin with, from 0.
-            batch: How many of its batches are left out, because they are done.
+        """The batches of epoch after epoch, from batch ``batch`` of epoch ``epoch`` on.
 
         Example:
             >>> sampler = PKSampler([7, 7, 8, 8, 9, 9], 2, tracklets_per_identity=2)
@@ -119,15 +110,13 @@ class PKSampler(Sampler[list[Draw]]):
         """The epoch's batches of which each process is given its part."""
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(len(self.rows_of))
-        people = np.resize(order, len(self) * self.identities_per_batch)
+        identities = np.resize(order, (len(self), self.identities_per_batch))
         place = 0
-        for batch in people.reshape(len(self), self.identities_per_batch):
+        for batch in identities:
             draws = []
-            for person in batch:
-                for row in self._tracklets(self.rows_of[person], rng):
+            for identity in batch:
+                rows = rng.permutation(self.rows_of[identity])
+                for row in np.resize(rows, self.tracklets_per_identity):
                     draws.append(Draw(int(row), (self.seed, self.epoch, place)))
                     place += 1
             yield draws
-
-    def _tracklets(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return np.resize(rng.permutation(rows), self.tracklets_per_identity)

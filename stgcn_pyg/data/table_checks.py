@@ -34,11 +34,9 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
     where = f"{name}: {split}"
     if not isinstance(table, pd.DataFrame):
         raise UserError(f"{where} table is a {type(table).__name__}: pass a DataFrame")
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
+    if missing := [column for column in COLUMNS if column not in table]:
         raise UserError(f"{where} table lacks {', '.join(missing)}")
-    twice = [column for column in COLUMNS if (table.columns == column).sum() > 1]
-    if twice:
+    if twice := [column for column in COLUMNS if (table.columns == column).sum() > 1]:
         raise UserError(f"{where} table has several columns {', '.join(twice)}: keep one of each")
     if isinstance(table.index, pd.MultiIndex):
         levels = ", ".join(str(name) for name in table.index.names)

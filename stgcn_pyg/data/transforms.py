@@ -64,13 +64,8 @@ class ClipAugmentation:
     def __post_init__(self) -> None:
         require_known(augment=(self.augment, Augment))
 
-    @property
-    def moves(self) -> bool:
-        """Whether frames are resampled, rather than at most flipped."""
-        return self.shift > 0 or self.zoom > 0
-
     def draw(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
-        """The numbers of one clip of T frames, ``[1 or T, 14]``: a row for all frames or for each.
+        """The numbers of one clip, ``[1 or T, 14]``: a row for all T frames or one for each.
 
         A row holds the flip's sign, the zoom, the shift in x and y, the gains of the three
         colours, left, top, right, bottom of the erased rectangle as shares, and the factors of
@@ -105,9 +100,6 @@ class ClipAugmentation:
         Args:
             clips: ``[B, T, 3, H, W]``, floating, in [0, 1].
             numbers: ``[B, 1 or T, 14]``, the rows of :meth:`draw` for each clip.
-
-        Returns:
-            The changed clips, of the same shape.
         """
         # Frames that change each by itself are clips of one frame.
         rows = numbers.flatten(0, 1)
@@ -122,17 +114,12 @@ class ClipAugmentation:
 
     def _move(self, clips: Tensor, numbers: Tensor) -> Tensor:
         sign, zoom, shift_x, shift_y = numbers.unbind(dim=1)
-        if not self.moves:
+        if self.shift <= 0 and self.zoom <= 0:
             flipped = (sign < 0)[:, None, None, None, None]
             return torch.where(flipped, tv.horizontal_flip(clips), clips)
         zero = torch.zeros_like(sign)
-        affine = torch.stack(
-            [
-                torch.stack([sign * zoom, zero, 2 * shift_x], dim=1),
-                torch.stack([zero, zoom, 2 * shift_y], dim=1),
-            ],
-            dim=1,
-        )  # [B, 2, 3]
+        rows = [sign * zoom, zero, 2 * shift_x, zero, zoom, 2 * shift_y]
+        affine = torch.stack(rows, dim=1).view(-1, 2, 3)
         frames = clips.flatten(1, 2)  # [B, T * 3, H, W]: frames as channels share one grid
         grid = F.affine_grid(affine.to(clips.dtype), list(frames.shape), align_corners=False)
         moved = F.grid_sample(frames, grid, padding_mode="border", align_corners=False)

@@ -22,7 +22,7 @@ from stgcn_pyg.errors import UserError, needs_extra
 AHEAD = 4  # items a worker has in its queue: no worker waits, and memory does not grow
 IDLE = 60  # seconds without work after which a worker ends
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LOOK = 1.0  # seconds between two looks whether the parent is still there
+INTERVAL = 1.0  # seconds between two checks whether the parent is still there
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 def map_in_workers(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int
 ) -> Generator[Result, None, None]:
-    """Applies a function to items in processes, a few items ahead of the result asked for.
+    """Results for items in their order, from processes a few items ahead of the one asked for.
 
     Closing the generator, also by an error or Ctrl-C, ends the processes.
 
@@ -39,9 +39,6 @@ def map_in_workers(
         function: A module's function, or a `partial` of one: each process imports it.
         items: What it is applied to.
         workers: The number of processes; 1 works in this one. More need the package loky.
-
-    Yields:
-        The results, in the order of the items.
 
     Raises:
         UserError: A worker was killed, at whatever moment.
@@ -129,9 +126,7 @@ def end_with_the_parent(worker: int = 0) -> None:
     workers read to finish a step and save. So a worker obeys only a SIGTERM of its own parent, such
     as ``Process.terminate`` sends. Where the system does not tell who sent a signal (macOS,
     Windows), SIGTERM does what it did before.
-
-    Args:
-        worker: The number of the worker, which PyTorch passes to a ``worker_init_fn``; not used.
+    PyTorch passes the number of the ``worker`` to a ``worker_init_fn``; it is not used.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigtimedwait"):
@@ -151,7 +146,9 @@ def _wait_for_the_end() -> None:
     first_parent = os.getppid() if has_sentinel else parent.pid
     while os.getppid() == first_parent and (not has_sentinel or parent.is_alive()):
         if not hasattr(signal, "sigtimedwait"):
-            time.sleep(LOOK)
-        elif (sent := signal.sigtimedwait([signal.SIGTERM], LOOK)) and sent.si_pid == parent.pid:
+            time.sleep(INTERVAL)
+        elif (
+            sent := signal.sigtimedwait([signal.SIGTERM], INTERVAL)
+        ) and sent.si_pid == parent.pid:
             break
     os._exit(0)  # whatever the main thread waits for

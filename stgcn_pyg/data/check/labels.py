@@ -10,7 +10,7 @@ import pandas as pd
 from stgcn_pyg import JUNK
 from stgcn_pyg.data.check.tracklets import Tracklets
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.label_files import Fault, looks_like_an_image
+from stgcn_pyg.data.label_files import Fault, has_image_suffix
 
 LISTED = {"mars": ("bbox_train", "bbox_test")}
 """Folders whose images are all in the labels, in data sets that have such folders."""
@@ -155,5 +155,5 @@ def _images_on_disk(dataset: TrackletDataset, named: set[str]) -> Iterator[str]:
         folders.update(Path(folder) for folder, *_ in os.walk(dataset.root / top))
     for folder in folders:
         if folder.is_dir():
-            names = filter(looks_like_an_image, os.listdir(folder))
+            names = filter(has_image_suffix, os.listdir(folder))
             yield from ((folder.relative_to(dataset.root) / name).as_posix() for name in names)
