@@ -55,7 +55,7 @@ def _parser() -> Parser:
 
 def _show(result: CheckResult, lines: int) -> None:
     """Prints what was found, at most ``lines`` lines of a kind."""
-    print(result.counts.to_string())
+    print(result.counts.rename(columns={"people": "identities"}).to_string())
     _show_kinds("faults", result.faults, FAULTS, lines)
     _show_kinds("notes (sound data sets have such too)", result.notes, NOTES, lines)
     print(

@@ -32,8 +32,6 @@ from stgcn_pyg.data.label_files import (
     LabelledFrames,
     NameForm,
     Report,
-    folders_in,
-    frames_in_order,
     read_mat_numbers,
     tabulate,
 )
@@ -56,7 +54,7 @@ WARD_NAME = re.compile(r"\d{12}\.jpg", re.ASCII)
 
 RESTORE = "put back the published file, or move it away"
 
-Folders = dict[tuple[int, int], Path]  # by identity and camera
+Folders = dict[tuple[int, int], Path]  # by pid and camid
 
 
 def load_ilids_vid(root: Path, split: int, report: Report) -> TrackletDataset:
@@ -173,7 +171,7 @@ def _find_folders(
     return holder, {
         (int(folder.name.strip("person_")), camid): folder
         for camid, camera in enumerate(cameras, start=1)
-        for folder in folders_in(holder / inner / camera, form, report)
+        for folder in form.folders_in(holder / inner / camera, report)
     }
 
 
@@ -206,7 +204,7 @@ def _read_pairs(
     frames = {}
     for (pid, camid), folder in sorted(folders.items()):
         if (pid, 3 - camid) in folders:
-            frames[pid, camid] = frames_in_order(folder, form, {"pid": pid, "camid": camid}, report)
+            frames[pid, camid] = form.frames_in(folder, {"pid": pid, "camid": camid}, report)
         else:
             report(folder, "its identity is in one camera only: restore the other folder")
     return [

@@ -9,14 +9,7 @@ import re
 from pathlib import Path
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.label_files import (
-    LabelledFrames,
-    NameForm,
-    Report,
-    folders_in,
-    frames_in_order,
-    tabulate,
-)
+from stgcn_pyg.data.label_files import LabelledFrames, NameForm, Report, tabulate
 
 IDENTITY = NameForm(re.compile(r"\d{4}", re.ASCII), "0001")
 TRACKLET = NameForm(re.compile(r"[^.].*"), "0001")  # of four digits, but any name will do
@@ -31,7 +24,8 @@ def load_dukemtmc_videoreid(root: Path, report: Report) -> TrackletDataset:
 
     The gallery holds the queries' tracklets once more. A query whose frames are also there, by
     their names, is that same tracklet: it has its number and its images in the gallery. Any other
-    has a number of its own. Distractors have the pid of their folder.
+    has another number. Distractors have the pid of their folder. A UserError is raised where one
+    of the three folders is missing or holds no tracklets.
     """
     train, query, gallery = (
         _read_split(root / split, report) for split in ("train", "query", "gallery")
@@ -53,10 +47,10 @@ def load_dukemtmc_videoreid(root: Path, report: Report) -> TrackletDataset:
 def _read_split(folder: Path, report: Report) -> dict[tuple[str, ...], LabelledFrames]:
     """The tracklets by the names of their frames, written without underscores."""
     tracklets: dict[tuple[str, ...], LabelledFrames] = {}
-    for identity in folders_in(folder, IDENTITY, report):
-        for tracklet in folders_in(identity, TRACKLET, report):
+    for identity in IDENTITY.folders_in(folder, report):
+        for tracklet in TRACKLET.folders_in(identity, report):
             pid = int(identity.name)
-            paths = frames_in_order(tracklet, NAME, {"pid": pid}, report)
+            paths = NAME.frames_in(tracklet, {"pid": pid}, report)
             names = tuple(path.name.replace("_", "") for path in paths)
             if names in tracklets:
                 report(tracklet, f"holds the same frames as {tracklets[names].paths[0].parent}")

@@ -34,12 +34,61 @@ def stop_at(path: Path, what: str) -> NoReturn:
     raise UserError(f"{path}: {what}")
 
 
+def has_image_suffix(name: str) -> bool:
+    """Whether a file's name has an image's suffix and does not begin with a dot."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+
+
 class NameForm(NamedTuple):
-    """The form of the names of files or folders."""
+    """The form of the names of folders or frames, and what is found by it."""
 
     pattern: re.Pattern[str]
+    """In a frame's name the group ``frame`` is its number; other named groups are labels."""
     example: str
     """A name of this form, for messages."""
+
+    def folders_in(self, folder: Path, report: Report) -> list[Path]:
+        """The folders with such names, sorted; others are reported if they hold images."""
+        if not folder.is_dir():
+            raise UserError(
+                f"{folder}: no such folder; restore it, or pass the folder of the data set"
+            )
+        found = []
+        for path in sorted(folder.iterdir()):
+            if not path.is_dir() or path.name.startswith("."):
+                continue
+            if self.pattern.fullmatch(path.name):
+                found.append(path)
+            elif any(has_image_suffix(name) for *_, names in os.walk(path) for name in names):
+                where = f"stands where a folder named like {self.example} should"
+                report(path, f"{where}: rename or remove it")
+        return found
+
+    def frames_in(self, folder: Path, labels: dict[str, int], report: Report) -> list[Path]:
+        """The frames of a tracklet by the number in their names; other files are skipped.
+
+        The labels in the names must be those in ``labels``, or else those of the first frame. An
+        image whose name disagrees or repeats a number is reported, and a folder without frames.
+        """
+        frames: dict[int, Path] = {}
+        for name in sorted(os.listdir(folder)):
+            match, path = self.pattern.fullmatch(name), folder / name
+            if match is None:
+                continue
+            found = {label: int(value) for label, value in match.groupdict().items()}
+            number = found.pop("frame")
+            wrong = [label for label, value in found.items() if labels.get(label, value) != value]
+            if wrong:
+                what = f"{wrong[0]} {found[wrong[0]]}"
+                report(path, f"named {what} in a tracklet of {wrong[0]} {labels[wrong[0]]}")
+            elif number in frames:
+                report(path, f"has number {number} of the tracklet, as {frames[number].name} has")
+            else:
+                frames[number] = path
+                labels = labels | found
+        if not frames:
+            report(folder, f"holds no frames named like {self.example}: restore them, or remove it")
+        return [frames[number] for number in sorted(frames)]
 
 
 class LabelledFrames(NamedTuple):
@@ -48,61 +97,6 @@ class LabelledFrames(NamedTuple):
     pid: int
     camid: int
     paths: list[Path]
-
-
-def has_image_suffix(name: str) -> bool:
-    """Whether a file's name has an image's suffix and does not begin with a dot."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
-
-
-def folders_in(folder: Path, form: NameForm, report: Report) -> list[Path]:
-    """The folders with names of the form, sorted; others are reported if they hold images."""
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; restore it, or pass the folder of the data set")
-    found = []
-    for path in sorted(folder.iterdir()):
-        if not path.is_dir() or path.name.startswith("."):
-            continue
-        if form.pattern.fullmatch(path.name):
-            found.append(path)
-        elif any(has_image_suffix(name) for *_, names in os.walk(path) for name in names):
-            where = f"stands where a folder named like {form.example} should"
-            report(path, f"{where}: rename or remove it")
-    return found
-
-
-def frames_in_order(
-    folder: Path, form: NameForm, labels: dict[str, int], report: Report
-) -> list[Path]:
-    """The frames of a tracklet by the number in their names, never in the file system's order.
-
-    Args:
-        folder: The folder that holds them. Files with names of another form are skipped.
-        form: The form of their names. Its group ``frame`` is the number; other named groups are
-            labels, which must equal those in ``labels``, or else those of the first frame.
-        labels: The labels of the tracklet that are known.
-        report: Called with each image whose name disagrees with the labels or repeats a number,
-            and if no frame is left.
-    """
-    frames: dict[int, Path] = {}
-    for name in sorted(os.listdir(folder)):
-        match, path = form.pattern.fullmatch(name), folder / name
-        if match is None:
-            continue
-        found = {label: int(value) for label, value in match.groupdict().items()}
-        number = found.pop("frame")
-        wrong = [label for label, value in found.items() if labels.get(label, value) != value]
-        if wrong:
-            label = wrong[0]
-            report(path, f"named {label} {found[label]} in a tracklet of {label} {labels[label]}")
-        elif number in frames:
-            report(path, f"has number {number} of the tracklet, as {frames[number].name} has")
-        else:
-            frames[number] = path
-            labels = labels | found
-    if not frames:
-        report(folder, f"holds no frames named like {form.example}: restore them, or remove it")
-    return [frames[number] for number in sorted(frames)]
 
 
 def tabulate(root: Path, tracklets: list[LabelledFrames]) -> tuple[pd.DataFrame, pd.Series]:

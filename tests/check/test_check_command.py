@@ -16,7 +16,7 @@ from stgcn_pyg.data import load_dataset
 from stgcn_pyg.data.check import FAULTS, NOTES
 from stgcn_pyg.data.check.images import read_images
 
-COLUMNS = ["people", "cameras", "tracklets", "frames", "shortest", "median", "longest"]
+COLUMNS = ["identities", "cameras", "tracklets", "frames", "shortest", "median", "longest"]
 
 
 def bend_twice(tree):

@@ -10,7 +10,6 @@ images       what the images tell, read in parallel: damage, the same bytes unde
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,7 +85,7 @@ class CheckResult:
     faults: list[Fault]
     notes: list[Fault]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The result in plain values, as for JSON."""
         return {
             "dataset": self.dataset.name,
