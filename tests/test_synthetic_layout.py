@@ -16,13 +16,13 @@ NAME = re.compile(r"^(\d{4}|00-1)C(\d)T(\d{4})F(\d{3})\.jpg$")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_every_listed_picture_exists_and_no_other(split):
+def test_every_listed_image_exists_and_no_other(split):
     names, _ = lists(covered().path, split)
     on_disk = {path.name: path for path in covered().path.glob(f"bbox_{split}/*/*.jpg")}
     assert len(names) == len(set(names)) and set(names) == set(on_disk)
     assert all(on_disk[name].parent.name == name[:4] for name in names)
-    with Image.open(on_disk[names[0]]) as picture:
-        assert picture.size == (32, 64) and picture.mode == "RGB"
+    with Image.open(on_disk[names[0]]) as image:
+        assert image.size == (32, 64) and image.mode == "RGB"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -42,7 +42,7 @@ def test_tracks_are_one_based_inclusive_contiguous_and_agree_with_the_names(spli
     assert len(seen) == len(tracks)
 
 
-def test_people_to_train_and_to_test_on_are_disjoint():
+def test_identities_to_train_and_to_test_on_are_disjoint():
     train, test = (
         set(lists(covered().path, split)[1][:, 2].tolist()) for split in ("train", "test")
     )
@@ -52,7 +52,7 @@ def test_people_to_train_and_to_test_on_are_disjoint():
     assert not groups["train"] & groups["test"]
 
 
-def test_queries_are_one_of_each_person_and_camera_and_have_a_match_elsewhere():
+def test_queries_are_one_of_each_identity_and_camera_and_have_a_match_elsewhere():
     queries = loadmat(covered().path / "info" / "query_IDX.mat")["query_IDX"]
     assert queries.shape == (1, covered().queries) and queries.dtype == np.uint16
     _, tracks = lists(covered().path, "test")
@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_workers(tmp_path):
     assert one == two
 
 
-def test_another_seed_gives_other_pictures(tmp_path):
+def test_another_seed_gives_other_images(tmp_path):
     one, two = (files(tiny(tmp_path / str(seed), seed=seed).path) for seed in (0, 1))
     shared = [name for name in one if name.endswith(".jpg") and two.get(name) == one[name]]
     assert not shared
@@ -114,6 +114,14 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     assert files(tmp_path).keys() == {"notes.txt"}
 
 
+def test_images_may_be_larger_than_the_noise_of_a_sensor(tmp_path):
+    # At 1,312 rows every camera's sensor has more than the 512 that its noise is drawn for.
+    few = {"train_people": 1, "test_people": 1, "frames": (1, 1), "distractors": 0, "junk": 0}
+    benchmark = tiny(tmp_path / "set", **few, height=1312, width=16)
+    with Image.open(next(benchmark.path.rglob("*.jpg"))) as image:
+        assert image.size == (16, 1312)
+
+
 def test_an_empty_folder_is_filled(tmp_path):
     (tmp_path / "set").mkdir()
     tiny(tmp_path / "set")
@@ -124,7 +132,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stgcn_pyg.synthetic.files.write_truth", interrupt)
+    monkeypatch.setattr("stgcn_pyg.synthetic.benchmark.write_files", interrupt)
     with pytest.raises(KeyboardInterrupt):
         tiny(tmp_path / "set")
     assert list(tmp_path.iterdir()) == []

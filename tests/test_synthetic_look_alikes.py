@@ -1,4 +1,4 @@
-"""Look-alikes share what can be seen of clothes, and their bodies tell them apart."""
+"""Look-alikes share what can be seen of clothes, and their bodies distinguish them."""
 
 from functools import cache
 
@@ -47,14 +47,14 @@ def colour_histograms():
 
 
 def person_pixels(root, row):
-    with Image.open(root / row.path) as picture:
-        pixels = np.asarray(picture, float)
+    with Image.open(root / row.path) as image:
+        pixels = np.asarray(image, float)
     mask = np.unpackbits(np.frombuffer(row.seen_mask, np.uint8)).reshape(16, 8).astype(bool)
     return pixels[np.kron(mask, np.ones((4, 4), bool))]
 
 
 def hits_within_groups(features, table):
-    """Share of tracklets whose nearest look-alike in another camera is the same person."""
+    """Share of tracklets whose nearest look-alike in another camera has the same identity."""
     distance = np.abs(features[:, None] - features[None]).sum(axis=2)
     same_group = table.group.to_numpy()[:, None] == table.group.to_numpy()
     same_camera = table.camid.to_numpy()[:, None] == table.camid.to_numpy()
@@ -62,18 +62,18 @@ def hits_within_groups(features, table):
     return float((table.pid.to_numpy()[nearest] == table.pid.to_numpy()).mean())
 
 
-def test_colours_do_not_tell_look_alikes_apart_across_cameras():
+def test_colours_do_not_distinguish_look_alikes_across_cameras():
     hits = hits_within_groups(*colour_histograms())
     assert hits < 0.25 + 0.15
 
 
-def test_colours_tell_groups_apart_better_than_chance():
+def test_colours_distinguish_groups_better_than_chance():
     features, table = colour_histograms()
     anywhere = table.assign(group=0, pid=table.group)
     assert hits_within_groups(features, anywhere) > 0.8
 
 
-def test_true_bodies_tell_look_alikes_apart_even_when_measured_badly():
+def test_true_bodies_distinguish_look_alikes_even_when_measured_badly():
     people = pd.read_parquet(bare().path / "people.parquet").query("split == 'test'")
     body = people[list(Body.__dataclass_fields__)].drop(columns="bag")
     drawn = [random_body(generator(9, Stream.BODY, number)) for number in range(300)]

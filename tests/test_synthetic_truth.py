@@ -1,4 +1,4 @@
-"""What is known of every frame is true of its picture."""
+"""What is known of every frame is true of its image."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from stgcn_pyg.synthetic.bodies import Joint, random_body, walk
 from stgcn_pyg.synthetic.exact import Stream, generator
 
 
-def test_ground_truth_has_a_row_for_each_picture():
+def test_ground_truth_has_a_row_for_each_image():
     truth = truth_of(covered())
     assert len(truth) == covered().frames
     for split in ("train", "test"):
@@ -25,7 +25,7 @@ def test_ground_truth_has_a_row_for_each_picture():
     assert people.body_bottom.max() <= 64 and people.body_right.max() <= 32
 
 
-def test_body_masks_lie_in_the_body_box_and_lose_what_is_hidden():
+def test_body_masks_lie_in_the_body_box_and_lose_what_is_occluded():
     truth = truth_of(covered()).query("pid > 0")
     body, seen = (
         np.unpackbits(np.frombuffer(b"".join(truth[name]), np.uint8)).reshape(-1, 16, 8)
@@ -39,9 +39,9 @@ def test_body_masks_lie_in_the_body_box_and_lose_what_is_hidden():
     assert np.corrcoef(lost, truth.hidden)[0, 1] > 0.9
 
 
-def test_joints_lie_on_the_body_that_the_picture_shows():
+def test_joints_lie_on_the_body_that_the_image_shows():
     truth = truth_of(covered()).query("pid > 0")
-    # Where the body's box lies inside the picture nothing of it is cut off.
+    # Where the body's box lies inside the image nothing of it is cut off.
     whole = (truth.body_left > 1) & (truth.body_right < 31)
     truth = truth[whole & (truth.body_top > 1) & (truth.body_bottom < 63)]
     assert len(truth) > 100
@@ -66,7 +66,7 @@ def test_junk_says_what_is_wrong_with_it_and_has_joints_only_where_somebody_is()
     assert (junk.hidden.isna() | (junk.fault != "empty")).all()
 
 
-def test_strangers_bodies_are_known_as_those_of_people():
+def test_strangers_bodies_are_known_as_those_of_identities():
     people = pd.read_parquet(covered().path / "people.parquet")
     strangers = pd.read_parquet(covered().path / "strangers.parquet")
     assert strangers.columns.tolist()[3:] == people.columns.tolist()[3:]
@@ -77,7 +77,7 @@ def test_strangers_bodies_are_known_as_those_of_people():
 
 
 @pytest.mark.parametrize("asked", [0.15, 0.7])
-def test_as_much_is_hidden_on_average_as_asked(tmp_path, asked):
+def test_as_much_is_occluded_on_average_as_asked(tmp_path, asked):
     benchmark = tiny(
         tmp_path / "set", test_people=12, frames=(4, 6), tracklets_per_camera=3, occlusion=asked
     )
@@ -87,7 +87,7 @@ def test_as_much_is_hidden_on_average_as_asked(tmp_path, asked):
     assert people.groupby(["pid", "camid", "tracklet"]).hidden.mean().std() > 0.02
 
 
-def test_the_share_hidden_is_that_of_the_parts():
+def test_the_occluded_share_is_that_of_the_parts():
     truth = truth_of(covered()).query("pid > 0")
     shares = truth[[f"hidden_{part}" for part in PARTS]]
     assert (shares.min(axis=1) <= truth.hidden + 1e-9).all()
@@ -95,7 +95,7 @@ def test_the_share_hidden_is_that_of_the_parts():
     assert truth.hidden.between(0, 1).all() and truth.hidden.mean() == pytest.approx(0.3, abs=0.06)
 
 
-def test_what_is_hidden_in_one_frame_shows_in_another():
+def test_what_is_occluded_in_one_frame_shows_in_another():
     truth = truth_of(covered()).query("pid > 0")
     parts = truth[[f"hidden_{part}" for part in PARTS]]
     grouped = parts.groupby([truth.pid, truth.camid, truth.tracklet])
@@ -106,7 +106,7 @@ def test_what_is_hidden_in_one_frame_shows_in_another():
     assert (often_hidden & shown_elsewhere).sum(axis=None) > 0.4 * often_hidden.sum(axis=None)
 
 
-def test_without_occlusion_nothing_is_hidden():
+def test_without_occlusion_nothing_is_occluded():
     truth = truth_of(bare())
     assert (truth.hidden == 0).all()
     assert (truth.body_mask == truth.seen_mask).all()

@@ -1,4 +1,4 @@
-"""Named versions never change: not their plans, not their pictures, not what is known of them."""
+"""Named versions never change: not their plans, not their images, not what is known of them."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,15 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.synthetic import VERSIONS, write_version
-from stgcn_pyg.synthetic.files import digest, identity_folder, library_versions, plan_sha256
+from stgcn_pyg.synthetic.files import appearances, digest, identity_folder, library_versions
 from stgcn_pyg.synthetic.plan import make_plan
 from stgcn_pyg.synthetic.tracklets import render_tracklet
-from stgcn_pyg.synthetic.versions import version
 
+PLANS = {
+    "stgcn-synth-v1": "16b75a6d59bb85bf68e0732cf7c459f5e16194289a5cce95bc1a52846539a789",
+    "stgcn-synth-small": "d984f41030de0efc77b30a9a7d2c3127722f5301bc29b7b159d0b24b5562d8a1",
+    "stgcn-synth-tiny": "460dafe77b300675adf5632b845d51cde78b0fde26e0dd2d23ab29ddd8619248",
+}
 TRACKLETS = {
     # By the place in the plan: someone to train on, junk, a query; junk, a query.
     ("stgcn-synth-v1", 0): "3ef20150c834b7e068870d1829388d1edb35a849a01e35e232c24d35a9d2b8a4",
@@ -38,7 +42,7 @@ DRAWN_WITH = ", ".join(f"{name} {number}" for name, number in library_versions()
 
 def one_tracklet(folder: Path, name: str, index: int) -> str:
     """The hash of a tracklet of a named version, rendered alone."""
-    options = version(name).options
+    options = VERSIONS[name].options
     plan = make_plan(options)
     tracklet = (plan.train + plan.test)[index]
     identity = tracklet.identity
@@ -49,7 +53,7 @@ def one_tracklet(folder: Path, name: str, index: int) -> str:
 @pytest.fixture
 def unlike(monkeypatch):
     """A small version whose pinned hash is that of something else."""
-    pinned = version("stgcn-synth-tiny")
+    pinned = VERSIONS["stgcn-synth-tiny"]
     few = {"train_people": 1, "test_people": 2, "frames": (2, 2), "distractors": 0, "junk": 0}
     options = pinned.options | few | {"height": 64, "width": 32}
     monkeypatch.setitem(VERSIONS, pinned.name, replace(pinned, options=options))
@@ -58,9 +62,13 @@ def unlike(monkeypatch):
 
 @pytest.mark.parametrize("name", VERSIONS)
 def test_the_plan_of_a_version_is_as_pinned(name):
-    pinned = version(name)
-    assert pinned.name == name
-    assert plan_sha256(make_plan(pinned.options)) == pinned.plan_sha256
+    """Who is seen where and for how long, bodies, clothes and queries: nothing is drawn for it."""
+    assert VERSIONS[name].name == name
+    plan = make_plan(VERSIONS[name].options)
+    identities, strangers = appearances(plan)
+    tracklets = [(one.identity.pid, *astuple(one)[1:]) for one in plan.train + plan.test]
+    records = [*identities, *strangers, *tracklets, {"queries": plan.queries}]
+    assert digest(records) == PLANS[name]
 
 
 @pytest.mark.parametrize(("name", "index"), TRACKLETS)
@@ -72,7 +80,7 @@ def test_the_tiny_version_is_as_pinned_to_the_last_byte(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         written = write_version(tmp_path / "set", "stgcn-synth-tiny", progress=False)
-    assert written.manifest_sha256 == version("stgcn-synth-tiny").manifest_sha256, DRAWN_WITH
+    assert written.manifest_sha256 == VERSIONS["stgcn-synth-tiny"].manifest_sha256, DRAWN_WITH
     about = json.loads((written.path / "benchmark.json").read_text())
     assert about["name"] == "stgcn-synth-tiny" and about["as_pinned"] is True
     assert about["drawn_with"] == library_versions()
@@ -153,12 +161,12 @@ def test_the_manifest_is_that_of_the_files(tmp_path):
     assert about["manifest_sha256"] == manifest_on_disk(root)
     assert about["options"]["seed"] == 4 and about["options"]["occlusion"] == 0.2
     assert "workers" not in about["options"] and "name" not in about
-    some_picture = next((root / "bbox_test").rglob("*.jpg"))
-    some_picture.write_bytes(some_picture.read_bytes() + b"\0")
+    some_image = next((root / "bbox_test").rglob("*.jpg"))
+    some_image.write_bytes(some_image.read_bytes() + b"\0")
     assert about["manifest_sha256"] != manifest_on_disk(root)
 
 
-def test_a_result_that_is_not_as_pinned_is_told_and_recorded(tmp_path, unlike):
+def test_a_result_that_is_not_as_pinned_is_warned_of_and_recorded(tmp_path, unlike):
     with pytest.warns(UserWarning, match="is not stgcn-synth-tiny") as caught:
         written = write_version(tmp_path / "set", unlike.name, progress=False)
     [warning] = caught
@@ -169,24 +177,24 @@ def test_a_result_that_is_not_as_pinned_is_told_and_recorded(tmp_path, unlike):
 @pytest.mark.filterwarnings("always")
 def test_a_name_is_enough_for_the_command(tmp_path, unlike, capsys):
     assert main(["synth", str(tmp_path / "set"), "--name", unlike.name, "--progress", "no"]) == 0
-    told = capsys.readouterr()
-    assert told.err.startswith("stgcn synth: warning: ") and told.err.count("\n") == 1
-    assert "images written to" in told.out
+    message = capsys.readouterr()
+    assert message.err.startswith("stgcn synth: warning: ") and message.err.count("\n") == 1
+    assert "images written to" in message.out
     assert json.loads((tmp_path / "set" / "benchmark.json").read_text())["name"] == unlike.name
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--seed", "3"], "leave out --seed"),
         (["--look-alikes", "4", "--clutter=0.5"], "leave out --look-alikes, --clutter"),
     ],
 )
-def test_a_name_and_another_knob_are_refused(tmp_path, capsys, options, told):
+def test_a_name_and_another_option_are_refused(tmp_path, capsys, options, message):
     name = "stgcn-synth-tiny"
     assert main(["synth", str(tmp_path / "set"), "--name", name, *options]) == 2
     error = capsys.readouterr().err
-    assert told in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 

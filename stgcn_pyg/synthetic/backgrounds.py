@@ -1,9 +1,10 @@
-"""What stands behind the people in front of one camera."""
+"""The scene behind the person, one for each camera."""
 
 from colorsys import hsv_to_rgb
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from stgcn_pyg.synthetic.cameras import Camera, recorded_image
 from stgcn_pyg.synthetic.clothes import Colour
@@ -12,7 +13,7 @@ from stgcn_pyg.synthetic.exact import Stream, generator
 HEIGHT, WIDTH = 320, 960
 PIXELS_PER_METRE = 110
 GROUND = 270
-"""The row that people stand on."""
+"""The row that the person stands on."""
 
 
 @lru_cache(maxsize=16)
@@ -96,12 +97,10 @@ def _blurred(image: np.ndarray) -> np.ndarray:
     """The image softened by 1, 4, 6, 4, 1 sixteenths along both axes."""
     padded = np.pad(image, ((0, 0), (2, 2), (0, 0)), mode="edge")
     padded = np.pad(padded, ((0, 0), (0, 0), (2, 2)), mode="wrap")
-    for axis, size in ((1, HEIGHT), (2, WIDTH)):
-        terms = [
-            np.float32(weight / 16) * padded[(slice(None),) * axis + (slice(shift, shift + size),)]
-            for shift, weight in enumerate((1, 4, 6, 4, 1))
-        ]
-        padded = terms[0] + terms[1] + terms[2] + terms[3] + terms[4]
+    for axis in (1, 2):
+        windows = np.moveaxis(sliding_window_view(padded, 5, axis), -1, 0)
+        shares = np.array([1, 4, 6, 4, 1], np.float32) / 16
+        padded = np.sum([share * one for share, one in zip(shares, windows, strict=True)], axis=0)
     return padded
 
 

@@ -1,25 +1,23 @@
 """Writes a rendered person re-identification benchmark to disk."""
 
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 from tqdm import tqdm
 
 from stgcn_pyg.data.workers import map_in_workers
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.files import new_folder
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.synthetic import files
-from stgcn_pyg.synthetic.plan import Plan, TrackletPlan, make_plan
+from stgcn_pyg.synthetic.files import identity_folder, library_versions, write_files
+from stgcn_pyg.synthetic.plan import make_plan
 from stgcn_pyg.synthetic.tracklets import render_tracklet
-from stgcn_pyg.synthetic.versions import PINNED_WITH, Version, version
+from stgcn_pyg.synthetic.versions import PINNED_WITH, VERSIONS, Version
 
 MAX_IDENTITIES = 9999  # the layout of MARS gives a pid four digits, a camera one, a frame three
 RANGES = {
@@ -154,10 +152,12 @@ def write_version(
     Warns:
         UserWarning: The result is not what the name stands for; `benchmark.json` says so as well.
     """
-    pinned = version(name)
+    if name not in VERSIONS:
+        raise UserError(f"version {name!r} is unknown: use one of {', '.join(VERSIONS)}")
+    pinned = VERSIONS[name]
     benchmark = _write(Path(root), pinned.options, workers, progress, pinned)
     if benchmark.manifest_sha256 != pinned.manifest_sha256:
-        libraries = ", ".join(f"{name} {of}" for name, of in files.library_versions().items())
+        libraries = ", ".join(f"{name} {of}" for name, of in library_versions().items())
         warnings.warn(
             f"{benchmark.path} is not {name}: its SHA-256 is {benchmark.manifest_sha256[:16]}..., "
             f"that of {name} {pinned.manifest_sha256[:16]}... Do not compare results on it with "
@@ -175,32 +175,30 @@ def _write(
     pinned: Version | None = None,
 ) -> Benchmark:
     _check_options(options | {"workers": workers})
-    _check_folder(root)
     plan = make_plan(options)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
-    try:
-        rendered = _render(unfinished, options, plan, workers, progress)
-        rows = [row for tracklet in rendered for row in tracklet]
-        truth = pd.DataFrame(rows)
-        files.write_info(unfinished, plan, truth)
-        files.write_truth(unfinished, plan, truth)
-        manifest = files.manifest_sha256(unfinished, plan, rows)
-        files.write_about(unfinished, options, len(rows), manifest, pinned)
-        unfinished.chmod(0o755)
-        if root.exists():
-            root.rmdir()
-        unfinished.rename(root)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+    tracklets = plan.train + plan.test
+    style = bar_options() | {"desc": "rendering", "unit": "frame", "disable": not progress}
+    rows: list[dict] = []
+    with new_folder(root) as unfinished:
+        for tracklet in tracklets:
+            folder = identity_folder(tracklet.identity.split, tracklet.identity.pid)
+            (unfinished / folder).mkdir(parents=True, exist_ok=True)
+        render = partial(render_tracklet, unfinished, options)
+        with (
+            tqdm(total=sum(tracklet.frames for tracklet in tracklets), **style) as bar,
+            closing(map_in_workers(render, tracklets, workers)) as rendered,
+        ):
+            for tracklet_rows in rendered:
+                rows += tracklet_rows
+                bar.update(len(tracklet_rows))
+        manifest = write_files(unfinished, plan, rows, options, pinned)
     return Benchmark(
         path=root,
         train_tracklets=len(plan.train),
         test_tracklets=len(plan.test),
         queries=len(plan.queries),
-        frames=len(truth),
-        occlusion=float(truth.loc[truth.pid >= 0, "hidden"].mean()),
+        frames=len(rows),
+        occlusion=float(np.nanmean([row["hidden"] for row in rows if row["pid"] >= 0])),
         manifest_sha256=manifest,
     )
 
@@ -220,30 +218,3 @@ def _check_options(options: dict[str, Any]) -> None:
         raise UserError(
             f"height x width is {height} x {width}: give multiples of 32 and 16, like 256 x 128"
         )
-
-
-def _check_folder(root: Path) -> None:
-    if root.exists() and not root.is_dir():
-        raise UserError(f"{root} is a file: name a folder that is new or empty")
-    if root.exists() and any(root.iterdir()):
-        raise UserError(f"{root} is not empty: remove it or name another folder")
-
-
-def _render(
-    root: Path, options: dict[str, Any], plan: Plan, workers: int, progress: bool
-) -> Iterator[list[dict]]:
-    """The rows of each tracklet in the order of the plan, its images written."""
-    tracklets: Sequence[TrackletPlan] = plan.train + plan.test
-    for tracklet in tracklets:
-        folder = files.identity_folder(tracklet.identity.split, tracklet.identity.pid)
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    render = partial(render_tracklet, root, options)
-    total = sum(tracklet.frames for tracklet in tracklets)
-    style = bar_options() | {"desc": "rendering", "unit": "frame", "disable": not progress}
-    with (
-        tqdm(total=total, **style) as bar,
-        closing(map_in_workers(render, tracklets, workers)) as rendered,
-    ):
-        for rows in rendered:
-            bar.update(len(rows))
-            yield rows

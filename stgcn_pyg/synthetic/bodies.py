@@ -86,10 +86,50 @@ def random_body(rng: np.random.RandomState) -> Body:
     )
 
 
-def _in_walking_plane(angle: np.ndarray, outwards: float | np.ndarray = 0.0) -> np.ndarray:
-    """(T, 3) unit-length directions `angle` radians forward of straight down."""
-    sideways = np.broadcast_to(outwards, angle.shape)
-    return np.stack([np.sin(angle), sideways, -np.cos(angle)], axis=-1)
+def walk(body: Body, phase: np.ndarray) -> np.ndarray:
+    """(T, 18, 3) metres of each `Joint`: forward, to the person's left, and up from the ground.
+
+    The lower foot stands on the ground. `phase` is (T,), that of the stride in radians; the left
+    heel strikes at 0.
+    """
+    zero = np.zeros_like(phase)
+    pelvis = np.stack([zero, -body.sway * np.cos(phase), zero], axis=-1)
+    trunk = body.height - body.hip_height - body.head_length - 0.055
+    neck = pelvis + trunk * np.array([np.sin(body.lean), 0.0, np.cos(body.lean)])
+    nod = np.array([np.sin(1.3 * body.lean), 0.0, np.cos(1.3 * body.lean)])
+    chin = neck + 0.055 * nod
+    crown = chin + body.head_length * nod
+
+    turn = 0.25 * body.stride * np.cos(phase)  # the pelvis follows the legs, the shoulders oppose
+    joints = [pelvis, neck, chin, crown]
+    sides = (1, phase), (-1, phase + np.pi)
+    for side, own_phase in sides:
+        half = side * (body.shoulder_width / 2 - 1.1 * body.arm_radius)
+        offset = np.stack([half * np.sin(turn), half * np.cos(turn), zero - 0.065], axis=-1)
+        joints += _arm(body, neck + offset, own_phase, side)
+    for side, own_phase in sides:
+        half = side * max(body.step_width / 2, body.hip_width / 2 - body.thigh_radius)
+        offset = np.stack([-half * np.sin(turn), half * np.cos(turn), zero - 0.02], axis=-1)
+        # Feet come closer together than hips.
+        narrowing = np.array([0, side * body.step_width / 2 - half, 0])
+        leg = _leg(body, pelvis + offset, own_phase, side)
+        joints += [
+            joint + share * narrowing for joint, share in zip(leg, (0, 0.5, 1, 1), strict=True)
+        ]
+    pose = np.stack(joints, axis=1)
+    feet = [Joint.LEFT_ANKLE, Joint.LEFT_TOE, Joint.RIGHT_ANKLE, Joint.RIGHT_TOE]
+    sole = np.array([0.075, 0.035, 0.075, 0.035])
+    pose[..., 2] -= (pose[:, feet, 2] - sole).min(axis=1, keepdims=True)
+    return rounded(pose)
+
+
+def _arm(body: Body, shoulder: np.ndarray, phase: np.ndarray, side: int) -> list[np.ndarray]:
+    """Shoulder, elbow and hand, each (T, 3); an arm swings against the leg of its side."""
+    swing = -body.arm_swing * np.cos(phase) + body.lean * 0.5
+    bend = body.elbow_bend + 0.35 * body.arm_swing * (1 - np.cos(phase))
+    elbow = shoulder + 0.47 * body.arm_length * _in_walking_plane(swing, 0.14 * side)
+    hand = elbow + 0.53 * body.arm_length * _in_walking_plane(swing + bend, -0.02 * side)
+    return [shoulder, elbow, hand]
 
 
 def _leg(body: Body, hip: np.ndarray, phase: np.ndarray, side: int) -> list[np.ndarray]:
@@ -104,57 +144,12 @@ def _leg(body: Body, hip: np.ndarray, phase: np.ndarray, side: int) -> list[np.n
     knee = hip + thigh * _in_walking_plane(swing)
     ankle = knee + shank * _in_walking_plane(swing - bend)
     pitch = 0.7 * (swing - bend)
-    foot = 0.124 * body.height
     forward = np.cos(pitch) * np.cos(body.toe_out)
     sideways = np.cos(pitch) * np.sin(body.toe_out) * side
-    toe = ankle + foot * np.stack([forward, sideways, np.sin(pitch) - 0.28], axis=-1)
-    return [hip, knee, ankle, toe]
+    foot = 0.124 * body.height * np.stack([forward, sideways, np.sin(pitch) - 0.28], axis=-1)
+    return [hip, knee, ankle, ankle + foot]
 
 
-def _arm(body: Body, shoulder: np.ndarray, phase: np.ndarray, side: int) -> list[np.ndarray]:
-    """Shoulder, elbow and hand, each (T, 3); an arm swings against the leg of its side."""
-    swing = -body.arm_swing * np.cos(phase) + body.lean * 0.5
-    bend = body.elbow_bend + 0.35 * body.arm_swing * (1 - np.cos(phase))
-    elbow = shoulder + 0.47 * body.arm_length * _in_walking_plane(swing, 0.14 * side)
-    hand = elbow + 0.53 * body.arm_length * _in_walking_plane(swing + bend, -0.02 * side)
-    return [shoulder, elbow, hand]
-
-
-def walk(body: Body, phase: np.ndarray) -> np.ndarray:
-    """(T, 18, 3) metres of each `Joint`: forward, to the person's left, and up from the ground.
-
-    The lower foot stands on the ground. `phase` is (T,), that of the stride in radians; the left
-    heel strikes at 0.
-    """
-    zero = np.zeros_like(phase)
-    pelvis = np.stack([zero, -body.sway * np.cos(phase), zero], axis=-1)
-    trunk = body.height - body.hip_height - body.head_length - 0.055
-    upwards = np.array([np.sin(body.lean), 0.0, np.cos(body.lean)])
-    neck = pelvis + trunk * upwards
-    nod = np.array([np.sin(1.3 * body.lean), 0.0, np.cos(1.3 * body.lean)])
-    chin = neck + 0.055 * nod
-    crown = chin + body.head_length * nod
-
-    turn = 0.25 * body.stride * np.cos(phase)  # the pelvis follows the legs, the shoulders oppose
-    joints = [pelvis, neck, chin, crown]
-    for side in (1, -1):
-        own_phase = phase if side == 1 else phase + np.pi
-        half = side * (body.shoulder_width / 2 - 1.1 * body.arm_radius)
-        offset = np.stack([half * np.sin(turn), half * np.cos(turn), zero - 0.065], axis=-1)
-        joints += _arm(body, neck + offset, own_phase, side)
-    for side in (1, -1):
-        own_phase = phase if side == 1 else phase + np.pi
-        half = side * max(body.step_width / 2, body.hip_width / 2 - body.thigh_radius)
-        offset = np.stack([-half * np.sin(turn), half * np.cos(turn), zero - 0.02], axis=-1)
-        leg = _leg(body, pelvis + offset, own_phase, side)
-        # Feet come closer together than hips.
-        narrowing = side * body.step_width / 2 - half
-        leg[1] = leg[1] + np.array([0, 0.5 * narrowing, 0])
-        leg[2] = leg[2] + np.array([0, narrowing, 0])
-        leg[3] = leg[3] + np.array([0, narrowing, 0])
-        joints += leg
-    pose = np.stack(joints, axis=1)
-    feet = [Joint.LEFT_ANKLE, Joint.LEFT_TOE, Joint.RIGHT_ANKLE, Joint.RIGHT_TOE]
-    sole = np.array([0.075, 0.035, 0.075, 0.035])
-    pose[..., 2] -= (pose[:, feet, 2] - sole).min(axis=1, keepdims=True)
-    return rounded(pose)
+def _in_walking_plane(angle: np.ndarray, outwards: float = 0.0) -> np.ndarray:
+    """(T, 3) unit-length directions `angle` radians forward of straight down."""
+    return np.stack([np.sin(angle), np.full_like(angle, outwards), -np.cos(angle)], axis=-1)

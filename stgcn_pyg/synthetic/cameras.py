@@ -3,11 +3,12 @@
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from math import pi
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from stgcn_pyg.synthetic.clothes import Clothes, Colour
+from stgcn_pyg.synthetic.clothes import Colour
 from stgcn_pyg.synthetic.exact import Stream, generator, rounded_fields
 
 
@@ -26,6 +27,10 @@ class Camera:
     noise: float  # standard deviation of the sensor's noise, of 255
     box_error: float  # how much larger than usual the detector's errors are
 
+    def sensor_size(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the sensor that a box of the image's size covers."""
+        return max(round(height * self.resolution), 32), max(round(width * self.resolution), 16)
+
 
 def random_camera(seed: int, number: int) -> Camera:
     """The camera of this number in the benchmark of this seed."""
@@ -35,73 +40,47 @@ def random_camera(seed: int, number: int) -> Camera:
     mix = rng.uniform(-0.03, 0.09, (3, 3))
     np.fill_diagonal(mix, 0)
     np.fill_diagonal(mix, 1 - mix.sum(axis=1))
-    matrix = gains[:, None] * mix
     # The golden section spreads the roads over all directions, however many cameras there are.
     first_road = generator(seed, Stream.CAMERA, 0).uniform(0, pi)
-    camera = Camera(
-        number=number,
-        pitch=rng.uniform(0.05, 0.4),
-        road=first_road + 0.618 * pi * number,
-        light=(rng.uniform(-0.25, 0.25), rng.uniform(-0.2, 0.0), rng.uniform(0.75, 1.1)),
-        matrix=tuple(float(value) for value in matrix.ravel()),
-        gamma=rng.uniform(0.88, 1.14),
-        haze=rng.uniform(0, 0.06),
-        resolution=rng.uniform(0.4, 0.95),
-        noise=rng.uniform(2.0, 6.0),
-        box_error=rng.uniform(0.7, 1.3),
+    return rounded_fields(
+        Camera(
+            number=number,
+            pitch=rng.uniform(0.05, 0.4),
+            road=first_road + 0.618 * pi * number,
+            light=(rng.uniform(-0.25, 0.25), rng.uniform(-0.2, 0.0), rng.uniform(0.75, 1.1)),
+            matrix=tuple((gains[:, None] * mix).ravel().tolist()),
+            gamma=rng.uniform(0.88, 1.14),
+            haze=rng.uniform(0, 0.06),
+            resolution=rng.uniform(0.4, 0.95),
+            noise=rng.uniform(2.0, 6.0),
+            box_error=rng.uniform(0.7, 1.3),
+        )
     )
-    return rounded_fields(camera)
-
-
-def sensor_size(camera: Camera, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the sensor that a box of the image's size covers."""
-    rows, columns = round(height * camera.resolution), round(width * camera.resolution)
-    return max(rows, 32), max(columns, 16)
 
 
 def recorded_image(camera: Camera, image: np.ndarray) -> np.ndarray:
-    """(3, H, W) float32 with the camera's colour response."""
+    """(3, ...) float32 with the camera's colour response."""
     matrix = np.array(camera.matrix, np.float32).reshape(3, 3)
-    rows = [row[0] * image[0] + row[1] * image[1] + row[2] * image[2] for row in matrix]
-    return np.stack(rows)
+    return np.stack([row[0] * image[0] + row[1] * image[1] + row[2] * image[2] for row in matrix])
 
 
-def recorded(camera: Camera, colour: Colour) -> Colour:
-    """A colour with the camera's colour response.
+def recorded_colours(camera: Camera, thing: Any) -> Any:
+    """A dataclass, such as clothes, whose colours have the camera's response.
 
     The response is linear, as are shading and laying one thing over another: to give it to the
     few colours gives it to every pixel.
     """
-    red, green, blue = recorded_image(camera, np.array(colour, np.float32)[:, None]).ravel()
-    return float(red), float(green), float(blue)
-
-
-def recorded_clothes(camera: Camera, clothes: Clothes) -> Clothes:
-    """Clothes with the camera's colour response."""
-    colours = {
-        field.name: recorded(camera, getattr(clothes, field.name))
-        for field in fields(Clothes)
-        if field.type is Colour
-    }
-    return replace(clothes, **colours)  # type: ignore[arg-type]
-
-
-@lru_cache(maxsize=16)
-def _tone_curve(camera: Camera) -> bytes:
-    """The level that each of 256 becomes."""
-    levels = (np.arange(256) / 255) ** camera.gamma
-    curve = np.rint(255 * (camera.haze + (1 - camera.haze) * levels))
-    return curve.astype(np.uint8).tobytes()
-
-
-GRAIN_SIZE = 512
+    names = [field.name for field in fields(thing) if field.type is Colour]
+    colours = np.array([getattr(thing, name) for name in names], np.float32)
+    recorded = recorded_image(camera, colours.T).T.tolist()
+    return replace(thing, **dict(zip(names, map(tuple, recorded), strict=True)))
 
 
 @lru_cache(maxsize=16)
 def random_grain(seed: int, camera: Camera) -> np.ndarray:
     """(512, 512) float32 noise of the camera's sensor, in whole levels of 255."""
     rng = generator(seed, Stream.SENSOR, 0, camera.number)
-    return np.rint(camera.noise * rng.standard_normal((GRAIN_SIZE, GRAIN_SIZE))).astype(np.float32)
+    return np.rint(camera.noise * rng.standard_normal((512, 512))).astype(np.float32)
 
 
 def develop(
@@ -121,3 +100,11 @@ def develop(
     levels = pixels.tobytes().translate(_tone_curve(camera))
     sensor = Image.frombytes("RGB", pixels.shape[1::-1], levels)
     return sensor.resize(size[::-1], Image.Resampling.BILINEAR)
+
+
+@lru_cache(maxsize=16)
+def _tone_curve(camera: Camera) -> bytes:
+    """The level that each of 256 becomes."""
+    levels = (np.arange(256) / 255) ** camera.gamma
+    curve = np.rint(255 * (camera.haze + (1 - camera.haze) * levels))
+    return curve.astype(np.uint8).tobytes()

@@ -6,29 +6,19 @@ libraries. So they are rounded here before anything that is drawn depends on the
 """
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 DECIMALS = 6
-_Thing = TypeVar("_Thing")
 
-
-class Stream(IntEnum):
-    """What a random generator is for; the numbers are part of what a seed means."""
-
-    BODY = 1
-    CLOTHES = 2
-    CAMERA = 3
-    BACKGROUND = 4
-    PLAN = 5
-    STRANGER = 6
-    WALK = 7
-    BOX = 8
-    OCCLUDERS = 9
-    SENSOR = 10
+Stream = IntEnum(
+    "Stream",
+    "BODY CLOTHES CAMERA BACKGROUND PLAN STRANGER WALK BOX OCCLUDERS SENSOR",
+)
+"""What a random generator is for; the numbers, from 1, are part of what a seed means."""
 
 
 def generator(seed: int, stream: Stream, *indices: int) -> np.random.RandomState:
@@ -41,12 +31,7 @@ def generator(seed: int, stream: Stream, *indices: int) -> np.random.RandomState
 
 
 def sine(angle: float) -> float:
-    """The sine of an angle in radians, rounded.
-
-    Example:
-        >>> sine(1.0)
-        0.841471
-    """
+    """The sine of an angle in radians, rounded."""
     return round(math.sin(angle), DECIMALS)
 
 
@@ -65,14 +50,12 @@ def rounded(values: np.ndarray) -> np.ndarray:
     return np.round(values, DECIMALS)
 
 
-def rounded_fields(thing: _Thing) -> _Thing:
+def rounded_fields(thing: Any) -> Any:
     """A dataclass with its floats, and those in its tuples, rounded."""
-    return replace(thing, **{f.name: _round(getattr(thing, f.name)) for f in fields(thing)})  # type: ignore
+    return replace(thing, **{name: _round(value) for name, value in vars(thing).items()})
 
 
 def _round(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(float(value), DECIMALS)
     if isinstance(value, tuple):
         return tuple(_round(item) for item in value)
-    return value
+    return round(float(value), DECIMALS) if isinstance(value, float) else value

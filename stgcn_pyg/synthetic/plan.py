@@ -1,6 +1,6 @@
 """Who is seen where: every tracklet of a benchmark before anything is drawn."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,7 @@ from stgcn_pyg.synthetic.bodies import Body, random_body
 from stgcn_pyg.synthetic.clothes import Clothes, random_clothes
 from stgcn_pyg.synthetic.exact import DECIMALS, Stream, generator
 
-JUNK, DISTRACTOR = -1, 0
-"""The pids that MARS gives to what is no person to be found."""
+JUNK, DISTRACTOR = -1, 0  # the pids that MARS gives to what is no person to be found
 
 
 @dataclass(frozen=True)
@@ -51,20 +50,16 @@ class Plan:
 def make_plan(options: dict[str, Any]) -> Plan:
     """Spread identities, distractors and junk over the cameras and choose the queries.
 
-    Args:
-        options: The arguments of `write_benchmark` by name.
+    `options` are the arguments of `write_benchmark` by name.
     """
     seed, cameras, occlusion = options["seed"], options["cameras"], options["occlusion"]
-    identities = _make_identities(
-        seed, options["train_people"], options["test_people"], options["look_alikes"]
-    )
+    identities = _make_identities(options)
     rng = generator(seed, Stream.PLAN)
-    seen: list[tuple[Identity, int, str]] = []
+    seen: list[tuple[Identity, int, str]] = []  # an identity, its camera and a fault
     for identity in identities:
         count = min(options["cameras_per_person"], cameras)
-        where = rng.choice(cameras, size=count, replace=False) + 1
-        times = range(options["tracklets_per_camera"])
-        seen += [(identity, int(camera), "none") for camera in where for _ in times]
+        for camera in rng.choice(cameras, size=count, replace=False) + 1:
+            seen += [(identity, int(camera), "none")] * options["tracklets_per_camera"]
     for identity in _make_strangers(seed, DISTRACTOR, options["distractors"], identities):
         seen.append((identity, int(rng.randint(cameras)) + 1, "none"))
     for identity in _make_strangers(seed, JUNK, options["junk"], identities):
@@ -87,14 +82,15 @@ def make_plan(options: dict[str, Any]) -> Plan:
     return Plan(identities, train, test, _choose_queries(rng, test))
 
 
-def _make_identities(seed: int, train: int, test: int, look_alikes: int) -> list[Identity]:
+def _make_identities(options: dict[str, Any]) -> list[Identity]:
     """Identities of both splits, pids from 1; no look-alike group reaches across the splits."""
+    seed, look_alikes = options["seed"], options["look_alikes"]
     identities: list[Identity] = []
     first_group = 0
-    for split, count in (("train", train), ("test", test)):
+    for split in ("train", "test"):
+        count = options[f"{split}_people"]
         for number in range(count):
-            pid = len(identities) + 1
-            group = first_group + number // look_alikes
+            pid, group = len(identities) + 1, first_group + number // look_alikes
             body = random_body(generator(seed, Stream.BODY, pid))
             clothes = random_clothes(generator(seed, Stream.CLOTHES, group))
             identities.append(Identity(pid, split, group, body, clothes))
@@ -117,8 +113,8 @@ def _make_strangers(seed: int, pid: int, count: int, known: list[Identity]) -> l
 
 def _choose_queries(rng: np.random.RandomState, test: list[TrackletPlan]) -> list[int]:
     """One tracklet of each test identity in each camera, as 1-based indices in rising order."""
-    choices: dict[tuple[int, int], list[int]] = {}
+    choices: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for index, tracklet in enumerate(test, start=1):
         if tracklet.identity.pid > 0:
-            choices.setdefault((tracklet.identity.pid, tracklet.camera), []).append(index)
+            choices[tracklet.identity.pid, tracklet.camera].append(index)
     return [int(rng.choice(indices)) for indices in choices.values()]

@@ -23,47 +23,42 @@ class View:
     ground_x: float  # pixels from the left to the point under the person
     ground_y: float  # pixels from the top to that point
 
+    @property
+    def facing(self) -> float:
+        """1 if the person walks towards the camera, -1 if away from it."""
+        return cosine(self.heading)
 
-def viewpoint(heading: float) -> str:
-    """The nearest of eight names for a heading; `right` walks to the image's right."""
-    return EIGHTHS[round(heading / (np.pi / 4)) % 8]
+    @property
+    def rightward(self) -> float:
+        """1 if the person walks to the image's right, -1 if to its left."""
+        return sine(self.heading)
 
+    @property
+    def viewpoint(self) -> str:
+        """The nearest of eight names for the heading; `right` walks to the image's right."""
+        return EIGHTHS[round(self.heading / (np.pi / 4)) % 8]
 
-def project(view: View, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(J, 2) pixels from the left and the top, and (J,) metres towards the camera.
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(J, 2) pixels from the left and the top, and (J,) metres towards the camera.
 
-    `points` are (J, 3) metres: forward, to the person's left, up.
-    """
-    forward, left, up = points.T
-    right = forward * sine(view.heading) + left * cosine(view.heading)
-    near = forward * cosine(view.heading) - left * sine(view.heading)
-    high = up * cosine(view.pitch) - near * sine(view.pitch)
-    pixels = np.stack([view.ground_x + view.scale * right, view.ground_y - view.scale * high], 1)
-    return pixels, near
-
-
-@dataclass(frozen=True)
-class BoxError:
-    """How the boxes of a tracklet miss the person, each (T,)."""
-
-    dx: np.ndarray  # shift to the right, as a share of the box's width
-    dy: np.ndarray  # shift down, as a share of the box's height
-    scale: np.ndarray  # size over that of a faultless box
-
-
-def smooth_noise(rng: np.random.RandomState, frames: int, reach: int = 8) -> np.ndarray:
-    """(T,) noise of unit variance that changes over about `reach` frames."""
-    white = rng.standard_normal(frames + reach - 1)
-    windows = [white[start : start + frames] for start in range(reach)]
-    return np.sum(windows, axis=0) / np.sqrt(reach)
+        `points` are (J, 3) metres: forward, to the person's left, up.
+        """
+        forward, left, up = points.T
+        right = forward * self.rightward + left * self.facing
+        near = forward * self.facing - left * self.rightward
+        high = up * cosine(self.pitch) - near * sine(self.pitch)
+        x, y = self.ground_x + self.scale * right, self.ground_y - self.scale * high
+        return np.stack([x, y], axis=1), near
 
 
-def random_box_error(
+def random_box_errors(
     rng: np.random.RandomState, frames: int, amount: float, fault: str
-) -> BoxError:
-    """Errors that drift smoothly and tremble, `amount` times as large as usual.
+) -> np.ndarray:
+    """(T, 3) how a tracklet's boxes miss the person, `amount` times as far as usual.
 
-    Junk has a `fault`: `half` cuts the person in two, `size` is far too large or too small.
+    The columns are the shift to the right and down, as shares of the box's width and height, and
+    the size over that of a faultless box. They drift smoothly and tremble. Junk has a `fault`:
+    `half` cuts the person in two, `size` is far too large or too small.
     """
 
     def error(steady: float, drift: float, tremble: float) -> np.ndarray:
@@ -75,26 +70,34 @@ def random_box_error(
     scale = np.exp(error(0.04, 0.015, 0.005))
     if fault == "half":
         if rng.uniform() < 0.5:
-            dx = dx + rng.choice([-1, 1]) * rng.uniform(0.4, 0.7)
+            dx += rng.choice([-1, 1]) * rng.uniform(0.4, 0.7)
         else:
-            dy = dy + rng.choice([-1, 1]) * rng.uniform(0.4, 0.6)
+            dy += rng.choice([-1, 1]) * rng.uniform(0.4, 0.6)
     elif fault == "size":
-        scale = scale * (rng.uniform(0.35, 0.5) if rng.uniform() < 0.5 else rng.uniform(1.8, 2.4))
-    return BoxError(rounded(dx), rounded(dy), rounded(scale))
+        scale *= rng.uniform(0.35, 0.5) if rng.uniform() < 0.5 else rng.uniform(1.8, 2.4)
+    return rounded(np.stack([dx, dy, scale], axis=1))
 
 
-def box_view(
-    size: tuple[int, int], camera: Camera, body: Body, error: BoxError, frame: int, heading: float
-) -> View:
-    """The view of a box of `size` rows and columns that misses by its error in that frame."""
+def smooth_noise(rng: np.random.RandomState, frames: int, reach: int = 8) -> np.ndarray:
+    """(T,) noise of unit variance that changes over about `reach` frames."""
+    white = rng.standard_normal(frames + reach - 1)
+    windows = [white[start : start + frames] for start in range(reach)]
+    return np.sum(windows, axis=0) / np.sqrt(reach)
+
+
+def box_views(
+    size: tuple[int, int], camera: Camera, body: Body, errors: np.ndarray, headings: np.ndarray
+) -> list[View]:
+    """How each frame's box shows the world, given its `size` in rows and columns and its error."""
     height, width = size
-    scale = float(error.scale[frame])
     seen_from_above = BOX_HEIGHT * body.height * cosine(camera.pitch)
-    from_middle = 0.5 - FOOT_MARGIN - float(error.dy[frame])
-    return View(
-        heading=heading,
-        pitch=camera.pitch,
-        scale=round(height / (seen_from_above * scale), DECIMALS),
-        ground_x=round(width * (0.5 - float(error.dx[frame]) / scale), DECIMALS),
-        ground_y=round(height * (0.5 + from_middle / scale), DECIMALS),
-    )
+    return [
+        View(
+            heading=heading,
+            pitch=camera.pitch,
+            scale=round(height / (seen_from_above * scale), DECIMALS),
+            ground_x=round(width * (0.5 - dx / scale), DECIMALS),
+            ground_y=round(height * (0.5 + (0.5 - FOOT_MARGIN - dy) / scale), DECIMALS),
+        )
+        for (dx, dy, scale), heading in zip(errors.tolist(), headings.tolist(), strict=True)
+    ]
