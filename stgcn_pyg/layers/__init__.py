@@ -1,16 +1,16 @@
-"""The paper's graph layers, for use in any model. Needs torch and PyTorch Geometric alone.
+"""The paper's graph layers, for use in any model. They need only torch and PyTorch Geometric.
 
 patch_nodes                      feature maps -> patch nodes
 temporal_graphs, spatial_graphs  patch nodes -> PyG batches of complete graphs
 complete_edges, ragged_edges     the edges of complete graphs, equal or of any sizes
 window_edges, top_k_edges        the edges of neighbouring frames, of the strongest neighbours
 SquaredAffinity                  node features -> edge weights A (Eq. 2-3)
-SoftmaxAffinity, CosineAffinity  two others, to compare with
+SoftmaxAffinity, CosineAffinity  two other affinities, to compare with
 renormalize, renormalize_edges   A -> Â (Eq. 4)
 AffinityConv                     one graph convolution Â X W (Eq. 5 and 7)
-PerFrameLinear                   one W a frame position (Eq. 7)
+PerFrameLinear                   one W for each frame position (Eq. 7)
 AffinityGCN                      the whole stack (Eq. 2-7)
-pool_graphs                      nodes -> one feature a graph
+pool_graphs                      nodes -> one feature for each graph
 """
 
 import warnings
@@ -27,8 +27,7 @@ from stgcn_pyg.layers.functional import (
     squared_affinity,
 )
 from stgcn_pyg.layers.gcn import AffinityGCN
-from stgcn_pyg.layers.patches import patch_nodes, spatial_graphs, temporal_graphs
-from stgcn_pyg.layers.pooling import pool_graphs
+from stgcn_pyg.layers.patches import patch_nodes, pool_graphs, spatial_graphs, temporal_graphs
 
 __all__ = [
     "AffinityConv",
@@ -52,7 +51,7 @@ __all__ = [
     "window_edges",
 ]
 
-# Old name -> the name that it has now. Version 0.2 takes the old ones away.
+# Old name -> new name. Version 0.2 removes the old names.
 _RENAMED = {
     "complete_graphs": "complete_edges",
     "ragged_graphs": "ragged_edges",

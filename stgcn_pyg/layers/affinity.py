@@ -7,6 +7,7 @@ from torch import Tensor
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter, softmax
 
+from stgcn_pyg.layers.checks import Float, Integer
 from stgcn_pyg.layers.functional import (
     cosine_affinity,
     l2_normalize,
@@ -16,20 +17,19 @@ from stgcn_pyg.layers.functional import (
     widen,
 )
 from stgcn_pyg.layers.layout import Layout, layout_of_nodes
-from stgcn_pyg.layers.shapes import Float, Integer
 
 
 class Affinity(MessagePassing):
-    """A linear map φ, and weights from the inner products of transformed nodes.
+    """A linear map φ, and edge weights from the inner products of transformed nodes.
 
-    A subclass says how inner products become weights: `dense` for complete graphs, and `scale` and
+    A subclass computes weights from inner products: `dense` for complete graphs, and `scale` and
     `normalize` for edges.
     """
 
-    dense: Callable[
-        ..., Tensor
-    ]  # [..., N, D] -> [..., N, N]; with a mask [..., N], if it needs one
-    scale: Callable[[Tensor], Tensor]  # nodes [V, D] at the scale at which products are taken
+    # [..., N, D] -> [..., N, N]; with a mask [..., N] if it needs one.
+    dense: Callable[..., Tensor]
+    # Scales the nodes [V, D] before inner products are taken.
+    scale: Callable[[Tensor], Tensor]
     needs_mask = False  # whether a padded node, which is all zeros, would get a weight
 
     def __init__(self, in_channels: int, out_channels: int | None = None):
@@ -51,15 +51,15 @@ class Affinity(MessagePassing):
         ptr: Integer[Tensor, " _"] | None = None,
         layout: Layout | None = None,
     ) -> Float[Tensor, " E"] | Float[Tensor, "G N N"] | list[Tensor]:
-        """The affinity A of the nodes `x` along the edges.
+        """The affinity A of the nodes ``x`` along the edges.
 
-        With `layout`, which :class:`AffinityGCN` makes of the other arguments once for all its
-        layers, A is held as that layout holds it.
+        :class:`AffinityGCN` makes ``layout`` of the other arguments once for all its layers; A is
+        then held as that layout holds it.
         """
         if layout is not None:
             return layout.affinity(self, self.phi(x))
-        layout = layout_of_nodes(x, self.in_channels, graph_size, batch, ptr)
-        layout = layout.with_edges(edge_index)
+        nodes = layout_of_nodes(x, self.in_channels, graph_size, batch, ptr)
+        layout = nodes.with_edges(edge_index)
         return layout.public_weights(layout.affinity(self, self.phi(x)))
 
     def by_edge(self, h: Tensor, edge_index: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Affinity(MessagePassing):
         return (h_i * h_j).sum(dim=-1)
 
     def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
-        """The weights `[E]` from the inner products `[E]`, normalised at each target."""
+        """The weights `[E]` from the inner products `[E]`, normalised over each target's edges."""
         raise NotImplementedError
 
 
@@ -85,8 +85,8 @@ class SquaredAffinity(Affinity):
         A_{ij} = \frac{e_{ij}^2}{\sum_{k \in \mathcal N(i)} e_{ik}^2}, \qquad
         e_{ij} = \phi(x_i)^\top \phi(x_j), \qquad \phi(x) = w x
 
-    :math:`\mathcal N(i)` are the nodes with an edge to i. The re-normalisation (Eq. 4) is a step of
-    its own: :func:`renormalize` for blocks, :func:`renormalize_edges` for edges.
+    :math:`\mathcal N(i)` are the nodes with an edge to i. The re-normalisation (Eq. 4) is a
+    separate step: :func:`renormalize` for blocks, :func:`renormalize_edges` for edges.
 
     Args:
         in_channels: The width C of a node.
@@ -97,7 +97,7 @@ class SquaredAffinity(Affinity):
 
     Shapes:
         - ``x``, ``edge_index``, ``graph_size``, ``batch``, ``ptr``: see :class:`AffinityGCN`.
-        - Output: weights ``[E]`` by edge, or ``[G, N, N]`` in blocks where ``graph_size`` is given.
+        - Output: weights ``[E]`` by edge, or ``[G, N, N]`` in blocks if ``graph_size`` is given.
 
     Raises:
         ValueError: A shape or a type does not fit; the message names the argument.
@@ -116,7 +116,6 @@ class SquaredAffinity(Affinity):
     scale = staticmethod(widen)
 
     def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
-        """Eq. 3: `e ** 2` over the sum of it at the same target."""
         # Divided by the largest entry of its row, a square stays in range; A is the same.
         largest = scatter(e.detach().abs(), target, dim_size=num_nodes, reduce="max")
         return _row_normalize((e / _at_target(largest, target)).square(), target, num_nodes)
@@ -124,13 +123,10 @@ class SquaredAffinity(Affinity):
 
 class SoftmaxAffinity(Affinity):
     r"""The affinity of scaled dot-product attention over learned features, to compare with
-    :class:`SquaredAffinity`, whose place it can take without another change.
+    :class:`SquaredAffinity`, which it can replace without another change.
 
-    .. math::
-        A_{ij} = \frac{\exp(e_{ij})}{\sum_{k \in \mathcal N(i)} \exp(e_{ik})}, \qquad
-        e_{ij} = \phi(x_i)^\top \phi(x_j) / \sqrt D
-
-    Arguments, shapes and errors are those of :class:`SquaredAffinity`.
+    The formula is that of :func:`softmax_affinity` with :math:`h_i = \phi(x_i)`, its sum over the
+    nodes with an edge to i. Arguments, shapes and errors are those of :class:`SquaredAffinity`.
     """
 
     dense = staticmethod(softmax_affinity)
@@ -138,26 +134,21 @@ class SoftmaxAffinity(Affinity):
     needs_mask = True
 
     def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
-        """The softmax over the edges of each target."""
         return softmax(e, target, num_nodes=num_nodes)
 
 
 class CosineAffinity(Affinity):
     r"""The row-normalised cosine similarity over learned features, to compare with
-    :class:`SquaredAffinity`, whose place it can take without another change.
+    :class:`SquaredAffinity`, which it can replace without another change.
 
-    .. math::
-        A_{ij} = \frac{e_{ij}}{\sum_{k \in \mathcal N(i)} e_{ik}}, \qquad
-        e_{ij} = \max\Big(0, \frac{\phi(x_i)^\top \phi(x_j)}{\|\phi(x_i)\|\,\|\phi(x_j)\|}\Big)
-
-    Arguments, shapes and errors are those of :class:`SquaredAffinity`.
+    The formula is that of :func:`cosine_affinity` with :math:`h_i = \phi(x_i)`, its sum over the
+    nodes with an edge to i. Arguments, shapes and errors are those of :class:`SquaredAffinity`.
     """
 
     dense = staticmethod(cosine_affinity)
     scale = staticmethod(l2_normalize)
 
     def normalize(self, e: Tensor, target: Tensor, num_nodes: int) -> Tensor:
-        """The positive cosines over their sum at the same target."""
         return _row_normalize(e.relu(), target, num_nodes)
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
+from stgcn_pyg.layers.checks import Float, Integer
 from stgcn_pyg.layers.layout import Layout, layout_of_nodes
-from stgcn_pyg.layers.shapes import Float, Integer
 
 
 class PerFrameLinear(torch.nn.Module):
@@ -27,10 +27,10 @@ class PerFrameLinear(torch.nn.Module):
         weight: ``[T, out_channels, in_channels]``.
 
     Shapes:
-        - ``x``: ``[V, in_channels]``, one graph a frame, the frames of a video in a row.
-        - ``graph_size``: N where each frame has N nodes; V is then B * T * N.
-        - ``ptr``: ``[B * T + 1]`` where frames have different numbers of nodes: graph g holds
-          the nodes ``ptr[g]`` to ``ptr[g + 1] - 1``.
+        - ``x``: ``[V, in_channels]``; each frame is a graph, and a video is T graphs in order.
+        - ``graph_size``: N if every frame has N nodes; V is then B * T * N.
+        - ``ptr``: ``[B * T + 1]`` if frames have different numbers of nodes: graph g holds the
+          nodes ``ptr[g]`` to ``ptr[g + 1] - 1``.
         - Output: ``[V, out_channels]``.
 
     Raises:
@@ -79,23 +79,22 @@ class AffinityConv(MessagePassing):
     .. math::
         X' = \hat A X W, \qquad x'_i = \sum_{j} \hat A_{ij}\, W^\top x_j
 
-    The weights are used as they are: neither self-loops nor a normalisation are added.
+    Neither self-loops nor a normalisation are added to the given weights.
 
     Args:
         in_channels: The width of a node.
         out_channels: The width of the output.
-        num_frames: Where given, each of the T frame positions has weights of its own, the
-            :math:`W_i^k` of Eq. 7; the batch then holds one graph a frame, the frames of a video
-            in a row, and needs ``graph_size``, ``batch`` or ``ptr``. Otherwise all graphs share
-            one W.
+        num_frames: If given, each of the T frame positions has its own weights, the
+            :math:`W_i^k` of Eq. 7: each frame is then a graph, a video is T graphs in order, and
+            ``graph_size``, ``batch`` or ``ptr`` is needed. Otherwise all graphs share one W.
 
     Attributes:
         lin: The linear map W, without bias; its weight is ``[out, in]``, or ``[T, out, in]``.
 
     Shapes:
         - ``x``, ``edge_index``, ``graph_size``, ``batch``, ``ptr``: see :class:`AffinityGCN`.
-          Where the last frames may have no node at all, only ``ptr`` counts them.
-        - ``edge_weight``: ``[E]``, or ``[G, N, N]`` in blocks where ``graph_size`` is given.
+          If the last frames may have no nodes, pass ``ptr``: only it counts them.
+        - ``edge_weight``: ``[E]``, or ``[G, N, N]`` in blocks if ``graph_size`` is given.
         - Output: ``[V, out_channels]``.
 
     Raises:
@@ -136,14 +135,14 @@ class AffinityConv(MessagePassing):
         ptr: Integer[Tensor, " _"] | None = None,
         layout: Layout | None = None,
     ) -> Float[Tensor, "V D"]:
-        """One round of messages: each node gathers its neighbours, weighted.
+        """One round of messages: each node gets the weighted sum over its neighbours.
 
-        With `layout`, which :class:`AffinityGCN` makes of the other arguments once for all its
-        layers, `edge_weight` is held as that layout holds it.
+        :class:`AffinityGCN` makes ``layout`` of the other arguments once for all its layers;
+        ``edge_weight`` is then held as that layout holds it.
         """
         if layout is None:
-            layout = layout_of_nodes(x, self.in_channels, graph_size, batch, ptr)
-            layout, edge_weight = layout.with_edges(edge_index).given_weights(self, edge_weight)
+            nodes = layout_of_nodes(x, self.in_channels, graph_size, batch, ptr)
+            layout, edge_weight = nodes.with_edges(edge_index).given_weights(self, edge_weight)
         return layout.propagate(self, self.transform(x, layout=layout), edge_weight)
 
     def by_edge(self, h: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
@@ -152,12 +151,12 @@ class AffinityConv(MessagePassing):
 
     def transform(
         self,
-        x: Float[Tensor, "V C"],
+        x: Float[Tensor, "V _"],
         graph_size: int | None = None,
         ptr: Integer[Tensor, " _"] | None = None,
         layout: Layout | None = None,
     ) -> Float[Tensor, "V D"]:
-        """X W alone, without any neighbour: the fully connected layer of Table 4."""
+        """X W alone, without neighbours: the fully connected layer of Table 4."""
         if self.num_frames is None:
             return self.lin(x)
         return self.lin(x, graph_size, ptr, layout)
@@ -167,10 +166,10 @@ class AffinityConv(MessagePassing):
         return edge_weight.unsqueeze(-1) * h_j
 
     def explain_message(self, inputs: Any, dim_size: Optional[int]) -> Any:
-        """PyG's, with the edges behind those of the explained graph left as they are.
+        """PyG's, applied to the edges of the explained graph but not to the identity behind them.
 
-        These are the identity of Eq. 4, which :func:`renormalize_edges` appends; PyG's own assumes
-        that a layer also drops the self-loops that are there already.
+        :func:`renormalize_edges` appends the identity of Eq. 4. PyG's own method assumes that a
+        layer also drops the self-loops that the graph already has.
         """
         num_edges = inputs.size(0) if self._edge_mask is None else self._edge_mask.size(0)
         explained = super().explain_message(inputs[:num_edges], dim_size)

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stgcn_pyg.layers.checks import note_complete, whole_number, whole_numbers
-from stgcn_pyg.layers.shapes import Float, Int, Integer
+from stgcn_pyg.layers.checks import Float, Integer, note_complete, whole_number, whole_numbers
 
 
 def complete_edges(
     num_graphs: int, graph_size: int, device: torch.device | str | None = None
-) -> Int[Tensor, "2 E"]:
+) -> Integer[Tensor, "2 E"]:
     """The edges of equal complete graphs with self-loops, in the order of ``[G, N, N]`` blocks.
 
     Entry (g, i, j) of the blocks is the edge j -> i of graph g: row i gathers from j.
@@ -45,7 +44,7 @@ def complete_edges(
 
 def ragged_edges(
     sizes: Sequence[int] | Integer[Tensor, " G"], device: torch.device | str | None = None
-) -> Int[Tensor, "2 E"]:
+) -> Integer[Tensor, "2 E"]:
     """The edges of complete graphs of different sizes, with self-loops, sorted by target.
 
     Args:
@@ -75,7 +74,7 @@ def window_edges(
     num_patches: int,
     window: int,
     device: torch.device | str | None = None,
-) -> Int[Tensor, "2 E"]:
+) -> Integer[Tensor, "2 E"]:
     """The edges among the patches of neighbouring frames, one graph a video, with self-loops.
 
     Args:
@@ -105,7 +104,7 @@ def window_edges(
     return torch.stack([(first + source).flatten(), (first + target).flatten()])
 
 
-def top_k_edges(a: Float[Tensor, "G N N"], k: int) -> Int[Tensor, "2 E"]:
+def top_k_edges(a: Float[Tensor, "G N N"], k: int) -> Integer[Tensor, "2 E"]:
     """The edges from each node's k strongest neighbours, itself among them if it is one.
 
     Args:

@@ -5,8 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.utils import add_self_loops, scatter
 
-from stgcn_pyg.layers.checks import check_weights, checked_edges
-from stgcn_pyg.layers.shapes import Bool, Float, Integer
+from stgcn_pyg.layers.checks import Bool, Float, Integer, check_weights, checked_edges
 
 
 def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
@@ -89,7 +88,7 @@ def scale_by_root_width(h: Tensor) -> Tensor:
 
 
 def l2_normalize(h: Tensor) -> Tensor:
-    """Scales the feature of each node to length 1, and leaves a node of zeros as it is."""
+    """Scales the feature of each node to length 1; a node of zeros remains zero."""
     h = widen(h)
     return F.normalize(h, dim=-1, eps=torch.finfo(h.dtype).tiny)
 
@@ -108,7 +107,7 @@ def _inner_products(h: Tensor) -> Tensor:
 
 
 def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]:
-    r"""The re-normalisation trick of Kipf and Welling on dense adjacencies (Eq. 4).
+    r"""The re-normalisation trick of Kipf and Welling on dense adjacency matrices (Eq. 4).
 
     .. math::
         \tilde A = A + I, \quad \tilde D_{ii} = \sum_j \tilde A_{ij}, \quad
@@ -142,8 +141,8 @@ def renormalize_edges(
 ) -> tuple[Integer[Tensor, "2 _"], Float[Tensor, " _"]]:
     r"""The re-normalisation trick (Eq. 4) on weighted edges.
 
-    The identity is added as one more self-loop of weight 1 a node. A self-loop that is there
-    already stays beside it: a sum over edges counts both, as :math:`A + I` does.
+    The identity is added as a further self-loop of weight 1 at each node. Self-loops among
+    ``edge_index`` are kept: a sum over edges counts both, as :math:`A + I` does.
 
     Args:
         edge_index: Edges j -> i as ``[2, E]``: row 0 holds j, row 1 holds i.
@@ -154,8 +153,8 @@ def renormalize_edges(
         The edges ``[2, E + V]`` and their weights ``[E + V]``.
 
     Raises:
-        ValueError: The edges or their weights have a wrong shape or type, or an edge points at no
-            node; the message names the argument.
+        ValueError: The edges or their weights have a wrong shape or type, or an edge points at a
+            node that does not exist; the message names the argument.
 
     Example:
         >>> edges, weights = renormalize_edges(torch.tensor([[1], [0]]), torch.tensor([1.0]), 2)

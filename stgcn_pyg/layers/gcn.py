@@ -1,6 +1,5 @@
 """The whole stack of a branch: affinity, convolutions, norms and residuals (Eq. 2-7)."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -8,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stgcn_pyg.layers.affinity import Affinity, CosineAffinity, SoftmaxAffinity, SquaredAffinity
+from stgcn_pyg.layers.affinity import CosineAffinity, SoftmaxAffinity, SquaredAffinity
+from stgcn_pyg.layers.checks import Float, Integer
 from stgcn_pyg.layers.conv import AffinityConv
 from stgcn_pyg.layers.layout import layout_of_nodes
-from stgcn_pyg.layers.shapes import Float, Integer
 
 AFFINITIES = {"squared": SquaredAffinity, "softmax": SoftmaxAffinity, "cosine": CosineAffinity}
 AffinityName = Literal["squared", "softmax", "cosine"]
@@ -29,7 +28,7 @@ class AffinityGCN(torch.nn.Module):
         X^1 &= H^1, \qquad X^m = H^m + X^{m-1} \quad (m \ge 2)
 
     :math:`\hat A` comes from the input :math:`X^0` (Eq. 2-4) and is shared by all layers. LayerNorm
-    runs over the channels of each node. The residual (Eq. 6) is added where the widths agree.
+    runs over the channels of each node. The residual (Eq. 6) is added if the widths agree.
 
     Args:
         in_channels: The width of a node.
@@ -37,21 +36,20 @@ class AffinityGCN(torch.nn.Module):
         num_layers: The number M (or K) of layers, at least 1.
         propagation: ``"gcn"``, or ``"fc"`` for the fully connected layers of Table 4, which
             leave out :math:`\hat A` (and so need no affinity).
-        num_frames: Where given, each of the T frame positions has its own W (Eq. 7).
+        num_frames: If given, each of the T frame positions has its own W (Eq. 7).
         out_channels: The width of the last layer; ``hidden_channels`` if not given.
         shortcut: Whether layers from the second on add their input, the residual of Eq. 6.
-        affinity: ``"squared"`` as in the paper, or to compare with it ``"softmax"`` or
-            ``"cosine"``.
+        affinity: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
 
     Shapes:
         - ``x``: ``[V, in_channels]``; ``edge_index``: ``[2, E]``, row 0 holds j, row 1 holds i.
         - ``graph_size``: N, if the batch is G complete graphs of N nodes each, in order. They then
-          run in blocks: one matrix product a graph.
-        - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes are a graph, as a PyG
-          ``Batch`` has them. Complete graphs of any sizes then run in blocks, other graphs edge by
+          run in blocks: one matrix product for each graph.
+        - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes belong to which graph, as
+          in a PyG ``Batch``. Complete graphs of any sizes then run in blocks, other graphs edge by
           edge.
         - Output: ``[V, out_channels]``; with ``return_affinity``, a pair of that and of A (Eq. 3):
-          ``[G, N, N]`` where ``graph_size`` is given, ``[E]`` in the order of the edges elsewhere.
+          ``[G, N, N]`` if ``graph_size`` is given, otherwise ``[E]`` in the order of the edges.
 
     Raises:
         ValueError: A shape or an option does not fit; the message names the argument.
@@ -89,21 +87,21 @@ class AffinityGCN(torch.nn.Module):
         self.propagation = propagation
         self.shortcut = shortcut
         self.affinity = AFFINITIES[affinity](in_channels) if propagation == "gcn" else None
-        self.convs = torch.nn.ModuleList(
+        self.convs: Any = torch.nn.ModuleList(
             AffinityConv(c_in, c_out, num_frames) for c_in, c_out in pairwise(widths)
         )
         self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(width) for width in widths[1:])
 
     def reset_parameters(self) -> None:
         """Draws new weights for all layers."""
-        for module in self.modules():
-            if isinstance(module, Affinity | AffinityConv | torch.nn.LayerNorm):
-                module.reset_parameters()
+        affinity = [] if self.affinity is None else [self.affinity]
+        for module in (*affinity, *self.convs, *self.norms):
+            module.reset_parameters()
 
     def forward(
         self,
         x: Float[Tensor, "V C"],
-        edge_index: Integer[Tensor, "2 E"],
+        edge_index: Integer[Tensor, "2 _"],
         graph_size: int | None = None,
         batch: Integer[Tensor, " V"] | None = None,
         ptr: Integer[Tensor, " _"] | None = None,
@@ -111,19 +109,19 @@ class AffinityGCN(torch.nn.Module):
     ) -> Float[Tensor, "V D"] | tuple[Float[Tensor, "V D"], Float[Tensor, "..."]]:
         """Runs the stack on the nodes of a batch of graphs."""
         layout = layout_of_nodes(x, self.in_channels, graph_size, batch, ptr)
-        if self.affinity is None:
-            if return_affinity:
-                raise ValueError('return_affinity needs propagation="gcn": "fc" has no affinity')
-            return self._stack(x, lambda conv, x: conv.transform(x, layout=layout))
-        layout = layout.with_edges(edge_index)
-        a = self.affinity(x, layout.edge_index, layout=layout)
-        edges, weights = layout.renormalize(a, self.convs)
-        out = self._stack(x, lambda conv, x: conv(x, edges.edge_index, weights, layout=edges))
-        return (out, layout.public_weights(a)) if return_affinity else out
-
-    def _stack(self, x: Tensor, convolve: Callable[[Any, Tensor], Tensor]) -> Tensor:
+        a = weights = None
+        if self.affinity is not None:
+            of_affinity = layout.with_edges(edge_index)
+            a = self.affinity(x, of_affinity.edge_index, layout=of_affinity)
+            layout, weights = of_affinity.renormalize(a, self.convs)
+        elif return_affinity:
+            raise ValueError('return_affinity needs propagation="gcn": "fc" has no affinity')
         for m, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True), start=1):
-            # Not in place, so that a hook on the norm keeps what it saw.
-            h = F.leaky_relu(norm(convolve(conv, x)), negative_slope=0.1)
+            if weights is None:
+                h = conv.transform(x, layout=layout)
+            else:
+                h = conv(x, layout.edge_index, weights, layout=layout)
+            # Not in place, so that a hook on the norm keeps its output.
+            h = F.leaky_relu(norm(h), negative_slope=0.1)
             x = h + x if self.shortcut and m >= 2 and h.shape == x.shape else h
-        return x
+        return (x, of_affinity.public_weights(a)) if return_affinity else x

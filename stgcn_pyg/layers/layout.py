@@ -1,4 +1,4 @@
-"""How the edges of a batch are held, chosen once a forward, and what is computed over them.
+"""How the edges of a batch are held, chosen once a forward pass, and what is computed over them.
 
 ===============  ==============================  =============================================
 `Layout`         edges of any kind               weights `[E]`; each edge sends a message
@@ -6,7 +6,7 @@
 `PaddedBlocks`   complete graphs of any sizes    weights `[graphs, size, size]`, in a few stacks
 ===============  ==============================  =============================================
 
-A layer asks its layout and does not know which of them it is. Where an explainer or a hook looks at
+A layer calls its layout and does not know which of them it is. Where an explainer or a hook needs
 the messages of a layer, blocks send messages too.
 """
 
@@ -20,19 +20,15 @@ from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
 from stgcn_pyg.layers.checks import (
-    can_be_read,
-    check_nodes,
     check_weights,
+    checked_complete_edges,
     checked_edges,
-    checked_indices,
     checked_ptr,
-    is_noted_complete,
-    note_complete,
-    optional_size,
+    checked_size,
 )
 from stgcn_pyg.layers.functional import renormalized_edges, renormalized_rows
 
-# What a stack of its own must save, in entries of blocks, to be worth its calls.
+# How many entries of blocks a further stack must save to be worth its calls.
 WORTH_A_STACK = 2**14
 STEPS = ("propagate", "message", "aggregate", "edge_update")
 HOOKS = tuple(f"_{step}_forward_{when}hooks" for step, when in product(STEPS, ("pre_", "")))
@@ -46,21 +42,13 @@ def layout_of_nodes(
     ptr: Tensor | None = None,
     batch_size: int | None = None,
 ) -> "Layout":
-    """The layout of a batch whose edges are not looked at yet: see `Layout.with_edges`.
+    """The layout of a batch before its edges are read: see `Layout.with_edges`.
 
     Args:
-        x: The nodes ``[V, channels]``.
         channels: The width that `x` must have; None if any will do.
-        graph_size: The number of nodes of each graph, where all have the same.
-        batch: The graph of each node, ``[V]``.
-        ptr: Where each graph begins, ``[G + 1]``.
-        batch_size: The number G of graphs, which `batch` cannot tell if the last have no node.
-
-    Raises:
-        ValueError: An argument has a wrong shape or type, or two contradict each other.
+        batch_size: The number G of graphs, which `batch` does not show if the last have no node.
     """
-    graph_size = optional_size(graph_size)
-    check_nodes(x, channels, graph_size)
+    graph_size = checked_size(x, channels, graph_size)
     if batch is not None or ptr is not None:
         if graph_size is not None:
             raise ValueError("graph_size says that all graphs are equal: leave out batch and ptr")
@@ -76,13 +64,10 @@ def layout_of_nodes(
 
 
 class Layout:
-    """Edges of any kind, each of which sends a message.
+    """Edges of any kind, `edge_index` `[2, E]`, each of which sends a message.
 
-    Args:
-        num_nodes: The number V of nodes.
-        ptr: Where each graph begins, ``[G + 1]``, on the host unless a compiler follows; None
-            where nobody said which nodes are a graph.
-        edge_index: The edges, checked, ``[2, E]``; None where no layer looks at them.
+    `ptr` `[G + 1]` is None where the user did not pass which nodes are a graph. It is on the host
+    unless the layers are compiled.
     """
 
     def __init__(self, num_nodes: int, ptr: Tensor | None = None, edge_index: Any = None):
@@ -94,13 +79,13 @@ class Layout:
     def with_edges(self, edge_index: Tensor) -> "Layout":
         """The layout of these edges, once they are checked; in blocks where graphs are complete."""
         edge_index = checked_edges(edge_index, self.num_nodes)
+        by_edge = Layout(self.num_nodes, self.ptr, edge_index)
         if self.ptr is None or torch.compiler.is_compiling() or not edge_index.numel():
-            return Layout(self.num_nodes, self.ptr, edge_index)
-        if edge_index.size(1) == int(self.ptr.diff().square().sum()):
-            blocks = PaddedBlocks(self.num_nodes, self.ptr, edge_index)
-            if blocks.hold_all_edges():
-                return blocks
-        return Layout(self.num_nodes, self.ptr, edge_index)
+            return by_edge
+        if edge_index.size(1) != int(self.ptr.diff().square().sum()):
+            return by_edge
+        blocks = PaddedBlocks(self.num_nodes, self.ptr, edge_index)
+        return blocks if blocks.hold_all_edges() else by_edge
 
     def given_weights(self, conv: MessagePassing, edge_weight: Any) -> tuple["Layout", Any]:
         """The weights that a user passes, checked, and the layout by which `conv` uses them."""
@@ -116,7 +101,7 @@ class Layout:
         return layer.by_edge(h, self.edge_index)
 
     def renormalize(self, a: Any, convs: Iterable[MessagePassing]) -> tuple["Layout", Any]:
-        """Â (Eq. 4) for these convolutions, and its layout: the identity is edges of its own."""
+        """Â (Eq. 4) for these convolutions, and its layout: the identity adds V edges."""
         edges, weights = renormalized_edges(self.edge_index, a, self.num_nodes)
         return Layout(self.num_nodes, self.ptr, edges), weights
 
@@ -161,22 +146,14 @@ class Layout:
 
 
 class Blocks(Layout):
-    """Complete graphs as stacks of blocks: batched matrix products in place of messages.
+    """Complete graphs as stacks of blocks: batched matrix products in place of messages."""
 
-    Attributes:
-        stacks: The number of graphs and the number of nodes of each, by stack.
-        rows: The row of each node in the stacked nodes, ``[V]``; None where it is its own.
-        entries: The entry of each edge in the stacked blocks, ``[E]``.
-        masks: Which nodes exist, by stack, ``[graphs, size]``; None where all do.
-    """
-
-    stacks: Sequence[tuple[int, int]]
-    rows: Tensor | None
-    entries: Tensor
-    masks: Sequence[Tensor | None]
+    stacks: Sequence[tuple[int, int]]  # the number of graphs and the number of nodes of each
+    rows: Tensor | None  # of each node in the stacked nodes, [V]; None where nothing is padded
+    entries: Tensor  # of each edge in the stacked blocks, [E]
+    masks: Sequence[Tensor | None]  # which nodes exist, [graphs, size] by stack; None if all do
 
     def affinity(self, layer: Any, h: Tensor) -> list[Tensor]:
-        """One matrix product a stack."""
         if sends_messages(layer):
             return self.from_edges(super().affinity(layer, h))
         if not layer.needs_mask:
@@ -184,13 +161,11 @@ class Blocks(Layout):
         return [layer.dense(*pair) for pair in zip(self.pad(h), self.masks, strict=True)]
 
     def renormalize(self, a: Any, convs: Iterable[MessagePassing]) -> tuple[Layout, Any]:
-        """The identity lies in the blocks; it is edges wherever one convolution sends messages."""
         if any(map(sends_messages, convs)):
             return self.by_messages().renormalize(self.to_edges(a), convs)
         return self, [renormalized_rows(stack) for stack in a]
 
     def propagate(self, conv: Any, h: Tensor, weights: Any) -> Tensor:
-        """One matrix product a stack."""
         stacks = [torch.bmm(*pair) for pair in zip(weights, self.pad(h), strict=True)]
         if self.rows is None:
             return stacks[0].flatten(0, 1)
@@ -229,58 +204,14 @@ class EqualBlocks(Blocks):
         return target * self.graph_size + source % self.graph_size
 
     def with_edges(self, edge_index: Tensor) -> "EqualBlocks":
-        """Refuses edges that are not those of complete graphs, in whatever order.
-
-        Those that cannot be read without waiting are counted alone.
-        """
-        edge_index = checked_indices("edge_index", edge_index, (2, "edges"))
-        size = self.graph_size
-        if edge_index.size(1) != self.num_nodes * size:
-            raise ValueError(
-                f"edge_index {tuple(edge_index.shape)} does not hold the {self.num_nodes * size} "
-                f"edges of complete graphs of graph_size={size} over {self.num_nodes} nodes: "
-                "use complete_edges, or leave out graph_size"
-            )
-        blocks = EqualBlocks(self.num_nodes, size, edge_index)
-        if can_be_read(edge_index) and not is_noted_complete(edge_index, size):
-            if not blocks._in_order():
-                blocks._require_complete()
-            note_complete(edge_index, size)
-        return blocks
-
-    def _in_order(self) -> bool:
-        """Whether these are the edges of `complete_edges`, which is quickly seen."""
-        source, target = self.edge_index.numpy()  # it compares twice as fast as torch
-        nodes = torch.arange(self.num_nodes).numpy()
-        targets_agree = target.reshape(-1, self.graph_size) == nodes[:, None]
-        sources = source.reshape(-1, self.graph_size, self.graph_size)
-        return bool(
-            targets_agree.all() and (sources == nodes.reshape(-1, 1, self.graph_size)).all()
-        )
-
-    def _require_complete(self) -> None:
-        source, target = checked_edges(self.edge_index, self.num_nodes)
-        size, entries = self.graph_size, self.entries
-        repeated = entries.bincount(minlength=entries.numel())[entries] > 1
-        for wrong, what in (
-            (source // size != target // size, "is between two graphs"),
-            (repeated, "is there more than once"),
-        ):
-            if wrong.any():
-                edge = int(wrong.nonzero()[0])
-                raise ValueError(
-                    f"graph_size={size} says complete graphs of {size} nodes, but the edge "
-                    f"{int(source[edge])} -> {int(target[edge])} {what}: use complete_edges, or "
-                    "leave out graph_size"
-                )
+        edge_index = checked_complete_edges(edge_index, self.num_nodes, self.graph_size)
+        return EqualBlocks(self.num_nodes, self.graph_size, edge_index)
 
     def by_messages(self) -> Layout:
-        """The same edges, each of which sends a message."""
         ptr = torch.arange(0, self.num_nodes + 1, self.graph_size)
         return Layout(self.num_nodes, ptr, self.edge_index)
 
     def given_weights(self, conv: MessagePassing, edge_weight: Any) -> tuple[Layout, Any]:
-        """In blocks or by edge, as they come."""
         ((graphs, size),) = self.stacks
         check_weights(edge_weight, (self.edge_index.size(1),), (graphs, size, size))
         if edge_weight.dim() == 1:
@@ -290,18 +221,16 @@ class EqualBlocks(Blocks):
         return self, [edge_weight]
 
     def public_weights(self, weights: Any) -> Tensor:
-        """Blocks `[G, N, N]`."""
         return weights[0]
 
     def pool(self, x: Tensor, reduce: str) -> Tensor:
-        """A reduction over the nodes of each block."""
         (graphs,) = self.pad(x)
         if reduce == "max":
             return graphs.amax(dim=1)
         return graphs.mean(dim=1) if reduce == "mean" else graphs.sum(dim=1)
 
     def transform_by_frame(self, x: Tensor, weight: Tensor) -> Tensor:
-        """Frames at the same position in their videos side by side, without padding."""
+        # Frames at the same position in their videos lie side by side, without padding.
         size, (num_frames, out_channels, channels) = self.graph_size, weight.shape
         _check_frames(x, self.num_nodes // size, num_frames)
         by_frame = x.view(-1, num_frames, size, channels).transpose(0, 1).flatten(1, 2)
@@ -314,7 +243,7 @@ class PaddedBlocks(Blocks):
 
     A stack begins at its largest graph and ends before the first of half that size, so that no
     graph is padded to twice its size, however long the longest is. Where there is little to save,
-    the smaller graphs stay in.
+    the smaller graphs are included.
     """
 
     def __init__(self, num_nodes: int, ptr: Tensor, edge_index: Tensor):
@@ -347,7 +276,7 @@ class PaddedBlocks(Blocks):
         ]
 
     def hold_all_edges(self) -> bool:
-        """Whether each edge stays within its graph and has an entry of its own; read once."""
+        """Whether each edge lies within its graph and has its own entry; read once."""
         entries = torch.where(self._within, self.entries, 0)
         num_entries = sum(count * size * size for count, size in self.stacks)
         taken = torch.zeros(num_entries, dtype=torch.bool, device=entries.device)
@@ -355,19 +284,17 @@ class PaddedBlocks(Blocks):
         return bool(self._within.all() & (taken.sum() == entries.numel()))
 
     def given_weights(self, conv: MessagePassing, edge_weight: Any) -> tuple[Layout, Any]:
-        """By edge, which become blocks."""
         super().given_weights(conv, edge_weight)
         if sends_messages(conv):
             return self.by_messages(), edge_weight
         return self, self.from_edges(edge_weight)
 
     def public_weights(self, weights: Any) -> Tensor:
-        """By edge, in the order of `edge_index`."""
         return self.to_edges(weights)
 
 
 def sends_messages(layer: MessagePassing) -> bool:
-    """Whether somebody looks at the messages of a layer: an explainer, a hook, a decomposition."""
+    """Whether something needs a layer's messages: an explainer, a hook, a decomposition."""
     if layer.explain or layer.decomposed_layers > 1:
         return True
     return any(getattr(layer, hooks) for hooks in HOOKS)

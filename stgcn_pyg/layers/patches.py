@@ -1,24 +1,24 @@
-"""From feature maps to graphs: horizontal patches as nodes, held in PyG batches."""
+"""From feature maps to graphs of horizontal patches, and from graphs to one feature each."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, SupportsIndex, cast
+from typing import Literal, NamedTuple, SupportsIndex, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from stgcn_pyg.layers.checks import INTEGERS, whole_number, whole_numbers
+from stgcn_pyg.layers.checks import INTEGERS, Float, Integer, whole_number, whole_numbers
 from stgcn_pyg.layers.edges import complete_edges, ragged_edges
-from stgcn_pyg.layers.shapes import Float, Integer
+from stgcn_pyg.layers.layout import layout_of_nodes
 
 
 def patch_nodes(feature_maps: Float[Tensor, "F C h w"], num_patches: int) -> Float[Tensor, "F P C"]:
     """Cuts feature maps into horizontal patches and averages each (section 3.1).
 
     Args:
-        feature_maps: ``[F, C, h, w]``, one map a frame.
-        num_patches: The number P of patches, from top to bottom. Where P does not divide h,
+        feature_maps: ``[F, C, h, w]``, one map for each frame.
+        num_patches: The number P of patches, from top to bottom. If P does not divide h,
             neighbouring patches share a row, as in adaptive average pooling.
 
     Returns:
@@ -48,12 +48,12 @@ def temporal_graphs(
     nodes: Float[Tensor, "F P C"],
     num_frames: SupportsIndex | Sequence[int] | Integer[Tensor, " B"],
 ) -> Batch:
-    """One complete graph a video over all patches of its frames (section 3.3).
+    """One complete graph for each video, over all patches of its frames (section 3.3).
 
     Args:
-        nodes: Patch features ``[F, P, C]`` of all videos, the frames of a video in a row.
-        num_frames: The number T of frames a video, of any integral type, or the number of each of
-            the B videos, where they differ.
+        nodes: Patch features ``[F, P, C]`` of all videos, video after video.
+        num_frames: The number T of frames of every video, or a list or tensor with the number of
+            frames of each of the B videos.
 
     Returns:
         A batch of B graphs of T * P nodes each; ``x`` is ``[F * P, C]``.
@@ -101,7 +101,7 @@ def temporal_graphs(
 
 
 def spatial_graphs(nodes: Float[Tensor, "F P C"]) -> Batch:
-    """One complete graph a frame over its patches (section 3.4).
+    """One complete graph for each frame, over its patches (section 3.4).
 
     Args:
         nodes: Patch features ``[B * T, P, C]``.
@@ -116,6 +116,56 @@ def spatial_graphs(nodes: Float[Tensor, "F P C"]) -> Batch:
     return temporal_graphs(nodes, num_frames=1)
 
 
+def pool_graphs(
+    x: Float[Tensor, "V C"],
+    reduce: Literal["max", "mean", "sum"] = "max",
+    graph_size: int | None = None,
+    batch: Integer[Tensor, " V"] | None = None,
+    ptr: Integer[Tensor, " _"] | None = None,
+    batch_size: int | None = None,
+) -> Float[Tensor, "G C"]:
+    """Pools the nodes of each graph: the maximum, as at the end of the paper's two branches.
+
+    A graph without nodes gives zeros. NaN and infinities are kept. Sums of float16 and bfloat16
+    are computed in float32 and rounded once, at the end.
+
+    Args:
+        x: The nodes ``[V, C]``, graph after graph.
+        reduce: ``"max"``, ``"mean"`` or ``"sum"``.
+        graph_size: The number N of nodes of each graph, if all have the same number. Otherwise
+            pass ``batch`` or ``ptr``.
+        batch: The graph of each node, sorted, ``[V]``.
+        ptr: The first node of each graph, and V at the end, ``[G + 1]``.
+        batch_size: The number G of graphs (``num_graphs`` of a PyG ``Batch``). Needed only with
+            ``batch``, if the last graphs may have no nodes.
+
+    Returns:
+        One feature a graph, ``[G, C]``.
+
+    Raises:
+        ValueError: A shape or an option does not fit; the message names the argument.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [5.0], [3.0], [2.0]])
+        >>> pool_graphs(x, graph_size=2)
+        tensor([[5.],
+                [3.]])
+        >>> pool_graphs(x, "mean", batch=torch.tensor([0, 1, 1, 1]))
+        tensor([[1.0000],
+                [3.3333]])
+        >>> pool_graphs(x, batch=torch.tensor([0, 1, 1, 1]), batch_size=3)
+        tensor([[1.],
+                [5.],
+                [0.]])
+    """
+    if batch_size is not None:
+        batch_size = whole_number("batch_size", batch_size)
+    if not isinstance(reduce, str) or reduce not in ("max", "mean", "sum"):
+        by_name = ": pass it by its name, batch= or ptr=" if isinstance(reduce, Tensor) else ""
+        raise ValueError(f'reduce must be "max", "mean" or "sum", got {reduce!r}{by_name}')
+    return layout_of_nodes(x, None, graph_size, batch, ptr, batch_size).pool(x, reduce)
+
+
 class _Fields(NamedTuple):
     x: Tensor
     edge_index: Tensor
@@ -126,10 +176,10 @@ class _Fields(NamedTuple):
 def _collated(x: Tensor, edge_index: Tensor, batch: Tensor, ptr: Tensor, edge_ptr: Tensor) -> Batch:
     """The batch that `Batch.from_data_list` collates graph by graph, without its Python loop."""
     if torch.compiler.is_compiling():
-        # The compiler cannot follow how a Batch is made; to it, the fields are all that counts.
+        # The compiler cannot follow how a Batch is made, and needs only its fields.
         return cast(Batch, _Fields(x, edge_index, batch, ptr))
     graphs = Batch(x=x, edge_index=edge_index, batch=batch, ptr=ptr)
-    # What `to_data_list` and `get_example` cut by.
+    # `to_data_list` and `get_example` separate the graphs by these.
     graphs._num_graphs = ptr.numel() - 1
     graphs._slice_dict = {"x": ptr, "edge_index": edge_ptr}
     graphs._inc_dict = {"x": torch.zeros_like(ptr[:-1]), "edge_index": ptr[:-1]}

@@ -163,9 +163,9 @@ def test_renormalize_edges_looks_at_its_arguments():
     ],
 )
 def test_what_stands_in_a_numbers_place_is_named(call, words):
-    with pytest.raises(ValueError, match=words) as told:
+    with pytest.raises(ValueError, match=words) as refused:
         call()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("integer", [np.int64, np.int32, np.uint8, np.array, torch.tensor])
@@ -219,9 +219,11 @@ def test_edges_that_break_the_promise_of_graph_size_are_refused(edges, size, wor
         lambda e: affinity(x, e, size),
         lambda e: conv(x, e, torch.ones(e.size(1)), size),
     ):
-        with pytest.raises(ValueError, match=r"graph_size=.*complete_edges, or leave out") as told:
+        with pytest.raises(
+            ValueError, match=r"graph_size=.*complete_edges, or leave out"
+        ) as refused:
             call(edges.to(dtype))
-        assert words in str(told.value)
+        assert words in str(refused.value)
 
 
 @pytest.mark.parametrize("found", ["made", "shuffled"])
