@@ -21,12 +21,12 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: Margin = 0.3) -
     :math:`[m + x]_+` becomes :math:`\log(1 + e^x)`.
 
     Args:
-        features: ``[B, D]``, compared by their Euclidean distance as they are.
+        features: ``[B, D]``, compared by their Euclidean distance without normalisation.
         labels: Identity of each feature, ``[B]``.
         margin: The margin m, or ``"soft"``.
 
     Returns:
-        A scalar in float32 or wider; 0 where no anchor has both.
+        A scalar in float32 or wider; 0 if no anchor has both a positive and a negative.
 
     Raises:
         ValueError: ``features`` and ``labels`` do not fit each other.
@@ -44,9 +44,8 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: Margin = 0.3) -
     if features.dtype in (torch.float16, torch.bfloat16):
         features = features.float()
     # Differences, not the expansion of the square: that cancels for near features.
-    distances = torch.cdist(
-        features, features, compute_mode="donot_use_mm_for_euclid_dist"
-    )  # [B, B]
+    mode = "donot_use_mm_for_euclid_dist"
+    distances = torch.cdist(features, features, compute_mode=mode)  # [B, B]
     same = labels.unsqueeze(0) == labels.unsqueeze(1)
     positive = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     hardest_positive = distances.masked_fill(~positive, -torch.inf).amax(dim=1)
@@ -91,6 +90,6 @@ def stgcn_losses(
         0.8181
     """
     terms = {"softmax": F.cross_entropy(logits.float(), labels)}
-    for name, loss in triplet_losses(features, labels, margin).items():
-        terms[f"triplet_{name}"] = loss
+    triplets = triplet_losses(features, labels, margin)
+    terms |= {f"triplet_{name}": loss for name, loss in triplets.items()}
     return torch.stack(list(terms.values())).sum(), terms

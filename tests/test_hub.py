@@ -103,10 +103,10 @@ def test_what_is_pushed_is_safetensors_a_config_and_an_honest_card(model, monkey
 def test_missing_files_are_told_in_one_line(folder):
     for name in ("model.safetensors", "config.json"):
         (folder / name).unlink()
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as refused:
             STGCN.from_pretrained(folder)
         expected = f"{folder}: no {name}; pass a folder that save_pretrained wrote"
-        assert str(told.value) == expected
+        assert str(refused.value) == expected
 
 
 @pytest.mark.parametrize("fault", ["lacks a weight", "is of another width", "is cut short"])
@@ -120,14 +120,14 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(folder, fault):
         save_file(weights | {"classifier.bias": torch.zeros(6)}, path)
     else:
         path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refused:
         STGCN.from_pretrained(folder)
-    assert str(told.value).startswith(f"{folder}: no model of this kind can be had there (")
-    assert "\n" not in str(told.value)
+    assert str(refused.value).startswith(f"{folder}: no STGCN can be loaded from there (")
+    assert "\n" not in str(refused.value)
 
 
 def test_a_repository_that_cannot_be_had_is_told_in_one_line():
-    with pytest.raises(UserError, match=r"^nobody/none: no model of this kind can be had there"):
+    with pytest.raises(UserError, match=r"^nobody/none: no STGCN can be loaded from there"):
         STGCN.from_pretrained("nobody/none", local_files_only=True)
 
 

@@ -1,15 +1,13 @@
 """A torchvision ResNet without its head, whose last stage keeps the resolution."""
 
-import pickle
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
-from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.models.resnet import Bottleneck
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models.forward_modes import recomputed
@@ -20,7 +18,7 @@ NAMES = ("resnet18", "resnet34", "resnet50")
 class Backbone(nn.Module):
     """ResNet-18, 34 or 50 up to its last feature map, with the last stride 1 (section 4.2).
 
-    With the last stride 1 an image of 256 x 128 gives a map of 16 x 8, not 8 x 4.
+    An image of 256 x 128 then gives a map of 16 x 8, not 8 x 4.
 
     Args:
         name: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
@@ -29,8 +27,8 @@ class Backbone(nn.Module):
 
     Attributes:
         out_channels: The width C of the feature maps: 512, 512 or 2,048.
-        channels_last: Whether the feature maps are channels_last in memory, in which oneDNN and
-            cuDNN convolve fastest; the weights are contiguous either way. True at first.
+        channels_last: Whether the feature maps are channels_last in memory, the format in which
+            oneDNN and cuDNN convolve fastest; the weights are contiguous either way. True at first.
         activation_checkpointing: Whether training keeps only the input of each residual block
             and computes the block again in the backward pass: less memory for more time.
             False at first.
@@ -40,7 +38,7 @@ class Backbone(nn.Module):
         - Output: feature maps ``[F, C, H / 16, W / 16]``.
 
     Raises:
-        UserError: The name is unknown, or the weights cannot be had or do not fit.
+        UserError: The name is unknown, or the weights cannot be read or do not fit.
 
     Example:
         >>> backbone = Backbone("resnet18", weights=None)
@@ -62,38 +60,27 @@ class Backbone(nn.Module):
         self.out_channels: int = resnet.fc.in_features
         self.channels_last = True
         self.activation_checkpointing = False
-        _set_last_stride_1(self.layer4[0])
+        first = self.layer4[0]
+        strided = first.conv2 if isinstance(first, Bottleneck) else first.conv1
+        strided.stride = first.downsample[0].stride = (1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last feature maps of a stack of images."""
         order = torch.channels_last if self.channels_last else torch.contiguous_format
         x = x.contiguous(memory_format=order)  # the maps that follow keep it
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        recompute = self.activation_checkpointing and self.training and torch.is_grad_enabled()
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            if (
-                not self.activation_checkpointing
-                or not self.training
-                or not torch.is_grad_enabled()
-            ):
+            if recompute:
+                for block in stage:
+                    x = recomputed(block, block, x)
+            else:
                 x = stage(x)
-                continue
-            for block in stage:
-                x = recomputed(block, block, x)
         return x
 
 
-def _set_last_stride_1(block: BasicBlock | Bottleneck) -> None:
-    strided = block.conv2 if isinstance(block, Bottleneck) else block.conv1
-    strided.stride = (1, 1)
-    block.downsample[0].stride = (1, 1)
-
-
 def read_weights(name: str, weights: str) -> dict[str, Tensor]:
-    """A torchvision state dict by name (``"imagenet"``) or by path.
-
-    Raises:
-        UserError: It cannot be downloaded, is missing, or is no file of weights.
-    """
+    """A torchvision state dict by name (``"imagenet"``) or by path."""
     if weights == "imagenet":
         try:
             # The first weights of each network are those of the paper's time.
@@ -111,7 +98,7 @@ def read_weights(name: str, weights: str) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, SafetensorError, EOFError, OSError) as error:
+    except Exception as error:  # which of them a damaged file raises depends on its bytes
         raise UserError(
             f"weights {weights}: no file of plain tensors; save a state dict by torch.save "
             f"or as .safetensors"

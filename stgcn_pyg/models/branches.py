@@ -37,14 +37,18 @@ class GlobalBranch(nn.Module):
 
 
 class _GraphBranch(nn.Module):
-    """Patches of feature maps as the nodes of graphs, on which a stack runs."""
+    """A branch that runs a stack on graphs whose nodes are the patches of feature maps."""
 
     gcn: AffinityGCN
     num_patches: int
+    joins_frames: bool  # whether a graph holds all frames of a video, or one frame
 
     def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
         """The graphs before any layer, and the number of nodes of each."""
-        raise NotImplementedError
+        nodes = patch_nodes(feature_maps, self.num_patches)
+        if self.joins_frames:
+            return temporal_graphs(nodes, num_frames), num_frames * self.num_patches
+        return spatial_graphs(nodes), self.num_patches
 
     def pooled(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The maximum over the nodes of each graph behind the last layer, ``[G, D]``."""
@@ -74,6 +78,8 @@ class TemporalBranch(_GraphBranch):
         - Output: features ``[B, C]``.
     """
 
+    joins_frames = True
+
     def __init__(
         self,
         channels: int,
@@ -90,11 +96,6 @@ class TemporalBranch(_GraphBranch):
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The temporal feature of each video."""
         return self.pooled(feature_maps, num_frames)
-
-    def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
-        """One graph a video, before any layer, and the number of its nodes, ``T * P``."""
-        nodes = patch_nodes(feature_maps, self.num_patches)
-        return temporal_graphs(nodes, num_frames), num_frames * self.num_patches
 
 
 class SpatialBranch(_GraphBranch):
@@ -117,6 +118,8 @@ class SpatialBranch(_GraphBranch):
         - Input: feature maps ``[B * T, C, h, w]``.
         - Output: features ``[B, T * frame_channels]``.
     """
+
+    joins_frames = False
 
     def __init__(
         self,
@@ -151,10 +154,6 @@ class SpatialBranch(_GraphBranch):
         """The structural feature of each video."""
         frames = self.pooled(feature_maps, num_frames)  # [B * T, frame_channels]
         return frames.unflatten(0, (-1, num_frames)).flatten(1)
-
-    def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
-        """One graph a frame, before any layer, and the number of its nodes, P."""
-        return spatial_graphs(patch_nodes(feature_maps, self.num_patches)), self.num_patches
 
 
 Branch = GlobalBranch | TemporalBranch | SpatialBranch

@@ -13,11 +13,7 @@ Output = TypeVar("Output")
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Puts a module into evaluation mode, and gives each of its parts its own mode back.
-
-    Args:
-        module: The module; some of its parts may be in evaluation mode already, such as frozen
-            batch norms.
+    """Puts a module into evaluation mode, and restores the mode of each of its parts at the end.
 
     Example:
         >>> model = nn.Sequential(nn.BatchNorm1d(2).eval(), nn.Linear(2, 1))
@@ -40,12 +36,7 @@ def recomputed(run: Callable[[Tensor], Output], module: nn.Module, x: Tensor) ->
     """``run(x)``, of which only ``x`` is kept until the backward pass (activation checkpointing).
 
     The backward pass runs it a second time, with the same random numbers and autocast. The running
-    statistics of batch norms follow the first run alone.
-
-    Args:
-        run: Function to run.
-        module: Module that contains the batch norms which the function uses.
-        x: Input of the function.
+    statistics of the batch norms in ``module`` follow the first run only.
 
     Example:
         >>> norm = nn.BatchNorm1d(2)

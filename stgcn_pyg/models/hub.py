@@ -1,8 +1,7 @@
 """Models in folders and repositories of the Hugging Face Hub (extra ``hub``)."""
 
-import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from safetensors import SafetensorError
 from torch import nn
@@ -15,7 +14,7 @@ try:
 except ImportError:
 
     class PyTorchModelHubMixin:  # type: ignore[no-redef]
-        """Stands in for that of ``huggingface_hub``, and says that it is missing."""
+        """Replaces that of ``huggingface_hub`` where it is not installed, with an error."""
 
         def __init_subclass__(cls, **card: Any):
             super().__init_subclass__()
@@ -54,8 +53,6 @@ Use it on footage that you hold lawfully and on people who know, and never let i
 decide about a person by itself: a benchmark says little about other cameras and other people.
 """
 
-T = TypeVar("T", bound="HubModel")
-
 
 class HubModel(
     PyTorchModelHubMixin,
@@ -88,9 +85,7 @@ class HubModel(
         return super().save_pretrained(*args, **options)
 
     @classmethod
-    def from_pretrained(
-        cls: type[T], pretrained_model_name_or_path: str | Path, **options: Any
-    ) -> T:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
         """A model from a folder or a repository, in evaluation mode.
 
         Args:
@@ -99,13 +94,13 @@ class HubModel(
                 such as ``revision`` or ``token``.
 
         Raises:
-            UserError: ``huggingface_hub`` is not installed, the files cannot be had, or they hold
-                another model.
+            UserError: ``huggingface_hub`` is not installed, the files cannot be read, or they
+                hold another model.
         """
         where = str(pretrained_model_name_or_path)
-        if os.path.isdir(where):
+        if Path(where).is_dir():
             for name in ("config.json", "model.safetensors"):
-                if not os.path.isfile(os.path.join(where, name)):
+                if not Path(where, name).is_file():
                     raise UserError(f"{where}: no {name}; pass a folder that save_pretrained wrote")
         # The backbone's own weights would be fetched only to be replaced.
         options = {"weights": None} | options
@@ -113,11 +108,9 @@ class HubModel(
             return super().from_pretrained(where, **options)
         except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())
-            raise UserError(
-                f"{where}: no model of this kind can be had there ({reason})"
-            ) from error
+            raise UserError(f"{where}: no STGCN can be loaded from there ({reason})") from error
 
     @classmethod
     def _from_pretrained(cls, *, strict: bool = True, **options: Any) -> Any:
-        # The mixin's own default passes over weights that are missing.
+        # The mixin's own default ignores weights that are missing.
         return super()._from_pretrained(strict=strict, **options)

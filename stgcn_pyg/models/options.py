@@ -23,12 +23,9 @@ FREE_METHODS = {"reset_parameters", "extra_repr"}
 def plain_values(value: Any) -> Any:
     """The same value in Python's own types, as a checkpoint can hold it without code.
 
-    NumPy's numbers and arrays become numbers and lists, paths become strings, and mappings, lists,
-    tuples and subclasses of numbers and strings become what they are derived from. Whatever else
-    there is, such as tensors, stays as it is.
-
-    Args:
-        value: The value, with everything in it.
+    NumPy's numbers and arrays become numbers and lists, paths become strings, and subclasses of
+    numbers, strings and containers become their base class. Other values, such as tensors, are
+    returned unchanged.
 
     Example:
         >>> plain_values({"rates": np.logspace(-4, -3, 2), "seed": np.int64(3)})
@@ -57,16 +54,9 @@ def require_rebuilt(model: nn.Module, build: Callable[[], nn.Module]) -> None:
     """Checks that a newly built network takes a network's weights and computes the same.
 
     It does not if a layer was replaced, added, removed, wrapped or compiled by hand, or if a
-    subclass computes in another way. Forward hooks may change what a module gives, so a warning
-    names them. The new network is built on PyTorch's device "meta", where weights take no memory
-    and no time.
-
-    Args:
-        model: The network.
-        build: Function that builds it again.
-
-    Raises:
-        UserError: The two differ; the message names the first difference.
+    subclass computes in another way: the UserError names the first difference. Forward hooks may
+    change what a module returns, so a warning names them. The new network is built on PyTorch's
+    device "meta", where weights take no memory and no time.
 
     Example:
         >>> def build():
@@ -107,14 +97,14 @@ def _difference(model: nn.Module, built: nn.Module) -> str | None:
     here, there = dict(model.named_modules()), dict(built.named_modules())
     for kind, found, wanted in (("weight", weights, expected), ("part", here, there)):
         for name in sorted(found.keys() ^ wanted.keys()):
-            return f"{name} is a {kind} of one of them alone"
+            return f"only one of them has the {kind} {name}"
     for name, form in weights.items():
         if form != expected[name]:
             return f"{name} is {form}, not {expected[name]}"
     for name, module in there.items():
         shown, changed = name or "the network", here[name]
-        for method, code in _methods(module).items():
-            if _method(changed, method) is not code:
+        for method in _methods(module):
+            if _method(changed, method) is not _method(module, method):
                 kinds = f"{type(changed).__name__}, not a {type(module).__name__}"
                 return f"{shown} is a {kinds}, or has another method {method}"
         for key, value in vars(module).items():
@@ -131,10 +121,12 @@ def _form(weight: object) -> str:
     return f"a {type(weight).__name__}"  # as in quantised layers
 
 
-def _methods(module: nn.Module) -> dict[str, object]:
-    """The methods and properties that compute a module's output, by name."""
+def _methods(module: nn.Module) -> set[str]:
+    """Names of the methods and properties that compute a module's output."""
+    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        return {"forward"}
     classes = type(module).__mro__
-    names = {
+    return {"forward"} | {
         name
         for cls in classes[: classes.index(nn.Module)]
         for name, value in vars(cls).items()
@@ -142,9 +134,6 @@ def _methods(module: nn.Module) -> dict[str, object]:
         and not name.startswith("__")
         and name not in FREE_METHODS
     }
-    if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        names = {"forward"}
-    return {name: _method(module, name) for name in names | {"forward"}}
 
 
 def _method(module: nn.Module, name: str) -> object:

@@ -1,6 +1,6 @@
 """STGCN: a clip of frames goes in; features by branch, an embedding and logits come out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -66,8 +66,8 @@ class STGCN(nn.Module, HubModel):
         affinity: Affinity of the nodes in both branches: ``"squared"`` as in the paper,
             ``"softmax"`` or ``"cosine"``.
         embedding: ``"normalized"``: each branch's feature is L2-normalised before they are
-            concatenated; ``"raw"``: they are concatenated as they are; the name of a branch: its
-            feature alone, normalised.
+            concatenated; ``"raw"``: they are concatenated without that; the name of a branch:
+            only its feature, normalised.
 
     Shapes:
         - Input: normalised clips ``[B, T, 3, H, W]``.
@@ -75,7 +75,7 @@ class STGCN(nn.Module, HubModel):
 
     Raises:
         ValueError: The clips or an option do not fit; the message names it.
-        UserError: The weights of the backbone cannot be had or do not fit.
+        UserError: The weights of the backbone cannot be read or do not fit.
 
     Example:
         >>> model = STGCN(num_classes=10, num_frames=4, backbone="resnet18", weights=None)
@@ -115,30 +115,27 @@ class STGCN(nn.Module, HubModel):
         self.embedding_kind = embedding
         self.backbone = Backbone(backbone, weights)
         channels = self.backbone.out_channels
-        built: dict[str, Callable[[], Branch]] = {
-            "global": lambda: GlobalBranch(channels),
-            "temporal": lambda: TemporalBranch(
-                channels,
-                num_layers=temporal_layers,
-                num_patches=temporal_patches,
-                propagation=temporal_propagation,
-                affinity=affinity,
-            ),
-            "spatial": lambda: SpatialBranch(
+        # Always in the paper's order, so that the same branches give the same concatenation.
+        chosen: dict[str, Branch] = {}
+        if "global" in branches:
+            chosen["global"] = GlobalBranch(channels)
+        if "temporal" in branches:
+            chosen["temporal"] = TemporalBranch(
+                channels, temporal_layers, temporal_patches, temporal_propagation, affinity
+            )
+        if "spatial" in branches:
+            chosen["spatial"] = SpatialBranch(
                 channels,
                 num_frames,
-                num_layers=spatial_layers,
-                num_patches=spatial_patches,
-                propagation=spatial_propagation,
+                spatial_layers,
+                spatial_patches,
+                spatial_propagation,
                 frame_channels=spatial_channels,
                 hidden_channels=spatial_hidden_channels,
                 weights=spatial_weights,
                 shortcut=spatial_shortcut,
                 affinity=affinity,
-            ),
-        }
-        # Always in the paper's order, so that the same branches give the same concatenation.
-        chosen = {name: build() for name, build in built.items() if name in branches}
+            )
         self.branches = nn.ModuleDict(chosen)
         width = sum(branch.out_channels for branch in chosen.values())
         self.classifier = nn.Linear(width, num_classes)
@@ -148,7 +145,7 @@ class STGCN(nn.Module, HubModel):
     def options(self) -> dict[str, Any]:
         """The arguments that build the network again, as plain values.
 
-        ``num_classes`` is the width of the classifier that is there, also where it was replaced.
+        ``num_classes`` is the width of the present classifier, even if that was replaced.
         """
         classes = getattr(self.classifier, "out_features", self._options["num_classes"])
         return self._options | {"num_classes": classes}
