@@ -1,10 +1,8 @@
-"""`python -m experiments NAME`: makes a table or figure, or goes on with it.
+"""`python -m experiments NAME`: makes a table or figure, or goes on with one that was begun.
 
 python -m experiments                        the names
 python -m experiments components --help      the options of all tables and figures
 python -m experiments components --dataset stgcn-synth-v1 --preset small --seeds 0 1 2
-
-What running takes is imported only when an experiment runs.
 """
 
 import argparse
@@ -15,27 +13,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from experiments.beyond_the_paper import (
-    BRANCHES,
-    CHOICES,
-    ENSEMBLES,
-    LOOK_ALIKE_CURVE,
-    OCCLUSION_CURVE,
-)
-from experiments.figures_5_to_8 import FIGURE_5, FIGURE_6, FIGURE_7, FIGURE_8
-from experiments.tables_1_to_4 import TABLE_3, TABLE_4, TABLES_1_AND_2
-from experiments.variants import Experiment
+from experiments import beyond_the_paper, figures_5_to_8, tables_1_to_4
+from experiments.experiment import Experiment
 from stgcn_pyg.errors import RunError, UserError, last_line
 from stgcn_pyg.signals import signalled, sigterm_raises
 
 EXPERIMENTS = {
     experiment.name: experiment
-    for experiment in (
-        *(TABLES_1_AND_2, TABLE_3, TABLE_4, FIGURE_5, FIGURE_6, FIGURE_7, FIGURE_8),
-        *(CHOICES, ENSEMBLES, BRANCHES, OCCLUSION_CURVE, LOOK_ALIKE_CURVE),
-    )
+    for module in (tables_1_to_4, figures_5_to_8, beyond_the_paper)
+    for experiment in vars(module).values()
+    if isinstance(experiment, Experiment)
 }
-# Programs with options of their own.
+# Programs that have other options than the tables and figures.
 PROGRAMS = {
     "rendered_benchmark": "What colours, outlines and true bodies score on the rendered benchmark",
     "rendered_sheet": "A contact sheet of the rendered benchmark",
@@ -51,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser(experiment: Experiment) -> Parser:
-    """The options that all experiments share."""
+    """The options of an experiment, the same for all."""
     parser = Parser(prog=f"python -m experiments {experiment.name}", description=experiment.title)
     add = parser.add_argument
     add("--dataset", required=True, help="stgcn-synth-v1, ward, mars, dukemtmc-videoreid, ...")
@@ -96,15 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(experiment: Experiment, arguments: Sequence[str]) -> int:
-    """Runs an experiment and gives the exit status.
+    """Runs an experiment and gives the exit status; any but 0 is explained in one line.
 
-    0: every row is there. 1: a run failed or could not go on. 2: a mistake of the user's. 130 and
-    143: Ctrl-C and SIGTERM. All but the first are reported in one line.
+    0: no run failed. 1: a run failed or could not go on. 2: the user's mistake. 130 and 143: Ctrl-C
+    and SIGTERM.
     """
     try:
         options = parser(experiment).parse_args(arguments)
         with warnings.catch_warnings(), sigterm_raises():
-            # A warning of PyTorch Geometric's own import, which no user can change.
+            # Importing PyTorch Geometric gives a warning that no user can do anything about.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             from experiments.running.run_experiment import run_experiment
 
@@ -119,4 +108,5 @@ def run(experiment: Experiment, arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    name = __spec__.name.removeprefix("experiments.")  # of `python -m experiments.NAME`
+    sys.exit(main([name, *sys.argv[1:]] if name in EXPERIMENTS else None))

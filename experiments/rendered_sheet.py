@@ -1,9 +1,9 @@
 """A contact sheet of the rendered benchmark.
 
-    python -m experiments.rendered_sheet data/v1 docs/benchmark.jpg
+    python -m experiments rendered_sheet data/v1 docs/benchmark.jpg
 
-From top to bottom: the four people of a look-alike group, two pictures of each; one tracklet as
-things pass in front of it; one person in each of the cameras; junk.
+From top to bottom: the four identities of a look-alike group, two images of each; one tracklet as
+it is occluded and uncovered; one identity in each of the cameras; junk.
 """
 
 from io import BytesIO
@@ -14,15 +14,15 @@ import pandas as pd
 from jsonargparse import auto_cli
 from PIL import Image
 
-from experiments.running.results import write_bytes
+from stgcn_pyg.files import write_output
 
 COLUMNS, HEIGHT, WIDTH, GAP = 8, 256, 128, 4
 
 
 def look_alikes(truth: pd.DataFrame) -> list[str]:
-    """Two pictures of each person of the first group of four, with little in front of them."""
-    people = truth[truth.pid > 0].groupby("group").pid.unique()
-    pids = next(pids for pids in people if len(pids) == 4)
+    """Two images of each identity of the first group of four, hardly occluded."""
+    groups = truth[truth.pid > 0].groupby("group").pid.unique()
+    pids = next(pids for pids in groups if len(pids) == 4)
     paths = []
     for pid in pids:
         shown = truth[(truth.pid == pid) & (truth.hidden < 0.05)]
@@ -31,19 +31,17 @@ def look_alikes(truth: pd.DataFrame) -> list[str]:
 
 
 def one_tracklet(truth: pd.DataFrame) -> list[str]:
-    """Eight moments of the tracklet whose hidden share varies most."""
-    people = truth[truth.pid > 0]
-    tracklets = people.groupby(["pid", "camid", "tracklet"])
+    """Eight moments of the tracklet whose occluded share varies most."""
+    tracklets = truth[truth.pid > 0].groupby(["pid", "camid", "tracklet"])
     chosen = tracklets.get_group(tracklets.hidden.std().idxmax())
     return chosen.path.iloc[np.linspace(0, len(chosen) - 1, COLUMNS).round()].tolist()
 
 
 def cameras(truth: pd.DataFrame) -> list[str]:
-    """The pictures of one person in each camera where least is hidden."""
-    people = truth[truth.pid > 0]
-    seen = people.groupby("pid").camid.nunique()
+    """The least occluded images of one identity in each camera."""
+    seen = truth[truth.pid > 0].groupby("pid").camid.nunique()
     pid = seen[seen == seen.max()].index[-1]
-    mine = people[people.pid == pid].sort_values("hidden", kind="stable")
+    mine = truth[truth.pid == pid].sort_values("hidden", kind="stable")
     mine = mine.groupby(["camid", "tracklet"], sort=True).head(1).sort_values("path")
     return mine.path.head(COLUMNS).tolist()
 
@@ -59,7 +57,7 @@ def main(root: Path, output: Path) -> None:
 
     Args:
         root: The folder of a rendered data set.
-        output: The picture to write, a JPEG.
+        output: The image to write, a JPEG.
     """
     truth = pd.read_parquet(root / "ground_truth.parquet")
     truth = truth[truth.split == "test"]
@@ -68,11 +66,11 @@ def main(root: Path, output: Path) -> None:
     sheet = Image.new("RGB", size, "white")
     for row, paths in enumerate(rows):
         for column, path in enumerate(paths):
-            with Image.open(root / path) as picture:
-                sheet.paste(picture, (column * (WIDTH + GAP), row * (HEIGHT + GAP)))
+            with Image.open(root / path) as image:
+                sheet.paste(image, (column * (WIDTH + GAP), row * (HEIGHT + GAP)))
     encoded = BytesIO()
     sheet.save(encoded, "JPEG", quality=85)
-    write_bytes(output, encoded.getvalue())
+    write_output(output, encoded.getvalue())
 
 
 if __name__ == "__main__":

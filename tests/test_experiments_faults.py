@@ -7,7 +7,7 @@ import pytest
 from mars_excerpt import excerpt_of_mars
 
 from experiments.__main__ import run
-from experiments.variants import Experiment, Variant
+from experiments.experiment import Experiment, Row
 
 SMALLER = {"model.branches": ["global"], "epochs": 1, "data.height": 64}
 
@@ -19,7 +19,7 @@ def excerpt(tmp_path_factory):
 
 @pytest.fixture
 def experiment():
-    return Experiment("one_row", "One row", [Variant("small", SMALLER)], baseline="small")
+    return Experiment("one_row", "One row", [Row("small", SMALLER)], baseline="small")
 
 
 def arguments(place, root, *more):

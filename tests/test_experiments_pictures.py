@@ -14,7 +14,7 @@ from experiments.figures_5_to_8 import FIGURE_5, FIGURE_6
 from experiments.running.datasets import DataSource
 from experiments.running.results import ResultsFolder
 from experiments.running.run_job import RunContext
-from experiments.tables.two_models import in_markdown, most_changed, picture_folder
+from experiments.tables.two_networks import image_folder, in_markdown, most_changed
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_real_people_stay_out_of_the_results(tmp_path):
     for name, home in (("ward", tmp_path / "work"), (NAME, tmp_path / "results")):
         source = DataSource(name, name, tmp_path)
         context = RunContext(results, tmp_path / "work", source, [], "cpu", "cpu")
-        folder = picture_folder(FIGURE_6, context)
+        folder = image_folder(FIGURE_6, context)
         assert folder.is_relative_to(home)
         text = in_markdown(context, {"gain 1": folder / "gain-1.png"})
         assert ("real people" in text) == (name == "ward")

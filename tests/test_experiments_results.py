@@ -11,6 +11,7 @@ import pytest
 from scored_runs import features, task
 
 from experiments.__main__ import RESULTS
+from experiments.experiment import Row
 from experiments.running.datasets import DataSource
 from experiments.running.jobs import (
     OUTSIDE,
@@ -24,10 +25,8 @@ from experiments.running.jobs import (
 from experiments.running.results import SCORES, ResultsFolder
 from experiments.running.run_job import RunContext
 from experiments.running.scores import score
-from experiments.tables.aggregate import tabulate
-from experiments.tables.finished import named_protocols, read_runs
+from experiments.tables.aggregate import named_protocols, read_runs, tabulate
 from experiments.tables_1_to_4 import TABLE_3
-from experiments.variants import Variant
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import score_features
@@ -83,7 +82,7 @@ def test_committed_results_are_of_this_version_and_their_runs_keep_their_names(t
         if about["kind"] != "ensemble":
             config = {n: v for n, v in about["config"].items() if n not in OUTSIDE}
             unit = Unit(about["split"], about["seed"])
-            assert Job(Variant("any"), unit, about["identity"], config=config).key == about["key"]
+            assert Job(Row("any"), unit, about["identity"], config=config).key == about["key"]
     table = pd.read_parquet(results.table)
     assert table.columns.tolist() == ["run", "protocol", "tracklet", *SCORES]  # and no label
     assert set(table["run"]) == results.finished().keys()

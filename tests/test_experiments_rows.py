@@ -13,6 +13,7 @@ from conftest import DATA
 from experiments.__main__ import EXPERIMENTS as BY_NAME
 from experiments.__main__ import main
 from experiments.beyond_the_paper import ENSEMBLES
+from experiments.experiment import Experiment, Row
 from experiments.figures_5_to_8 import FIGURE_7, FIGURE_8
 from experiments.running.datasets import DataSource
 from experiments.running.jobs import (
@@ -24,7 +25,6 @@ from experiments.running.jobs import (
     settings_of,
 )
 from experiments.tables_1_to_4 import TABLE_3, TABLE_4, published_results
-from experiments.variants import Ensemble, Experiment, Retested, Variant
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
 
@@ -55,7 +55,7 @@ def test_a_preset_is_the_same_for_every_variant(experiment, preset):
     source = DataSource("any", "mars", Path("somewhere"))
     usual = deciding(settings_of(source, files, {}, UNIT).flat())
     for job in jobs(experiment, preset).values():
-        if not isinstance(job.row, Ensemble):
+        if job.row.kind != "ensemble":
             changed = {name for name in usual if job.config[name] != usual[name]}
             assert job.config.keys() == usual.keys()
             assert changed <= job.changes.keys()
@@ -64,7 +64,7 @@ def test_a_preset_is_the_same_for_every_variant(experiment, preset):
 @EACH
 def test_every_variant_is_a_network_that_can_be_built(experiment):
     for job in jobs(experiment).values():
-        if not isinstance(job.row, Ensemble):
+        if job.row.kind != "ensemble":
             options = {k.removeprefix("model."): v for k, v in job.config.items() if "model." in k}
             with torch.device("meta"):
                 model = STGCN(4, **options)
@@ -143,8 +143,8 @@ def test_too_few_seeds_to_pair_are_told(units):
 
 
 def test_what_changes_the_training_is_not_merely_tested_again():
-    retested = Retested("other frames", ("STGCN",), {"data.train_frames": "even"})
-    table = Experiment("wrong", "Wrong", [Variant("STGCN"), retested], baseline="STGCN")
+    retested = Row("other frames", {"data.train_frames": "even"}, of=("STGCN",))
+    table = Experiment("wrong", "Wrong", [Row("STGCN"), retested], baseline="STGCN")
     with pytest.raises(UserError, match=r"other frames: data\.train_frames changes the training"):
         jobs(table)
 
@@ -157,14 +157,14 @@ def test_an_unknown_variant_is_refused_with_those_there_are(experiment):
 
 def test_panels_name_rows_that_there_are():
     for experiment in (FIGURE_7, FIGURE_8):
-        for panel in experiment.panels:
-            assert [experiment.row(name).name for name in panel.rows.values()]
-    assert [list(panel.rows) for panel in FIGURE_7.panels] == [
+        for rows in experiment.panels.values():
+            assert [experiment.row(name).name for name in rows.values()]
+    assert [list(rows) for rows in FIGURE_7.panels.values()] == [
         [2, 3, 4, 5, 6],
         [1, 2, 3, 4],
         [1, 2, 3, 4],
     ]
-    assert [list(panel.rows) for panel in FIGURE_8.panels] == [[2, 4, 8], [2, 4, 8]]
+    assert [list(rows) for rows in FIGURE_8.panels.values()] == [[2, 4, 8], [2, 4, 8]]
 
 
 def test_the_tables_have_the_papers_numbers_of_rows():

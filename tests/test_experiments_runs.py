@@ -19,11 +19,11 @@ from score_files import read_scores
 
 from experiments.__main__ import run
 from experiments.beyond_the_paper import LOOK_ALIKE_CURVE, OCCLUSION_CURVE
+from experiments.experiment import Experiment, Row
 from experiments.running.datasets import open_source
 from experiments.running.scores import rank_by_distances, sum_of_distances
-from experiments.tables.occlusion import occluded_shares
+from experiments.tables.curves import occluded_shares
 from experiments.tables_1_to_4 import TABLE_3, TABLES_1_AND_2
-from experiments.variants import Experiment, Retested, Variant
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 
 
@@ -168,10 +168,10 @@ def test_scores_are_made_anew_from_embeddings(copied, context, tmp_path):
 @pytest.mark.slow
 def test_a_failed_run_is_reported_and_the_others_go_on(copied, capsys):
     rows = [
-        Variant("too few rows", {"data.height": 32}),
-        Variant("STGCN"),
-        Retested("tested again", ("STGCN",), {"data.test_clips": "first"}),
-        Retested("of what failed", ("too few rows",), {"data.test_clips": "first"}),
+        Row("too few rows", {"data.height": 32}),
+        Row("STGCN"),
+        Row("tested again", {"data.test_clips": "first"}, of=("STGCN",)),
+        Row("of what failed", {"data.test_clips": "first"}, of=("too few rows",)),
     ]
     experiment = Experiment("some_fail", "Some fail", rows, baseline="STGCN")
     assert run(experiment, copied) == 1
@@ -185,8 +185,8 @@ def test_a_failed_run_is_reported_and_the_others_go_on(copied, capsys):
 
 @pytest.mark.slow
 def test_what_is_tested_again_is_the_same_network(copied, context):
-    row = Retested("raw", ("STGCN",), {"model.embedding": "raw"})
-    experiment = Experiment("raw", "Raw", [Variant("STGCN"), row], baseline="STGCN")
+    row = Row("raw", {"model.embedding": "raw"}, of=("STGCN",))
+    experiment = Experiment("raw", "Raw", [Row("STGCN"), row], baseline="STGCN")
     assert run(experiment, copied) == 0
     whole, raw = jobs(context, experiment).values()
     first, second = (np.load(context.embeddings(job)) for job in (whole, raw))
@@ -223,10 +223,10 @@ def test_a_curve_is_made_of_the_runs_of_table_3(table, place, experiment):
 LONGER = """
 import sys
 from experiments.__main__ import run
-from experiments.variants import Experiment, Variant
+from experiments.experiment import Experiment, Row
 
 settings = {"model.branches": ["global"], "epochs": 9, "checkpoint_every": 2}
-experiment = Experiment("longer", "Longer", [Variant("baseline", settings)], "baseline")
+experiment = Experiment("longer", "Longer", [Row("baseline", settings)], "baseline")
 sys.exit(run(experiment, sys.argv[1:]))
 """
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scored_runs import features, scored, task
 
+from experiments.experiment import Experiment, Row
 from experiments.running.datasets import DataSource
 from experiments.running.jobs import Unit
 from experiments.running.run_job import RunContext
@@ -18,7 +19,7 @@ from experiments.running.scores import (
     score_smaller_groups,
     sum_of_distances,
 )
-from experiments.tables.aggregate import pair, tabulate, tabulate_pairs, unlike_the_means
+from experiments.tables.aggregate import made_on, pair, tabulate, tabulate_pairs, unlike_the_means
 from experiments.tables.conditions import (
     Condition,
     restricted,
@@ -26,12 +27,15 @@ from experiments.tables.conditions import (
     tabulate_conditions,
     trends,
 )
-from experiments.tables.curves import draw_panels, write_figure
-from experiments.tables.finished import made_on
-from experiments.tables.look_alikes import chance_by_size
-from experiments.tables.usual import note_on_means
-from experiments.tables.write_table import in_words, pairs_in_words, to_markdown, write_tables
-from experiments.variants import Experiment, Panel, Variant
+from experiments.tables.curves import chance_by_size
+from experiments.tables.usual import draw_panels, note_on_means
+from experiments.tables.write_table import (
+    pairs_in_words,
+    rows_in_words,
+    to_markdown,
+    write_figure,
+    write_tables,
+)
 from stgcn_pyg.evaluation import chance, evaluate_ranking
 from stgcn_pyg.runs.scoring import score_features
 
@@ -39,12 +43,12 @@ TABLE = Experiment(
     name="three",
     title="Three rows & 100 %",
     rows=[
-        Variant("baseline", mars=(80.0, 90.0)),
-        Variant("better", mars=(81.5, 89.0)),
-        Variant("not run"),
+        Row("baseline", mars=(80.0, 90.0)),
+        Row("better", mars=(81.5, 89.0)),
+        Row("not run"),
     ],
     baseline="baseline",
-    panels=[Panel("x", {2: "better", 3: "not run"})],
+    panels={"x": {2: "better", 3: "not run"}},
 )
 PROTOCOL = "full-gallery"
 RUNS = {
@@ -118,7 +122,7 @@ def test_a_difference_is_paired_by_unit_and_by_query():
 def test_a_person_searched_for_at_several_seeds_is_resampled_as_one():
     once = {Unit(0, 0): RUNS["baseline"][Unit(0, 0)]}, {Unit(0, 0): RUNS["better"][Unit(0, 0)]}
     thrice = [{Unit(0, seed): runs[Unit(0, 0)] for seed in range(3)} for runs in once]
-    alone, repeated = (pair(*runs, PROTOCOL).comparison for runs in (once, thrice))
+    alone, repeated = (pair(*runs, PROTOCOL) for runs in (once, thrice))
     assert repeated.num_people == alone.num_people
     assert repeated.num_queries == 3 * alone.num_queries
     for name in ("mAP", "rank-1"):  # the same run three times tells nothing new
@@ -141,7 +145,7 @@ def test_runs_of_other_queries_are_not_paired():
 
 
 def test_what_is_not_there_is_a_dash_in_text():
-    words = in_words(tabulate(TABLE, RUNS, PROTOCOL), "baseline")
+    words = rows_in_words(tabulate(TABLE, RUNS, PROTOCOL), "baseline")
     assert words.loc["not run"].tolist() == ["0", *7 * ["–"]]
     assert words.loc["baseline", "paper, MARS: mAP, rank-1"] == "80.00, 90.00"
     assert re.fullmatch(r"\d+\.\d ± \d+\.\d", words.loc["better", "mAP"])
@@ -168,7 +172,7 @@ def context(path, faults=()):
 def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
     table = tabulate(TABLE, RUNS, PROTOCOL)
     written = write_tables(
-        TABLE, context(tmp_path), table, "Text.", {PROTOCOL: in_words(table, "baseline")}
+        TABLE, context(tmp_path), table, "Text.", {PROTOCOL: rows_in_words(table, "baseline")}
     )
     assert (tmp_path / "three.md").read_text() == written
     with (tmp_path / "three.csv").open() as file:
@@ -183,7 +187,9 @@ def test_the_same_table_is_written_as_csv_markdown_and_latex(tmp_path):
 def test_faults_that_were_allowed_are_told_beside_the_table(tmp_path):
     table = tabulate(TABLE, RUNS, PROTOCOL)
     faulty = context(tmp_path, faults={"missing": 2_000, "same image": 1})
-    written = write_tables(TABLE, faulty, table, "Text.", {PROTOCOL: in_words(table, "baseline")})
+    written = write_tables(
+        TABLE, faulty, table, "Text.", {PROTOCOL: rows_in_words(table, "baseline")}
+    )
     for text in (written, (tmp_path / "three.tex").read_text()):
         assert "faults, which were allowed (2,000 missing, 1 same image)" in text
 
@@ -336,7 +342,7 @@ def test_rows_are_compared_with_each_other_as_with_the_baseline():
     words = pairs_in_words(pairs)
     assert words["paper, MARS: mAP, rank-1"].tolist() == ["+1.50, -1.00", "-1.50, +1.00", "–"]
     assert words.loc["better less not run"].tolist() == ["0", *["–"] * 6]
-    told = in_words(table, "baseline").loc["better", "mAP less baseline's [95 %], p"]
+    told = rows_in_words(table, "baseline").loc["better", "mAP less baseline's [95 %], p"]
     assert words.loc["better less baseline", "mAP [95 %], p"] == told
 
 

@@ -9,7 +9,7 @@ import rendered
 from scipy import stats
 
 from experiments.running.datasets import DataSource
-from experiments.tables.occlusion import bins, occluded_shares
+from experiments.tables.curves import bins, occluded_shares
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.explain import (

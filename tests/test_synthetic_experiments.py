@@ -9,9 +9,15 @@ from PIL import Image
 from rendered import covered
 
 from benchmarks.rendering import main as time_rendering
+from experiments.rendered_benchmark import (
+    body_colours,
+    features_of,
+    joint_heights,
+    load_rendered,
+    scores_within_groups,
+    table_of,
+)
 from experiments.rendered_benchmark import main as write_scores
-from experiments.rendered_benchmark import scores_within_groups, table_of
-from experiments.rendered_features import body_colours, features_of, joint_heights, load_rendered
 from experiments.rendered_sheet import main as write_sheet
 
 

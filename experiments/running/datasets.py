@@ -1,11 +1,10 @@
-"""The data set of an experiment: finds it, renders it if need be, and checks it once."""
+"""The data set of an experiment: finds or renders it, and checks it once."""
 
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 
 from filelock import FileLock
@@ -13,7 +12,7 @@ from filelock import FileLock
 from stgcn_pyg.data import TrackletDataset, load_dataset
 from stgcn_pyg.data.check import check_dataset
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.files import written_aside
+from stgcn_pyg.files import write_json
 from stgcn_pyg.synthetic import VERSIONS, write_version
 
 DESCRIPTION = "benchmark.json"  # in the folder of a rendered data set
@@ -23,7 +22,7 @@ DESCRIPTION = "benchmark.json"  # in the folder of a rendered data set
 class DataSource:
     """A data set on disk.
 
-    Attributes:
+    Args:
         name: Its name in tables: ``stgcn-synth-v1``, ``ward``, ``mars``.
         loader: The name by which :func:`stgcn_pyg.data.load_dataset` reads it.
         root: Its folder.
@@ -50,23 +49,14 @@ class DataSource:
         digest.update(_description(self.root).get("manifest_sha256", "").encode())
         return digest.hexdigest()
 
-    def faults_in_words(self) -> str:
-        """The allowed faults, such as ``2 missing, 1 empty``."""
-        return ", ".join(f"{count:,} {kind}" for kind, count in self.faults.items())
-
 
 def open_source(
     name: str, root: Path | None, work: Path, split: int, workers: int, allow_faults: bool = False
 ) -> DataSource:
-    """Finds a data set and checks it; both once, also with several processes.
+    """Finds a data set and checks the tracklets of a split; both once, also with several processes.
 
-    Args:
-        name: Name of a data set, or of a version of the rendered benchmark.
-        root: Its folder. A version without one is rendered into ``work/data``.
-        work: Folder for checkpoints and the like.
-        split: The split whose tracklets are checked.
-        workers: Number of processes that render and check.
-        allow_faults: Whether to accept a data set with faults.
+    A version of the rendered benchmark without a root is rendered into ``work/data``. ``workers``
+    is the number of processes that render and check.
 
     Raises:
         UserError: It does not exist, is not the version of that name, has labels that cannot be
@@ -75,9 +65,13 @@ def open_source(
     (work / "locks").mkdir(parents=True, exist_ok=True)
     with FileLock(work / "locks" / f"{name}.lock"):
         source = _find(name, root, work, workers)
-        return replace(
-            source, faults=_check(source, work / "checked", split, workers, allow_faults)
-        )
+        faults = _check(source, work / "checked", split, workers, allow_faults)
+    return replace(source, faults=faults)
+
+
+def in_words(faults: Mapping[str, int]) -> str:
+    """Numbers of faults by kind, such as ``2 missing, 1 empty``."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in faults.items())
 
 
 def _description(root: Path) -> dict:
@@ -114,28 +108,24 @@ def _check(
     faults = _read_record(record)
     if faults == {}:
         source.load(split).require_images()
-    if faults is None or (faults and not allow_faults):  # they may have been mended since
+    if faults is None or (faults and not allow_faults):  # which may be repaired by now
         print(f"checking {source.name} at {source.root}, once")
         result = check_dataset(source.loader, source.root, split, workers=workers)
         faults = dict(Counter(fault.kind for fault in result.faults))
         if faults and not allow_faults:
-            kinds = [
-                f"{len(of_kind):,} {kind} (the first is {of_kind[0].path}: {of_kind[0].what})"
-                for kind, group in groupby(result.faults, key=lambda fault: fault.kind)
-                for of_kind in [list(group)]
-            ]
-            raise UserError(
-                f"{source.root}: the data set has faults: {'; '.join(kinds)}. Mend them (`stgcn "
-                f"check {source.loader} {source.root}` names all), or pass --allow-faults to go on "
-                "all the same"
+            first = {fault.kind: fault for fault in reversed(result.faults)}
+            kinds = "; ".join(
+                f"{count:,} {kind} (the first is {first[kind].path}: {first[kind].what})"
+                for kind, count in faults.items()
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {"of": which, "pictures": result.images, "faults": faults}
-        with written_aside(record) as file:
-            file.write(f"{json.dumps(content)}\n".encode())
+            raise UserError(
+                f"{source.root}: the data set has faults: {kinds}. Repair them (`stgcn check "
+                f"{source.loader} {source.root}` names all), or pass --allow-faults to go on "
+                "with them"
+            )
+        write_json(record, {"of": which, "pictures": result.images, "faults": faults})
     if faults:
-        words = replace(source, faults=faults).faults_in_words()
-        print(f"{source.root}: going on with its faults: {words}")
+        print(f"{source.root}: going on with its faults: {in_words(faults)}")
     return faults
 
 

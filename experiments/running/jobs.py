@@ -3,12 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.experiment import Experiment, Row
 from experiments.running.datasets import DataSource
-from experiments.variants import Ensemble, Experiment, Retested, Row, Variant
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.settings import (
     FREE,
@@ -20,7 +20,7 @@ from stgcn_pyg.runs.settings import (
 )
 
 PRESETS = Path(__file__).parents[1] / "presets"
-NAMES = ("paper", "small", "smoke")
+NAMES = ("paper", "small", "smoke")  # of presets; "paper" is section 4.2 to the letter
 # Settings that do not change what comes out. One process trains: nothing is synchronised.
 OUTSIDE = FREE | {"root", "sync_batch_norm"}
 OF_THE_TEST = {"model.embedding", "data.test_clips"}
@@ -41,7 +41,7 @@ class Unit(NamedTuple):
 class Job:
     """One row of a table at one split and seed.
 
-    Attributes:
+    Args:
         row: The row.
         unit: The split and seed.
         identity: Digest of the data set.
@@ -65,7 +65,7 @@ class Job:
         changes no key; that no default has changed is checked by the results folder.
         """
         content: dict[str, Any] = {"ensemble of": [job.key for job in self.needs]}
-        if not isinstance(self.row, Ensemble):
+        if self.row.kind != "ensemble":
             defaults = default_settings()
             changed = {
                 FORMER.get(name, name): value
@@ -81,12 +81,7 @@ class Job:
 
 
 def preset_files(name: str, dataset: str, gpu: bool) -> list[Path]:
-    """The files that make a preset, each laid over the one before.
-
-    Args:
-        name: ``"paper"`` (section 4.2 to the letter), ``"small"`` or ``"smoke"``.
-        dataset: Name of the data set.
-        gpu: Whether a GPU trains.
+    """The files that make a preset for a data set, each laid over the one before.
 
     Raises:
         UserError: There is no such preset.
@@ -103,13 +98,7 @@ def preset_files(name: str, dataset: str, gpu: bool) -> list[Path]:
 def settings_of(
     source: DataSource, presets: Sequence[Path], changes: Mapping[str, Any], unit: Unit
 ) -> RunSettings:
-    """The settings of a run, complete and checked.
-
-    Args:
-        source: The data set.
-        presets: YAML files, each laid over the one before.
-        changes: Settings by dotted name, laid over the presets.
-        unit: The split and seed.
+    """The settings of a run, complete and checked: ``changes`` laid over the presets.
 
     Raises:
         UserError: A setting is unknown or has a value that it cannot have.
@@ -130,42 +119,32 @@ def jobs_of(
     presets: Sequence[Path],
     units: Sequence[Unit],
 ) -> list[Job]:
-    """All jobs of an experiment, unit by unit, in each the trained ones first.
-
-    Args:
-        experiment: The experiment.
-        names: Names of its rows; None for all.
-        source: The data set.
-        presets: The files of the preset.
-        units: Splits and seeds.
+    """The jobs of an experiment's rows, of all if no names are given: unit by unit, trained first.
 
     Raises:
         UserError: A name or a setting is unknown, or there are too few seeds to pair.
     """
     rows = experiment.choose(names)
     identities = {split: source.identity(split) for split in {unit.split for unit in units}}
-
-    def job_of(row: Row, unit: Unit, needs: tuple[Job, ...] = ()) -> Job:
-        job = Job(row, unit, identities[unit.split], needs)
-        if isinstance(row, Ensemble):
-            return job
-        changes = _changes(experiment, row) | ({"on_bad_frame": "skip"} if source.faults else {})
-        config = deciding(settings_of(source, presets, changes, unit).flat())
-        return replace(job, changes=changes, config=config)
-
-    trained = {(row.name, unit): job_of(row, unit) for unit in units for row in rows if not row.of}
-    jobs: list[Job] = []
-    for unit in units:
-        jobs += [job for (_, at), job in trained.items() if at == unit]
-        for row in rows:
-            if row.of:
-                parts = zip(row.of, _units_of_parts(row, unit, units), strict=True)
-                jobs.append(job_of(row, unit, tuple(trained[part] for part in parts)))
-    return jobs
+    skipping = {"on_bad_frame": "skip"} if source.faults else {}
+    jobs: dict[tuple[str, Unit], Job] = {}
+    for row in sorted(rows, key=lambda row: bool(row.of)):
+        for unit in units:
+            needs = [
+                jobs[part] for part in zip(row.of, _units_of_parts(row, unit, units), strict=True)
+            ]
+            changes, config = {}, {}
+            if row.kind != "ensemble":
+                changes = _changes(experiment, row) | skipping
+                config = deciding(settings_of(source, presets, changes, unit).flat())
+            jobs[row.name, unit] = Job(
+                row, unit, identities[unit.split], tuple(needs), changes, config
+            )
+    return [job for unit in units for job in jobs.values() if job.unit == unit]
 
 
 def _units_of_parts(row: Row, unit: Unit, units: Sequence[Unit]) -> list[Unit]:
-    if not (isinstance(row, Ensemble) and row.next_seed):
+    if not row.next_seed:
         return [unit for _ in row.of]
     of_split = [other for other in units if other.split == unit.split]
     if len(of_split) < 3:
@@ -173,10 +152,12 @@ def _units_of_parts(row: Row, unit: Unit, units: Sequence[Unit]) -> list[Unit]:
     return [unit, of_split[(of_split.index(unit) + 1) % len(of_split)]]
 
 
-def _changes(experiment: Experiment, row: Variant | Retested) -> dict[str, Any]:
-    if isinstance(row, Variant):
-        return dict(row.settings)
-    if unfit := set(row.settings) - OF_THE_TEST:
-        raise UserError(f"{row.name}: {', '.join(unfit)} changes the training: make it a Variant")
-    [trained] = row.of
-    return {**experiment.row(trained).settings, **row.settings}
+def _changes(experiment: Experiment, row: Row) -> dict[str, Any]:
+    if row.of and (training := set(row.settings) - OF_THE_TEST):
+        raise UserError(
+            f"{row.name}: {', '.join(training)} changes the training: make it a network to train"
+        )
+    trained = [experiment.row(name).settings for name in row.of]
+    return {
+        name: value for settings in (*trained, row.settings) for name, value in settings.items()
+    }

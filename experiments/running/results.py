@@ -14,22 +14,21 @@ from experiments.running.jobs import OUTSIDE
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.files import written_aside
+from stgcn_pyg.files import write_output
 from stgcn_pyg.runs.scoring import RankingTask
 from stgcn_pyg.runs.settings import RENAMED
 
 FORMAT = 2
 MAX_RANK = 50
 SCORES = ("average_precision", "first_match_rank", "inverse_negative_penalty")
-LABELS = ("run", "protocol", "tracklet")
-GO_ON = "mend that and run the same command again; what is finished is kept"
+GO_ON = "repair that and run the same command again; what is finished is kept"
 
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
     """What one run scored.
 
-    Attributes:
+    Args:
         about: How it was made, its line of ``runs.jsonl``.
         queries: A row a query: ``tracklet``, ``pid``.
         results: The result under each protocol, by name, the data set's usual one first.
@@ -107,15 +106,16 @@ class ResultsFolder:
     def finished(self) -> dict[str, dict[str, Any]]:
         """How each finished run was made, by its key."""
         try:
-            stamp = [(file.stat().st_mtime_ns, file.stat().st_ino) for file in self._files]
+            files = [file.stat() for file in (self.table, self.runs)]
         except FileNotFoundError:
             return {}
+        stamp = [(file.st_mtime_ns, file.st_ino) for file in files]
         if self._read[0] != stamp:
             try:
                 lines = [json.loads(line) for line in self.runs.read_text().splitlines()]
                 self._read = stamp, {line["key"]: line for line in lines}
             except (OSError, ValueError, TypeError, KeyError) as error:
-                raise UserError(_damaged(self.runs)) from error
+                raise _damaged(self.runs) from error
         return self._read[1]
 
     def is_finished(self, key: str) -> bool:
@@ -129,16 +129,12 @@ class ResultsFolder:
         task: RankingTask,
         results: Mapping[str, RankingResult],
     ) -> None:
-        """Adds the scores of a run, in place of earlier ones of the same key.
+        """Adds the scores of a run by protocol, in place of earlier ones of the same key.
 
-        Args:
-            key: The run's key.
-            about: How it was made, as plain values.
-            task: Labels of queries and gallery.
-            results: The result under each protocol, by name.
+        ``about`` says how it was made, as plain values.
 
         Raises:
-            RunError: They cannot be written; what was there stays.
+            RunError: They cannot be written; what was there is kept.
         """
         rows = [
             pd.DataFrame({"run": key, "protocol": name, "tracklet": task.query_tracklets}).assign(
@@ -156,10 +152,8 @@ class ResultsFolder:
     def read(self, key: str, task: RankingTask) -> RunResult:
         """What a finished run scored.
 
-        Args:
-            key: The run's key.
-            task: Labels of its queries. They are not kept with the scores, for not every data
-                set's may be passed on.
+        The labels of its queries are the task's. They are not kept with the scores, for not every
+        data set's may be passed on.
 
         Raises:
             UserError: A file is damaged, or the run is of other queries.
@@ -173,7 +167,7 @@ class ResultsFolder:
                 for name, scores in about["scores"].items()
             }
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(_damaged(self.table)) from error
+            raise _damaged(self.table) from error
         for name in results:
             if not np.array_equal(by_protocol[name]["tracklet"], task.query_tracklets):
                 raise UserError(
@@ -184,10 +178,6 @@ class ResultsFolder:
         queries = {"tracklet": task.query_tracklets, "pid": task.query_pids}
         return RunResult(about | {"config": config}, pd.DataFrame(queries), results)
 
-    @property
-    def _files(self) -> tuple[Path, Path]:
-        return self.table, self.runs
-
     def _add(self, abouts: list[dict[str, Any]], rows: pd.DataFrame) -> None:
         """Adds runs; the lock is held. A run is finished once its line is there, the last thing."""
         before = self.finished()
@@ -196,7 +186,7 @@ class ResultsFolder:
             try:
                 kept = pd.read_parquet(self.table)
             except (OSError, ValueError) as error:
-                raise UserError(_damaged(self.table)) from error
+                raise _damaged(self.table) from error
             rows = pd.concat([kept[kept["run"].isin(before.keys() - keys)], rows])
         rows = rows.astype({"run": "category", "protocol": "category"})
         lines = [*(about for key, about in before.items() if key not in keys), *abouts]
@@ -205,7 +195,7 @@ class ResultsFolder:
         write_bytes(self.runs, text.encode())
 
     def _convert_runs_in_folders(self) -> None:
-        """Takes in the runs of format 1, ``runs/KEY/{run.json,per_query.parquet}``."""
+        """Takes over the runs of format 1, ``runs/KEY/{run.json,per_query.parquet}``."""
         abouts, rows = [], []
         for file in sorted(self.path.glob("runs/*/run.json")):
             table = file.with_name("per_query.parquet")
@@ -213,17 +203,15 @@ class ResultsFolder:
             try:
                 wide = pd.read_parquet(table)
                 rows += [
-                    wide[["tracklet"]].assign(
-                        run=about["key"],
-                        protocol=name,
-                        **{score: wide[f"{name} {score}"] for score in SCORES},
-                    )[[*LABELS, *SCORES]]
+                    wide[["tracklet", *(f"{name} {score}" for score in SCORES)]]
+                    .set_axis(["tracklet", *SCORES], axis="columns")
+                    .assign(run=about["key"], protocol=name)
                     for name in about["scores"]
                 ]
             except (OSError, ValueError, KeyError) as error:
-                raise UserError(_damaged(table)) from error
+                raise _damaged(table) from error
         if abouts:
-            self._add(abouts, pd.concat(rows))
+            self._add(abouts, pd.concat(rows)[["run", "protocol", "tracklet", *SCORES]])
             (self.path / "runs").rename(self.path / "runs-before-conversion")
 
 
@@ -233,17 +221,17 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file, its folder too.
-
-    Raises:
-        RunError: It cannot be written; what was there stays.
-    """
+    """Writes a file, its folder too; a RunError if it cannot, and what was there is kept."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as file:
-            file.write(content)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written ({error.strerror}): {GO_ON}") from error
+        write_output(path, content)
+    except UserError as error:
+        raise RunError(f"{error}: {GO_ON}") from error
+
+
+def match_curve(first_match_rank: np.ndarray) -> np.ndarray:
+    """The CMC ``[MAX_RANK]`` of the ranks of the first matches ``[Q]``, NaN for no match."""
+    valid = first_match_rank[~np.isnan(first_match_rank)]
+    return (valid[:, None] <= np.arange(1, MAX_RANK + 1)).mean(axis=0)
 
 
 def _result(rows: pd.DataFrame, protocol: str, scores: Mapping[str, Any]) -> RankingResult:
@@ -253,21 +241,15 @@ def _result(rows: pd.DataFrame, protocol: str, scores: Mapping[str, Any]) -> Ran
     return RankingResult(**values, cmc=cmc, **settings, protocol=protocol)
 
 
-def match_curve(first_match_rank: np.ndarray) -> np.ndarray:
-    """The CMC ``[MAX_RANK]`` of the ranks of the first matches ``[Q]``, NaN for no match."""
-    valid = first_match_rank[~np.isnan(first_match_rank)]
-    return (valid[:, None] <= np.arange(1, MAX_RANK + 1)).mean(axis=0)
-
-
-def _damaged(path: Path) -> str:
-    return f"{path}: damaged: put back a copy, or remove it to have its runs scored again"
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path}: damaged: put back a copy, or remove it to score its runs again")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(_damaged(path)) from error
+        raise _damaged(path) from error
 
 
 def _of_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,7 +257,7 @@ def _of_preset(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_todays_names(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What a folder says of itself, less the settings that no longer decide what comes out."""
+    """The content of ``folder.json``, without settings that no longer decide what comes out."""
     names = _of_preset(RENAMED)  # "preset's OLD": "NEW"
     renamed = {f"preset's {names[k]}" if k in names else k: v for k, v in stored.items()}
     outside = _of_preset(dict.fromkeys(OUTSIDE))

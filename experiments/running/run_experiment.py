@@ -12,35 +12,31 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from experiments.experiment import Experiment
 from experiments.running.datasets import open_source
 from experiments.running.jobs import Job, Unit, deciding, jobs_of, preset_files, settings_of
 from experiments.running.results import ResultsFolder
 from experiments.running.run_job import RunContext, run_job
-from experiments.variants import Experiment
 from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.settings import default_settings
 
 OF_ONE_SPLIT = ("mars", "dukemtmc-videoreid", "manifest")
-POLL = 1.0  # seconds between two looks for a run that is free
+POLL = 1.0  # seconds until it is checked again whether other processes have finished their runs
 
 
 def run_experiment(experiment: Experiment, options: Namespace) -> int:
     """Makes the runs that are not finished, and writes and prints the tables.
 
-    Args:
-        experiment: The table or figure.
-        options: The options of ``python -m experiments``.
-
     Returns:
         The exit status: 1 if a run failed, else 0.
 
     Raises:
-        UserError, RunError: In one line each.
+        UserError, RunError: It could not begin or go on.
         KeyboardInterrupt: Ctrl-C or SIGTERM; a training was saved.
     """
-    experiment.choose(options.variants)  # refuses unknown ones before anything begins
+    experiment.choose(options.variants)  # refuses unknown names before anything begins
     device = device_for(options.accelerator)
     presets = preset_files(options.preset, options.dataset, gpu=device != "cpu")
     units = _units(options)
@@ -73,9 +69,10 @@ def run_experiment(experiment: Experiment, options: Namespace) -> int:
         return 0
 
     def report() -> str:
-        module = import_module(f"experiments.tables.{experiment.report}")
+        module, _, function = experiment.report.partition(".")
+        write = getattr(import_module(f"experiments.tables.{module}"), function)
         with results.lock("tables"):
-            return module.write_report(experiment, jobs, context)
+            return write(experiment, jobs, context)
 
     failed, left = run_jobs(jobs, context, after_each=report)
     print(report())
@@ -89,12 +86,9 @@ def run_experiment(experiment: Experiment, options: Namespace) -> int:
 def run_jobs(
     jobs: Sequence[Job], context: RunContext, after_each: Callable[[], object]
 ) -> tuple[dict[Job, str], dict[Job, str]]:
-    """Makes the runs that are not finished, beside whoever else works in the same folders.
+    """Makes the runs that are not finished, in order; other processes may work in the same folders.
 
-    Args:
-        jobs: The runs, in the order in which to begin them once what they need is there.
-        context: Where.
-        after_each: Is called when a run is finished.
+    ``after_each`` is called when a run is finished.
 
     Returns:
         Why runs failed, and why others cannot be made here, by job.
@@ -108,20 +102,18 @@ def run_jobs(
             bar.set_postfix_str(words, refresh=sys.stderr.isatty())
 
         while pending := [
-            job
-            for job in jobs
-            if not (job in failed or job in left or results.is_finished(job.key))
+            job for job in jobs if job not in failed | left and not results.is_finished(job.key)
         ]:
             bar.update(len(jobs) - len(pending) - bar.n)
             for job in pending:
-                if any(part in failed or part in left for part in job.needs):
+                if any(part in failed | left for part in job.needs):
                     left[job] = "a run that it is made of did not finish"
                 elif not all(results.is_finished(part.key) for part in job.needs):
                     continue
                 elif not context.has_what_it_needs(job):
                     left[job] = (
-                        f"needs what {'; '.join(map(str, job.needs))} left in {context.work}: run "
-                        "it where they were trained"
+                        f"needs the weights or embeddings of {'; '.join(map(str, job.needs))} in "
+                        f"{context.work}: run it where they were trained"
                     )
                 elif (lock := _taken(results.lock(job.key))) is None:
                     continue
@@ -152,18 +144,14 @@ def plan_in_words(jobs: Sequence[Job], context: RunContext) -> str:
         for about in results.finished().values()
         if about["kind"] == "variant" and not about["resumed"]
     ]
-    if not to_train:
-        time_needed = "nothing to train"
-    elif not times:
-        time_needed = (
-            f"{to_train} runs to train; how long they take is not known: no run is finished in "
-            f"{results.path}"
+    time_needed = f"{to_train} runs to train" if to_train else "nothing to train"
+    if to_train and times:
+        time_needed += (
+            f", about {to_train * mean(times) / 3600:.1f} hours for one process: those that are "
+            f"finished took {mean(times) / 60:.1f} minutes each"
         )
-    else:
-        time_needed = (
-            f"{to_train} runs to train, about {to_train * mean(times) / 3600:.1f} hours for one "
-            f"process: those that are finished took {mean(times) / 60:.1f} minutes each"
-        )
+    elif to_train:
+        time_needed += f"; how long they take is not known: no run is finished in {results.path}"
     return "\n".join([*lines, "", time_needed])
 
 

@@ -22,7 +22,6 @@ from experiments.running.datasets import DataSource
 from experiments.running.jobs import Job, settings_of
 from experiments.running.results import ResultsFolder, write_bytes, write_json
 from experiments.running.scores import score
-from experiments.variants import Ensemble, Retested
 from stgcn_pyg.data import TrackletDataModule
 from stgcn_pyg.devices import tf32_allowed
 from stgcn_pyg.errors import RunError, UserError, last_line
@@ -41,8 +40,8 @@ from stgcn_pyg.runs.run import build_data
 from stgcn_pyg.runs.run_folder import RUN_LOCK
 from stgcn_pyg.runs.settings import RunSettings, as_yaml
 
-POLL = 0.5  # seconds between two looks at a training
-# Linux sends a training SIGTERM when the process that began it is gone: it saves and ends.
+POLL = 0.5  # seconds between two reports of a training's progress
+# Linux sends a training SIGTERM when the process that began it ends: the training saves and ends.
 ENDS_WITH_PARENT = (
     "import ctypes, os, sys\n"
     f"ctypes.CDLL(None).prctl(1, {int(signal.SIGTERM)})\n"  # PR_SET_PDEATHSIG
@@ -54,7 +53,7 @@ ENDS_WITH_PARENT = (
 class RunContext:
     """Where the runs of a table are made, and with what.
 
-    Attributes:
+    Args:
         results: The results folder.
         work: Folder for checkpoints and embeddings, one for each kind of hardware.
         source: The data set.
@@ -75,15 +74,12 @@ class RunContext:
     pack: Path | None = None
 
     def run_folder(self, job: Job) -> Path:
-        """The run's folder, as ``stgcn train`` writes it."""
         return self.work / job.key / "run"
 
     def embeddings(self, job: Job) -> Path:
-        """The file of the test tracklets' embeddings."""
         return self.work / job.key / "embeddings.npy"
 
     def log(self, job: Job) -> Path:
-        """The file of what a job prints."""
         return self.work / job.key / "log.txt"
 
     def has_weights(self, job: Job) -> bool:
@@ -93,7 +89,7 @@ class RunContext:
 
     def has_what_it_needs(self, job: Job) -> bool:
         """Whether the weights or embeddings that a job is made of lie in ``work``."""
-        if isinstance(job.row, Ensemble):
+        if job.row.kind == "ensemble":
             return all(self.embeddings(other).is_file() for other in job.needs)
         return all(self.has_weights(other) for other in job.needs)
 
@@ -108,17 +104,13 @@ class RunContext:
         return settings_of(self.source, self.presets, changes, job.unit)
 
     def data(self, job: Job) -> TrackletDataModule:
-        """The batches of a job."""
         return build_data(self.settings(job), self.source.load(job.unit.split))
 
 
 def run_job(job: Job, context: RunContext, show: Callable[[str], object]) -> str | None:
     """Trains or goes on, embeds, scores, and adds the scores to the results.
 
-    Args:
-        job: The job; its lock is held, and what it needs is there.
-        context: Where.
-        show: Is called with the progress of a training.
+    The job's lock is held, and what it needs is there. ``show`` is called with the progress.
 
     Returns:
         Why it failed, in one line; None if it did not.
@@ -127,16 +119,19 @@ def run_job(job: Job, context: RunContext, show: Callable[[str], object]) -> str
         KeyboardInterrupt: Ctrl-C or SIGTERM; a training was saved.
     """
     try:
-        how: dict[str, Any] = {"resumed": False, "seconds": {}, **provenance(context.device)}
-        if not isinstance(job.row, Ensemble):
-            how = _embed(job, context, show)
+        if job.row.kind == "ensemble":
+            how, ranked = (
+                {"resumed": False, "seconds": {}, **_provenance(context.device)},
+                job.needs,
+            )
+        else:
+            how, ranked = _embed(job, context, show), (job,)
         dataset = context.source.load(job.unit.split)
         task = ranking_task(dataset)
-        ranked = job.needs if isinstance(job.row, Ensemble) else (job,)
         embeddings = [np.load(context.embeddings(each)) for each in ranked]
         results = score(task, label_tracklets(dataset), embeddings, context.source.root)
         about = {
-            "kind": type(job.row).__name__.lower(),
+            "kind": job.row.kind,
             "dataset": context.source.name,
             **job.unit._asdict(),
             "config": dict(job.config),
@@ -156,8 +151,7 @@ def run_job(job: Job, context: RunContext, show: Callable[[str], object]) -> str
     return None
 
 
-def provenance(device: str) -> dict[str, Any]:
-    """The commit, versions and hardware of this process, on ``"cpu"`` or ``"cuda"``."""
+def _provenance(device: str) -> dict[str, Any]:
     return {"environment": describe_environment(device), "machine": describe_machine(device)}
 
 
@@ -168,7 +162,7 @@ def _embed(job: Job, context: RunContext, show: Callable[[str], object]) -> dict
         return json.loads(made.read_text())
     start = monotonic()
     run, resumed = context.run_folder(job), context.run_folder(job).exists()
-    if isinstance(job.row, Retested):
+    if job.needs:
         run = context.run_folder(job.needs[0])
     elif not made.is_file():
         _train(job, context, show)
@@ -181,14 +175,14 @@ def _embed(job: Job, context: RunContext, show: Callable[[str], object]) -> dict
     with tf32_allowed(settings.tf32), tqdm(disable=True) as silent:
         found = embed_tracklets(model, context.data(job), labels, context.device, bar=silent)
     seconds = {"training": trained - start, "embedding": monotonic() - trained}
-    if isinstance(job.row, Retested):
+    if job.needs:
         del seconds["training"]
-    how = {"resumed": resumed, "seconds": seconds, **provenance(context.device)}
+    how = {"resumed": resumed, "seconds": seconds, **_provenance(context.device)}
     content = io.BytesIO()
     np.save(content, found.numpy())
     write_json(made, how)
     write_bytes(path, content.getvalue())
-    if not isinstance(job.row, Retested):
+    if not job.needs:
         _keep_weights_alone(run)
     return how
 
@@ -238,7 +232,7 @@ def _epoch(run: Path, job: Job) -> str:
 
 
 def _keep_weights_alone(run: Path) -> None:
-    """Drops from a finished run's checkpoint what only further training needs: two thirds of it."""
+    """Drops from a finished run's checkpoint the two thirds that only further training needs."""
     path = checkpoint_path(run)
     content = read_checkpoint(path)
     write_checkpoint(path, {name: content[name] for name in (KEY, "state_dict", "epoch")})

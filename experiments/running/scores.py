@@ -1,9 +1,9 @@
 """What embeddings score: one model, an ensemble, and with fewer look-alikes in the gallery.
 
-With g people to a group of look-alikes, all but g - 1 of the others in a query's group are taken
-out of that query's list. Which ones go is drawn once, the same for every model, and who stays for a
-smaller g stays for a larger one. Everything else in the gallery stays, strangers in the same
-clothes among it.
+With g identities in a group of look-alikes, all but g - 1 of the others in a query's group are
+taken out of that query's list. Which ones is drawn once, the same for every model, and whoever is
+kept for a smaller g is kept for a larger one. Everything else in the gallery is kept, strangers in
+the same clothes among it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def score(
 
     Args:
         task: Labels of queries and gallery.
-        labels: ``label_tracklets`` of the data set, N rows.
+        labels: The test tracklets of the data set, N rows.
         embeddings: ``[N, D]`` of one model, or of each model of an ensemble.
         root: The data set's folder.
     """
@@ -56,14 +56,10 @@ def sum_of_distances(features: Sequence[Features]) -> np.ndarray:
     A model's similarity score is minus its distance, so this is Table 3's sum of scores. D may
     differ from model to model.
     """
-    return np.sum(
-        [pairwise_distances(query, gallery).numpy() for query, gallery in features], axis=0
-    )
+    return np.sum([pairwise_distances(*both).numpy() for both in features], axis=0)
 
 
-def rank_by_distances(
-    task: RankingTask, distances: np.ndarray, max_rank: int = 50
-) -> dict[str, RankingResult]:
+def rank_by_distances(task: RankingTask, distances: np.ndarray) -> dict[str, RankingResult]:
     """CMC and mAP of distances ``[Q, G]`` under each of the task's protocols, by its name."""
     results = {}
     for name in task.protocols:
@@ -75,10 +71,9 @@ def rank_by_distances(
             task.gallery_pids[keep],
             task.query_camids,
             task.gallery_camids[keep],
-            rule.ap,
-            max_rank,
-            rule.same_camera,
-            rule.depth,
+            ap=rule.ap,
+            same_camera=rule.same_camera,
+            depth=rule.depth,
         )
         results[name] = replace(result, protocol=name)
     return results
@@ -89,36 +84,33 @@ def groups_of(root: Path, task: RankingTask) -> np.ndarray | None:
     file = root / "people.parquet"
     if not file.is_file():
         return None
-    people = pd.read_parquet(file, columns=["pid", "group"]).set_index("pid")["group"]
-    return people.loc[task.query_pids].to_numpy()
+    groups = pd.read_parquet(file, columns=["pid", "group"]).set_index("pid")["group"]
+    return groups.loc[task.query_pids].to_numpy()
 
 
 def largest_group(task: RankingTask, groups: np.ndarray) -> int:
     """The number of identities in the largest group of look-alikes."""
-    people = pd.DataFrame({"pid": task.query_pids, "group": groups}).drop_duplicates()
-    return int(people["group"].value_counts().max())
+    identities = pd.DataFrame({"pid": task.query_pids, "group": groups}).drop_duplicates()
+    return int(identities["group"].value_counts().max())
 
 
 def of_groups(protocol_name: str, size: int) -> str:
-    """The name under which scores with groups of that size stand beside those of protocols."""
+    """The name of the scores under a protocol with groups of that size."""
     return f"{protocol_name}, groups of {size}"
 
 
 def removed_pids(task: RankingTask, groups: np.ndarray, size: int) -> list[np.ndarray]:
-    """Which identities leave each query's list so that its group has ``size`` of them.
+    """Which identities are taken out of each query's list so that its group has ``size`` of them.
 
-    Args:
-        task: Labels of queries and gallery.
-        groups: The group of each query, ``[Q]``.
-        size: g, at least 1.
+    ``groups`` is the group of each query ``[Q]``, and ``size`` at least 1.
     """
     members = {group: np.unique(task.query_pids[groups == group]) for group in np.unique(groups)}
-    gone = []
+    removed = []
     for row, (pid, group) in enumerate(zip(task.query_pids, groups, strict=True)):
         others = members[group][members[group] != pid]
         shuffled = np.random.default_rng([SEED, row]).permutation(others)
-        gone.append(shuffled[size - 1 :])
-    return gone
+        removed.append(shuffled[size - 1 :])
+    return removed
 
 
 def score_smaller_groups(
@@ -126,15 +118,12 @@ def score_smaller_groups(
 ) -> Mapping[str, RankingResult]:
     """The scores under the first protocol for each g below the largest, by :func:`of_groups`.
 
-    Args:
-        task: Labels of queries and gallery.
-        groups: The group of each query, ``[Q]``.
-        distances: ``[Q, G]``.
+    ``groups`` is the group of each query ``[Q]``; the distances are ``[Q, G]``.
     """
     one = replace(task, protocols=task.protocols[:1])
     results = {}
     for size in range(1, largest_group(task, groups)):
-        # Behind everything else they count no more than if they were not there.
+        # Items behind everything else change no score.
         far = distances.copy()
         for row, pids in enumerate(removed_pids(task, groups, size)):
             far[row, np.isin(task.gallery_pids, pids)] = distances.max() + 1

@@ -1,25 +1,75 @@
-"""From runs to numbers: mean and spread over units, and differences paired by unit and query."""
+"""From finished runs to numbers: mean and spread over units, and paired differences."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from experiments.running.jobs import Unit
+from experiments.experiment import Experiment
+from experiments.running.jobs import Job, Unit
 from experiments.running.results import SCORES, RunResult, match_curve
-from experiments.variants import Experiment
-from stgcn_pyg.evaluation import ComparisonResult, RankingResult, compare
+from experiments.running.run_job import RunContext
+from stgcn_pyg.evaluation import PROTOCOLS, ComparisonResult, RankingResult, compare
+from stgcn_pyg.runs.about import clips_in_words
+from stgcn_pyg.runs.embedding import ranking_task
 
 STATISTICS = ("mAP", "rank-1", "rank-5", "rank-20")
 RANKS = (1, 5, 20)
 COMPARED = ("mAP", "rank-1")
 PLACES = ("MARS", "Duke")  # where the paper has figures
 NOT_PRINTED = (np.nan, np.nan)
+NOTHING = "no run is finished"
 
 Units = Mapping[Unit, RunResult]
 Runs = Mapping[str, Units]
 """The finished runs of each row, by unit."""
+
+
+def read_runs(jobs: Sequence[Job], context: RunContext) -> Runs:
+    """The scores of those of the jobs that are finished."""
+    finished = [job for job in jobs if context.results.is_finished(job.key)]
+    splits = {job.unit.split for job in finished}
+    tasks = {split: ranking_task(context.source.load(split)) for split in splits}
+    runs: dict[str, dict[Unit, RunResult]] = {}
+    for job in finished:
+        result = context.results.read(job.key, tasks[job.unit.split])
+        runs.setdefault(job.row.name, {})[job.unit] = result
+    return runs
+
+
+def named_protocols(runs: Runs) -> list[str]:
+    """The protocols under which runs were scored, the data set's usual one first."""
+    known = {protocol.name for protocol in PROTOCOLS}
+    scored = (name for units in runs.values() for run in units.values() for name in run.results)
+    return list(dict.fromkeys(name for name in scored if name in known))
+
+
+def clips_of(runs: Runs) -> str:
+    """By which clips and embeddings runs were scored, in words."""
+    names = ("data.test_clips", "model.num_frames", "model.embedding")
+    configs = [run.about.get("config") or {} for units in runs.values() for run in units.values()]
+    ways = {
+        "; ".join(clips_in_words({name.partition(".")[2]: config[name] for name in names}))
+        for config in configs
+        if set(names) <= set(config)
+    }
+    if not ways:
+        return "clips that are not recorded"
+    return ways.pop() if len(ways) == 1 else "clips that differ by row"
+
+
+def made_on(runs: Runs) -> str:
+    """The machines on which runs were made, with their number of runs, most first; and their torch.
+
+    Other processors round otherwise, and so train other networks, as other seeds do.
+    """
+    machines = [run.about["machine"] for units in runs.values() for run in units.values()]
+    devices = Counter(machine["device"] for machine in machines).most_common()
+    versions = dict.fromkeys(str(machine["torch"]).partition("+")[0] for machine in machines)
+    names = [device if len(devices) == 1 else f"{device} ({count})" for device, count in devices]
+    return f"{', '.join(names)}; torch {', '.join(versions)}"
 
 
 def tabulate(experiment: Experiment, runs: Runs, protocol: str) -> pd.DataFrame:
@@ -32,7 +82,10 @@ def tabulate(experiment: Experiment, runs: Runs, protocol: str) -> pd.DataFrame:
     for row in experiment.rows:
         units = runs.get(row.name, {})
         record: dict[str, float] = {"runs": len(units)}
-        record |= _means([run.results[protocol] for run in units.values()])
+        for name in STATISTICS:
+            values = [100 * statistic(run.results[protocol], name) for run in units.values()]
+            record[name] = float(np.mean(values)) if values else np.nan
+            record[f"{name} sd"] = _spread(values)
         if row.name != experiment.baseline:
             record |= differences(runs.get(experiment.baseline, {}), units, protocol)
         for place, figures in zip(PLACES, (row.mars, row.duke), strict=True):
@@ -51,34 +104,29 @@ def tabulate_pairs(experiment: Experiment, runs: Runs, protocol: str) -> pd.Data
     the differences of the paper's figures.
     """
     records = {}
-    for pair in experiment.pairs:
-        first, second = (experiment.row(name) for name in pair)
+    for names in experiment.pairs:
+        first, second = (experiment.row(name) for name in names)
         record: dict[str, float] = {"pairs": 0}
         record |= differences(runs.get(second.name, {}), runs.get(first.name, {}), protocol)
-        for place, figures in (
-            ("MARS", (first.mars, second.mars)),
-            ("Duke", (first.duke, second.duke)),
-        ):
+        printed = (first.mars, second.mars), (first.duke, second.duke)
+        for place, figures in zip(PLACES, printed, strict=True):
             change = np.subtract(*(each or NOT_PRINTED for each in figures))
-            names = [f"paper's {name} difference, {place}" for name in COMPARED]
-            record |= dict(zip(names, change, strict=True))
+            columns = [f"paper's {name} difference, {place}" for name in COMPARED]
+            record |= dict(zip(columns, change, strict=True))
         records[f"{first.name} less {second.name}"] = record
     return pd.DataFrame.from_dict(records, orient="index")
 
 
 def unlike_the_means(means: pd.DataFrame, compared: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Which differences are not those of the means of their two rows.
+    """The rows of a table whose difference is not that of the means of the two rows compared.
 
     A difference is over the queries of the units that both rows have, each query alike; a mean is
-    over the units of its own row, each unit alike. They part where a unit is missing from one row,
-    or where units have different numbers of queries.
+    over the units of its own row, each unit alike. They differ where a unit is missing from one
+    row, or where units have different numbers of queries.
 
     Args:
         means: What :func:`tabulate` returns, and below it perhaps :func:`tabulate_pairs`.
         compared: The two rows, by the name of each row of ``means`` that has their difference.
-
-    Returns:
-        The names of such rows of ``means``.
     """
     found = []
     for name, (row, other) in compared.items():
@@ -93,36 +141,18 @@ def unlike_the_means(means: pd.DataFrame, compared: Mapping[str, tuple[str, str]
     return found
 
 
-def _means(results: Sequence[RankingResult]) -> dict[str, float]:
-    record = {}
-    for name in STATISTICS:
-        values = [100 * statistic(result, name) for result in results]
-        record[name] = float(np.mean(values)) if values else np.nan
-        record[f"{name} sd"] = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
-    return record
-
-
 def statistic(result: RankingResult, name: str) -> float:
     """``"mAP"`` or ``"rank-k"`` of a result, as a fraction."""
     return result.mAP if name == "mAP" else result.rank(int(name.removeprefix("rank-")))
 
 
-@dataclass(frozen=True, eq=False)
-class Paired:
-    """The difference of two rows over the units that both have.
+def pair(baseline: Units, others: Units, protocol: str) -> ComparisonResult | None:
+    """Compares two rows over the queries of the units that both have, the second less the first.
 
-    Attributes:
-        comparison: Over the queries of all units. Identities are resampled; one with queries at
-            several units is one identity.
-        by_unit: The differences at each unit, by statistic, as fractions.
-    """
+    Identities are resampled; one with queries at several units is one identity.
 
-    comparison: ComparisonResult
-    by_unit: Mapping[str, np.ndarray]
-
-
-def pair(baseline: Units, others: Units, protocol: str) -> Paired | None:
-    """Compares two rows, the second less the first; None if they have no unit in common.
+    Returns:
+        None if the rows have no unit in common.
 
     Raises:
         ValueError: The queries of a unit differ.
@@ -134,16 +164,10 @@ def pair(baseline: Units, others: Units, protocol: str) -> Paired | None:
         if not baseline[unit].queries.equals(others[unit].queries):
             raise ValueError(f"{unit}: not the same queries in both runs")
     first, second = (
-        [runs[unit].results[protocol] for unit in units] for runs in (baseline, others)
+        pool([runs[unit].results[protocol] for unit in units]) for runs in (baseline, others)
     )
     pids = np.concatenate([baseline[unit].queries["pid"].to_numpy() for unit in units])
-    by_unit = {
-        name: np.array(
-            [statistic(b, name) - statistic(a, name) for a, b in zip(first, second, strict=True)]
-        )
-        for name in COMPARED
-    }
-    return Paired(compare(pool(first), pool(second), pids, RANKS), by_unit)
+    return compare(first, second, pids, RANKS)
 
 
 def pool(results: Sequence[RankingResult]) -> RankingResult:
@@ -153,29 +177,35 @@ def pool(results: Sequence[RankingResult]) -> RankingResult:
 
 
 def differences(baseline: Units, others: Units, protocol: str) -> dict[str, float]:
-    """What a row gains over another, in points; no columns if they have no unit, or the same runs.
+    """What a row gains over another, in points; empty if they have no unit, or the same runs.
 
     Of mAP and rank-1 each: the ``difference`` at the same units and queries, the ends ``low`` and
     ``high`` of its 95 % interval and the ``p`` of :func:`stgcn_pyg.evaluation.compare`, its
     ``difference sd`` over units, and ``higher in``, the number of units in which it is above 0.
     """
-    paired = pair(baseline, others, protocol)
-    if paired is None or all(
-        baseline[unit].about["key"] == run.about["key"]
-        for unit, run in others.items()
-        if unit in baseline
-    ):
+    found = pair(baseline, others, protocol)
+    both = [(run, others[unit]) for unit, run in baseline.items() if unit in others]
+    if found is None or all(run.about["key"] == other.about["key"] for run, other in both):
         return {}
     record: dict[str, float] = {}
     for name in COMPARED:
-        found, by_unit = paired.comparison, 100 * paired.by_unit[name]
+        by_unit = [
+            100
+            * (statistic(other.results[protocol], name) - statistic(run.results[protocol], name))
+            for run, other in both
+        ]
         record |= {
             f"{name} difference": 100 * found.difference[name],
             f"{name} low": 100 * found.low[name],
             f"{name} high": 100 * found.high[name],
             f"{name} p": found.p_value[name],
-            f"{name} difference sd": np.std(by_unit, ddof=1) if len(by_unit) > 1 else np.nan,
-            f"{name} higher in": int((by_unit > 0).sum()),
+            f"{name} difference sd": _spread(by_unit),
+            f"{name} higher in": sum(value > 0 for value in by_unit),
             "pairs": len(by_unit),
         }
     return record
+
+
+def _spread(values: Sequence[float]) -> float:
+    """The standard deviation with n - 1; NaN of fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan

@@ -6,25 +6,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from experiments.experiment import Experiment
 from experiments.running.jobs import Unit
 from experiments.running.results import SCORES, RunResult, match_curve
 from experiments.running.run_job import RunContext
-from experiments.tables.aggregate import RANKS, Runs, Units, pair, pool
-from experiments.tables.curves import draw_lines, write_figure
-from experiments.tables.finished import clips_of
-from experiments.tables.write_table import MISSING, write_tables
-from experiments.variants import Experiment
+from experiments.tables.aggregate import RANKS, Runs, Units, clips_of, differences, pool
+from experiments.tables.write_table import MISSING, write_figure, write_tables
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import bootstrap, format_interval
+from stgcn_pyg.figures import Line, draw_lines
+from stgcn_pyg.figures.charts import REFERENCE
 
 UNDER = "condition"  # the name of the one result that a restricted run has
+RESAMPLES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
 class Condition:
     """A condition of the test, and what the runs score under it.
 
-    Attributes:
+    Args:
         at: Its place on the horizontal axis.
         label: Its name in tables.
         runs: The runs restricted to the queries that meet it, with one result each.
@@ -40,12 +41,7 @@ class Condition:
 
 
 def restricted(runs: Runs, scored: str, queries: np.ndarray) -> Runs:
-    """Runs with some of their queries, and one of their results.
-
-    Args:
-        runs: The runs.
-        scored: The name of the result, a protocol's or one of :func:`.of_groups`.
-        queries: Which queries, ``[Q]`` of bool.
+    """Runs with some of their queries, ``[Q]`` of bool, and the one result of that name.
 
     Raises:
         UserError: A run has no such result, as runs on another data set.
@@ -58,10 +54,9 @@ def restricted(runs: Runs, scored: str, queries: np.ndarray) -> Runs:
 
 def _restricted(run: RunResult, scored: str, queries: np.ndarray) -> RunResult:
     if scored not in run.results:
-        key = run.about["key"]
         raise UserError(
-            f"run {key} has no scores for {scored}: remove its line from runs.jsonl in the results "
-            "and run again, which scores it anew"
+            f"run {run.about['key']} has no scores for {scored}: remove its line from runs.jsonl "
+            "in the results and run again, which scores it again"
         )
     result = run.results[scored]
     scores = {name: getattr(result, name)[queries] for name in SCORES}
@@ -77,7 +72,7 @@ def write_conditions(
     protocol: str,
     step: tuple[float, str],
 ) -> str:
-    """Writes ``NAME.csv``, ``.md``, ``.tex``, ``.png`` and ``.svg`` into the results folder.
+    """Writes tables and figure into the results folder; returns the Markdown.
 
     Args:
         experiment: The experiment.
@@ -86,43 +81,52 @@ def write_conditions(
         axis: Label of the horizontal axis.
         protocol: Name of the protocol.
         step: The change on the axis for which the trend is given, and its name in the table.
-
-    Returns:
-        The Markdown.
-
-    Raises:
-        RunError: They cannot be written; what was there stays.
     """
     table = tabulate_conditions(experiment, conditions)
-    lines = [
-        (row.name, table.loc[row.name].set_index("at").rename(columns={"mAP": "value"}))
-        for row in experiment.rows
-        if table.loc[row.name, "mAP"].notna().all()
-    ]
-    places = [condition.at for condition in conditions]
     references = {
-        name: pd.Series([100 * each.references[name] for each in conditions], places)
+        name: [100 * condition.references[name] for condition in conditions]
         for name in conditions[0].references
     }
-    figure = draw_lines(lines, axis, f"mAP, per cent ({protocol})", list(references.items()))
+    figure = draw_lines(
+        _lines(table, references),
+        axis,
+        f"mAP, per cent ({protocol})",
+        x_ticks={condition.at: condition.label.removesuffix(" %") for condition in conditions},
+    )
     write_figure(context.results.path / experiment.name, figure)
     scores = _in_words(table, ("mAP", "low", "high"), signed=False)
     for name, values in references.items():
         scores.loc[name] = [f"{value:.1f}" for value in values]
     columns = ("difference", "difference low", "difference high")
-    differences = _in_words(table, columns, signed=True).drop(index=experiment.baseline)
+    gains = _in_words(table, columns, signed=True).drop(index=experiment.baseline)
     per, title = step
-    differences[title] = MISSING
+    gains[title] = MISSING
     for name, (value, low, high) in (per * trends(experiment, conditions) / 100).iterrows():
-        differences.loc[name, title] = format_interval(value, low, high, signed=True)
+        gains.loc[name, title] = format_interval(value, low, high, signed=True)
     introduction = (
         f"{context.results.path.name}: {protocol}, mAP in per cent; the 95 % intervals are over "
         "the test people, for the networks that were trained. "
         f"Scored by {clips_of(conditions[0].runs)}.\n\n"
         f"![{experiment.title}]({experiment.name}.png)"
     )
-    words = {"mAP": scores, "mAP less the baseline's": differences}
+    words = {"mAP": scores, "mAP less the baseline's": gains}
     return write_tables(experiment, context, table, introduction, words)
+
+
+def _lines(table: pd.DataFrame, references: Mapping[str, Sequence[float]]) -> list[Line]:
+    """A line for each row that has runs, with its intervals, and one for each reference."""
+    rows = table["mAP"].unstack(sort=False).dropna().index
+    places = table["at"].unique()
+    apart = 0.015 * np.ptp(places)  # so that error bars do not hide each other
+    lines = []
+    for style, name in enumerate(rows):
+        points = table.loc[name]
+        x = places + apart * (style - (len(rows) - 1) / 2)
+        errors = points[["low", "high"]].to_numpy().T
+        lines.append(Line(name, x, points["mAP"], style % REFERENCE, errors))
+    for style, (name, values) in enumerate(references.items(), start=REFERENCE):
+        lines.append(Line(name, places, values, style))
+    return lines
 
 
 def tabulate_conditions(experiment: Experiment, conditions: Sequence[Condition]) -> pd.DataFrame:
@@ -139,7 +143,10 @@ def tabulate_conditions(experiment: Experiment, conditions: Sequence[Condition])
             units = condition.runs.get(row.name, {})
             record |= {"at": condition.at, "runs": len(units)} | _scores(units)
             if row.name != experiment.baseline:
-                record |= _difference(condition.runs.get(experiment.baseline, {}), units)
+                gain = differences(condition.runs.get(experiment.baseline, {}), units, UNDER)
+                for part in ("difference", "low", "high", "p") if gain else ():
+                    name = f"difference {part}" if part in ("low", "high") else part
+                    record[name] = gain[f"mAP {part}"]
             records.append(record)
     return pd.DataFrame(records).set_index(["row", "condition"])
 
@@ -150,33 +157,17 @@ def _scores(units: Units) -> dict[str, float]:
     pids = np.concatenate([run.queries["pid"].to_numpy() for run in units.values()])
     result = pool([run.results[UNDER] for run in units.values()])
     found = bootstrap(result, pids, RANKS)
+    ends = {"mAP": found.estimate, "low": found.low, "high": found.high}
     return {
         "queries": result.num_valid_queries // len(units),
-        "mAP": 100 * found.estimate["mAP"],
-        "low": 100 * found.low["mAP"],
-        "high": 100 * found.high["mAP"],
-    }
-
-
-def _difference(baseline: Units, units: Units) -> dict[str, float]:
-    paired = pair(baseline, units, UNDER)
-    if paired is None:
-        return {}
-    found = paired.comparison
-    return {
-        "difference": 100 * found.difference["mAP"],
-        "difference low": 100 * found.low["mAP"],
-        "difference high": 100 * found.high["mAP"],
-        "p": found.p_value["mAP"],
+        **{name: 100 * values["mAP"] for name, values in ends.items()},
     }
 
 
 def trends(experiment: Experiment, conditions: Sequence[Condition]) -> pd.DataFrame:
-    """How much a row's difference to the baseline grows for each unit of the axis, in points.
+    """How much each row's difference to the baseline grows for each unit of the axis, in points.
 
-    Returns:
-        A row a row: ``trend``, and the ends ``low`` and ``high`` of its 95 % interval over the test
-        identities.
+    Columns: ``trend``, and the ends ``low`` and ``high`` of its 95 % interval over the identities.
     """
     records = {}
     for row in experiment.rows:
@@ -194,16 +185,12 @@ def trends(experiment: Experiment, conditions: Sequence[Condition]) -> pd.DataFr
     return pd.DataFrame.from_dict(records, orient="index", columns=["trend", "low", "high"])
 
 
-def slope(
-    x: np.ndarray, y: np.ndarray, pids: np.ndarray, resamples: int = 10_000, seed: int = 0
-) -> tuple[float, float, float]:
+def slope(x: np.ndarray, y: np.ndarray, pids: np.ndarray) -> tuple[float, float, float]:
     """The least-squares slope of y over x, and its 95 % interval over the identities.
 
     Args:
-        x, y: ``[Q]``; where y is NaN the query is left out.
+        x, y: ``[Q]``; a query where y is NaN is left out.
         pids: Identities of the queries, ``[Q]``, which are resampled.
-        resamples: Number of resamples.
-        seed: Seed of the draws.
     """
     valid = ~np.isnan(y)
     x, y, pids = x[valid], y[valid], pids[valid]
@@ -211,7 +198,7 @@ def slope(
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x])
     sums = np.stack([np.bincount(identity, term) for term in terms], axis=1)  # [identities, 5]
     count = len(sums)
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
+    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample may have one x alone
         drawn = _slope(weights @ sums)
     low, high = np.nanpercentile(drawn, [2.5, 97.5])
@@ -230,6 +217,4 @@ def _in_words(table: pd.DataFrame, columns: tuple[str, str, str], signed: bool) 
         MISSING if np.isnan(value) else format_interval(value, low, high, signed)
         for value, low, high in (table[list(columns)] / 100).itertuples(index=False)
     ]
-    rows, labels = (table.index.unique(level) for level in ("row", "condition"))
-    wide = pd.Series(text, table.index).unstack("condition")
-    return wide.reindex(index=rows, columns=labels)
+    return pd.Series(text, table.index).unstack("condition", sort=False)

@@ -1,112 +1,127 @@
-"""Figures: what rows gain over the baseline, with intervals; PNG and SVG."""
+"""The two curves: queries binned by occlusion, and ranked among fewer look-alikes."""
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import pairwise
 
 import numpy as np
-import pandas as pd
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from experiments.running.results import write_bytes
-from experiments.tables.aggregate import COMPARED
-from experiments.variants import Experiment
-from stgcn_pyg.figures import COLOURS, MARKERS, new_figure
+from experiments.experiment import Experiment
+from experiments.running.datasets import DataSource
+from experiments.running.jobs import Job
+from experiments.running.run_job import RunContext
+from experiments.running.scores import groups_of, largest_group, of_groups, removed_pids
+from experiments.tables.aggregate import NOTHING, named_protocols, read_runs
+from experiments.tables.conditions import Condition, restricted, write_conditions
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import Protocol, chance_for_protocol, protocol
+from stgcn_pyg.explain import RenderedTruth, mean_hidden
+from stgcn_pyg.runs.embedding import ranking_task
+from stgcn_pyg.runs.scoring import RankingTask, score_chance
 
-WIDTH, HEIGHT = 4.2, 3.4  # inches, of a panel
-
-
-def draw_panels(
-    experiment: Experiment, table: pd.DataFrame, protocol: str, with_paper: bool
-) -> Figure:
-    """The difference of each row to the baseline and its 95 % interval, a panel beside the other.
-
-    The paper's points are differences to the paper's baseline, so that they can be shown beside
-    those of any data set.
-
-    Args:
-        experiment: The experiment, whose panels are drawn.
-        table: What :func:`experiments.tables.aggregate.tabulate` returns.
-        protocol: Name of the protocol, for the axis.
-        with_paper: Whether the data set is the paper's.
-    """
-    figure, axes = _axes(len(experiment.panels))
-    for panel, place in zip(experiment.panels, axes, strict=True):
-        rows = table.reindex(list(panel.rows.values())).set_axis(list(panel.rows))
-        for statistic, colour in zip(COMPARED, COLOURS, strict=False):
-            if f"{statistic} difference" in rows:
-                found = rows[rows[f"{statistic} difference"].notna()]
-                value = found[f"{statistic} difference"]
-                errors = [value - found[f"{statistic} low"], found[f"{statistic} high"] - value]
-                style = {"marker": "o", "capsize": 3, "color": colour, "label": statistic}
-                place.errorbar(found.index, value, errors, **style)
-            if (name := f"paper's {statistic}, MARS") in rows:
-                gains = (rows[name] - table.loc[experiment.baseline, name]).dropna()
-                style = {"markerfacecolor": "none", "color": colour}
-                label = f"{statistic}, the paper's"
-                place.plot(gains.index, gains, "D", label=label, **style)
-        place.axhline(0, color="black", linewidth=0.8)
-        place.set_xticks(list(panel.rows))
-        place.set_xlabel(panel.label)
-    axes[0].set_ylabel(f"less the baseline's, points ({protocol})")
-    axes[0].legend(fontsize=7, frameon=False)
-    if not with_paper:
-        figure.suptitle("hollow: the paper's, on MARS", fontsize=8)
-    return figure
+EDGES = (0.0, 0.2, 0.3, 0.4, 1.0)  # of the bins of the occluded share
 
 
-def draw_lines(
-    lines: Sequence[tuple[str, pd.DataFrame]],
-    label: str,
-    value: str,
-    references: Sequence[tuple[str, pd.Series]] = (),
-) -> Figure:
-    """Lines with error bars.
-
-    Args:
-        lines: Name and points of each line: a table of ``value``, ``low`` and ``high``, whose index
-            is the place on the horizontal axis.
-        label: Label of the horizontal axis.
-        value: Label of the vertical axis.
-        references: Name and points of lines without errors.
-    """
-    figure, (place,) = _axes(1)
-    # A little apart, so that error bars do not hide each other.
-    apart = 0.015 * max((np.ptp(points.index) for _, points in lines), default=0)
-    shifts = apart * (np.arange(len(lines)) - (len(lines) - 1) / 2)
-    for colour, marker, shift, (name, points) in zip(COLOURS, MARKERS, shifts, lines, strict=False):
-        errors = [points["value"] - points["low"], points["high"] - points["value"]]
-        style = {"marker": marker, "capsize": 2, "color": colour, "label": name}
-        place.errorbar(points.index + shift, points["value"], errors, **style)
-    for style, (name, values) in zip(("--", ":"), references, strict=False):
-        place.plot(values.index, values, style, color="black", linewidth=0.9, label=name)
-    place.xaxis.set_major_locator(MaxNLocator(integer=True))
-    place.set_xlabel(label)
-    place.set_ylabel(value)
-    place.legend(fontsize=7, frameon=False)
-    return figure
+def write_occlusion(experiment: Experiment, jobs: Sequence[Job], context: RunContext) -> str:
+    """Writes tables and figure; see :func:`experiments.tables.usual.write_comparison`."""
+    share = occluded_shares(context.source)
+    runs = read_runs(jobs, context)
+    if not runs:
+        return NOTHING
+    rule, task = named_protocols(runs)[0], ranking_task(context.source.load(0))
+    chance = score_chance(task)[rule].average_precision
+    conditions = []
+    for label, inside in bins(share).items():
+        chosen = inside & ~np.isnan(chance)
+        if len(np.unique(task.query_pids[chosen])) < 2:
+            continue  # no two identities to resample
+        places = 100 * share[chosen]
+        conditions.append(
+            Condition(
+                float(places.mean()),
+                label,
+                restricted(runs, rule, chosen),
+                {job.unit: places for job in jobs},
+                {"chance": float(chance[chosen].mean())},
+            )
+        )
+    axis = "occluded share of the query's body, per cent"
+    return write_conditions(
+        experiment, context, conditions, axis, rule, step=(10, "for 10 points more")
+    )
 
 
-def write_figure(path: Path, figure: Figure) -> None:
-    """Writes a figure as ``.png`` and ``.svg``, the same bytes for the same figure.
+def bins(share: np.ndarray) -> dict[str, np.ndarray]:
+    """The queries of each bin, ``[Q]`` of bool, by its label; a share of NaN is in no bin."""
+    place = np.searchsorted(EDGES[1:-1], share, side="right")  # 1.0 is in the last
+    return {
+        f"{100 * low:.0f} to {100 * high:.0f} %": (place == i) & ~np.isnan(share)
+        for i, (low, high) in enumerate(pairwise(EDGES))
+    }
+
+
+def occluded_shares(source: DataSource) -> np.ndarray:
+    """The mean occluded share of the body in each query, ``[Q]``, in the order of the task.
 
     Raises:
-        RunError: It cannot be written; what was there stays.
+        UserError: The data set is not a rendered one.
     """
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        content = io.BytesIO()
-        with rc_context({"svg.hashsalt": "stgcn"}):
-            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
-        write_bytes(path.with_suffix(f".{kind}"), content.getvalue())
+    dataset = source.load(0)
+    return mean_hidden(RenderedTruth(source.root), dataset.query.sort_index(), dataset.frames)
 
 
-def _axes(panels: int) -> tuple[Figure, list[Axes]]:
-    figure = new_figure(WIDTH * panels, HEIGHT)
-    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
-    for place in axes:
-        place.grid(alpha=0.3)
-        place.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes)
+def write_look_alikes(experiment: Experiment, jobs: Sequence[Job], context: RunContext) -> str:
+    """Writes tables and figure; see :func:`experiments.tables.usual.write_comparison`."""
+    task = ranking_task(context.source.load(0))
+    groups = groups_of(context.source.root, task)
+    if groups is None:
+        raise UserError(f"{context.source.root}: has no people.parquet: pass a rendered data set")
+    runs = read_runs(jobs, context)
+    if not runs:
+        return NOTHING
+    rule = named_protocols(runs)[0]
+    largest = largest_group(task, groups)
+    conditions = [
+        Condition(
+            size,
+            f"g = {size}",
+            restricted(
+                runs, rule if size == largest else of_groups(rule, size), np.full(len(groups), True)
+            ),
+            {job.unit: np.full(len(groups), size) for job in jobs},
+            chance_by_size(task, groups, size),
+        )
+        for size in range(1, largest + 1)
+    ]
+    axis = "g, identities in the same clothes"
+    return write_conditions(
+        experiment, context, conditions, axis, rule, step=(1, "for one person more")
+    )
+
+
+def chance_by_size(task: RankingTask, groups: np.ndarray, size: int) -> dict[str, float]:
+    """The expected mAP of two random rankings, under the task's first protocol.
+
+    ``chance``: a random order of all that is left; ``clothes known, bodies not``: a random order
+    of the query's group, everything else behind it.
+    """
+    rule = protocol(task.protocols[0])
+    expected = []
+    for row, removed in enumerate(removed_pids(task, groups, size)):
+        group = np.unique(task.query_pids[groups == groups[row]])
+        kept = ~np.isin(task.gallery_pids, removed)
+        in_group = kept & np.isin(task.gallery_pids, group)
+        expected.append([_expected(task, rule, row, some) for some in (kept, in_group)])
+    of_all, of_group = np.nanmean(expected, axis=0)
+    return {"chance": float(of_all), "clothes known, bodies not": float(of_group)}
+
+
+def _expected(task: RankingTask, rule: Protocol, row: int, keep: np.ndarray) -> float:
+    """The expected AP of one query in a random order of part of the gallery; NaN unmatched."""
+    one = slice(row, row + 1)
+    is_query = None if task.gallery_is_query is None else task.gallery_is_query[keep]
+    labels = (task.query_pids[one], task.gallery_pids[keep])
+    cameras = (task.query_camids[one], task.gallery_camids[keep])
+    try:
+        return chance_for_protocol(rule, *labels, *cameras, is_query).mAP
+    except ValueError:  # no match
+        return np.nan

@@ -1,14 +1,18 @@
-"""Numbers as text, and tables as CSV, Markdown and LaTeX."""
+"""Numbers as text; tables as CSV, Markdown and LaTeX; figures as PNG and SVG."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
+from experiments.experiment import Experiment
+from experiments.running.datasets import in_words
 from experiments.running.results import write_bytes
 from experiments.running.run_job import RunContext
 from experiments.tables.aggregate import COMPARED, PLACES
-from experiments.variants import Experiment
+from stgcn_pyg.figures import to_bytes
 
 MISSING = "–"
 
@@ -31,15 +35,12 @@ def write_tables(
 
     Returns:
         The Markdown.
-
-    Raises:
-        RunError: They cannot be written; what was there stays.
     """
     faults = ""
     if context.source.faults:
         faults = (
-            f"The data set has faults, which were allowed ({context.source.faults_in_words()}): a "
-            "picture that cannot be read was replaced by another frame of its tracklet."
+            f"The data set has faults, which were allowed ({in_words(context.source.faults)}): an "
+            "image that cannot be read was replaced by another frame of its tracklet."
         )
     parts = [f"# {experiment.title}", introduction, *filter(None, [faults])]
     for heading, table in words.items():
@@ -55,6 +56,12 @@ def write_tables(
     for suffix, content in contents.items():
         write_bytes(context.results.path / f"{experiment.name}{suffix}", content.encode())
     return markdown
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Writes a figure as ``.png`` and ``.svg``; RunError as :func:`write_bytes`."""
+    for kind in ("png", "svg"):
+        write_bytes(path.with_suffix(f".{kind}"), to_bytes(figure, kind, dpi=150))
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -74,55 +81,57 @@ def to_latex(table: pd.DataFrame, caption: str) -> str:
     return text.to_latex(escape=True, caption=caption, column_format="l" + "r" * len(table.columns))
 
 
-def in_words(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def rows_in_words(table: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """What :func:`experiments.tables.aggregate.tabulate` returns, as text."""
-    columns: dict[str, pd.Series] = {"runs": table["runs"].map("{:.0f}".format)}
-    for name in COMPARED:
-        columns[name] = _each(table, lambda row, name=name: _with_spread(row, name))
-    for name in COMPARED:
-        columns |= _compared(table, name, f"{name} less {baseline}'s [95 %], p")
-    for place in PLACES:
-        names = [f"paper's {name}, {place}" for name in COMPARED]
-        if set(names) <= set(table):
-            columns[f"paper, {place}: mAP, rank-1"] = _figures(table[names], "{:.2f}")
+    columns = {"runs": table["runs"].map("{:.0f}".format)}
+    columns |= {name: _each(table, _mean, name) for name in COMPARED}
+    columns |= _compared(table, f" less {baseline}'s") | _printed(table, "", "{:.2f}")
     return pd.DataFrame(columns)
 
 
 def pairs_in_words(table: pd.DataFrame) -> pd.DataFrame:
     """What :func:`experiments.tables.aggregate.tabulate_pairs` returns, as text."""
-    columns = {"runs": table["pairs"].map("{:.0f}".format)}
-    for name in COMPARED:
-        columns |= _compared(table, name, f"{name} [95 %], p")
-    for place in PLACES:
-        names = [f"paper's {name} difference, {place}" for name in COMPARED]
-        columns[f"paper, {place}: mAP, rank-1"] = _figures(table[names], "{:+z.2f}")
-    return pd.DataFrame(columns)
+    runs = {"runs": table["pairs"].map("{:.0f}".format)}
+    return pd.DataFrame(runs | _compared(table, "") | _printed(table, " difference", "{:+z.2f}"))
 
 
-def _compared(table: pd.DataFrame, name: str, title: str) -> dict[str, pd.Series]:
-    """A difference with its interval and p-value, and how it varies over runs."""
-    return {
-        title: _each(table, lambda row: _difference(row, name)),
-        f"{name}: ± over runs, above 0 in": _each(table, lambda row: _over_runs(row, name)),
-    }
-
-
-def _each(table: pd.DataFrame, write: Callable[[pd.Series], str]) -> pd.Series:
-    return pd.Series({name: write(row) for name, row in table.iterrows()})
-
-
-def _figures(table: pd.DataFrame, form: str) -> pd.Series:
-    return _each(
-        table,
-        lambda row: MISSING if row.isna().any() else ", ".join(form.format(each) for each in row),
-    )
-
-
-def _with_spread(row: pd.Series, name: str) -> str:
-    mean, spread = row[name], row[f"{name} sd"]
+def with_spread(mean: float, spread: float, digits: int) -> str:
+    """A mean and its standard deviation, such as ``17.8 ± 0.3``; either may be NaN."""
     if np.isnan(mean):
         return MISSING
-    return f"{mean:.1f}" if np.isnan(spread) else f"{mean:.1f} ± {spread:.1f}"
+    text = f"{mean:.{digits}f}"
+    return text if np.isnan(spread) else f"{text} ± {spread:.{digits}f}"
+
+
+def _mean(row: pd.Series, name: str) -> str:
+    return with_spread(row[name], row[f"{name} sd"], 1)
+
+
+def _compared(table: pd.DataFrame, less: str) -> dict[str, pd.Series]:
+    """Differences with their intervals and p-values, and how they vary over runs."""
+    columns = {}
+    for name in COMPARED:
+        columns[f"{name}{less} [95 %], p"] = _each(table, _difference, name)
+        columns[f"{name}: ± over runs, above 0 in"] = _each(table, _over_runs, name)
+    return columns
+
+
+def _printed(table: pd.DataFrame, what: str, form: str) -> dict[str, pd.Series]:
+    """The paper's figures, or their differences."""
+    columns = {}
+    for place in PLACES:
+        names = [f"paper's {name}{what}, {place}" for name in COMPARED]
+        if set(names) <= set(table):
+            columns[f"paper, {place}: mAP, rank-1"] = _each(table[names], _figures, form)
+    return columns
+
+
+def _each(table: pd.DataFrame, write: Callable[..., str], *arguments: str) -> pd.Series:
+    return pd.Series({name: write(row, *arguments) for name, row in table.iterrows()})
+
+
+def _figures(row: pd.Series, form: str) -> str:
+    return MISSING if row.isna().any() else ", ".join(form.format(each) for each in row)
 
 
 def _difference(row: pd.Series, name: str) -> str:

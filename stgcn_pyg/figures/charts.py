@@ -95,12 +95,13 @@ def draw_lines(
         x, y = np.asarray(line.x, float), np.asarray(line.y, float)
         known = np.isfinite(x) & np.isfinite(y)
         usual = line.style < REFERENCE
+        dots = (0, (1, 2 + 3 * (line.style - REFERENCE)))  # further apart for a second reference
         look: dict[str, Any] = {
             "color": COLOURS[line.style] if usual else GREY,
             "marker": MARKERS[line.style] if usual and known.sum() <= MOST_MARKERS else None,
             "markersize": 4,
             "linewidth": 1.5,
-            "linestyle": (DASHES[line.style] if usual else (0, (1, 2))) if line.joined else "none",
+            "linestyle": (DASHES[line.style] if usual else dots) if line.joined else "none",
         }
         errors = None if line.errors is None else np.abs(np.asarray(line.errors) - y)[:, known]
         drawn.append(axes.errorbar(x[known], y[known], errors, capsize=3, **look))
