@@ -22,8 +22,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from benchmarks.measuring import machine, write_json
+from benchmarks.measuring import write_json
 from stgcn_pyg.files import write_output
+from stgcn_pyg.runs.environment import describe_machine
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 480  # seconds that a quick run takes at most
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"\n== {name}", file=sys.stderr, flush=True)
             written = run(name, options_of(name, options.device, kind), Path(folder), left)
             (failures if isinstance(written, str) else benchmarks)[name] = written
-    here = machine(torch.device(options.device))
+    here = describe_machine(options.device)
     found = {
         "machine": here,
         "commit": commit(),

@@ -10,7 +10,7 @@ with the same chances, so that the true difference is 0.
 bca, percentile   the share of the 95 % intervals that hold the truth; their median width
 by query          the same of percentile intervals whose resamples draw queries, not people
 difference        the same of `compare`'s intervals: percentile, as is its default, and bca
-p < 0.05          the share of the differences that `compare` takes for real, none of which is
+p < 0.05          the share of the differences, all of them 0, that `compare` finds significant
 """
 
 from dataclasses import replace
@@ -18,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from jsonargparse import auto_cli
 from scipy.stats import geom
 
-from benchmarks.measuring import machine, write_json
+from benchmarks.measuring import write_results
 from stgcn_pyg.evaluation import RankingResult, bootstrap, compare, evaluate_ranking
 
 RANKS = (1, 5, 10, 20)
@@ -33,7 +32,7 @@ LAST_RANK = 200
 
 
 def all_ranks() -> RankingResult:
-    """The ranking of queries whose one match stands at rank 1, 2, ..., LAST_RANK."""
+    """The ranking of queries whose one match is at rank 1, 2, ..., LAST_RANK."""
     ranks = np.arange(1, LAST_RANK + 1)
     distances = np.where(ranks < ranks[:, None], 0.1, 0.9)  # the others; the match comes last
     distances = np.column_stack([distances[:, :-1], np.full(LAST_RANK, 0.5)])
@@ -128,7 +127,7 @@ def main(
     print((100 * table.set_index(["people", "statistic"])).round(1).to_string())
     results = {"rank_1": rank_1, "sets": sets, "resamples": resamples}
     results["coverage"] = table.to_dict("records")
-    write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
+    write_results(json, results)
 
 
 if __name__ == "__main__":

@@ -13,19 +13,20 @@ step    a training step of the preset `small`, its batches read by two worker pr
 
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 import torch
 from jsonargparse import auto_cli
 
-from benchmarks.measuring import machine, median_times, write_json
+from benchmarks.measuring import median_times, write_results
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.datamodule import ClipBatch, TrackletDataModule
@@ -36,26 +37,22 @@ from stgcn_pyg.runs.training import STGCNTraining
 from stgcn_pyg.synthetic import write_benchmark
 
 HEIGHT, WIDTH, FRAMES = 256, 128, 8
-PEOPLE, TRACKLETS = 8, 4  # of a batch
+IDENTITIES, TRACKLETS = 8, 4  # of a batch
 SMALLEST = {"data.height": 64, "data.width": 32, "data.tracklets_per_identity": 2}
 
 
 def frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, float]:
-    """From pictures and from a pack, in batches of clips at random places, on one thread."""
+    """From images and from a pack, in batches of clips at random places, on one thread."""
     dataset = load_dataset("mars", root)
     sources = {
         "files": FrameFiles(dataset.root, dataset.frames, HEIGHT, WIDTH),
         "pack": PackedFrames(pack, dataset.frames, HEIGHT, WIDTH),
     }
     rng = np.random.default_rng(0)
-    rows = rng.integers(len(dataset.frames), size=PEOPLE * TRACKLETS * FRAMES).tolist()
-
-    def reading(name: str):
-        return lambda: sources[name].read(rows)
-
+    rows = rng.integers(len(dataset.frames), size=IDENTITIES * TRACKLETS * FRAMES).tolist()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    times = median_times({name: reading(name) for name in sources}, rounds)
+    times = median_times({name: partial(sources[name].read, rows) for name in sources}, rounds)
     torch.set_num_threads(threads)
     return {name: len(rows) / seconds for name, seconds in times.items()}
 
@@ -69,48 +66,37 @@ def loader_frames_a_second(root: Path, pack: Path, rounds: int) -> dict[str, flo
             FRAMES,
             HEIGHT,
             WIDTH,
-            identities_per_batch=PEOPLE,
+            identities_per_batch=IDENTITIES,
             tracklets_per_identity=TRACKLETS,
             pack=folder,
             num_workers=1,
         ).train_dataloader()
         for name, folder in (("files", None), ("pack", pack))
     }
-
-    def epoch(name: str):
-        return lambda: [None for _ in loaders[name]]
-
-    times = median_times({name: epoch(name) for name in loaders}, rounds)
-    frames = PEOPLE * TRACKLETS * FRAMES
+    # A deque of no length drops the batches of an epoch as they come.
+    epochs = {name: partial(deque, loader, maxlen=0) for name, loader in loaders.items()}
+    times = median_times(epochs, rounds)
+    frames = IDENTITIES * TRACKLETS * FRAMES
     return {name: len(loaders[name]) * frames / seconds for name, seconds in times.items()}
 
 
-def step_times(
-    root: Path, rounds: int, steps: int, changes: Mapping[str, int] = MappingProxyType({})
-) -> dict[str, float]:
+def step_times(root: Path, rounds: int, steps: int, changes: Mapping[str, int]) -> dict[str, float]:
     """The median training step on batches from disk, and on batches from memory."""
     given = {"dataset": "mars", "root": root, "data.num_workers": 2} | dict(changes)
     run = build(load_settings([preset_path("small")], given))
     data, module = run.data, run.module.train()
     optimizer = torch.optim.Adam(module.parameters(), lr=3e-4)
     times: dict[str, list[float]] = {"disk": [], "memory": []}
-    kept = list(_endless(data, 4))
+
+    def from_disk(count: int) -> Iterator[ClipBatch]:
+        return islice(data.train_dataloader(data.sampler.over_epochs(sys.maxsize)), count)
+
+    kept = list(from_disk(4))
     for _ in range(rounds):
-        for name, batches in (
-            ("disk", _endless(data, steps + 1)),
-            ("memory", _again(kept, steps + 1)),
-        ):
-            times[name] += _time_steps(module, data, optimizer, batches)[1:]
+        for name, batches in (("disk", from_disk(steps + 1)), ("memory", cycle(kept))):
+            some = islice(batches, steps + 1)
+            times[name] += _time_steps(module, data, optimizer, some)[1:]
     return {name: median(values) for name, values in times.items()}
-
-
-def _endless(data: TrackletDataModule, count: int) -> Iterator[ClipBatch]:
-    return islice(data.train_dataloader(data.sampler.over_epochs(sys.maxsize)), count)
-
-
-def _again(batches: list[ClipBatch], count: int) -> Iterator[ClipBatch]:
-    for i in range(count):
-        yield batches[i % len(batches)]
 
 
 def _time_steps(
@@ -136,8 +122,8 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
     Args:
         rounds: How many interleaved rounds of reading; a third of them of training steps.
         steps: Training steps a round.
-        smallest: A quarter of the people, smaller pictures, one round and one step, to see that it
-            runs.
+        smallest: A quarter of the identities, smaller images, one round and one step, to see that
+            it runs.
         json: Where to write the figures.
     """
     if smallest:
@@ -154,11 +140,8 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
         loader_rates = loader_frames_a_second(folder / "data", pack, rounds)
         changes = SMALLEST if smallest else {}
         seconds = step_times(folder / "data", max(1, rounds // 3), steps, changes)
-    results = {
-        "frames_a_second": rates,
-        "loader_frames_a_second": loader_rates,
-        "step_seconds": seconds,
-    }
+    results = {"frames_a_second": rates, "loader_frames_a_second": loader_rates}
+    results["step_seconds"] = seconds
     for name, values in results.items():
         print(name, {key: round(value, 3) for key, value in values.items()})
     table = pd.DataFrame(
@@ -170,7 +153,7 @@ def main(rounds: int = 9, steps: int = 8, smallest: bool = False, json: Path | N
         columns=["", "value", "bar"],
     )
     print(table.round(3).to_string(index=False))
-    write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
+    write_results(json, results)
 
 
 if __name__ == "__main__":

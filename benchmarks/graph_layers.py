@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import GCNConv
 from torch_geometric.utils import scatter
 
-from benchmarks.measuring import bar, machine, median_times, peak_memory, write_json
+from benchmarks.measuring import bar, median_times, peak_memory, write_results
 from stgcn_pyg.layers import AffinityGCN, complete_edges, ragged_edges, renormalize_edges
 
 
@@ -54,7 +54,7 @@ CASES = [
 
 
 class DenseGCN(nn.Module):
-    """Equations 2 to 7 over `[G, N, C]`, as one would write them down in PyTorch alone."""
+    """Equations 2 to 7 over `[G, N, C]`, in plain PyTorch."""
 
     def __init__(self, gcn: AffinityGCN, graph_size: int):
         super().__init__()
@@ -84,7 +84,7 @@ class DenseGCN(nn.Module):
 
 
 class EdgeGCN(nn.Module):
-    """The same by PyG's own means: one affinity and one message an edge."""
+    """The same with PyG's layers: one affinity and one message an edge."""
 
     def __init__(self, gcn: AffinityGCN):
         super().__init__()
@@ -225,20 +225,12 @@ def main(
                 "peak MB": {name: round(value / 1e6, 1) for name, value in memory.items()},
             }
         )
-        print(
-            f"\n{case.name}\n{table.to_string()}\n{pd.DataFrame(held).to_string(index=False)}",
-            flush=True,
-        )
-        results.append(
-            {
-                "case": asdict(case),
-                "seconds": times,
-                "peak_bytes": memory,
-                "bars": held,
-            }
-        )
+        print(f"\n{case.name}", table.to_string(), sep="\n")
+        print(pd.DataFrame(held).to_string(index=False), flush=True)
+        figures = {"seconds": times, "peak_bytes": memory, "bars": held}
+        results.append({"case": asdict(case), **figures})
     settings = {"dtype": dtype, "compile": compile, "rounds": rounds}
-    write_json(json, {"machine": machine(where), "settings": settings, "results": results})
+    write_results(json, results, settings, device)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-import torch
 from jsonargparse import auto_cli
 
-from benchmarks.measuring import machine, write_json
+from benchmarks.measuring import write_results
 
 IMPORTS = {
     "PyG": "import torch_geometric.nn, torch_geometric.data",
@@ -41,7 +40,7 @@ def main(rounds: int = 15, json: Path | None = None) -> None:
     print("  ".join(f"{name} {value:.2f} s" for name, value in medians.items()))
     print(f"layers / PyG {ratio:.3f}, bar <= 1.1")
     results = {"seconds": medians, "ratio": ratio}
-    write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
+    write_results(json, results)
 
 
 if __name__ == "__main__":

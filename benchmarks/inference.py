@@ -1,7 +1,7 @@
-"""How many tracklets a second `embed_tracklets` embeds, with and without reading their pictures.
+"""How many tracklets a second `embed_tracklets` embeds, with and without reading their images.
 
-    python -m benchmarks.inference                # on the CPU: ResNet-18, pictures of 128 x 64
-    python -m benchmarks.inference --device cuda  # ResNet-50, pictures of 256 x 128
+    python -m benchmarks.inference                # on the CPU: ResNet-18, images of 128 x 64
+    python -m benchmarks.inference --device cuda  # ResNet-50, images of 256 x 128
 
 Rendered tracklets of two clips each. `from memory` has the batches in memory already; `from disk`
 decodes JPEGs in two worker processes.
@@ -22,31 +22,19 @@ import torch
 from jsonargparse import auto_cli
 from tqdm import tqdm
 
-from benchmarks.measuring import (
-    SIZES,
-    Precision,
-    Size,
-    SizeName,
-    autocast,
-    machine,
-    network,
-    ratios,
-    size_for,
-    spread,
-    times_by_round,
-    write_json,
-)
+from benchmarks import measuring
+from benchmarks.measuring import Precision, Size, SizeName
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, load_dataset
 from stgcn_pyg.devices import tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.synthetic import write_benchmark
 
-PEOPLE = {"paper": 64, "cpu": 8, "tiny": 2}  # seen by two cameras each
+IDENTITIES = {"paper": 64, "cpu": 8, "tiny": 2}  # seen by two cameras each
 
 
 class KeptBatches:
-    """Gives the batches of a data module from memory, at the price of nothing."""
+    """Gives the batches of a data module from memory, at no cost."""
 
     def __init__(self, data: TrackletDataModule, tracklets: pd.DataFrame):
         self.data = data
@@ -60,7 +48,7 @@ class KeptBatches:
 
 
 class Variant:
-    """A way to run the network."""
+    """One way to run the network."""
 
     def __init__(
         self,
@@ -70,7 +58,7 @@ class Variant:
         channels_last: bool = True,
         compile: bool = False,
     ):
-        self.model: STGCN = network(size).to(device)
+        self.model: STGCN = measuring.network(size).to(device)
         self.model.backbone.channels_last = channels_last
         if compile:
             self.model.compile(fullgraph=True)
@@ -80,7 +68,7 @@ class Variant:
 
     def embedding(self, data: Any, tracklets: pd.DataFrame) -> Callable[[], object]:
         def step() -> None:
-            with tf32_allowed(self.tf32), autocast(self.precision, self.device):
+            with tf32_allowed(self.tf32), measuring.autocast(self.precision, self.device):
                 silent = tqdm(total=len(tracklets), disable=True)
                 embed_tracklets(self.model, data, tracklets, self.device, bar=silent)
 
@@ -110,52 +98,47 @@ def main(
 
     Args:
         device: Where to embed.
-        compile: Whether to time torch.compile too; if it is not said, on a GPU.
-        size: `paper`, `cpu` or `tiny`; on a GPU the paper's if it is not given.
+        compile: Whether to time torch.compile too; only on a GPU if not given.
+        size: `paper`, `cpu` or `tiny`; the paper's on a GPU if not given.
         rounds: How many interleaved rounds.
         json: Where to write the figures.
     """
-    where, chosen = torch.device(device), size_for(device, size)
+    where, chosen = torch.device(device), measuring.size_for(device, size)
     compile = device == "cuda" if compile is None else compile
-    people = next(PEOPLE[name] for name, known in SIZES.items() if known is chosen)
+    identities = next(n for name, n in IDENTITIES.items() if measuring.SIZES[name] is chosen)
     with tempfile.TemporaryDirectory() as name:
-        root = write_tracklets(Path(name) / "data", chosen, people)
-        data = TrackletDataModule(
-            load_dataset("mars", root),
-            chosen.frames,
-            chosen.height,
-            chosen.width,
-            identities_per_batch=2,
-        )
+        root = write_tracklets(Path(name) / "data", chosen, identities)
+        shape = chosen.frames, chosen.height, chosen.width
+        data = TrackletDataModule(load_dataset("mars", root), *shape, identities_per_batch=2)
         tracklets = data.dataset.test()
         kept = KeptBatches(data, tracklets)
         ways = variants(chosen, where, compile)
         steps = {f"{way}, from memory": v.embedding(kept, tracklets) for way, v in ways.items()}
         steps |= {f"{way}, from disk": v.embedding(data, tracklets) for way, v in ways.items()}
-        times = times_by_round(steps, rounds, long_rounds=rounds)
+        times = measuring.times_by_round(steps, rounds, long_rounds=rounds)
     first = times["eager float32, from memory"]
     results = {
         "tracklets_a_second": {
-            name: spread([len(tracklets) / seconds for seconds in values])
+            name: measuring.spread([len(tracklets) / seconds for seconds in values])
             for name, values in times.items()
         },
         "ratios": {
-            f"eager float32 / {way}": ratios(first, times[f"{way}, from memory"])
+            f"eager float32 / {way}": measuring.ratios(first, times[f"{way}, from memory"])
             for way in list(ways)[1:]
         },
     }
     for figures in results.values():
         print(pd.DataFrame(figures).T.round(3).to_string())
     settings = {"size": str(chosen), "tracklets": len(tracklets), "rounds": rounds}
-    write_json(json, {"machine": machine(where), "settings": settings, "results": results})
+    measuring.write_results(json, results, settings, device)
 
 
-def write_tracklets(root: Path, size: Size, people: int) -> Path:
+def write_tracklets(root: Path, size: Size, identities: int) -> Path:
     """Renders tracklets of two clips."""
     write_benchmark(
         root,
         train_people=2,
-        test_people=people,
+        test_people=identities,
         cameras=2,
         tracklets_per_camera=1,
         frames=(2 * size.frames, 2 * size.frames),

@@ -19,26 +19,21 @@ from stgcn_pyg.files import write_output
 from stgcn_pyg.runs.environment import describe_machine
 
 Step = Callable[[], object]
+SECONDS = 0.2  # that each step runs for in a round
 
 
-def median_times(
-    steps: Mapping[str, Step], rounds: int, seconds_a_round: float = 0.2
-) -> dict[str, float]:
+def median_times(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
     """The median time of each step over :func:`times_by_round`, in seconds."""
-    times = times_by_round(steps, rounds, seconds_a_round)
-    return {name: median(values) for name, values in times.items()}
+    return {name: median(values) for name, values in times_by_round(steps, rounds).items()}
 
 
 def times_by_round(
-    steps: Mapping[str, Step],
-    rounds: int,
-    seconds_a_round: float = 0.2,
-    long_rounds: int = 3,
+    steps: Mapping[str, Step], rounds: int, long_rounds: int = 3
 ) -> dict[str, list[float]]:
     """The time of each step in each round, in seconds.
 
-    In every round each step runs once for a while, so that a slow spell of the machine meets all.
-    A step of more than two seconds runs in ``long_rounds`` at most.
+    In every round each step runs once for a while, so that a slow moment of the machine affects all
+    alike. A step of more than two seconds runs in ``long_rounds`` at most.
     """
     timers = {
         name: Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
@@ -48,7 +43,7 @@ def times_by_round(
     for name, timer in timers.items():
         timer.timeit(1)  # warm up: memory, compilation, the choice of kernels
         seconds = timer.timeit(1).mean
-        counts[name] = max(1, round(seconds_a_round / seconds))
+        counts[name] = max(1, round(SECONDS / seconds))
         rounds_of[name] = min(rounds, long_rounds) if seconds > 2 else rounds
     times: dict[str, list[float]] = {name: [] for name in steps}
     for done in range(rounds):
@@ -106,28 +101,29 @@ def _resident(name: str) -> int:
     raise RuntimeError(f"/proc/self/status has no {name}")
 
 
-def machine(device: torch.device) -> dict[str, object]:
-    """The hardware and the versions that a figure belongs to."""
-    return describe_machine(device.type)
-
-
 def bar(ratio: str, value: float, sign: Literal["<=", ">="], bound: float) -> dict[str, object]:
-    """A ratio beside the bound that it should keep, and whether it does.
-
-    Args:
-        ratio: Name of the ratio.
-        value: The ratio.
-        sign: On which side of the bound it should be.
-        bound: The bound.
-    """
+    """A ratio, by its name, beside the bound that it should keep, and whether it does."""
     met = value <= bound if sign == "<=" else value >= bound
     return {"ratio": ratio, "value": round(value, 3), "bar": f"{sign} {bound}", "met": met}
 
 
-def write_json(path: Path | None, results: dict[str, object]) -> None:
-    """Writes results, if a path is given."""
+def write_results(
+    path: Path | None,
+    results: object,
+    settings: Mapping[str, object] | None = None,
+    device: str = "cpu",
+) -> None:
+    """Writes what was measured, with what settings and on what machine, if a path is given."""
     if path is not None:
-        write_output(path, (json.dumps(results, indent=2) + "\n").encode())
+        of_run = {"machine": describe_machine(device)} | (
+            {"settings": settings} if settings else {}
+        )
+        write_json(path, of_run | {"results": results})
+
+
+def write_json(path: Path, content: object) -> None:
+    """Writes a JSON file."""
+    write_output(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -151,7 +147,7 @@ class Size(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{self.backbone}, {self.people} x {self.tracklets} clips of {self.frames} pictures "
+            f"{self.backbone}, {self.people} x {self.tracklets} clips of {self.frames} images "
             f"of {self.height} x {self.width}"
         )
 
@@ -195,5 +191,5 @@ def batch(size: Size, device: torch.device) -> ClipBatch:
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
-    """What a training step runs in for a precision."""
+    """The context of a training step of that precision."""
     return torch.autocast(device.type, torch.bfloat16) if precision != "32-true" else nullcontext()

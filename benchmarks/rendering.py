@@ -2,12 +2,12 @@
 
     python -m benchmarks.rendering
 
-Walking people at 256 x 128, behind things that hide 30 % of them, from plan to JPEG on disk:
+Walking people at 256 x 128, 30 % of them occluded, from plan to JPEG on disk:
 
 1 worker, 2 workers   frames a second by the clock, the start of the processes included
-quiet cores           2 cores over the processor time of a frame: what two cores give that have
-                      nothing else to do, however busy this machine is
-pictures decoded      JPEGs of the same size a second on one thread: a yardstick of the processor
+quiet cores           2 cores over the processor time of a frame: the rate of two cores that do
+                      nothing else, however busy this machine is
+pictures decoded      JPEGs of the same size a second on one thread, to compare processors by
 """
 
 import tempfile
@@ -17,16 +17,15 @@ from statistics import median
 from time import perf_counter, process_time
 
 import pandas as pd
-import torch
 from jsonargparse import auto_cli
 from PIL import Image
 
-from benchmarks.measuring import machine, write_json
+from benchmarks.measuring import write_results
 from stgcn_pyg.synthetic import write_benchmark
 
 
 def render(folder: Path, people: int, frames: tuple[int, int], workers: int) -> tuple[float, float]:
-    """Frames a second by the clock, and of this process's own time."""
+    """Frames a second by the clock, and by the processor time of this process."""
     clock, busy = perf_counter(), process_time()
     written = write_benchmark(
         folder,
@@ -38,18 +37,16 @@ def render(folder: Path, people: int, frames: tuple[int, int], workers: int) -> 
         workers=workers,
         progress=False,
     )
-    return (
-        written.frames / (perf_counter() - clock),
-        written.frames / max(process_time() - busy, 1e-9),
-    )
+    seconds, own = perf_counter() - clock, max(process_time() - busy, 1e-9)
+    return written.frames / seconds, written.frames / own
 
 
 def decode(folder: Path, count: int = 300) -> float:
-    """JPEGs decoded a second of this process's own time."""
+    """JPEGs decoded a second of this process's processor time."""
     encoded = [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))[:count]]
     busy = process_time()
-    for picture in encoded:
-        Image.open(BytesIO(picture)).load()
+    for image in encoded:
+        Image.open(BytesIO(image)).load()
     return len(encoded) / (process_time() - busy)
 
 
@@ -60,7 +57,7 @@ def main(
 
     Args:
         rounds: How many interleaved rounds.
-        people: People to train on, and as many to test on: 8 tracklets of 28 frames each.
+        people: Identities to train on, and as many to test on: 8 tracklets of 28 frames each.
         smallest: One round of two people and few frames, to see that it runs.
         json: Where to write the figures.
     """
@@ -86,7 +83,7 @@ def main(
     print(pd.Series(medians, name="a second").round(0).to_string())
     print(f"quiet cores / pictures decoded {drawn_over_decoded:.3f}")
     results = {"frames_a_second": medians, "quiet_cores_over_decoded": drawn_over_decoded}
-    write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
+    write_results(json, results)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from jsonargparse import auto_cli
 
-from benchmarks.measuring import machine, peak_resident, write_json
+from benchmarks.measuring import peak_resident, write_results
 from stgcn_pyg.evaluation import rerank
 
 QUERIES, GALLERY, IDENTITIES = 1_980, 11_310, 626
@@ -91,7 +91,7 @@ def main(
         table[f"rerank / {dtype}"] = table["rerank"] / table[f"product, {dtype}"]
     table["peak, GB (bar 1.5)"] = table.pop("peak_bytes") / 1e9
     print(table.round(3).T.to_string(header=False))
-    write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
+    write_results(json, results)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
 """What a training step costs beside that of its backbone, and where the rest goes.
 
-    python -m benchmarks.train_step                # on the CPU: ResNet-18, 64 pictures of 128 x 64
+    python -m benchmarks.train_step                # on the CPU: ResNet-18, 64 images of 128 x 64
     python -m benchmarks.train_step --device cuda  # the paper's: ResNet-50, 512 of 256 x 128
 
 A step is forward, backward and the optimiser, on a batch that is on the device.
 
-backbone       the backbone alone, on pictures that are normalised already, with an Adam of its own
-full           the whole step: augmentation, network, losses, the look at losses and gradients, Adam
+backbone       the backbone alone, on images that are normalised already, with its own Adam
+full           the whole step: augmentation, network, losses, finite checks, Adam
 eager float32  the same without torch.compile, channels-last, mixed precision, TF32 and fused Adam
 augmentation   flips and normalisation
 branches       what follows the backbone: graphs, classifier and losses, forward and backward
 finite checks  whether the loss and all gradients are finite
 Adam           its step for the whole network; that for the backbone alone is in `backbone`
-product, copy  a large matrix product and a large copy: the rates that there are to reach
+product, copy  a large matrix product and a large copy: the highest rates that can be reached
 """
 
 from pathlib import Path
@@ -26,22 +26,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.measuring import (
-    Precision,
-    Size,
-    SizeName,
-    Step,
-    autocast,
-    bar,
-    batch,
-    machine,
-    network,
-    ratios,
-    size_for,
-    spread,
-    times_by_round,
-    write_json,
-)
+from benchmarks import measuring
+from benchmarks.measuring import Precision, Size, SizeName, Step
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.devices import tf32_allowed
@@ -63,11 +49,13 @@ class WholeStep:
         tf32: bool,
         **options: Any,
     ):
-        self.module = STGCNTraining(network(size), compile=compile, **options).to(device).train()
+        self.module = (
+            STGCNTraining(measuring.network(size), compile=compile, **options).to(device).train()
+        )
         self.optimizer, _ = self.module.build_optimizer()
         self.checks = FiniteChecks(None, None, Path("none"))  # type: ignore[arg-type]  # all are good
         self.augmentation = ClipAugmentation(flip=0.5)  # the paper's
-        self.batch = batch(size, device)
+        self.batch = measuring.batch(size, device)
         self.precision = precision
         self.tf32 = tf32
         self.device = device
@@ -75,7 +63,7 @@ class WholeStep:
     def __call__(self) -> None:
         with tf32_allowed(self.tf32):
             clips = self.augment()
-            with autocast(self.precision, self.device):
+            with measuring.autocast(self.precision, self.device):
                 loss = self.module(ClipBatch(clips, self.batch.labels))["loss"]
             self.optimizer.zero_grad()
             loss.backward()
@@ -94,12 +82,14 @@ class WholeStep:
 
 
 def backbone_step(whole: WholeStep, size: Size, compiled: bool) -> Step:
-    """That of the backbone alone, from the gradient of its maps; all else as in `whole`."""
-    module = STGCNTraining(network(size), channels_last=whole.module.model.backbone.channels_last)
+    """A step of the backbone alone, from the gradient of its maps; all else as in `whole`."""
+    module = STGCNTraining(
+        measuring.network(size), channels_last=whole.module.model.backbone.channels_last
+    )
     backbone = module.model.backbone.to(whole.device).train()
-    pictures = whole.augment().flatten(0, 1)
+    images = whole.augment().flatten(0, 1)
     with torch.no_grad():
-        gradient = torch.randn_like(backbone(pictures))
+        gradient = torch.randn_like(backbone(images))
     optimizer = torch.optim.Adam(
         backbone.parameters(), lr=3e-4, weight_decay=5e-4, fused=whole.optimizer.defaults["fused"]
     )
@@ -107,8 +97,8 @@ def backbone_step(whole: WholeStep, size: Size, compiled: bool) -> Step:
 
     def step() -> None:
         with tf32_allowed(whole.tf32):
-            with autocast(whole.precision, whole.device):
-                maps = run(pictures)
+            with measuring.autocast(whole.precision, whole.device):
+                maps = run(images)
             optimizer.zero_grad()
             torch.autograd.backward(maps, gradient.to(maps.dtype))
             optimizer.step()
@@ -118,15 +108,15 @@ def backbone_step(whole: WholeStep, size: Size, compiled: bool) -> Step:
 
 def branches_step(whole: WholeStep, size: Size) -> Step:
     """What follows the backbone, from maps like its own."""
-    model = network(size).to(whole.device).train()
-    with torch.no_grad(), autocast(whole.precision, whole.device):
+    model = measuring.network(size).to(whole.device).train()
+    with torch.no_grad(), measuring.autocast(whole.precision, whole.device):
         maps = model.backbone(whole.augment().flatten(0, 1))
     maps.requires_grad_()
 
     def step() -> None:
         model.zero_grad()
         maps.grad = None
-        with autocast(whole.precision, whole.device):
+        with measuring.autocast(whole.precision, whole.device):
             output = model.from_feature_maps(maps)
             loss, _ = stgcn_losses(output.features, output.logits, whole.batch.labels)
         loss.backward()
@@ -200,14 +190,14 @@ def main(
 
     Args:
         device: Where to measure.
-        precision: Of all but `eager float32`; bf16-mixed on a GPU if it is not given.
-        compile: Of all but `eager float32`.
-        size: `paper`, `cpu` or `tiny`; on a GPU the paper's if it is not given.
+        precision: Precision of all but `eager float32`; bf16-mixed on a GPU if not given.
+        compile: Whether all but `eager float32` go through torch.compile.
+        size: `paper`, `cpu` or `tiny`; the paper's on a GPU if not given.
         rounds: How many interleaved rounds.
         parts: Whether to time the parts of the step too.
         json: Where to write the figures.
     """
-    where, chosen = torch.device(device), size_for(device, size)
+    where, chosen = torch.device(device), measuring.size_for(device, size)
     precision = precision or ("bf16-mixed" if device == "cuda" else "32-true")
     full = WholeStep(chosen, where, precision, compile, tf32=True)
     full()  # compiles, or finds that it cannot
@@ -229,16 +219,16 @@ def main(
             "finite checks": full.check_finite,
             "Adam": full.optimizer.step,
         }
-    times = times_by_round(steps, rounds, long_rounds=rounds)
-    rate = spread([2 * large**3 / seconds for seconds in times["product"]])
-    bandwidth = spread([8 * numbers / seconds for seconds in times["copy"]])
+    times = measuring.times_by_round(steps, rounds, long_rounds=rounds)
+    rate = measuring.spread([2 * large**3 / seconds for seconds in times["product"]])
+    bandwidth = measuring.spread([8 * numbers / seconds for seconds in times["copy"]])
     work = counted(eager)
-    seconds = spread(times["full"])["median"]
+    seconds = measuring.spread(times["full"])["median"]
     results = {
-        "seconds": {name: spread(values) for name, values in times.items()},
+        "seconds": {name: measuring.spread(values) for name, values in times.items()},
         "ratios": {
-            "full / backbone": ratios(times["full"], times["backbone"]),
-            "eager float32 / full": ratios(times["eager float32"], times["full"]),
+            "full / backbone": measuring.ratios(times["full"], times["backbone"]),
+            "eager float32 / full": measuring.ratios(times["eager float32"], times["full"]),
         },
         "work of a step": work,
         "product, operations a second": rate,
@@ -252,14 +242,14 @@ def main(
     results["bars"] = bars(results["ratios"], device)
     _print(results)
     settings = {"size": str(chosen), "precision": precision, "compiled": compiled, "rounds": rounds}
-    write_json(json, {"machine": machine(where), "settings": settings, "results": results})
+    measuring.write_results(json, results, settings, device)
 
 
 def bars(found: dict[str, dict[str, float]], device: str) -> list[dict[str, object]]:
     """The bounds of the ratios; that of float32 is for a GPU."""
     full, eager = (found[name]["median"] for name in ("full / backbone", "eager float32 / full"))
-    on_a_gpu = [bar("eager float32 / full", eager, ">=", 3.0)] if device == "cuda" else []
-    return [bar("full / backbone", full, "<=", 1.08), *on_a_gpu]
+    on_a_gpu = [measuring.bar("eager float32 / full", eager, ">=", 3.0)] if device == "cuda" else []
+    return [measuring.bar("full / backbone", full, "<=", 1.08), *on_a_gpu]
 
 
 def _print(results: dict[str, Any]) -> None:

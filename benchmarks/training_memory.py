@@ -18,18 +18,8 @@ import pandas as pd
 import torch
 from jsonargparse import auto_cli
 
-from benchmarks.measuring import (
-    Precision,
-    Size,
-    SizeName,
-    autocast,
-    batch,
-    machine,
-    network,
-    peak_memory,
-    size_for,
-    write_json,
-)
+from benchmarks import measuring
+from benchmarks.measuring import Precision, Size, SizeName
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.runs.training import STGCNTraining
@@ -47,20 +37,20 @@ def step_memory(
     size: Size, device: torch.device, precision: Precision, options: dict[str, Any]
 ) -> int:
     """The peak of one way."""
-    module = STGCNTraining(network(size), compile="off", **options).to(device).train()
-    given = batch(size, device)
+    module = STGCNTraining(measuring.network(size), compile="off", **options).to(device).train()
+    given = measuring.batch(size, device)
     clips = normalize(given.clips.float() / 255)
 
     def step() -> None:
         for parameter in module.parameters():
             parameter.grad = torch.zeros_like(parameter)  # those of the step before
-        with autocast(precision, device):
+        with measuring.autocast(precision, device):
             terms = module(ClipBatch(clips, given.labels))
         module.zero_grad()  # here, as in training
         terms["loss"].backward()
         module.zero_grad()
 
-    return peak_memory(step, device)
+    return measuring.peak_memory(step, device)
 
 
 def main(
@@ -76,7 +66,7 @@ def main(
     Args:
         device: Where to count.
         precision: Of the step; bf16-mixed on a GPU if it is not given.
-        size: `paper`, `cpu` or `tiny`; on a GPU the paper's if it is not given.
+        size: `paper`, `cpu` or `tiny`; the paper's on a GPU if not given.
         people: The numbers P of people in a batch; 4, 8 and 16 if they are not given.
         tracklets: K, the tracklets a person; 4 if it is not given.
         json: Where to write the figures.
@@ -85,15 +75,14 @@ def main(
     precision = precision or ("bf16-mixed" if device == "cuda" else "32-true")
     results: dict[str, dict[str, int]] = {}
     for count in people or [4, 8, 16]:
-        chosen = size_for(device, size)._replace(people=count, tracklets=tracklets or 4)
+        chosen = measuring.size_for(device, size)._replace(people=count, tracklets=tracklets or 4)
         results[f"{chosen.people} x {chosen.tracklets}"] = {
             way: step_memory(chosen, where, precision, options) for way, options in WAYS.items()
         }
         print(f"{chosen}, {precision}")
         print((pd.Series(results[f"{count} x {chosen.tracklets}"]) / 1e6).round(1).to_string())
-    settings = {"size": str(size_for(device, size)), "precision": precision}
-    found = {"machine": machine(where), "settings": settings, "results": {"peak_bytes": results}}
-    write_json(json, found)
+    settings = {"size": str(measuring.size_for(device, size)), "precision": precision}
+    measuring.write_results(json, {"peak_bytes": results}, settings, device)
 
 
 if __name__ == "__main__":

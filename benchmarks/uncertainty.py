@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from jsonargparse import auto_cli
 from scipy import stats
 
 from benchmarks.coverage import all_ranks, take
-from benchmarks.measuring import machine, median_times, write_json
+from benchmarks.measuring import median_times, write_results
 from stgcn_pyg.evaluation import bootstrap, compare
 from stgcn_pyg.evaluation.bootstrap import scores_by_statistic, sum_by_identity
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
@@ -63,7 +62,7 @@ def main(
     print(f"scipy / percentile {times['scipy'] / times['percentile']:.1f}")
     sizes = {"queries": QUERIES, "people": IDENTITIES, "resamples": resamples}
     results = {"seconds": times, "sizes": sizes, "statistics": list(by_identity.names)}
-    write_json(json, {"machine": machine(torch.device("cpu")), "results": results})
+    write_results(json, results)
 
 
 if __name__ == "__main__":
