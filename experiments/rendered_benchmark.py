@@ -39,7 +39,7 @@ from stgcn_pyg.evaluation import (
     evaluate_protocol,
 )
 from stgcn_pyg.files import write_json
-from stgcn_pyg.runs.baselines import colour_stripes
+from stgcn_pyg.runs.scoring import colour_stripes
 from stgcn_pyg.synthetic import VERSIONS, write_version
 
 ERRORS = (0.0, 0.1, 0.25, 0.5, 1.0)

@@ -249,10 +249,10 @@ def test_it_takes_tensors_and_gives_plain_json():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"query_pids": PIDS[:-1]}, "query_pids: 11 people for 12 queries"),
+        ({"query_pids": PIDS[:-1]}, "query_pids: 11 identities for 12 queries"),
         ({"query_pids": [float(pid) for pid in PIDS]}, "1-D array of integers, got float64"),
         ({"query_pids": [PIDS]}, "1-D array of integers, got int64 of shape [1, 12]"),
-        ({"query_pids": [7] * 12}, "all 12 queries with a match show person 7"),
+        ({"query_pids": [7] * 12}, "all 12 queries with a match are of identity 7"),
         ({"resamples": 0}, "resamples=0: give at least 2"),
         ({"resamples": 1}, "resamples=1: give at least 2"),
         ({"confidence": 0.0}, "confidence=0.0: give a fraction within (0, 1)"),

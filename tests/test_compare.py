@@ -199,7 +199,9 @@ def test_it_prints_and_gives_plain_json():
     assert values["statistics"]["mAP"]["p_value"] == comparison.p_value["mAP"]
     assert (values["num_people"], values["confidence"]) == (6, 0.95)
     lines = str(comparison).splitlines()
-    assert lines[0].startswith("6 people, 12 queries; 95 % intervals (percentile, 10,000 resamples")
+    assert lines[0].startswith(
+        "6 identities, 12 queries; 95 % intervals (percentile, 10,000 resamples"
+    )
     assert lines[-1].split()[:4] == ["rank-50", "100.0", "100.0", "+0.0"]
     assert lines[-1].split()[-4:] == ["1.0000", "0", "0", "12"]
 
@@ -228,7 +230,7 @@ def test_queries_that_differ_are_named():
     fewer = replace(ranking(PIDS[:-1], SECOND[:-1]), num_gallery=first.num_gallery)
     with pytest.raises(ValueError, match="12 queries in the first result and 11 in the second"):
         compare(first, fewer, PIDS)
-    with pytest.raises(ValueError, match="query_pids: 11 people for 12 queries"):
+    with pytest.raises(ValueError, match="query_pids: 11 identities for 12 queries"):
         compare(first, ranking(PIDS, SECOND), PIDS[:-1])
     with pytest.raises(ValueError, match="resamples=0"):
         compare(first, first, PIDS, resamples=0)

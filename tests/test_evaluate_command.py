@@ -116,7 +116,7 @@ def test_every_protocol_is_printed_and_said_what_it_is(extracted, capsys):
     assert main(["evaluate", str(extracted)]) == 0
     about, *blocks, last = capsys.readouterr().out.strip().split("\n\n")
     assert about.startswith(f"{extracted}, embeddings of {extracted.parent / 'run'} (checkpoint ")
-    assert last.startswith("The intervals cover the choice of the test people")
+    assert last.startswith("The intervals cover the choice of the test identities")
     described = {rule.name: rule.description for rule in PROTOCOLS}
     assert len(blocks) == 3
     for block, name in zip(blocks, ["mars-official", "full-gallery", "query-free"], strict=True):
@@ -288,18 +288,18 @@ INTEGERS = "must be a 1-D array of integers, got float64 of shape [3]"
         (
             {"query_pids": np.array([1, 2, 3, 4])},
             [],
-            "query: 4 rows, 4 people and 3 cameras; give one of each a tracklet",
+            "query: 4 rows, 4 identities and 3 cameras; give one of each a tracklet",
         ),
         (
             {"gallery_features": np.zeros((4, 1))},
             [],
-            "gallery: 4 rows, 5 people and 5 cameras; give one of each a tracklet",
+            "gallery: 4 rows, 5 identities and 5 cameras; give one of each a tracklet",
         ),
         (
             {"query_features": np.array([[0.0], [np.nan], [1.0]])},
             [],
-            "query_features: 1 rows are not finite, first at [1]; look for NaN or overflow in the "
-            "model's output",
+            "query_features: 1 rows are not finite, first at [1]; check the model's output for NaN "
+            "or overflow",
         ),
         (
             {"query_features": np.zeros((3, 2))},
@@ -330,7 +330,7 @@ INTEGERS = "must be a 1-D array of integers, got float64 of shape [3]"
             {"query_pids": np.array([1, 2, 2**63], np.uint64)},
             [],
             "query_pids holds 9223372036854775808, more than 64 bits with a sign can hold: give "
-            "people and cameras smaller numbers",
+            "identities and cameras smaller numbers",
         ),
         ({"query_pids": np.ones(3)}, [], f"query_pids {INTEGERS}"),
         (
@@ -348,8 +348,9 @@ INTEGERS = "must be a 1-D array of integers, got float64 of shape [3]"
         (
             {"gallery_pids": np.full(5, 9)},
             [],
-            "none of the 3 queries has a match among the 5 gallery items: check that people and "
-            "cameras are given in the order query_pids, gallery_pids, query_camids, gallery_camids",
+            "none of the 3 queries has a match among the 5 gallery items: check that identities "
+            "and cameras are given in the order query_pids, gallery_pids, query_camids, "
+            "gallery_camids",
         ),
     ],
 )

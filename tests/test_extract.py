@@ -379,7 +379,7 @@ def test_the_same_data_set_at_another_place_is_the_same_and_said_so(
     assert main(command(run, copy, f"--root={moved}")) == 0
     assert "so far" not in capsys.readouterr().out
     assert main(command(run, copy, f"--root={tmp_path / 'copied'}")) == 0
-    assert f"so far they were read at {root}" in capsys.readouterr().out
+    assert f"until now they were read at {root}" in capsys.readouterr().out
     assert contents(copy) == contents(extracted)
 
 

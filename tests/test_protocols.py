@@ -140,7 +140,7 @@ def test_a_mistake_is_told(options, message):
 
 
 def test_lengths_are_checked_before_the_gallery_is_selected():
-    with pytest.raises(ValueError, match="gallery: 5 rows, 5 people and 2 cameras"):
+    with pytest.raises(ValueError, match="gallery: 5 rows, 5 identities and 2 cameras"):
         evaluate_protocol(FULL_GALLERY, [[0.0]], FEATURES, [4], PIDS, [1], [2, 3])
 
 

@@ -119,13 +119,6 @@ def test_only_pairs_in_doubt_are_computed_in_float64_and_all_where_most_are(metr
     assert {columns.stop for columns in blocks} >= {len(gallery)}
 
 
-def test_doubts_are_counted_once_also_where_they_are_settled_in_parts(monkeypatch):
-    queries, gallery, labels = crowded(1.0, 100)
-    whole = evaluate_features(queries, gallery, *labels)
-    monkeypatch.setattr("stgcn_pyg.evaluation.ranking._WAITING", 10)
-    assert_equal_results(evaluate_features(queries, gallery, *labels), whole)
-
-
 @METRICS
 @pytest.mark.parametrize("width", [5, 512, 513, 3000])
 @pytest.mark.parametrize("signs", ["both", "positive"])
@@ -142,7 +135,7 @@ def test_distances_by_a_product_are_off_by_less_than_their_bound(metric, width, 
         *(torch.from_numpy(x.astype(np.float32)).to(dtype) for x in (q, g)), metric
     )
     every = slice(0, 30), slice(0, 200)
-    values = distances.rough(distances.left(every[0]), distances.right(every[1]))
+    values = distances.rough(distances.a.tile(every[0]), distances.b.tile(every[1]))
     exact = distances.of_pairs(*np.divmod(np.arange(30 * 200), 200)).reshape(30, 200)
     off, bounds = abs(values.double().numpy() - exact), distances.bounds.numpy()[:, None]
     assert (off <= bounds).all()

@@ -17,9 +17,9 @@ GOOD = {
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"gallery_camids": [2] * 60}, "gallery: 2 rows, 2 people and 60 cameras"),
-        ({"query_camids": [1, 1]}, "query: 1 rows, 1 people and 2 cameras"),
-        ({"distances": [[0.1, 0.2, 0.3]]}, "gallery: 3 rows, 2 people and 2 cameras"),
+        ({"gallery_camids": [2] * 60}, "gallery: 2 rows, 2 identities and 60 cameras"),
+        ({"query_camids": [1, 1]}, "query: 1 rows, 1 identities and 2 cameras"),
+        ({"distances": [[0.1, 0.2, 0.3]]}, "gallery: 3 rows, 2 identities and 2 cameras"),
         ({"distances": [0.1, 0.2]}, r"\[Q, G\], got \[2\]"),
         ({"distances": [[0.1, np.nan]]}, r"distances: 1 rows are not finite, first at \[0\]"),
         ({"distances": [[0.1, np.inf]]}, "not finite"),
@@ -47,7 +47,7 @@ def test_a_mistake_is_told(change, message):
         ([[0.0]], [[0.0, 1.0], [1.0, 1.0]], {}, r"got \[1, 1\] and \[2, 2\]"),
         ([[0.0]], [[0.0], [1.0]], {"metric": "dot"}, "metric='dot' is unknown"),
         ([[0.0]], [[0.0], [1.0]], {"block_size": 0}, "block_size=0"),
-        ([[0.0]], [[0.0]], {}, "gallery: 1 rows, 2 people and 2 cameras"),
+        ([[0.0]], [[0.0]], {}, "gallery: 1 rows, 2 identities and 2 cameras"),
     ],
 )
 def test_a_mistake_in_features_is_told(queries, gallery, options, message):

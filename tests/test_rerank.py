@@ -299,5 +299,5 @@ def test_features_that_cannot_be_ranked_are_refused_in_one_line():
     broken[1, 2], broken[2, 0] = np.nan, np.inf
     message = refused(broken[:3], broken[3:])
     assert message.startswith(
-        "query_features: 2 rows are not finite, first at [1, 2]; look for NaN"
+        "query_features: 2 rows are not finite, first at [1, 2]; check the model"
     )

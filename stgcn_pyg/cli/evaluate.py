@@ -143,13 +143,13 @@ def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> N
         table = format_table(rows, tuple(ranks or REPORTED_RANKS), ends)
         print(f"\n{table}\n{protocol(name).description}")
     print(
-        "\nThe intervals cover the choice of the test people, not the seed of the training; how "
-        "they are made is in docs/protocols.md."
+        "\nThe intervals cover the choice of the test identities, not the seed of the training; "
+        "docs/protocols.md says how they are computed."
     )
 
 
 def _known(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The protocols of these names, each once; an unknown one is refused before anything begins."""
+    """The names of protocols, each once, if they are known."""
     if names is None:
         return None
     try:
@@ -165,7 +165,7 @@ def _reranking(options: Namespace) -> Reranking | None:
         for name, value, usual in zip(chosen._fields, chosen, Reranking(), strict=True):
             if value != usual:
                 option = "--" + name.replace("_", "-")
-                raise UserError(f"{option} {value}: is of re-ranking: pass --rerank as well")
+                raise UserError(f"{option} {value}: is for re-ranking: pass --rerank as well")
         return None
     try:
         chosen.check()

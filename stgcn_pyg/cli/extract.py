@@ -17,7 +17,7 @@ from stgcn_pyg.runs.trained_model import TrainedModel, skipped_within, tell_skip
 
 DESCRIPTION = """Writes the embeddings of a data set's tracklets and their labels, in shards.
 
-Killed and started again, the same command goes on after the last whole shard.
+If it is interrupted, the same command continues after the last complete shard.
 
 Examples:
   stgcn extract runs/mars embeddings/mars
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="stgcn extract", description=DESCRIPTION)
     parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")
-    parser.add_argument("output", type=Path, help="the folder that receives the embeddings")
+    parser.add_argument("output", type=Path, help="the folder to write the embeddings to")
     parser.add_argument(
         "--parts",
         type=Literal["test", "train", "all"],
@@ -54,7 +54,7 @@ def _extract(options: Namespace, group: ProcessGroup) -> int:
     writer = None
     if group.is_first:
         writer = EmbeddingWriter(options.output, description, tracklets, trained.still_bad)
-        _tell_of_another_place(options.output, writer.description["root"], description["root"])
+        _report_other_root(options.output, writer.description["root"], description["root"])
     missing = group.from_first(writer.missing() if writer is not None else [])
     total = len(tracklets)
     shards = shards_of(description)
@@ -73,14 +73,14 @@ def _extract(options: Namespace, group: ProcessGroup) -> int:
     tell_skipped(trained.data, group)
     print(
         f"{options.output}: {total:,} embeddings of width {description['width']:,}; "
-        f"docs/embeddings.md tells how to read them"
+        "docs/embeddings.md says how to read them"
     )
     return 0
 
 
-def _tell_of_another_place(output: Path, there: str, here: str) -> None:
-    if Path(there).resolve() != Path(here).resolve():
-        print(f"{output}: goes on with the images at {here}; so far they were read at {there}")
+def _report_other_root(output: Path, before: str, now: str) -> None:
+    if Path(before).resolve() != Path(now).resolve():
+        print(f"{output}: continues with the images at {now}; until now they were read at {before}")
 
 
 def _describe(trained: TrainedModel, tracklets: pd.DataFrame, options: Namespace) -> Description:

@@ -3,13 +3,13 @@
 - ``evaluate_ranking``, ``evaluate_features``: from distances, or from features block by block.
 - ``Protocol``, ``protocol``, ``evaluate_protocol``, ``select_gallery``: by the name of a protocol.
 - ``chance``, ``chance_for_protocol``: what a random ranking scores, in closed form.
-- ``bootstrap``, ``compare``: intervals over the test people, and whether two models differ.
+- ``bootstrap``, ``compare``: intervals over the test identities, and whether two models differ.
 - ``rerank``, ``rerank_rows``, ``Reranking``: distances re-ranked by k-reciprocal neighbours.
 - ``format_table``: results side by side.
 """
 
 from stgcn_pyg.evaluation.bootstrap import BootstrapResult, bootstrap, format_interval
-from stgcn_pyg.evaluation.chance import chance, chance_for_protocol
+from stgcn_pyg.evaluation.chance import chance
 from stgcn_pyg.evaluation.compare import ComparisonResult, compare
 from stgcn_pyg.evaluation.distances import pairwise_distances
 from stgcn_pyg.evaluation.protocols import (
@@ -21,6 +21,7 @@ from stgcn_pyg.evaluation.protocols import (
     PROTOCOLS,
     QUERY_FREE,
     Protocol,
+    chance_for_protocol,
     evaluate_protocol,
     protocol,
     select_gallery,

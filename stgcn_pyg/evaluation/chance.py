@@ -1,21 +1,11 @@
 """What a random ranking scores, in closed form."""
 
-from dataclasses import replace
-
 import numpy as np
 from scipy.stats import hypergeom
 
-from stgcn_pyg.evaluation.distances import Array
+from stgcn_pyg.evaluation.arrays import Array
 from stgcn_pyg.evaluation.labels import Labels, check_labels
-from stgcn_pyg.evaluation.protocols import Protocol, select_gallery
-from stgcn_pyg.evaluation.result import (
-    AveragePrecision,
-    RankingResult,
-    SameCamera,
-    Scoring,
-    check_any_match,
-    warn_of_unmatched,
-)
+from stgcn_pyg.evaluation.result import AveragePrecision, RankingResult, SameCamera, Scoring
 
 
 def chance(
@@ -47,17 +37,17 @@ def chance(
 
     Args:
         query_pids, gallery_pids, query_camids, gallery_camids, ap, max_rank, same_camera, depth:
-            as in :func:`evaluate_ranking`.
+            As in :func:`evaluate_ranking`.
 
     Returns:
         A result whose ``average_precision``, ``inverse_negative_penalty`` and ``cmc`` are
         expectations; ``first_match_rank`` is that of the uncut list, (n + 1) / (m + 1).
 
     Raises:
-        ValueError: as :func:`evaluate_ranking`.
+        ValueError: As :func:`evaluate_ranking`.
 
     Warns:
-        UserWarning: some queries have no match; mAP and CMC are means over the others.
+        UserWarning: Some queries have no match; mAP and CMC are means over the others.
 
     Example:
         >>> result = chance([7], [7, 5], [1], [2, 2])  # first of two, or second: (1 + 1/2) / 2
@@ -65,66 +55,26 @@ def chance(
         (0.75, 0.5)
     """
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
-    result = _expectation(labels, Scoring(ap, max_rank, same_camera, depth))
-    warn_of_unmatched(result)
-    return result
+    return expectation(labels, Scoring(ap, max_rank, same_camera, depth))
 
 
-def chance_for_protocol(
-    protocol: Protocol,
-    query_pids: Array,
-    gallery_pids: Array,
-    query_camids: Array,
-    gallery_camids: Array,
-    gallery_is_query: Array | None = None,
-    max_rank: int = 50,
-) -> RankingResult:
-    """:func:`chance` under a protocol: the row to print below :func:`evaluate_protocol`'s.
-
-    Raises:
-        ValueError: as :func:`chance` and :func:`select_gallery`.
-
-    Warns:
-        UserWarning: some queries have no match; mAP and CMC are means over the others.
-
-    Example:
-        >>> from stgcn_pyg.evaluation import CROSS_CAMERA
-        >>> chance_for_protocol(CROSS_CAMERA, [7], [7, 5, 5], [1], [2, 2, 1]).mAP
-        0.75
-    """
-    labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
-    keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
-    scoring = Scoring(protocol.ap, max_rank, protocol.same_camera, protocol.depth)
-    result = _expectation(replace(labels, listed=keep), scoring)
-    warn_of_unmatched(result)
-    return replace(result, protocol=protocol.name)
-
-
-def _expectation(labels: Labels, scoring: Scoring) -> RankingResult:
-    scoring.check()
-    num_gallery = int(labels.listed.sum())
+def expectation(labels: Labels, scoring: Scoring) -> RankingResult:
+    """:func:`chance` with labels that are checked and may leave items out."""
+    num_gallery = labels.num_listed
     # Queries with as many ranked items n and matches m expect the same: each pair once.
-    counts = _counts(labels, scoring.same_camera)
-    pairs, query_pair = np.unique(counts, axis=0, return_inverse=True)
-    average_precision, first_match_rank, penalty = np.full((3, len(pairs)), np.nan)
-    cmc = np.full((len(pairs), scoring.max_rank), np.nan)
+    pairs, of_query = np.unique(_counts(labels, scoring.same_camera), axis=0, return_inverse=True)
+    scores = np.full((3, len(pairs)), np.nan)
+    hits = np.zeros((len(pairs), scoring.max_rank))
     for pair, (n, m) in enumerate(pairs.tolist()):
         if m == 0:
             continue
         reach, weight = _reach(n, num_gallery, scoring.depth)
-        average_precision[pair] = weight @ _ap_within(n, m, scoring.ap)[reach]
-        penalty[pair] = weight @ _penalty_within(n, m)[reach]
+        average_precision = weight @ _ap_within(n, m, scoring.ap)[reach]
+        penalty = weight @ _penalty_within(n, m)[reach]
+        scores[:, pair] = average_precision, (n + 1) / (m + 1), penalty
         ranks = np.minimum(np.arange(1, scoring.max_rank + 1), n)  # past the end of a list, its end
-        cmc[pair] = weight @ _hit_within(n, m)[np.minimum.outer(reach, ranks)]
-        first_match_rank[pair] = (n + 1) / (m + 1)
-    check_any_match(average_precision[query_pair], num_gallery)
-    return scoring.result(
-        average_precision[query_pair],
-        first_match_rank[query_pair],
-        penalty[query_pair],
-        np.nanmean(cmc[query_pair], axis=0),
-        num_gallery,
-    )
+        hits[pair] = weight @ _hit_within(n, m)[np.minimum.outer(reach, ranks)]
+    return scoring.result(scores[:, of_query], num_gallery, hits[of_query])
 
 
 def _counts(labels: Labels, same_camera: SameCamera) -> np.ndarray:
@@ -144,9 +94,9 @@ def _reach(n: int, num_gallery: int, depth: int | None) -> tuple[np.ndarray, np.
 
 
 def _ap_within(n: int, m: int, ap: AveragePrecision) -> np.ndarray:
-    """The expected AP when matches count within the first 0, 1, ..., n ranks only: ``[n + 1]``."""
+    """The expected AP when matches count within the first 0, ..., n ranks only: ``[n + 1]``."""
     rank = np.arange(1, n + 1)
-    other = (m - 1) / max(n - 1, 1)  # probability that another item is a match, too
+    other = (m - 1) / max(n - 1, 1)  # the probability that another item is a match, too
     term = (1 + (rank - 1) * other) / rank
     if ap == "trapezoid":
         term = (np.where(rank == 1, 1.0, other) + term) / 2

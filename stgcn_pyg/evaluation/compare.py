@@ -1,26 +1,23 @@
 """Whether one model ranks the same queries better than another."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg.evaluation.arrays import Array
 from stgcn_pyg.evaluation.bootstrap import (
     EQUAL,
     IdentitySums,
     IntervalMethod,
     Resampling,
     blocks,
-    check_options,
     format_interval,
-    interval,
-    resample,
+    intervals,
     scores_by_statistic,
     sum_by_identity,
 )
-from stgcn_pyg.evaluation.distances import Array
 from stgcn_pyg.evaluation.result import REPORTED_RANKS, RankingResult
 
 
@@ -29,13 +26,14 @@ class ComparisonResult(Resampling):
     """The difference of two models on the same queries, as fractions, by name of the statistic.
 
     Attributes:
-        first, second: the statistic of each model.
-        difference: second less first.
-        low, high: the ends of the difference's interval.
-        standard_error: the standard deviation of the resampled difference.
-        p_value: two-sided, of the hypothesis that the models could be swapped, person by person.
-        better, worse, equal: the queries that ``second`` scores higher, lower, or the same.
-        confidence, method, num_people, num_queries, resamples, seed: as in :class:`Resampling`.
+        first, second: The statistic of each model.
+        difference: The second less the first.
+        low, high: The ends of the difference's interval.
+        standard_error: The standard deviation of the resampled difference.
+        p_value: The two-sided p-value of the hypothesis that the models could be swapped, identity
+            by identity.
+        better, worse, equal: How many queries ``second`` scores higher, lower, or the same.
+        confidence, method, num_people, num_queries, resamples, seed: As in :class:`Resampling`.
     """
 
     first: dict[str, float]
@@ -48,15 +46,6 @@ class ComparisonResult(Resampling):
     better: dict[str, int]
     worse: dict[str, int]
     equal: dict[str, int]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: each statistic's comparison, and how it was had."""
-        names = [field.name for field in fields(self) if field.name not in self.settings()]
-        statistics = {
-            statistic: {name: getattr(self, name)[statistic] for name in names}
-            for statistic in self.difference
-        }
-        return {"statistics": statistics, **self.settings()}
 
     def __str__(self) -> str:
         columns = {
@@ -84,30 +73,30 @@ def compare(
     seed: int = 0,
     method: IntervalMethod = "percentile",
 ) -> ComparisonResult:
-    r"""The paired difference of two models, its interval and its p-value, over the test people.
+    r"""The paired difference of two models, its interval and its p-value, over the test identities.
 
-    The interval is :func:`bootstrap`'s, of the difference ``second - first`` in the same resamples
-    of the people for both. The p-value is of a paired permutation test: were the models alike, a
-    person's scores could as well have been the other's, so that with :math:`d_p` the sum of the
-    differences of person p's queries,
+    The interval is :func:`bootstrap`'s, of the difference ``second - first``, with the same
+    resamples of the identities for both. The p-value is of a paired permutation test: if the models
+    were alike, each identity's scores could as well have been the other model's. With :math:`d_p`
+    the sum of the differences of identity p's queries,
 
     .. math::
         p = \Pr\!\left[ \Big| \sum_p s_p d_p \Big| \ge \Big| \sum_p d_p \Big| \right], \qquad
         s_p = \pm 1 \text{ with equal probability.}
 
     It goes through all signs where there are no more than ``resamples`` of them, and else counts
-    those of ``resamples`` random ones and the observed one itself: p is never below
-    1 / (resamples + 1). The p-values are of one statistic each; none is corrected for the others.
+    ``resamples`` random ones and the observed one itself: p is never below 1 / (resamples + 1).
+    Each p-value is of one statistic; none is corrected for the others.
 
     Args:
-        first, second: of rankings of the same queries, in the same order, in the same gallery.
-        query_pids: people of the queries ``[Q]``, integers, in the order of the results.
-        ranks, resamples, confidence, seed: as in :func:`bootstrap`.
+        first, second: Results of the same queries, in the same order, in the same gallery.
+        query_pids: Identities of the queries ``[Q]``, integers, in the order of the results.
+        ranks, resamples, confidence, seed: As in :func:`bootstrap`.
         method: ``"percentile"``, or ``"bca"``, which covers less than it says for differences: they
             are not as skewed as what they are differences of.
 
     Raises:
-        ValueError: as :func:`bootstrap`; and for settings, numbers of queries, or queries without
+        ValueError: As :func:`bootstrap`; and for settings, numbers of queries, or queries without
             a match that differ between the two.
 
     Source: Edgington and Onghena, Randomization Tests, 2007; for ranked lists: Smucker, Allan and
@@ -125,23 +114,26 @@ def compare(
         >>> comparison.better["rank-1"], comparison.worse["rank-1"], comparison.equal["rank-1"]
         (2, 0, 2)
     """
-    check_options(resamples, confidence, method)
     check_same_queries(first, second)
     scores = scores_by_statistic(first, ranks), scores_by_statistic(second, ranks)
     differences = {name: scores[1][name] - scores[0][name] for name in scores[0]}
+    signs = {name: np.where(abs(d) < EQUAL, 0, np.sign(d)) for name, d in differences.items()}
+    better, worse, equal = (
+        {name: int((sign == which).sum()) for name, sign in signs.items()} for which in (1, -1, 0)
+    )
     sums = sum_by_identity(differences, query_pids)
+    means = [{name: float(np.nanmean(v)) for name, v in some.items()} for some in scores]
     rng = np.random.default_rng(seed)
-    resampled = resample(sums, resamples, rng)
     return ComparisonResult(
-        first=_means(scores[0]),
-        second=_means(scores[1]),
+        first=means[0],
+        second=means[1],
         difference=sums.named(sums.means),
-        **interval(sums, resampled, confidence, method, lowest=-1, highest=1),
+        **intervals(sums, resamples, rng, confidence, method, lowest=-1),
         p_value=sums.named(p_values(sums, resamples, rng)),
-        better=_count(differences, 1),
-        worse=_count(differences, -1),
-        equal=_count(differences, 0),
-        **sums.resampling(confidence, method, resamples, seed),
+        better=better,
+        worse=worse,
+        equal=equal,
+        seed=seed,
     )
 
 
@@ -163,7 +155,7 @@ def p_values(differences: IdentitySums, resamples: int, rng: np.random.Generator
 
 
 def check_same_queries(first: RankingResult, second: RankingResult) -> None:
-    """Raise a ValueError where two results cannot be of the same queries in the same setting."""
+    """Raises a ValueError where two results cannot be of the same queries in the same setting."""
     for name in ("protocol", "ap", "same_camera", "depth", "num_gallery"):
         values = getattr(first, name), getattr(second, name)
         if values[0] != values[1]:
@@ -183,16 +175,3 @@ def check_same_queries(first: RankingResult, second: RankingResult) -> None:
             f"{len(differ)} queries have a match in one result alone, first at "
             f"{differ[:5].tolist()}: give the same queries, in the same order"
         )
-
-
-def _means(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Over the valid queries, by statistic."""
-    return {name: float(np.nanmean(values)) for name, values in scores.items()}
-
-
-def _count(differences: Mapping[str, np.ndarray], sign: int) -> dict[str, int]:
-    """The queries whose difference has that sign, by statistic."""
-    return {
-        name: int((np.where(np.abs(values) < EQUAL, 0, np.sign(values)) == sign).sum())
-        for name, values in differences.items()
-    }

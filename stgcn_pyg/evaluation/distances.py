@@ -4,30 +4,26 @@ A matrix product in float32 gives every distance roughly, with a bound on its er
 leaves a question open (which of two items is nearer? how is this distance rounded?), the sum of
 squared differences in float64 answers it. So all results are functions of the features alone: no
 block size, number of threads or device changes a bit, and equal pairs have equal distances.
-
-Ranking asks :class:`Distances` itself; re-ranking does by :mod:`.neighbours`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-Array = npt.ArrayLike | Tensor
+from stgcn_pyg.evaluation.arrays import Array, check_rows, in_threads, slices, to_tensor
+
 Metric = Literal["euclidean", "cosine"]
 
 _DECIMALS = 12  # of similarities: rows nearer than 1e-6 of their length are at distance 0
 _TINY = torch.finfo(torch.float64).tiny  # stands in for a length of 0
 _TILE = 1024  # rows and columns of a product, so that its factors and its result fit a cache
-STRIP = 64  # rows of a block that a thread looks through at a time
+STRIP = 64  # rows of a block that a thread works through at a time
 _ELEMENTS = 2**16  # float64 numbers that a thread computes at a time, for its cache
-_MANY = 2**21  # numbers that are worth threads
 _CHANNELS = 8192  # added up at a time: a BLAS splits more among its threads, and rounds otherwise
 _LEAST, _MOST = 2.0**-30, 2.0**30  # lengths whose squares float32 takes without loss
 
@@ -75,10 +71,6 @@ class Tile(NamedTuple):
     values: Tensor
     squares: Tensor
 
-    def part(self, rows: slice) -> "Tile":
-        """Some of the rows."""
-        return Tile(self.values[rows], self.squares[rows])
-
 
 class Distances:
     r"""Exact distances of the rows of ``a`` to the rows of ``b``, computed when asked for.
@@ -92,6 +84,7 @@ class Distances:
     lengths, and the distance is s / 2, where a row of zeros, which has no direction, adds 1 to s.
 
     Attributes:
+        a, b: The rows, of which :meth:`rough` takes tiles.
         shape: A and B.
         bounds: ``[A]`` float64: how far any float32 s of :meth:`rough` can be off in each row.
         unit: What distances are multiples of: a power of two, other than 1 only for features
@@ -122,19 +115,19 @@ class Distances:
         check_features(a, b, metric)
         self.shape, self.metric, self.terms = (len(a), len(b)), metric, terms
         self.device = a.device if device is None else torch.device(device)
-        self._a = _Rows(a, metric, names[0])
-        self._b = self._a if b is a else _Rows(b, metric, names[1])
-        sides = [self._a] if b is a else [self._a, self._b]
+        self.a = _Rows(a, metric, names[0])
+        self.b = self.a if b is a else _Rows(b, metric, names[1])
+        sides = [self.a] if b is a else [self.a, self.b]
         longest = max(side.longest for side in sides)
         plain = metric == "cosine" or longest == 0 or _LEAST < longest < _MOST
         self.unit = 1.0 if plain else 2.0 ** int(np.frexp(longest)[1])
         # Differences do not change when all is shifted, but the rounding of a product shrinks.
-        centre = self._b.middle() / self.unit
+        centre = self.b.middle() / self.unit
         for side in sides:
             side.prepare(self.unit, centre, self.device)
         width = a.shape[1]
         error = (min(width, terms) + -(-width // terms) + 24) * 2.0**-24
-        self.bounds = self._bounds(self._a.squares, error) + width * 2.0**-120
+        self.bounds = self._bounds(self.a.squares, error) + width * 2.0**-120
 
     def _bounds(self, squares: Tensor, error: float) -> Tensor:
         """How far s of a product can be off in rows of these squared lengths.
@@ -143,26 +136,25 @@ class Distances:
         roundoff (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); a few more u
         cover the centring, the squared lengths, the sums with them and the rounding of a distance.
         """
-        return error * (squares + self._b.squares.max()) if self.shape[1] else squares
+        return error * (squares + self.b.squares.max()) if self.shape[1] else squares
 
-    def square(self, distances: Tensor) -> Tensor:
-        """The s of distances."""
-        return distances * 2 if self.metric == "cosine" else distances.square()
-
-    def margins(self, rows: slice) -> Tensor:
-        """How far s of :meth:`rough` can be from that of the rounded distance: ``[M]``."""
-        totals = torch.from_numpy(self._a.totals[rows] + self._b.totals.max())
-        return self.bounds[rows] + totals.to(self.device) * 10.0**-_DECIMALS
+    def limits(self, rows: slice, distances: Tensor) -> tuple[Tensor, Tensor]:
+        """The s of :meth:`rough` that are certainly below and above distances ``[M, N]``."""
+        squares = distances * 2 if self.metric == "cosine" else distances.square()
+        totals = torch.from_numpy(self.a.totals[rows] + self.b.totals.max()).to(self.device)
+        margin = (self.bounds[rows] + totals * 10.0**-_DECIMALS)[:, None]
+        return squares - margin, squares + margin
 
     def of_pairs(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         """The exact s of M pairs: ``[M]``, float64."""
-        a, b, squares = self._a, self._b, np.empty(len(row))
+        squares, width = np.empty(len(row)), max(1, self.a.values.shape[1])
 
         def fill(part: slice) -> None:
-            squares[part] = _sums_of_squares(a.pick(row[part]), b.pick(column[part]))
+            squares[part] = _sums_of_squares(self.a.pick(row[part]), self.b.pick(column[part]))
 
-        in_threads(fill, slices(0, len(row), max(1, _ELEMENTS // max(1, a.values.shape[1]))))
-        return squares + a.zeros[row] + b.zeros[column]
+        parts = slices(0, len(row), max(1, _ELEMENTS // width))
+        in_threads(fill, parts, width * len(row))
+        return squares + self.a.zeros[row] + self.b.zeros[column]
 
     def of(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         """The distances of M pairs, float32, as :func:`pairwise_distances` rounds them."""
@@ -175,7 +167,7 @@ class Distances:
             rows, columns: M rows of ``a`` and N of ``b``, with a start and a stop.
             scale: ``[A]``: what to divide s by, and give that in place of the distance.
         """
-        left, right = self.left(rows, torch.float64), self.right(columns, torch.float64)
+        left, right = self.a.tile(rows, torch.float64), self.b.tile(columns, torch.float64)
         error = (left.values.shape[1] + 32) * 2.0**-53
         bounds = self._bounds(left.squares, error).cpu().numpy()[:, None]
         rough = self.rough(left, right).cpu().numpy()
@@ -188,8 +180,8 @@ class Distances:
             doubtful = block[part] != self._rounded(rough[part] + bounds[part], row, column, scale)
             return np.argwhere(doubtful) + np.array([part.start, 0])
 
-        height = max(1, _ELEMENTS // max(1, rough.shape[1]))
-        doubtful = np.concatenate(in_threads(round_rows, slices(0, len(rough), height))).T
+        parts = slices(0, len(rough), max(1, _ELEMENTS // max(1, rough.shape[1])))
+        doubtful = np.concatenate(in_threads(round_rows, parts, 8 * rough.size)).T
         pair = doubtful[0] + rows.start, doubtful[1] + columns.start
         block[tuple(doubtful)] = self._rounded(self.of_pairs(*pair), *pair, scale)
         return block
@@ -202,35 +194,16 @@ class Distances:
             return np.divide(squares, scale[row], out=squares).astype(np.float32)
         totals: Any = 2.0
         if self.metric == "euclidean":
-            totals = np.maximum(self._a.totals[row] + self._b.totals[column], _TINY)
+            totals = np.maximum(self.a.totals[row] + self.b.totals[column], _TINY)
         squares /= totals
         rest = 1 - (1 - squares).round(_DECIMALS)
         return (rest if self.metric == "cosine" else np.sqrt(rest * totals)).astype(np.float32)
 
-    def left(self, rows: slice, dtype: torch.dtype = torch.float32) -> Tile:
-        """Some rows of ``a`` for :meth:`rough`."""
-        return self._a.tile(rows, dtype)
-
-    def right(self, columns: slice, dtype: torch.dtype = torch.float32) -> Tile:
-        """Some rows of ``b`` for :meth:`rough`."""
-        return self._b.tile(columns, dtype)
-
     def rough(self, left: Tile, right: Tile) -> Tensor:
         """s by a matrix product in the type of the tiles, off by the bounds at most: ``[M, N]``."""
         products = _product(left.values, right.values, self.terms)
-        own, other = (tile.squares.to(products) for tile in (left, right))
-        if products.device.type != "cpu":
-            return products.mul_(-2).add_(other).add_(own[:, None])
-        array, of_rows, of_columns = products.numpy(), own.numpy()[:, None], other.numpy()
-
-        def finish(part: slice) -> None:
-            some = array[part]
-            some *= -2
-            some += of_columns
-            some += of_rows[part]
-
-        in_threads(finish, slices(0, len(array), STRIP), array.size)
-        return products
+        of_rows, of_columns = left.squares.to(products), right.squares.to(products)
+        return products.mul_(-2).add_(of_columns).add_(of_rows[:, None])
 
 
 class _Rows:
@@ -270,7 +243,7 @@ class _Rows:
         some = self.pick(np.linspace(0, len(self.values) - 1, count).astype(int))
         return torch.as_tensor(some).sum(dim=0) / max(1, count)
 
-    def tile(self, rows: slice, dtype: torch.dtype) -> Tile:
+    def tile(self, rows: slice, dtype: torch.dtype = torch.float32) -> Tile:
         """Some rows less the centre, on the device."""
         values = self._less_centre(rows, dtype).to(self.device)
         if dtype == torch.float32:
@@ -282,12 +255,12 @@ class _Rows:
         values = self.pick(rows)
         if isinstance(values, Tensor):
             return (values.to(torch.promote_types(dtype, values.dtype)) - self.centre).to(dtype)
-        centre, result = self.centre.numpy(), torch.empty(values.shape, dtype=dtype)
-        wider = np.result_type(result.numpy().dtype, values.dtype, centre.dtype)
+        result, centre = torch.empty(values.shape, dtype=dtype), self.centre.numpy()
+        out = result.numpy()
+        wider = np.result_type(out, values, centre)
 
         def subtract(part: slice) -> None:
-            out = result[part].numpy()
-            np.subtract(values[part], centre, out=out, dtype=wider, casting="same_kind")
+            np.subtract(values[part], centre, out=out[part], dtype=wider, casting="same_kind")
 
         in_threads(subtract, slices(0, len(values), STRIP), values.size)
         return result
@@ -342,56 +315,6 @@ def _plain_float32(device: torch.device) -> Iterator[None]:
     finally:
         for backend, precision in zip(backends, allowed, strict=True):
             backend.fp32_precision = precision
-
-
-def in_threads(
-    function: Callable[[Any], Any], parts: Sequence[Any], elements: int = _MANY
-) -> list[Any]:
-    """The function of each part: NumPy lets go of the interpreter, so that threads run at once.
-
-    Few elements are worked through in this thread, since starting others would take longer.
-    """
-    threads = torch.get_num_threads()
-    if threads == 1 or len(parts) < 2 or elements < _MANY:
-        return [function(part) for part in parts]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, parts))
-
-
-def slices(start: int, stop: int, size: int) -> list[slice]:
-    """Slices of at most ``size`` that together are ``start`` to ``stop``."""
-    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
-
-
-def to_tensor(features: Array, device: torch.device | str | None = None) -> Tensor:
-    """The features as float32 or float64, without a copy where it can be had without one."""
-    if not isinstance(features, Tensor):
-        array = np.asarray(features)
-        # Integers and half floats too; what is no number fails here.
-        dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
-        features = torch.from_numpy(np.require(array, dtype, ["C", "W"]))
-    features = features.detach().to(device)
-    if features.dtype in (torch.float32, torch.float64):
-        return features
-    return features.float() if features.is_floating_point() else features.double()
-
-
-def to_numpy(array: Array) -> np.ndarray:
-    """The array on the host, without a copy where it can be had without one."""
-    if not isinstance(array, torch.Tensor):
-        return np.asarray(array)
-    array = array.detach().cpu()
-    return array.float().numpy() if array.dtype == torch.bfloat16 else array.numpy()
-
-
-def check_rows(name: str, bad: npt.ArrayLike, what: str, cause: str) -> None:
-    """Raise a ValueError that counts and names the rows where ``bad`` is true."""
-    rows = np.flatnonzero(bad)
-    if len(rows):
-        raise ValueError(
-            f"{name}: {len(rows)} rows {what}, first at {rows[:5].tolist()}; "
-            f"look for {cause} in the model's output"
-        )
 
 
 def check_features(a: Any, b: Any, metric: str) -> None:

@@ -1,4 +1,4 @@
-"""The people and cameras of queries and gallery, checked once, and who counts for whom."""
+"""Identities and cameras of queries and gallery: which items each query is ranked against."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from stgcn_pyg import JUNK
-from stgcn_pyg.evaluation.distances import Array, slices, to_numpy
+from stgcn_pyg.evaluation.arrays import Array, slices, to_integers, to_numpy
 from stgcn_pyg.evaluation.result import SameCamera
 
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """People and cameras of Q queries and G gallery items, arrays or tensors of integers.
+    """Identities and cameras of Q queries and G gallery items, arrays or tensors of integers.
 
-    ``listed``, a boolean ``[G]``, is false for items that are not in the gallery at all, as where
-    a protocol takes them out: they take no place in any list.
+    ``listed``, a boolean ``[G]``, is false for items that a protocol takes out of the gallery: they
+    take no place in any list.
     """
 
     query_pids: Any
@@ -26,10 +26,15 @@ class Labels:
     gallery_camids: Any
     listed: Any
 
+    @property
+    def num_listed(self) -> int:
+        """How many items the gallery holds."""
+        return int(self.listed.sum())
+
     def matches(self) -> tuple[np.ndarray, np.ndarray]:
         """Every query with each of its matches, by query: two integer ``[M]``.
 
-        A match shows the query's person in another camera.
+        A match is of the query's identity, seen by another camera.
         """
         order = np.argsort(self.gallery_pids, kind="stable")
         sorted_pids = self.gallery_pids[order]
@@ -41,36 +46,38 @@ class Labels:
         keep = other_camera & self.listed[item]
         return query[keep], item[keep]
 
-    def others(self, same_camera: SameCamera, columns: slice = slice(None)) -> Any:
-        """The ranked items that are no match, a boolean ``[Q, columns]``."""
+    def others(self, same_camera: SameCamera | None, columns: slice = slice(None)) -> Any:
+        """The ranked items that are no match, a boolean ``[Q, columns]``.
+
+        With None in place of a rule for the query's camera: all items that are no match, those
+        that a ranking leaves out too.
+        """
         pids, camids = self.gallery_pids[columns], self.gallery_camids[columns]
         mask = pids != self.query_pids[:, None]
+        if same_camera is None:
+            mask |= camids == self.query_camids[:, None]
+            return mask & self.listed[columns]
         mask &= self.listed[columns] & (pids != JUNK)
         if same_camera == "all":
             mask &= camids != self.query_camids[:, None]
         return mask
 
-    def all_but_matches(self, columns: slice = slice(None)) -> Any:
-        """All items that are no match, those left out of a ranking too, ``[Q, columns]``."""
-        pids, camids = self.gallery_pids[columns], self.gallery_camids[columns]
-        mask = (pids != self.query_pids[:, None]) | (camids == self.query_camids[:, None])
-        return mask & self.listed[columns]
-
     def blocks(self, size: int) -> Iterator[tuple[slice, "Labels"]]:
-        """The same gallery with at most so many queries at a time, and which those are."""
+        """Parts of at most so many queries, with the whole gallery, and which queries those are."""
         for rows in slices(0, len(self.query_pids), size):
             pids, camids = self.query_pids[rows], self.query_camids[rows]
             yield rows, replace(self, query_pids=pids, query_camids=camids)
 
-    def gallery_where(self, keep: np.ndarray) -> "Labels":
-        """The same queries with the gallery items where ``keep``, a boolean ``[G]``, is true."""
+    def of_gallery(self, keep: np.ndarray) -> "Labels":
+        """The same queries with some of the gallery: those where a boolean ``[G]`` is true."""
         names = ("gallery_pids", "gallery_camids", "listed")
         return replace(self, **{name: getattr(self, name)[keep] for name in names})
 
     def to(self, device: torch.device) -> "Labels":
-        """The same as tensors on a device."""
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Labels(**{name: torch.as_tensor(a, device=device) for name, a in arrays.items()})
+        """The same labels as tensors on a device."""
+        return Labels(
+            *(torch.as_tensor(getattr(self, field.name), device=device) for field in fields(self))
+        )
 
 
 def check_labels(
@@ -80,54 +87,42 @@ def check_labels(
     gallery_camids: Array,
     rows_of: tuple[Array, Array] | None = None,
 ) -> Labels:
-    """Integer arrays of one entry a row of features or distances.
+    """The labels as integer arrays.
 
     Args:
-        query_pids, gallery_pids, query_camids, gallery_camids: people and cameras.
         rows_of: What has a row a query, and what has a row a gallery item; None: only labels.
 
     Raises:
-        ValueError: lengths that differ, labels that are not integers, junk among the queries, no
+        ValueError: Lengths that differ, labels that are not integers, junk among the queries, no
             query or no gallery item at all.
     """
     labels = Labels(
-        _integers("query_pids", query_pids),
-        _integers("gallery_pids", gallery_pids),
-        _integers("query_camids", query_camids),
-        _integers("gallery_camids", gallery_camids),
-        np.ones(len(to_numpy(gallery_pids)), dtype=bool),
+        to_integers("query_pids", query_pids),
+        to_integers("gallery_pids", gallery_pids),
+        to_integers("query_camids", query_camids),
+        to_integers("gallery_camids", gallery_camids),
+        listed=np.ones(len(to_numpy(gallery_pids)), dtype=bool),
     )
-    of_queries, of_gallery = rows_of or (labels.query_pids, labels.gallery_pids)
-    _check_lengths("query", of_queries, labels.query_pids, labels.query_camids)
-    _check_lengths("gallery", of_gallery, labels.gallery_pids, labels.gallery_camids)
-    if not len(labels.query_pids) or not len(labels.gallery_pids):
+    queries, gallery = labels.query_pids, labels.gallery_pids
+    of_queries, of_gallery = rows_of or (queries, gallery)
+    for side, given, pids, camids in (
+        ("query", of_queries, queries, labels.query_camids),
+        ("gallery", of_gallery, gallery, labels.gallery_camids),
+    ):
+        rows = (np.shape(given) or (1,))[0]
+        if not rows == len(pids) == len(camids):
+            raise ValueError(
+                f"{side}: {rows} rows, {len(pids)} identities and {len(camids)} cameras; "
+                "give one of each a tracklet"
+            )
+    if not len(queries) or not len(gallery):
         raise ValueError(
-            f"{len(labels.query_pids)} queries and {len(labels.gallery_pids)} gallery items: "
-            "give one of each at least"
+            f"{len(queries)} queries and {len(gallery)} gallery items: give one of each at least"
         )
-    junk = np.flatnonzero(labels.query_pids == JUNK)
+    junk = np.flatnonzero(queries == JUNK)
     if len(junk):
         raise ValueError(
             f"query_pids: {len(junk)} queries are junk (pid -1), first at {junk[:5].tolist()}; "
             "drop them, only the gallery may hold junk"
         )
     return labels
-
-
-def _integers(name: str, values: Array) -> np.ndarray:
-    array = to_numpy(values)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise ValueError(
-            f"{name} must be a 1-D array of integers, "
-            f"got {array.dtype} of shape {list(array.shape)}"
-        )
-    return np.require(array, np.int64, "W")  # torch takes none that cannot be written to
-
-
-def _check_lengths(side: str, rows_of: Array, pids: np.ndarray, camids: np.ndarray) -> None:
-    rows = (np.shape(rows_of) or (1,))[0]
-    if not rows == len(pids) == len(camids):
-        raise ValueError(
-            f"{side}: {rows} rows, {len(pids)} people and {len(camids)} cameras; "
-            "give one of each a tracklet"
-        )

@@ -6,17 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stgcn_pyg.evaluation.distances import (
-    STRIP,
-    Array,
-    Distances,
-    Metric,
-    check_features,
-    check_rows,
-    in_threads,
-    slices,
-    to_numpy,
-)
+from stgcn_pyg.evaluation.arrays import Array, check_rows, in_threads, slices, to_numpy
+from stgcn_pyg.evaluation.distances import STRIP, Distances, Metric, Tile, check_features
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +39,7 @@ class Neighbours:
 def distances_among(
     queries: Array, gallery: Array, metric: Metric, device: torch.device | str | None
 ) -> Distances:
-    """Distances among queries and gallery together, as re-ranking takes them.
-
-    Products may add up many terms: only pairs near a limit are in doubt.
-    """
+    """Distances among queries and gallery together, as re-ranking takes them."""
     if device is None:
         device = queries.device if isinstance(queries, Tensor) else "cpu"
     sides = to_numpy(queries), to_numpy(gallery)
@@ -74,26 +62,25 @@ def distances_among(
     if (items == items[0]).all():
         raise ValueError(f"all {len(items)} features are the same: there is nothing to rank by")
     values = torch.from_numpy(items)
+    # Products may add up many terms: only pairs near a limit are in doubt.
     return Distances(values, values, device=device, terms=2048)
 
 
 def nearest_neighbours(distances: Distances, count: int, block_size: int = 1024) -> Neighbours:
     """The ``count`` nearest of all N items to each item, itself among them.
 
-    Args:
-        distances: Among the items.
-        count: How many neighbours to keep, from 1 to N.
-        block_size: Items whose distances to as many others are held at a time. It changes no
-            result.
+    ``count`` is from 1 to N; the distances of ``block_size`` items to four times as many others
+    are held at a time, which changes no result.
     """
     found = _Candidates(distances, max(1, count - 1))
-    every = distances.right(slice(0, distances.shape[0]))
+    every = distances.a.tile(slice(0, distances.shape[0]))
     blocks = slices(0, distances.shape[0], block_size)
     pairs = [(rows, rows) for rows in blocks]  # first, for they give limits to the others
     for rows in blocks:
         pairs += [(rows, rest) for rest in slices(rows.stop, distances.shape[0], 4 * block_size)]
     for rows, columns in pairs:
-        found.add(rows, columns, distances.rough(every.part(rows), every.part(columns)))
+        left, right = (Tile(every.values[s], every.squares[s]) for s in (rows, columns))
+        found.add(rows, columns, distances.rough(left, right))
     item, other = found.pairs()
     # Each pair once: its distance is the same both ways.
     low, high = np.minimum(item, other), np.maximum(item, other)
@@ -127,7 +114,7 @@ class _Candidates:
         self._found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, rows: slice, columns: slice, rough: Tensor) -> None:
-        """Takes in the pairs of some items with others, or with each other."""
+        """Adds the pairs of some items with others, or with each other."""
         if rows == columns:
             k = min(self.near.shape[1], len(rough) - 1)
             self.far[rows] = rough.fill_diagonal_(-torch.inf).amax(dim=1).cpu()
@@ -144,7 +131,7 @@ class _Candidates:
             mask |= s >= high_of_column
             return np.flatnonzero(mask) + part.start * values.shape[1]
 
-        place = np.concatenate(in_threads(find, slices(0, len(values), STRIP)))
+        place = np.concatenate(in_threads(find, slices(0, len(values), STRIP), values.size))
         row, column = np.divmod(place, values.shape[1])
         place = place[row + rows.start != column + columns.start]
         row, column = (x.astype(np.int32) for x in np.divmod(place, values.shape[1]))

@@ -3,8 +3,8 @@
 Sources: ``mars-official`` is ``CM_evaluation.m`` in github.com/liangzheng06/MARS-evaluation;
 ``query-free`` the ``mars.py`` and ``rank.py`` of github.com/KaiyangZhou/deep-person-reid;
 ``agrl`` is ``evaluate_mars`` in ``torchreid/metrics/rank.py`` of github.com/weleen/AGRL.pytorch,
-which sorts the whole gallery, junk among it, keeps 50 places, and only then passes over junk and
-same-camera views; its AP divides by all matches, its CMC knows no match beyond the cut.
+which sorts the whole gallery with its junk, keeps 50 places, and only then skips junk and
+same-camera views; its AP divides by all matches, and a match beyond the cut is a miss in its CMC.
 """
 
 from dataclasses import dataclass, replace
@@ -12,17 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from stgcn_pyg.evaluation.distances import Array, Metric, to_numpy
-from stgcn_pyg.evaluation.labels import JUNK, check_labels
+from stgcn_pyg.evaluation.arrays import Array, to_numpy
+from stgcn_pyg.evaluation.chance import expectation
+from stgcn_pyg.evaluation.distances import Metric
+from stgcn_pyg.evaluation.labels import JUNK, Labels, check_labels
 from stgcn_pyg.evaluation.ranking import rank_distances, rank_features
 from stgcn_pyg.evaluation.rerank import Reranking, rerank
-from stgcn_pyg.evaluation.result import (
-    AveragePrecision,
-    RankingResult,
-    SameCamera,
-    Scoring,
-    warn_of_unmatched,
-)
+from stgcn_pyg.evaluation.result import AveragePrecision, RankingResult, SameCamera, Scoring
 
 
 @dataclass(frozen=True)
@@ -30,15 +26,15 @@ class Protocol:
     """What is ranked and how it is scored.
 
     Attributes:
-        name: as it stands in every result.
-        description: one sentence.
-        ap: ``"step"`` or ``"trapezoid"``.
-        same_camera: what is left out of a query's list: ``"person"``, the same person in the same
-            camera, or ``"all"``, everything of the query's camera.
-        keep_junk: pid -1 stays in the gallery. It is never ranked; it counts in the gallery's size
-            and takes places where ``depth`` cuts.
-        keep_queries: the query tracklets stay in the gallery, as matches of each other.
-        depth: the lists are cut after so many places, or None.
+        name: The name that results carry.
+        description: One sentence.
+        ap: The average precision, ``"step"`` or ``"trapezoid"``.
+        same_camera: What is left out of a query's list: ``"person"``, the same identity in the
+            same camera, or ``"all"``, everything of the query's camera.
+        keep_junk: Whether pid -1 is kept in the gallery. It is never ranked; it counts in the
+            gallery's size and takes places where ``depth`` cuts.
+        keep_queries: Whether the query tracklets are kept in the gallery, as matches of each other.
+        depth: The number of places after which lists are cut, or None.
     """
 
     name: str
@@ -89,7 +85,7 @@ def protocol(name: str) -> Protocol:
     """The protocol of that name.
 
     Raises:
-        ValueError: no protocol has that name; the message lists those that are.
+        ValueError: No protocol has that name; the message lists the names.
 
     Example:
         >>> protocol("query-free").keep_queries
@@ -108,8 +104,8 @@ def select_gallery(
     """The gallery items that the protocol ranks against: a boolean mask ``[G]``.
 
     Args:
-        protocol: what to keep.
-        gallery_pids: people of the gallery ``[G]``; -1 is junk.
+        protocol: The protocol, which says what to keep.
+        gallery_pids: Identities of the gallery ``[G]``; -1 is junk.
         gallery_is_query: ``[G]``, true where the item is also a query. Needed only where the
             protocol takes the queries out.
 
@@ -158,24 +154,24 @@ def evaluate_protocol(
     """CMC and mAP of features under a protocol, whose name the result carries.
 
     Args:
-        protocol: one of the named ones, or one of your own.
+        protocol: One of ``PROTOCOLS``, or one of your own.
         query_features, gallery_features: ``[Q, D]`` and ``[G, D]``; the gallery *before* the
             protocol selects from it.
-        query_pids, gallery_pids, query_camids, gallery_camids: integers, as in
+        query_pids, gallery_pids, query_camids, gallery_camids: Integers, as in
             :func:`evaluate_ranking`.
-        gallery_is_query: as in :func:`select_gallery`.
-        metric, max_rank, block_size, device: as in :func:`evaluate_features`.
-        reranking: re-rank by the neighbours that queries and the selected gallery share, with
-            these parameters (:func:`rerank`); None: do not.
+        gallery_is_query: As in :func:`select_gallery`.
+        metric, max_rank, block_size, device: As in :func:`evaluate_features`.
+        reranking: Parameters of :func:`rerank`, to re-rank by the neighbours that queries and the
+            selected gallery share; None: do not re-rank.
 
     Returns:
         A result whose ``num_gallery`` is the size after the selection.
 
     Raises:
-        ValueError: as :func:`evaluate_features`, :func:`select_gallery` and :func:`rerank`.
+        ValueError: As :func:`evaluate_features`, :func:`select_gallery` and :func:`rerank`.
 
     Warns:
-        UserWarning: some queries have no match; mAP and CMC are means over the others.
+        UserWarning: Some queries have no match; mAP and CMC are means over the others.
 
     Example:
         >>> result = evaluate_protocol(FULL_GALLERY, [[0.0]], [[0.1], [0.2], [0.3]],
@@ -185,15 +181,49 @@ def evaluate_protocol(
     """
     features = query_features, gallery_features
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, features)
+    labels, scoring = _under(protocol, labels, gallery_is_query, max_rank)
+    if reranking is None:
+        # The features are not copied: those that are kept may take gigabytes.
+        return rank_features(*features, labels, scoring, metric, block_size, device)
+    keep = labels.listed
+    kept = to_numpy(gallery_features)[keep]
+    distances = rerank(query_features, kept, *reranking, metric, device=device)
+    return rank_distances(distances.numpy(), labels.of_gallery(keep), scoring)
+
+
+def chance_for_protocol(
+    protocol: Protocol,
+    query_pids: Array,
+    gallery_pids: Array,
+    query_camids: Array,
+    gallery_camids: Array,
+    gallery_is_query: Array | None = None,
+    max_rank: int = 50,
+) -> RankingResult:
+    """:func:`chance` under a protocol: the row to print below :func:`evaluate_protocol`'s.
+
+    Args:
+        protocol, gallery_is_query: As in :func:`select_gallery`.
+        query_pids, gallery_pids, query_camids, gallery_camids, max_rank: As in :func:`chance`.
+
+    Raises:
+        ValueError: As :func:`chance` and :func:`select_gallery`.
+
+    Warns:
+        UserWarning: Some queries have no match; mAP and CMC are means over the others.
+
+    Example:
+        >>> chance_for_protocol(CROSS_CAMERA, [7], [7, 5, 5], [1], [2, 2, 1]).mAP
+        0.75
+    """
+    labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids)
+    return expectation(*_under(protocol, labels, gallery_is_query, max_rank))
+
+
+def _under(
+    protocol: Protocol, labels: Labels, gallery_is_query: Array | None, max_rank: int
+) -> tuple[Labels, Scoring]:
+    """The labels with the gallery that a protocol selects, and how it scores."""
     keep = select_gallery(protocol, labels.gallery_pids, gallery_is_query)
-    scoring = Scoring(protocol.ap, max_rank, protocol.same_camera, protocol.depth)
-    if reranking is not None:
-        kept = to_numpy(gallery_features)[keep]
-        distances = rerank(query_features, kept, *reranking, metric, device=device)
-        result = rank_distances(distances.numpy(), labels.gallery_where(keep), scoring)
-    else:
-        # The features stay where they are: a copy of those that are kept may take gigabytes.
-        labels = replace(labels, listed=keep)
-        result = rank_features(*features, labels, scoring, metric, block_size, device)
-    warn_of_unmatched(result)
-    return replace(result, protocol=protocol.name)
+    scoring = Scoring(protocol.ap, max_rank, protocol.same_camera, protocol.depth, protocol.name)
+    return replace(labels, listed=keep), scoring

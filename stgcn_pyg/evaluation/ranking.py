@@ -1,36 +1,25 @@
 """CMC and mAP, exact, from distances or from features."""
 
-from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stgcn_pyg.evaluation.distances import (
+from stgcn_pyg.evaluation.arrays import (
     Array,
-    Distances,
-    Metric,
     check_rows,
     in_threads,
     slices,
     to_numpy,
     to_tensor,
 )
+from stgcn_pyg.evaluation.distances import Distances, Metric
 from stgcn_pyg.evaluation.labels import Labels, check_labels
-from stgcn_pyg.evaluation.result import (
-    AveragePrecision,
-    RankingResult,
-    SameCamera,
-    Scoring,
-    check_any_match,
-    warn_of_unmatched,
-)
+from stgcn_pyg.evaluation.result import AveragePrecision, RankingResult, SameCamera, Scoring
 
 _ITEMS = 2048  # of the gallery at a time
 _MOST_DOUBTFUL = 1 / 16  # the share of a block from which on all of it is computed in float64
-_WAITING = 2**20  # doubtful pairs held at a time
 _COLUMN = 2**32 - 1
 
 
@@ -49,36 +38,36 @@ def evaluate_ranking(
 
     Every query ranks the gallery by distance. Left out of its list are junk (pid -1) and, with
     ``same_camera="person"``, items of the same identity in the same camera, or, with
-    ``same_camera="all"``, every item of the query's own camera. What remains and shows the
-    query's identity is a match. With :math:`r_k` the rank of the k-th of M matches,
+    ``same_camera="all"``, every item of the query's own camera. What remains of the query's
+    identity is a match. With :math:`r_k` the rank of the k-th of M matches,
 
     .. math::
         \text{AP}_\text{step} = \frac{1}{M} \sum_k \frac{k}{r_k}, \qquad
         \text{AP}_\text{trapezoid} = \frac{1}{M} \sum_k \frac{1}{2}
             \left( \frac{k - 1}{r_k - 1} + \frac{k}{r_k} \right),
 
-    the precision before rank 1 being 1. At equal distance a match ranks *after* what is not a
+    the precision before rank 1 being 1. At equal distance a match ranks *after* an item that is no
     match, so a constant embedding gets the worst score and the order of the gallery never counts.
 
     Args:
-        distances: ``[Q, G]``, smaller is more alike.
+        distances: Distances ``[Q, G]``, smaller is more alike.
         query_pids: Identities of the queries ``[Q]``, integers.
         gallery_pids: Identities of the gallery ``[G]``; -1 is junk. No other label is special:
-            MARS's distractors (pid 0) are non-matches because no query shows them.
+            MARS's distractors (pid 0) are no matches because no query has their pid.
         query_camids: Cameras of the queries ``[Q]``, integers.
         gallery_camids: Cameras of the gallery ``[G]``.
-        ap: ``"step"`` (most code) or ``"trapezoid"`` (MARS's official MATLAB code).
+        ap: Average precision: ``"step"`` (most code) or ``"trapezoid"`` (MARS's MATLAB code).
         max_rank: Length of the CMC; beyond the end of a small gallery it stays constant.
         same_camera: ``"person"`` (as on MARS) or ``"all"`` (the cross-camera protocol).
         depth: Cut every list after so many places, *before* anything is left out of it. A match
             that is cut off adds nothing to the AP, which still divides by all M, nor to the CMC.
 
     Raises:
-        ValueError: shapes or lengths that disagree, labels that are not integers, distances that
+        ValueError: Shapes or lengths that disagree, labels that are not integers, distances that
             are not finite, an unknown option, or no query with a match.
 
     Warns:
-        UserWarning: some queries have no match; mAP and CMC are means over the others.
+        UserWarning: Some queries have no match; mAP and CMC are means over the others.
 
     Source: Zheng et al., MARS, ECCV 2016, and the code in github.com/liangzheng06/MARS-evaluation.
 
@@ -93,15 +82,12 @@ def evaluate_ranking(
     labels = check_labels(
         query_pids, gallery_pids, query_camids, gallery_camids, (matrix, matrix.T)
     )
-    matrix = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)
-    result = rank_distances(matrix, labels, Scoring(ap, max_rank, same_camera, depth))
-    warn_of_unmatched(result)
-    return result
+    return rank_distances(matrix, labels, Scoring(ap, max_rank, same_camera, depth))
 
 
 def rank_distances(matrix: np.ndarray, labels: Labels, scoring: Scoring) -> RankingResult:
-    """:func:`evaluate_ranking` of an array of a float type and of labels that are checked."""
-    scoring.check()
+    """:func:`evaluate_ranking` with labels that are checked."""
+    matrix = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)
     blocks = list(labels.blocks(64))
     bad = [~np.isfinite(matrix[rows]).all(axis=1) for rows, _ in blocks]
     check_rows("distances", np.concatenate(bad), "are not finite", "NaN or overflow")
@@ -110,7 +96,8 @@ def rank_distances(matrix: np.ndarray, labels: Labels, scoring: Scoring) -> Rank
         rows, some = block
         return _score(_GivenDistances(matrix[rows], some), some, scoring)
 
-    return _result(in_threads(score, blocks), labels, scoring)
+    scores = np.concatenate(in_threads(score, blocks, matrix.size), axis=1)
+    return scoring.result(scores, labels.num_listed)
 
 
 def evaluate_features(
@@ -130,26 +117,26 @@ def evaluate_features(
 ) -> RankingResult:
     """CMC and mAP of features; the same as :func:`evaluate_ranking` on their distances.
 
-    Distances are computed for ``block_size`` queries and a part of the gallery at a time, so that
-    memory grows with the matches of a query, but not with the gallery. What is compared are the
-    distances of :func:`pairwise_distances`. Only those of the matches and of few other items are
-    computed in float64: a float32 product decides the rest, within the bound of its error. The
-    block size changes the memory and the time, not the result.
+    The distances are those of :func:`pairwise_distances`, for ``block_size`` queries and a part of
+    the gallery at a time, so that memory grows with the matches of a query, but not with the
+    gallery. Only distances of matches and of few other items are computed in float64: a float32
+    product decides the rest, within the bound of its error. The block size changes the memory and
+    the time, not the result.
 
     Args:
-        query_features: ``[Q, D]``.
-        gallery_features: ``[G, D]``.
-        query_pids, gallery_pids, query_camids, gallery_camids: as in :func:`evaluate_ranking`.
+        query_features: Features ``[Q, D]``, array or tensor of any float type.
+        gallery_features: Features ``[G, D]``.
+        query_pids, gallery_pids, query_camids, gallery_camids: As in :func:`evaluate_ranking`.
         metric: ``"euclidean"`` or ``"cosine"``, as in :func:`pairwise_distances`.
-        ap, max_rank, same_camera, depth: as in :func:`evaluate_ranking`.
+        ap, max_rank, same_camera, depth: As in :func:`evaluate_ranking`.
         block_size: Queries whose distances are held at a time.
         device: Where distances are computed; None: where ``query_features`` are.
 
     Raises:
-        ValueError: as :func:`evaluate_ranking`, and for features that are not finite.
+        ValueError: As :func:`evaluate_ranking`, and for features that are not finite.
 
     Warns:
-        UserWarning: some queries have no match; mAP and CMC are means over the others.
+        UserWarning: Some queries have no match; mAP and CMC are means over the others.
 
     Example:
         >>> queries, gallery = [[0.0, 1.0]], [[0.0, 0.9], [1.0, 0.0]]
@@ -159,9 +146,7 @@ def evaluate_features(
     features = query_features, gallery_features
     labels = check_labels(query_pids, gallery_pids, query_camids, gallery_camids, features)
     scoring = Scoring(ap, max_rank, same_camera, depth)
-    result = rank_features(*features, labels, scoring, metric, block_size, device)
-    warn_of_unmatched(result)
-    return result
+    return rank_features(*features, labels, scoring, metric, block_size, device)
 
 
 def rank_features(
@@ -173,8 +158,7 @@ def rank_features(
     block_size: int,
     device: torch.device | str | None,
 ) -> RankingResult:
-    """:func:`evaluate_features` with labels that may take items out of the gallery."""
-    scoring.check()
+    """:func:`evaluate_features` with labels that are checked and may leave items out."""
     if block_size < 1:
         raise ValueError(f"block_size={block_size}: give at least 1")
     queries = to_tensor(query_features, device)
@@ -183,11 +167,7 @@ def rank_features(
         _score(_FeatureDistances(distances, rows, some), some, scoring)
         for rows, some in labels.blocks(block_size)
     ]
-    return _result(scores, labels, scoring)
-
-
-# Which items count: a boolean ``[Q, columns]`` from labels and columns of the gallery.
-Counted = Callable[[Labels, slice], Any]
+    return scoring.result(np.concatenate(scores, axis=1), labels.num_listed)
 
 
 def _score(
@@ -196,76 +176,55 @@ def _score(
     """Average precision, rank of the first match and inverse negative penalty: ``[3, Q]``."""
     query, item = labels.matches()
     count = np.bincount(query, minlength=len(labels.query_pids))
-    reach = distances.of(query, item)
-    reach = reach[np.lexsort((reach, query))]  # of each query in turn, ascending
+    radius = distances.of(query, item)
+    radius = radius[np.lexsort((radius, query))]  # of each query in turn, ascending
     found = np.arange(1, len(query) + 1) - np.repeat(np.cumsum(count) - count, count)
 
-    def others(labels: Labels, columns: slice) -> Any:
-        return labels.others(scoring.same_camera, columns)
-
-    # An item as far as a match stands before it.
-    ranks = distances.count(query, reach, others) + found
+    # Another item at the distance of a match ranks before it.
+    rank = distances.count(query, radius, scoring.same_camera) + found
     seen = np.ones(len(query), dtype=bool)
     if scoring.depth is not None:
-        seen = distances.count(query, reach, Labels.all_but_matches) + found <= scoring.depth
+        seen = distances.count(query, radius, None) + found <= scoring.depth
 
+    precision = found / rank
+    if scoring.ap == "trapezoid":
+        before = np.where(rank == 1, 1.0, (found - 1) / np.maximum(rank - 1, 1))
+        precision = (before + precision) / 2
     scores, valid = np.full((3, len(count)), np.nan), count > 0
-    terms = np.where(seen, _precision_at(found, ranks, scoring.ap), 0)
-    scores[0, valid] = (np.bincount(query, terms, minlength=len(count)) / np.maximum(count, 1))[
-        valid
-    ]
-    scores[1, valid] = np.where(seen, ranks, np.inf)[found == 1]
-    scores[2, valid] = np.where(seen, found / ranks, 0)[found == count[query]]
+    sums = np.bincount(query, np.where(seen, precision, 0), minlength=len(count))
+    scores[0, valid] = sums[valid] / count[valid]
+    scores[1, valid] = np.where(seen, rank, np.inf)[found == 1]
+    scores[2, valid] = np.where(seen, found / rank, 0)[found == count[query]]
     return scores
 
 
-def _precision_at(found: np.ndarray, ranks: np.ndarray, ap: AveragePrecision) -> np.ndarray:
-    """Each match's term of the average precision: the ``found``-th match stands at ``ranks``."""
-    at = found / ranks
-    if ap == "step":
-        return at
-    before = np.where(ranks == 1, 1.0, (found - 1) / np.maximum(ranks - 1, 1))
-    return (before + at) / 2
-
-
-def _result(parts: Sequence[np.ndarray], labels: Labels, scoring: Scoring) -> RankingResult:
-    """The result of all queries, from the scores of blocks of them in order."""
-    average_precision, first_match_rank, penalty = np.concatenate(parts, axis=1)
-    num_gallery = int(labels.listed.sum())
-    check_any_match(average_precision, num_gallery)
-    valid = first_match_rank[~np.isnan(first_match_rank)]
-    cmc = (valid[:, None] <= np.arange(1, scoring.max_rank + 1)).mean(axis=0)
-    return scoring.result(average_precision, first_match_rank, penalty, cmc, num_gallery)
-
-
 class _GivenDistances:
-    """Rows of a matrix of distances.
-
-    Like :class:`_FeatureDistances` it gives the distances of pairs, and counts how many items stand
-    within ``reach`` of a query, ``[M]``, for M queries in ascending order. An item at that very
-    distance counts.
-    """
+    """Rows of a matrix of distances."""
 
     def __init__(self, distances: np.ndarray, labels: Labels):
         self.distances, self.labels = distances, labels
 
     def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """The distances of M pairs."""
         return self.distances[query, item]
 
-    def count(self, query: np.ndarray, reach: np.ndarray, counted: Counted) -> np.ndarray:
+    def count(
+        self, query: np.ndarray, radius: np.ndarray, same_camera: SameCamera | None
+    ) -> np.ndarray:
+        """How many items that are no match are within each radius of a query: ``[M]``.
+
+        Args:
+            query: ``[M]``, ascending.
+            radius: ``[M]`` distances. An item at that very distance counts.
+            same_camera: Which items count, as in :meth:`Labels.others`.
+        """
         infinity = self.distances.dtype.type(np.inf)
-        ordered = np.where(counted(self.labels, slice(None)), self.distances, infinity)
-        ordered.sort(axis=1)
-        edges = np.searchsorted(query, np.arange(len(ordered) + 1))
-        within = [
-            np.searchsorted(row, reach[first:last], side="right")
-            for row, (first, last) in zip(ordered, pairwise(edges), strict=True)
-        ]
-        return np.concatenate(within)
+        counted = np.where(self.labels.others(same_camera), self.distances, infinity)
+        return _count_within(counted, query, radius)
 
 
 class _FeatureDistances:
-    """Distances from features: roughly where that decides, exactly where it does not."""
+    """Distances from features, for a block of queries: see :class:`_GivenDistances`."""
 
     def __init__(self, distances: Distances, rows: slice, labels: Labels):
         self.distances, self.rows = distances, rows
@@ -274,98 +233,69 @@ class _FeatureDistances:
     def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
         return self.distances.of(query + self.rows.start, item)
 
-    def count(self, query: np.ndarray, reach: np.ndarray, counted: Counted) -> np.ndarray:
-        reaches = _Reaches(query, reach, self.rows.stop - self.rows.start, self.distances.device)
-        left, margin = self.distances.left(self.rows), self.distances.margins(self.rows)[:, None]
+    def count(
+        self, query: np.ndarray, radius: np.ndarray, same_camera: SameCamera | None
+    ) -> np.ndarray:
+        of_query = np.bincount(query, minlength=self.rows.stop - self.rows.start)
+        filled = np.arange(of_query.max(initial=0)) < of_query[:, None]
+        padded = np.zeros(filled.shape)  # [Q, the most radii of a query]
+        padded[filled] = radius
+        row, valid, radii = (
+            torch.as_tensor(array, device=self.distances.device)
+            for array in (query, filled, padded)
+        )
+        low, high = map(_first_key, self.distances.limits(self.rows, radii))
+        left = self.distances.a.tile(self.rows)
         total = np.zeros(len(query), dtype=np.int64)
-        # In one piece: an array a block would stand in the way of the next block's memory.
-        doubtful, waiting = np.empty((2, _WAITING), dtype=np.int64), 0
         for columns in slices(0, self.distances.shape[1], _ITEMS):
-            ignored = ~counted(self.labels, columns)
-            rough = self.distances.rough(left, self.distances.right(columns)).clamp_(min=0)
-            certain, number, item = reaches.count(
-                rough.masked_fill_(ignored, torch.inf),
-                self.distances.square(reaches.padded),
-                margin,
-            )
-            if len(number) > min(_MOST_DOUBTFUL * rough.numel(), _WAITING):
-                exact = torch.from_numpy(self.distances.block(self.rows, columns)).to(rough.device)
-                exact.masked_fill_(ignored, torch.inf)
-                total += reaches.count(exact, reaches.padded, 0)[0]
+            ignored = ~self.labels.others(same_camera, columns)
+            rough = self.distances.rough(left, self.distances.b.tile(columns)).clamp_(min=0)
+            keys = _sorted_keys(rough.masked_fill_(ignored, torch.inf))
+            within = torch.searchsorted(keys, low)[valid]
+            doubts = torch.searchsorted(keys, high | _COLUMN, right=True)[valid] - within
+            if doubts.sum() > _MOST_DOUBTFUL * rough.numel():
+                exact = self.distances.block(self.rows, columns)
+                exact[ignored.cpu().numpy()] = np.inf
+                total += _count_within(exact, query, radius)
                 continue
-            total += certain
-            if waiting + len(number) > _WAITING:
-                self._settle(query, reach, doubtful[:, :waiting], total)
-                waiting = 0
-            doubtful[:, waiting : waiting + len(number)] = number, item + columns.start
-            waiting += len(number)
-        self._settle(query, reach, doubtful[:, :waiting], total)
+            total += within.cpu().numpy()
+            in_doubt = torch.repeat_interleave(doubts)  # for each doubtful item, whose radius
+            place = torch.arange(len(in_doubt), device=keys.device)
+            place += (within - doubts.cumsum(0) + doubts)[in_doubt]
+            item = (keys[row[in_doubt], place] & _COLUMN).cpu().numpy()
+            number = in_doubt.cpu().numpy()
+            # Each pair once, though several radii of a query may ask for it.
+            pairs, inverse = np.unique(query[number] * _ITEMS + item, return_inverse=True)
+            of_pair, item = np.divmod(pairs, _ITEMS)
+            exact = self.of(of_pair, columns.start + item)[inverse]
+            np.add.at(total, number[exact <= radius[number]], 1)
         return total
 
-    def _settle(
-        self, query: np.ndarray, reach: np.ndarray, doubtful: np.ndarray, total: np.ndarray
-    ) -> None:
-        """Adds to the total which doubtful pairs, reaches and items ``[2, N]``, are within."""
-        number, item = doubtful
-        # Each pair once, though several reaches of a query may ask for it.
-        pairs, place = np.unique(
-            query[number] * self.distances.shape[1] + item, return_inverse=True
-        )
-        exact = self.of(*np.divmod(pairs, self.distances.shape[1]))[place]
-        np.add.at(total, number[exact <= reach[number]], 1)
 
-
-class _Reaches:
-    """M reaches of Q queries, padded to ``[Q, most]``, and what lies within them in a block.
-
-    The bits of non-negative float32 numbers are in the order of the numbers. With them above and
-    the column below, one int64 is a sort key that remembers its column; CPUs and GPUs sort it fast.
-    """
-
-    def __init__(
-        self, query: np.ndarray, reach: np.ndarray, num_queries: int, device: torch.device
-    ):
-        count = np.bincount(query, minlength=num_queries)
-        valid = np.arange(count.max(initial=0)) < count[:, None]
-        padded = np.zeros(valid.shape)
-        padded[valid] = reach
-        self.row, self.valid, self.padded = (
-            torch.as_tensor(array, device=device) for array in (query, valid, padded)
-        )
-
-    def count(
-        self, values: Tensor, limit: Tensor, margin: Tensor | float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """How many values lie surely within each limit ``[M]``; the reaches and columns in doubt.
-
-        Args:
-            values: Non-negative float32 ``[Q, N]``.
-            limit: ``[Q, most]`` float64.
-            margin: How far from the limit a value has to be: ``[Q, 1]``; with 0 none is in doubt.
-        """
-        keys = _sorted_keys(values)
-        past = torch.searchsorted(keys, _first_key(limit + margin) | _COLUMN, right=True)
-        within = past
-        if isinstance(margin, Tensor):
-            within = torch.searchsorted(keys, _first_key(limit - margin))
-        within, past = within[self.valid], past[self.valid]
-        doubts = past - within
-        number = torch.repeat_interleave(doubts)
-        place = torch.arange(len(number), device=keys.device)
-        place += (within - doubts.cumsum(0) + doubts)[number]
-        column = keys[self.row[number], place] & _COLUMN
-        return within.cpu().numpy(), number.cpu().numpy(), column.cpu().numpy()
+def _count_within(distances: np.ndarray, query: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """How many distances, which are sorted in place, are within each radius of a row: ``[M]``."""
+    distances.sort(axis=1)
+    ends = np.searchsorted(query, np.arange(len(distances) + 1))
+    within = [
+        np.searchsorted(row, radius[first:last], side="right")
+        for row, (first, last) in zip(distances, pairwise(ends), strict=True)
+    ]
+    return np.concatenate(within)
 
 
 def _sorted_keys(values: Tensor) -> Tensor:
+    """The order of non-negative float32 numbers ``[Q, N]`` in each row.
+
+    The bits of such numbers are in the order of the numbers. With them above and the column below,
+    one int64 is a sort key that remembers its column; CPUs and GPUs sort it fast.
+    """
     columns = torch.arange(values.size(1), device=values.device)
     keys = values.view(torch.int32).to(torch.int64).bitwise_left_shift_(32).bitwise_or_(columns)
     if keys.device.type != "cpu":
         return keys.sort(dim=1).values
     # Several times as fast as torch's own sort on a CPU.
-    in_threads(
-        lambda rows: rows.sort(axis=1), np.array_split(keys.numpy(), torch.get_num_threads())
-    )
+    parts = np.array_split(keys.numpy(), torch.get_num_threads())
+    in_threads(lambda rows: rows.sort(axis=1), parts, keys.numel())
     return keys
 
 

@@ -7,22 +7,20 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from stgcn_pyg.evaluation.distances import Array, Distances, Metric, slices
+from stgcn_pyg.evaluation.arrays import Array, slices
+from stgcn_pyg.evaluation.distances import Distances, Metric
 from stgcn_pyg.evaluation.neighbours import Neighbours, distances_among, nearest_neighbours
 
 
 class Reranking(NamedTuple):
-    """The parameters of :func:`rerank`; by default those of the paper."""
+    """The parameters of :func:`rerank`; the defaults are those of the paper."""
 
     k1: int = 20
     k2: int = 6
     lambda_value: float = 0.3
 
     def check(self) -> None:
-        """Looks whether they are in their ranges.
-
-        Raises:
-            ValueError: One is not.
+        """Raises a ValueError where a parameter is out of its range.
 
         Example:
             >>> Reranking(k1=2, k2=6).check()
@@ -67,23 +65,23 @@ def rerank(
     never held; besides the features and the result, memory grows with N alone.
 
     Args:
-        query_features: ``[Q, D]``, array or tensor of any float type.
-        gallery_features: ``[G, D]``.
-        k1: how many neighbours may be reciprocal. Lists end where the items do: with k1 of Q + G
-            or more, every item is a neighbour of every other.
-        k2: over how many items, itself among them, an item's V is averaged; 1 leaves it as it is.
-        lambda_value: how much of the original distance is kept: 1 keeps it alone.
+        query_features: Features ``[Q, D]``, array or tensor of any float type.
+        gallery_features: Features ``[G, D]``.
+        k1: The number of neighbours that may be reciprocal. With k1 of Q + G or more, every item
+            is a neighbour of every other.
+        k2: The number of items, itself among them, over which an item's V is averaged; 1: none.
+        lambda_value: The weight of the original distance, in [0, 1].
         metric: ``"euclidean"``, or ``"cosine"``: of the features divided by their lengths, where
             the squared distance is twice the cosine distance.
-        block_size: items whose distances to all others are held at a time. It changes no result.
-        device: where the matrix products run; None: where the query features are. The sparse part
+        block_size: Items whose distances to all others are held at a time. It changes no result.
+        device: Where the matrix products run; None: where the query features are. The sparse part
             runs on the host.
 
     Returns:
         Distances ``[Q, G]``, float32, in [0, 1], on the host.
 
     Raises:
-        ValueError: features that are not ``[Q, D]`` and ``[G, D]``, are not finite, are all the
+        ValueError: Features that are not ``[Q, D]`` and ``[G, D]``, are not finite, are all the
             same, or are zeros and have no cosine; parameters out of their range.
 
     Source: Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding,
@@ -96,11 +94,8 @@ def rerank(
     """
     parameters = k1, k2, lambda_value, metric, block_size, device
     rows = rerank_rows(query_features, gallery_features, *parameters)
-    sides = query_features, gallery_features
-    distances = np.empty([np.shape(side)[0] for side in sides], dtype=np.float32)
-    for query, row in enumerate(rows):
-        distances[query] = row
-    return torch.from_numpy(distances)
+    num_queries, num_gallery = np.shape(query_features)[0], np.shape(gallery_features)[0]
+    return torch.from_numpy(np.fromiter(rows, (np.float32, num_gallery), num_queries))
 
 
 def rerank_rows(
@@ -113,14 +108,14 @@ def rerank_rows(
     block_size: int = 1024,
     device: torch.device | str | None = None,
 ) -> Iterator[np.ndarray]:
-    """The rows of :func:`rerank` in turn, a float32 array ``[G]`` a query.
+    """The rows of :func:`rerank`, one query at a time: float32 arrays ``[G]``.
 
     Args:
-        query_features, gallery_features, k1, k2, lambda_value, metric, block_size, device: as in
+        query_features, gallery_features, k1, k2, lambda_value, metric, block_size, device: As in
             :func:`rerank`, and checked at once, not at the first row.
 
     Raises:
-        ValueError: as :func:`rerank`.
+        ValueError: As :func:`rerank`.
 
     Example:
         >>> [row] = rerank_rows([[0.0]], [[1.0], [2.0], [4.0]], k1=1, k2=1)
@@ -137,16 +132,15 @@ def rerank_rows(
         neighbours = nearest_neighbours(distances, min(k1 + 1, num_items), block_size)
         vectors = _vectors(distances, neighbours, k1, k2)
         similar = _shared_weights(vectors[:num_queries], vectors[num_queries:])
-        original = np.empty((min(block_size, num_queries), num_items), dtype=np.float32)
+        gallery = slices(num_queries, num_items, block_size)
         for some in slices(0, num_queries, block_size):
-            for columns in slices(num_queries, num_items, block_size):
-                block = distances.block(some, columns, neighbours.farthest)
-                original[: len(block), columns] = block
-            for own in original[: some.stop - some.start, num_queries:]:
+            blocks = [distances.block(some, columns, neighbours.farthest) for columns in gallery]
+            for parts in zip(*blocks, strict=True):
                 # V's rows add up to 1, so that their minima and maxima add up to 2.
                 shared = next(similar)
                 jaccard = 1 - shared / (2 - shared)
-                yield ((1 - lambda_value) * jaccard + lambda_value * own).astype(np.float32)
+                original = lambda_value * np.concatenate(parts)
+                yield ((1 - lambda_value) * jaccard + original).astype(np.float32)
 
     return rows()
 

@@ -1,8 +1,8 @@
-"""What an evaluation gives back, and in which setting it was measured."""
+"""The result of an evaluation, with the setting in which it was measured."""
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,19 +17,18 @@ class RankingResult:
     """mAP and CMC of a set of queries, as fractions in [0, 1], with the setting they hold for.
 
     Attributes:
-        average_precision: ``[Q]`` float64, one a query; NaN where the query has no match.
+        average_precision: ``[Q]`` float64; NaN where the query has no match.
         first_match_rank: ``[Q]`` float64, 1-based; NaN where the query has no match, ``inf`` where
             ``depth`` cut off every match. Both compare as "not within the first k ranks".
         inverse_negative_penalty: ``[Q]`` float64, the number of matches over the rank of the last
             of them (Ye et al., TPAMI 2021); 0 where ``depth`` cut that off, NaN without a match.
         cmc: ``[max_rank]`` float64; ``cmc[k - 1]`` is the share of the valid queries whose first
-            match stands within the first k ranks. It always has ``max_rank`` entries and stays
-            constant beyond the end of a small gallery.
-        num_gallery: items in the gallery as it was ranked, junk among them.
-        ap: ``"step"`` or ``"trapezoid"``.
-        same_camera: ``"person"`` or ``"all"``.
-        depth: the place at which the ranked lists were cut, or None.
-        protocol: the name of the protocol, or None where there was none.
+            match is within the first k ranks. It is constant beyond the end of a small gallery.
+        num_gallery: The number of items in the gallery that was ranked, junk among them.
+        ap: The average precision, ``"step"`` or ``"trapezoid"``.
+        same_camera: What was left out, ``"person"`` or ``"all"``.
+        depth: The place at which the ranked lists were cut, or None.
+        protocol: The name of the protocol, or None.
 
     Example:
         >>> result = RankingResult(np.array([1.0, 0.5, np.nan]), np.array([1.0, 2.0, np.nan]),
@@ -61,17 +60,17 @@ class RankingResult:
 
     @property
     def num_queries(self) -> int:
-        """All queries, those without a match among them."""
+        """The number of queries, with or without a match."""
         return len(self.average_precision)
 
     @property
     def num_valid_queries(self) -> int:
-        """The queries that have a match: the ones that mAP and CMC are the mean of."""
+        """The number of queries with a match, over which mAP and CMC are means."""
         return int(np.isfinite(self.average_precision).sum())
 
     @property
     def num_queries_without_match(self) -> int:
-        """The queries that mAP and CMC leave out."""
+        """The number of queries that mAP and CMC leave out."""
         return self.num_queries - self.num_valid_queries
 
     def rank(self, k: int) -> float:
@@ -105,16 +104,17 @@ class RankingResult:
         }
 
 
-class Scoring(NamedTuple):
-    """How ranked lists are scored, as :class:`RankingResult` says."""
+@dataclass(frozen=True)
+class Scoring:
+    """How ranked lists are scored, in the words of :class:`RankingResult`."""
 
     ap: AveragePrecision
     max_rank: int
     same_camera: SameCamera
     depth: int | None
+    protocol: str | None = None
 
-    def check(self) -> None:
-        """Raise a ValueError for an option that no evaluation knows."""
+    def __post_init__(self) -> None:
         if self.ap not in ("step", "trapezoid"):
             raise ValueError(f"ap={self.ap!r} is unknown: give 'step' or 'trapezoid'")
         if self.same_camera not in ("person", "all"):
@@ -125,33 +125,45 @@ class Scoring(NamedTuple):
             raise ValueError(f"depth={self.depth}: give at least 1, or None for the whole list")
 
     def result(
-        self,
-        average_precision: np.ndarray,
-        first_match_rank: np.ndarray,
-        inverse_negative_penalty: np.ndarray,
-        cmc: np.ndarray,
-        num_gallery: int,
+        self, scores: np.ndarray, num_gallery: int, hits: np.ndarray | None = None
     ) -> RankingResult:
-        """These scores, with this setting."""
-        scores = average_precision, first_match_rank, inverse_negative_penalty, cmc, num_gallery
-        return RankingResult(*scores, self.ap, self.same_camera, self.depth)
+        """The result of what each query scores.
 
+        Whoever called the function that called this one's caller is warned of queries without a
+        match, and a ValueError is raised where there are no others.
 
-def check_any_match(average_precision: np.ndarray, num_gallery: int) -> None:
-    """Raise a ValueError where not one query has a match, so that nothing can be averaged."""
-    if not np.isfinite(average_precision).any():
-        raise ValueError(
-            f"none of the {len(average_precision)} queries has a match among the {num_gallery} "
-            "gallery items: check that people and cameras are given in the order "
-            "query_pids, gallery_pids, query_camids, gallery_camids"
-        )
-
-
-def warn_of_unmatched(result: RankingResult) -> None:
-    """Warn, in the name of the caller's caller, of queries that mAP and CMC leave out."""
-    if result.num_queries_without_match:
-        warnings.warn(
-            f"{result.num_queries_without_match} of {result.num_queries} queries have no match "
-            "in the gallery; mAP and CMC are means over the others",
-            stacklevel=3,
+        Args:
+            scores: ``[3, Q]``: average precision, rank of the first match and inverse negative
+                penalty; NaN where a query has no match.
+            num_gallery: The size of the gallery.
+            hits: ``[Q, max_rank]``: how probably a match is within the first ranks, 0 where a query
+                has none; None: as the rank of the first match says.
+        """
+        average_precision, first_match_rank, penalty = scores
+        valid = ~np.isnan(average_precision)
+        num_queries, num_valid = len(valid), int(valid.sum())
+        if not num_valid:
+            raise ValueError(
+                f"none of the {num_queries} queries has a match among the {num_gallery} gallery "
+                "items: check that identities and cameras are given in the order "
+                "query_pids, gallery_pids, query_camids, gallery_camids"
+            )
+        if num_valid < num_queries:
+            warnings.warn(
+                f"{num_queries - num_valid} of {num_queries} queries have no match in the "
+                "gallery; mAP and CMC are means over the others",
+                stacklevel=4,
+            )
+        if hits is None:
+            hits = first_match_rank[:, None] <= np.arange(1, self.max_rank + 1)
+        return RankingResult(
+            average_precision,
+            first_match_rank,
+            penalty,
+            hits.sum(axis=0) / num_valid,
+            num_gallery,
+            self.ap,
+            self.same_camera,
+            self.depth,
+            self.protocol,
         )

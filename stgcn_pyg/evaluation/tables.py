@@ -15,16 +15,16 @@ def format_table(
 ) -> str:
     """Methods in rows, mAP and rank-k in columns, in per cent with one decimal.
 
-    The caption names the protocol and the sizes. Where the rows do not share them, and so must
-    not be compared with each other, the caption says so and every row names its own.
+    The caption names the protocol and the sizes. Where these differ, and the rows must not be
+    compared with each other, the caption says so and every row names its own.
 
     Args:
-        results: results by the name of their row.
-        ranks: the k of the columns; one beyond the CMC of a row is left blank in it.
-        intervals: of some of the rows, by their name; their ends stand in two rows below.
+        results: Results by the name of their row.
+        ranks: The k of the columns; one beyond the CMC of a row is left blank in it.
+        intervals: Intervals of some of the rows, by name; their ends are two more rows below.
 
     Raises:
-        ValueError: no results.
+        ValueError: There are no results.
 
     Example:
         >>> from stgcn_pyg.evaluation import FULL_GALLERY, evaluate_protocol

@@ -1,19 +1,7 @@
 """What scores are of: which model on which data, by which clips.
 
-Files of scores hold it under the key ``about``; tables say it in words above themselves. It is a
-mapping of plain values, by these names as far as they are known:
-
-version              of stgcn-pyg, by which the scores were computed
-run, extraction, file  where the embeddings come from, as it was named
-checkpoint_sha256    SHA-256 of the checkpoint; of the row ``trained`` where there are several rows
-extraction_key       the key of the extraction
-file_sha256          SHA-256 of the file of arrays
-dataset, root, split  the data set, as it was named
-test_clips, num_frames  which clips stood for a tracklet, and of how many frames
-embedding            the kind of embedding
-on_bad_frame, passed_over  what was done at bad images, and how many were replaced by others
-reranking            k1, k2 and lambda_value of the row ``re-ranked``, or None
-ranks                the k of the rank-k that were asked for
+Files of scores hold it under the key ``about``, as plain values, and tables say it in words above
+themselves. The names are described in docs/protocols.md; those that are not known are left out.
 """
 
 from collections.abc import Mapping
@@ -47,7 +35,7 @@ def split_about(content: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
 
 
 def in_words(about: Mapping[str, Any]) -> str:
-    """What scores are of, in one line, or two where there are re-ranked ones.
+    """What scores are of, in one line, and in a second one how a row was re-ranked.
 
     Example:
         >>> print(in_words({"run": "runs/tiny", "checkpoint_sha256": 64 * "a", "dataset": "mars",
@@ -58,8 +46,7 @@ def in_words(about: Mapping[str, Any]) -> str:
 normalized embeddings
         re-ranked: by k-reciprocal neighbours with k1 = 20, k2 = 6, lambda = 0.3
     """
-    parts = [_source(about) + _data(about), *clips_in_words(about)]
-    line = "; ".join(part for part in parts if part)
+    line = "; ".join([_source(about), *clips_in_words(about)])
     reranking = about.get("reranking")
     if not isinstance(reranking, dict):
         return line
@@ -74,21 +61,18 @@ def _source(about: Mapping[str, Any]) -> str:
     run = str(about.get("run", "a run"))
     if "checkpoint_sha256" in about:
         run += f" (checkpoint {_short(about, 'checkpoint_sha256')})"
-    return f"{about['extraction']}, embeddings of {run}" if "extraction" in about else run
+    source = f"{about['extraction']}, embeddings of {run}" if "extraction" in about else run
+    if "dataset" not in about:
+        return source
+    return f"{source} on {about['dataset']} at {about.get('root')}, split {about.get('split')}"
 
 
 def _short(about: Mapping[str, Any], name: str) -> str:
     return str(about.get(name, "unknown"))[:SHORT]
 
 
-def _data(about: Mapping[str, Any]) -> str:
-    if "dataset" not in about:
-        return ""
-    return f" on {about['dataset']} at {about.get('root')}, split {about.get('split')}"
-
-
 def clips_in_words(about: Mapping[str, Any]) -> list[str]:
-    """By which clips and embeddings, and how many bad images were replaced by other frames.
+    """The clips, the kind of embedding, and how many bad images were replaced by other frames.
 
     Example:
         >>> clips_in_words({"test_clips": "first", "num_frames": 8, "embedding": "raw"})

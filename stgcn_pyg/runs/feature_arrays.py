@@ -14,14 +14,8 @@ from stgcn_pyg import __version__
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.scoring import RankingTask
 
-ARRAYS = (
-    "query_features",
-    "gallery_features",
-    "query_pids",
-    "gallery_pids",
-    "query_camids",
-    "gallery_camids",
-)
+FEATURES = ("query_features", "gallery_features")
+LABELS = ("query_pids", "gallery_pids", "query_camids", "gallery_camids")
 OPTIONAL = "gallery_is_query"
 DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -54,27 +48,25 @@ class FeatureArrays:
     def __init__(self, path: Path):
         self.path = path
         self.arrays, self.sha256 = _read(path)
-        arrays = self.arrays
-        for name in ("query_features", "gallery_features"):
-            if arrays[name].ndim != 2:
-                raise UserError(
-                    f"{path}: {name} must be [tracklets, D], got {list(arrays[name].shape)}"
-                )
-            if not len(arrays[name]):
+        for name in FEATURES:
+            shape = self.arrays[name].shape
+            if len(shape) != 2:
+                raise UserError(f"{path}: {name} must be [tracklets, D], got {list(shape)}")
+            if not shape[0]:
                 raise UserError(f"{path}: {name} holds no tracklet: there is nothing to rank")
         self.task = RankingTask(
             str(path),
             ("mars-official", "full-gallery"),
-            **{name: arrays[name] for name in ARRAYS[2:]},
-            gallery_is_query=arrays.get(OPTIONAL),
-            query_tracklets=np.arange(len(arrays["query_features"])),
+            **{name: self.arrays[name] for name in LABELS},
+            gallery_is_query=self.arrays.get(OPTIONAL),
+            query_tracklets=np.arange(len(self.arrays["query_features"])),
         )
-        if OPTIONAL in arrays and _may_be_scored(self.task, "query-free"):
+        if OPTIONAL in self.arrays and _may_be_scored(self.task, "query-free"):
             self.task = replace(self.task, protocols=(*self.task.protocols, "query-free"))
 
     @property
     def about(self) -> dict[str, Any]:
-        """The file, by the names of :mod:`stgcn_pyg.runs.about`."""
+        """The file, by the names of :mod:`.about`."""
         return {"version": __version__, "file": str(self.path), "file_sha256": self.sha256}
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
@@ -106,13 +98,14 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], str]:
 
 def _arrays(path: Path, stream: BinaryIO) -> dict[str, np.ndarray]:
     with np.load(stream, allow_pickle=False) as file:
-        missing = [name for name in ARRAYS if name not in file]
+        missing = [name for name in (*FEATURES, *LABELS) if name not in file]
         if missing:
             raise UserError(
                 f"{path}: lacks the arrays {', '.join(missing)} (it has: "
                 f"{', '.join(file.files) or 'none'})"
             )
-        return {name: _array(path, file, name) for name in (*ARRAYS, OPTIONAL) if name in file}
+        names = [name for name in (*FEATURES, *LABELS, OPTIONAL) if name in file]
+        return {name: _array(path, file, name) for name in names}
 
 
 def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
@@ -123,7 +116,7 @@ def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
             raise
         raise UserError(
             f"{path}: {name} holds pickled objects, which could run code and are never loaded: "
-            f"save numbers"
+            "save numbers"
         ) from error
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # torch knows no other
     kind = array.dtype.kind
@@ -133,7 +126,7 @@ def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
         if array.size and array.max() > np.iinfo(np.int64).max:
             raise UserError(
                 f"{path}: {name} holds {array.max()}, more than 64 bits with a sign can hold: "
-                "give people and cameras smaller numbers"
+                "give identities and cameras smaller numbers"
             )
         return array.astype(np.int64)  # beside signed ones, NumPy would make both floats
     return array

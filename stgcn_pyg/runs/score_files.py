@@ -25,13 +25,7 @@ def protocols_of(scores: Scores) -> list[str]:
 def scores_as_json(
     scores: Scores, about: Mapping[str, Any], intervals: Intervals | None = None
 ) -> dict[str, Any]:
-    """The content of a file of scores: what they are of under ``about``, then each protocol's.
-
-    Args:
-        scores: Scores by row, by protocol.
-        about: What they are of, by the names of :mod:`stgcn_pyg.runs.about`.
-        intervals: Bootstrap intervals of some of the rows.
-    """
+    """The content of a file of scores: ``about``, then the scores by protocol and row."""
     content: dict[str, Any] = {ABOUT: dict(about)}
     for name in protocols_of(scores):
         content[name] = {row: results[name].to_dict() for row, results in scores.items()}
@@ -49,9 +43,8 @@ def per_query(
     """What each query scores: a row for each protocol and query, the protocols one after the other.
 
     Args:
-        task: The labels of queries and gallery.
         results: Scores by the name of the protocol.
-        about: What they are of, by the names of :mod:`stgcn_pyg.runs.about`.
+        about: What made the embeddings, by the names of :mod:`.about`.
 
     Returns:
         ``protocol``, ``tracklet`` (its number), ``pid``, ``camid``, ``num_matches``,

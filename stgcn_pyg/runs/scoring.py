@@ -1,4 +1,4 @@
-"""What embeddings score: who is searched for among whom, and by which protocols."""
+"""What embeddings score: queries and gallery, the protocols that rank them, and two baselines."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import (
@@ -19,15 +22,15 @@ from stgcn_pyg.evaluation import (
     protocol,
     select_gallery,
 )
-from stgcn_pyg.evaluation.distances import Array
+from stgcn_pyg.evaluation.arrays import Array
 
 
 @dataclass(frozen=True, eq=False)
 class RankingTask:
-    """Who is searched for among whom, and by which protocols that may be scored.
+    """Queries and gallery, and the protocols under which they may be scored.
 
     Attributes:
-        title: What it is and where, as messages name it.
+        title: The name of the data in messages.
         protocols: Names of protocols, the usual one first.
         query_pids, gallery_pids: Identities, integers ``[Q]`` and ``[G]``.
         query_camids, gallery_camids: Cameras, integers ``[Q]`` and ``[G]``.
@@ -51,11 +54,7 @@ class RankingTask:
         return {name: getattr(self, name) for name in names}
 
     def count_matches(self, name: str) -> np.ndarray:
-        """How many gallery items show each query's identity in another camera, ``[Q]``.
-
-        Args:
-            name: Name of the protocol, which selects the gallery.
-        """
+        """How many matches each query has in another camera under a protocol, ``[Q]``."""
         keep = select_gallery(protocol(name), self.gallery_pids, self.gallery_is_query)
         gallery = pd.DataFrame({"pid": self.gallery_pids, "camid": self.gallery_camids})[keep]
         query = pd.DataFrame({"pid": self.query_pids, "camid": self.query_camids})
@@ -68,7 +67,7 @@ class Source(Protocol):
     """Where features to evaluate come from: a trained model, an extraction, or anyone's arrays."""
 
     method: str
-    """What made the features, as tables name their row."""
+    """The name of the features' row in tables."""
 
     @property
     def task(self) -> RankingTask:
@@ -76,7 +75,7 @@ class Source(Protocol):
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the features are of, as :mod:`stgcn_pyg.runs.about` says; ask after ``features``."""
+        """What made the features, by the names of :mod:`.about`; read it after ``features()``."""
 
     def features(self) -> tuple[Array, Array]:
         """Features of the queries ``[Q, D]`` and the gallery ``[G, D]``, in the task's order."""
@@ -85,12 +84,12 @@ class Source(Protocol):
 def task_of_tracklets(
     title: str, protocols: tuple[str, ...], tracklets: pd.DataFrame
 ) -> RankingTask:
-    """The task that a table of tracklets holds.
+    """The queries and the gallery of a table of tracklets.
 
     Args:
-        title: As in :class:`RankingTask`.
-        protocols: Those that may be used. One under which no query has a match is left out, such
-            as ``query-free`` where all tracklets are queries.
+        title: The name of the data in messages.
+        protocols: Names of protocols. One under which no query has a match is left out, such as
+            ``query-free`` where all tracklets are queries.
         tracklets: A row a tracklet: ``pid``, ``camid``, ``is_query``, ``is_gallery``; the index is
             its number.
 
@@ -129,18 +128,11 @@ def score_features(
     max_rank: int = 50,
     reranking: Reranking | None = None,
 ) -> dict[str, RankingResult]:
-    """CMC and mAP by the name of each of the task's protocols.
-
-    Args:
-        task: The labels.
-        query_features: ``[Q, D]``.
-        gallery_features: ``[G, D]``.
-        max_rank: The length of the CMC.
-        reranking: Re-rank by shared neighbours, with these parameters.
+    """CMC and mAP of features ``[Q, D]`` and ``[G, D]``, by the name of each protocol.
 
     Raises:
-        UserError: No query has a match, or features and labels do not fit; it is
-            ``evaluate_protocol``'s own line.
+        UserError: No query has a match, or features and labels do not fit; the message is
+            ``evaluate_protocol``'s.
     """
     return _by_protocol(
         task,
@@ -156,7 +148,7 @@ def score_features(
 
 
 def score_chance(task: RankingTask, max_rank: int = 50) -> dict[str, RankingResult]:
-    """What a random ranking scores, by the name of each of the task's protocols.
+    """What a random ranking scores, by the name of each protocol.
 
     Raises:
         UserError: No query has a match, or the labels do not fit each other.
@@ -173,15 +165,9 @@ def score_intervals(
     ranks: Sequence[int],
     resamples: int = 10_000,
 ) -> dict[str, BootstrapResult]:
-    """95 % intervals over the test people, by the name of each protocol.
+    """95 % intervals over the test identities, by the name of each protocol.
 
-    A protocol under which fewer than two people have a match has none.
-
-    Args:
-        task: What was scored.
-        results: By the name of the protocol.
-        ranks: The k of rank-k.
-        resamples: How many to draw.
+    A protocol under which fewer than two identities have a match has none.
     """
     intervals = {}
     for name, result in results.items():
@@ -201,3 +187,35 @@ def _by_protocol(
             return {name: evaluate(name) for name in task.protocols}
     except ValueError as error:
         raise UserError(f"{task.title}: {error}") from error
+
+
+def colour_stripes(clips: Tensor, num_stripes: int = 8, bins: int = 16) -> Tensor:
+    """Histograms of hue, saturation and value in horizontal stripes, averaged over the frames.
+
+    Args:
+        clips: ``[B, T, 3, H, W]`` of uint8, RGB.
+        num_stripes: The number of stripes from top to bottom.
+        bins: The bins of each histogram; the last axis holds hue, saturation and value in turn.
+
+    Returns:
+        The square roots of the shares, ``[B, num_stripes * 3 * bins]``: their Euclidean distance
+        is the Hellinger distance of the histograms, but for a factor.
+
+    Example:
+        >>> colour_stripes(torch.zeros(2, 4, 3, 32, 16, dtype=torch.uint8)).shape
+        torch.Size([2, 384])
+    """
+    frames = clips.flatten(0, 1).permute(0, 2, 3, 1).cpu().numpy()  # [B * T, H, W, 3]
+    histograms = np.stack([_histograms(frame, num_stripes, bins) for frame in frames])
+    shares = torch.from_numpy(histograms).unflatten(0, clips.shape[:2]).mean(dim=1)
+    return shares.flatten(1).sqrt()
+
+
+def _histograms(frame: np.ndarray, num_stripes: int, bins: int) -> np.ndarray:
+    """Shares ``[stripes, 3, bins]`` of an RGB image ``[H, W, 3]``."""
+    hsv = np.asarray(Image.fromarray(frame).convert("HSV")).astype(np.int64) * bins // 256
+    stripe = np.arange(len(hsv))[:, None, None] * num_stripes // len(hsv)
+    cell = (stripe * 3 + np.arange(3)) * bins + hsv
+    counts = np.bincount(cell.ravel(), minlength=num_stripes * 3 * bins)
+    counts = counts.reshape(num_stripes, 3, bins)
+    return (counts / counts.sum(axis=2, keepdims=True)).astype(np.float32)
