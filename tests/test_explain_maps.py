@@ -10,7 +10,7 @@ from stgcn_pyg import STGCN
 from stgcn_pyg.explain import (
     activation_maps,
     feature_maps_of,
-    towards_people,
+    towards_identities,
     towards_tracklets,
 )
 
@@ -53,7 +53,7 @@ def part(model, branch):
 
 def test_maps_towards_a_person_are_grad_cam_of_the_logit(model, clips):
     classes = torch.tensor([4, 0, 2])
-    cams = activation_maps(model, feature_maps_of(model, clips), towards_people(model, classes))
+    cams = activation_maps(model, feature_maps_of(model, clips), towards_identities(model, classes))
     assert list(cams) == ["embedding", *BRANCHES]
     expected = maps_by_the_book(model, clips, lambda output, row: output.logits[0, classes[row]])
     torch.testing.assert_close(cams["embedding"], expected)
@@ -63,7 +63,7 @@ def test_maps_towards_a_person_are_grad_cam_of_the_logit(model, clips):
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_maps_of_a_branch_towards_a_person_are_of_its_share_of_the_logit(model, clips, branch):
     classes = torch.tensor([4, 0, 2])
-    cams = activation_maps(model, feature_maps_of(model, clips), towards_people(model, classes))
+    cams = activation_maps(model, feature_maps_of(model, clips), towards_identities(model, classes))
     columns = part(model, branch)
 
     def share(output, row):
@@ -130,7 +130,7 @@ def test_maps_change_where_weights_are_drawn_anew_and_nowhere_else(model, clips,
             module.reset_parameters()
     classes = torch.tensor([4, 0, 2])
     before, after = (
-        activation_maps(one, feature_maps_of(one, clips), towards_people(one, classes))
+        activation_maps(one, feature_maps_of(one, clips), towards_identities(one, classes))
         for one in (model, other)
     )
     for name in BRANCHES:
@@ -143,7 +143,7 @@ def test_maps_change_where_weights_are_drawn_anew_and_nowhere_else(model, clips,
 
 def test_a_clip_has_the_same_maps_alone_and_in_a_batch(model, clips):
     def maps_of(some, classes):
-        towards = towards_people(model, torch.tensor(classes))
+        towards = towards_identities(model, torch.tensor(classes))
         return activation_maps(model, feature_maps_of(model, some), towards)
 
     together, alone = maps_of(clips, [4, 0, 2]), maps_of(clips[1:2], [0])
@@ -156,7 +156,7 @@ def test_only_what_follows_the_backbone_runs_with_gradients(model, clips):
     assert not feature_maps.requires_grad
     seen = []
     hook = model.backbone.register_forward_hook(lambda *of: seen.append(of))
-    cams = activation_maps(model, feature_maps, towards_people(model, torch.tensor([4, 0, 2])))
+    cams = activation_maps(model, feature_maps, towards_identities(model, torch.tensor([4, 0, 2])))
     hook.remove()
     assert not seen
     assert not any(cam.requires_grad for cam in cams.values())
@@ -165,7 +165,7 @@ def test_only_what_follows_the_backbone_runs_with_gradients(model, clips):
 
 def test_a_model_of_one_branch_has_its_map_and_the_same_for_the_whole(clips):
     model = STGCN(5, 2, "resnet18", None, branches=("global",)).double().eval()
-    towards = towards_people(model, torch.tensor([1, 2, 3]))
+    towards = towards_identities(model, torch.tensor([1, 2, 3]))
     cams = activation_maps(model, feature_maps_of(model, clips), towards)
     assert list(cams) == ["embedding", "global"]
     assert torch.equal(cams["embedding"], cams["global"])
@@ -173,7 +173,7 @@ def test_a_model_of_one_branch_has_its_map_and_the_same_for_the_whole(clips):
 
 def test_what_does_not_fit_is_told(model, clips):
     with pytest.raises(ValueError, match=r"classes must lie in 0\.\.4, got 1\.\.5"):
-        towards_people(model, torch.tensor([1, 5]))
+        towards_identities(model, torch.tensor([1, 5]))
     with pytest.raises(ValueError, match=r"\[batch, 1056\], as the model's, got \(3, 7\)"):
         towards_tracklets(model, torch.zeros(3, 7))
     with pytest.raises(ValueError, match=r"\[batch, 2 frames, 3, height, width\], got \(3, 1, "):

@@ -14,7 +14,7 @@ from stgcn_pyg.explain import (
     feature_maps_of,
     learned_graphs,
     patch_distances,
-    towards_people,
+    towards_identities,
 )
 
 
@@ -48,14 +48,14 @@ def test_each_tracklet_has_the_maps_and_graphs_of_its_first_clip(data):
     model = STGCN(4, 2, "resnet18", None, spatial_channels=16).train()
     table = data.dataset.train
     classes = torch.from_numpy(np.searchsorted(data.pids, table["pid"]))
-    found = explain_tracklets(model, data, table, lambda rows: towards_people(model, classes[rows]))
+    found = explain_tracklets(model, data, table, lambda rows: towards_identities(model, classes[rows]))
     assert model.training
     model.eval()
     for row in range(len(table)):
         tracklet = table.iloc[row]
         clip = clip_by_hand(data.dataset, tracklet)
         feature_maps = feature_maps_of(model, clip[None])
-        towards = towards_people(model, classes[row : row + 1])
+        towards = towards_identities(model, classes[row : row + 1])
         for name, cam in activation_maps(model, feature_maps, towards).items():
             close(found.maps[name][row], cam[0])
         for name, weights in learned_graphs(model, feature_maps).items():

@@ -163,6 +163,13 @@ def test_a_map_that_knows_the_person_has_more_mass_there_than_chance(dataset, tr
     np.testing.assert_allclose(whole.loc[("person", "mass")], expected)
 
 
+def test_a_branch_whose_maps_are_all_zero_has_no_mass(dataset, truth):
+    queries, explained = planted(dataset, truth)
+    explained.maps["unused"] = np.zeros_like(explained.maps["flat"])
+    table = mass_on_person(explained, truth, dataset.frames, queries["pid"].to_numpy())
+    assert set(table.index.unique("map")) == {"person", "background", "flat"}
+
+
 def test_a_graph_that_knows_what_is_covered_gathers_from_the_rest(dataset, truth):
     queries, explained = planted(dataset, truth)
     pids = queries["pid"].to_numpy()

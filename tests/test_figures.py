@@ -202,11 +202,13 @@ def test_a_line_passes_over_what_is_not_finite():
 
 
 def test_lines_differ_by_colour_dashes_and_marker():
-    lines = [Line(str(style), [1, 2], [style, style], style) for style in range(6)]
+    lines = [Line(str(style), [1, 2], [style, style], style) for style in range(7)]
     (axes,) = draw_lines(lines, "x", "y").axes
     looks = [(d.get_color(), d._dash_pattern, d.get_marker()) for d in axes.get_lines()]
-    for parts in zip(*looks, strict=True):
+    for parts in zip(*looks[:6], strict=True):
         assert len(set(map(str, parts))) == 6
+    first, second = looks[5:]  # both are references
+    assert first[0] == second[0] and first[1] != second[1]
 
 
 def test_every_group_of_points_has_a_look_of_its_own():

@@ -1,4 +1,4 @@
-"""The parts of a page: the queries shown, gaps, elements, and the room for figures."""
+"""The parts of a page: the queries shown, gaps, elements, and the size of its figures."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from stgcn_pyg.data.clips import ClipReader
 from stgcn_pyg.report import query_sections
 from stgcn_pyg.report.elements import number, table
 from stgcn_pyg.report.query_sections import shown_queries
-from stgcn_pyg.report.run_files import Gaps
+from stgcn_pyg.report.reported import Gaps
 
 
 class Scored:
@@ -36,10 +36,9 @@ def test_queries_are_chosen_by_each_rule_and_none_twice():
 
 
 def test_a_line_stands_once_in_each_section():
-    gaps, more = Gaps(), Gaps()
+    gaps = Gaps()
     gaps.add("one", "maps")
-    more.add("one", "maps", "lists")
-    gaps.add_all(more)
+    gaps.add("one", "maps", "lists")
     assert gaps.of("maps") == gaps.of("lists") == gaps.lines() == ["one"]
 
 
@@ -56,7 +55,9 @@ def test_a_tables_text_is_escaped_and_words_stand_to_the_left(tmp_path):
     assert source.count('class="text"') == 3 and "&lt;n&gt;" in source
 
 
-def test_figures_beyond_the_room_are_left_out_unread_and_the_page_says_so(tmp_path, monkeypatch):
+def test_figures_beyond_the_largest_size_are_left_out_unread_and_the_page_says_so(
+    tmp_path, monkeypatch
+):
     read, whole = [], ClipReader.read
 
     def counted(self, tracklets, indices):
@@ -64,14 +65,14 @@ def test_figures_beyond_the_room_are_left_out_unread_and_the_page_says_so(tmp_pa
         return whole(self, tracklets, indices)
 
     monkeypatch.setattr(ClipReader, "read", counted)
-    room = {"lists": 60_000, "maps": 20_000, "graphs": 60_000}
-    monkeypatch.setattr(query_sections, "ROOM", room)
+    most = {"lists": 60_000, "maps": 20_000, "graphs": 60_000}
+    monkeypatch.setattr(query_sections, "MOST_BYTES", most)
     output = tmp_path / "page.html"
     assert main([str(run()), f"--output={output}", *QUICK]) == 0
     page = Page(output)
     assert page.boxes == 3 * ["not all figures are shown, so that the page stays below 15 MB"]
     uris = [link for link in page.links if link.startswith("data:image")]
-    assert 0 < sum(map(len, uris)) <= sum(room.values())
+    assert 0 < sum(map(len, uris)) <= sum(most.values())
     lists = sum(caption.startswith("The list of tracklet") for caption in page.tables)
     assert 0 < lists < 6
     # Of lists no more is read than the query and at most seven items of one that is not shown.

@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -16,15 +15,8 @@ from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.explain import EvaluatedModel
 from stgcn_pyg.files import require_writable, write_output
-from stgcn_pyg.report import (
-    ReportedRun,
-    RunFiles,
-    read_run,
-    render_page,
-    report_run,
-    require_same_test_set,
-)
-from stgcn_pyg.report.run_files import FROM_MODEL
+from stgcn_pyg.report import ReportedRun, read_run, render_page, require_same_test_set
+from stgcn_pyg.report.reported import FROM_MODEL
 from stgcn_pyg.runs.trained_model import TrainedModel
 
 DESCRIPTION = """Writes one HTML file of a run, which needs no network and nothing beside it.
@@ -46,8 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     output = _output(options)
     _check(options)
-    files = _named([read_run(path) for path in options.runs])
-    runs = [_report(own, number, options) for number, own in enumerate(files)]
+    runs = [read_run(path) for path in options.runs]
+    _number(runs)
+    for run in runs:
+        _score(run, options)
     require_same_test_set(runs)
     page = render_page(runs, options.count, options.top, options.seed)
     write_output(output, page.encode())
@@ -105,33 +99,35 @@ def _check(options: Namespace) -> None:
     require_protocol(options.protocol)
 
 
-def _named(files: Sequence[RunFiles]) -> list[RunFiles]:
-    """Names runs whose folders have the same name by their paths."""
-    counts = Counter(own.name for own in files)
-    named = [own if counts[own.name] == 1 else replace(own, name=str(own.path)) for own in files]
-    if len({own.path.resolve() for own in files}) < len(files):
+def _number(runs: Sequence[ReportedRun]) -> None:
+    """Numbers runs, and labels those whose folders have the same name by their paths."""
+    if len({run.path.resolve() for run in runs}) < len(runs):
         raise UserError("a run is named twice: name each once")
-    return named
+    counts = Counter(run.label for run in runs)
+    for number, run in enumerate(runs):
+        run.number = number
+        if counts[run.label] > 1:
+            run.label = str(run.path)
 
 
-def _report(files: RunFiles, number: int, options: Namespace) -> ReportedRun:
-    """A run with its model and test set, or with gaps where they should be."""
-    stored = all(options[name] is None for name in ("dataset", "root", "split", "test_clips"))
-    model, about = None, {}
+def _score(run: ReportedRun, options: Namespace) -> None:
+    """Adds the scores of a run's model, or gaps where they should be."""
+    if any(options[name] is not None for name in ("dataset", "root", "split", "test_clips")):
+        run.use_other_test_set()
     try:
-        trained = TrainedModel(files.path, **model_arguments(options))
+        trained = TrainedModel(run.path, **model_arguments(options))
         model = EvaluatedModel.of(trained, options.protocol)
-        about = trained.about
-        faults = sorted(trained.data.skipped)
-        if faults:
-            more = f" ... and {len(faults) - 1:,} more" if len(faults) > 1 else ""
-            files.gaps.add(
-                f"{files.name}: {len(faults):,} bad images, for which other frames of their "
-                f"tracklets stand: {faults[0]}{more}",
-                "results",
-            )
     except UserError as error:
         if str(error).startswith("--protocol"):
             raise
-        files.gaps.add(f"{files.name}: {last_line(error)}", *FROM_MODEL)
-    return report_run(files.name, number, files, model, stored, about)
+        run.gaps.add(f"{run.label}: {last_line(error)}", *FROM_MODEL)
+        return
+    faults = sorted(trained.data.skipped)
+    if faults:
+        more = f" ... and {len(faults) - 1:,} more" if len(faults) > 1 else ""
+        run.gaps.add(
+            f"{run.label}: {len(faults):,} bad images, for which other frames of their "
+            f"tracklets stand: {faults[0]}{more}",
+            "results",
+        )
+    run.score(model, trained.about)

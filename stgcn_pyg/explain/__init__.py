@@ -10,7 +10,7 @@ with needs_extra("report"):
     from stgcn_pyg.explain.activation_maps import (
         activation_maps,
         feature_maps_of,
-        towards_people,
+        towards_identities,
         towards_tracklets,
     )
     from stgcn_pyg.explain.embedding_space import (
@@ -57,7 +57,7 @@ __all__ = [
     "scores_by_quartile",
     "share_from_uncovered",
     "strongest_edges",
-    "towards_people",
+    "towards_identities",
     "towards_tracklets",
     "tsne",
     "weight_by_stripe",

@@ -11,8 +11,8 @@ from stgcn_pyg.models import STGCN, STGCNOutput
 from stgcn_pyg.models.branches import Branch
 
 Towards = Callable[[STGCNOutput], Tensor]
-"""What maps are drawn towards: an output to scores ``[B, S]``, a column a branch, whose sum is the
-score of the whole."""
+"""Function from a model's output to scores ``[B, branches]`` whose sum is the score y of the whole.
+"""
 
 WHOLE = "embedding"  # the name of the map towards the sum of all branches
 
@@ -24,16 +24,16 @@ def activation_maps(model: STGCN, feature_maps: Tensor, towards: Towards) -> dic
         M_{uv} = \operatorname{ReLU}\Big(\sum_c \alpha_c F_{cuv}\Big), \qquad
         \alpha_c = \frac{1}{hw} \sum_{uv} \frac{\partial y}{\partial F_{cuv}}
 
-    with the last feature map F of each frame, and weights :math:`\alpha` of each frame's own. By
-    captum's ``LayerGradCam``. The score y of the whole is the sum of its branches'; so is its map,
-    before the ReLU.
+    with the last feature map F of a frame and the weights :math:`\alpha` of that frame, computed by
+    captum's ``LayerGradCam``. The score y of the whole embedding is the sum of its branches'; so is
+    its map, before the ReLU.
 
     Args:
         model: The network, in evaluation mode.
         feature_maps: Last feature maps of B clips, ``[B * T, C, h, w]``, from
             :func:`feature_maps_of`.
-        towards: What the maps are drawn towards, from :func:`towards_people` or
-            :func:`towards_tracklets`.
+        towards: What the maps are drawn towards, from :func:`towards_identities`
+            or :func:`towards_tracklets`.
 
     Returns:
         Maps ``[B, T, h, w]``, not negative, in the unit of y: ``"embedding"``, the whole, and then
@@ -42,7 +42,7 @@ def activation_maps(model: STGCN, feature_maps: Tensor, towards: Towards) -> dic
     Example:
         >>> model = STGCN(10, num_frames=2, backbone="resnet18", weights=None).eval()
         >>> maps = feature_maps_of(model, torch.randn(3, 2, 3, 64, 32))
-        >>> cams = activation_maps(model, maps, towards_people(model, torch.tensor([4, 0, 9])))
+        >>> cams = activation_maps(model, maps, towards_identities(model, torch.tensor([4, 0, 9])))
         >>> list(cams), cams["embedding"].shape
         (['embedding', 'global', 'temporal', 'spatial'], torch.Size([3, 2, 4, 2]))
     """
@@ -62,7 +62,7 @@ def activation_maps(model: STGCN, feature_maps: Tensor, towards: Towards) -> dic
 def feature_maps_of(model: STGCN, clips: Tensor) -> Tensor:
     """The last feature maps of normalised clips ``[B, T, 3, H, W]``: ``[B * T, C, h, w]``.
 
-    The backbone runs once and without gradients, which are only needed behind it.
+    The backbone runs without gradients: only the layers after it need them.
 
     Raises:
         ValueError: The clips do not fit the model, or it is in training mode.
@@ -78,8 +78,8 @@ def feature_maps_of(model: STGCN, clips: Tensor) -> Tensor:
         return model.backbone(clips.flatten(0, 1))
 
 
-def towards_people(model: STGCN, classes: Tensor) -> Towards:
-    r"""Towards the logit of a training identity: each branch's share :math:`W_b f_b` of it.
+def towards_identities(model: STGCN, classes: Tensor) -> Towards:
+    r"""Leads maps towards the logit of a training identity, by each branch's share :math:`W_b f_b`.
 
     The bias, which no frame changes, is left out.
 
@@ -106,10 +106,10 @@ def towards_people(model: STGCN, classes: Tensor) -> Towards:
 
 
 def towards_tracklets(model: STGCN, embeddings: Tensor) -> Towards:
-    r"""Towards the similarity with other tracklets, :math:`-\frac12 \lVert e_b - o_b \rVert^2`.
+    r"""Leads maps towards other tracklets, by :math:`-\frac12 \lVert e_b - o_b \rVert^2`.
 
-    For embeddings of length 1 that is the inner product, less a constant. Towards itself a clip
-    has a map of zeros, since nothing brings it nearer.
+    For embeddings of length 1 that is the inner product less a constant. Towards itself a clip has
+    a map of zeros, since nothing brings it nearer.
 
     Args:
         model: The network.

@@ -19,12 +19,12 @@ from stgcn_pyg.evaluation import (
 from stgcn_pyg.explain.ranked_lists import kinds
 from stgcn_pyg.runs.scoring import RankingTask
 
-QUERIES = 256  # whose distances to the gallery are held at a time
-WORTH_THREADS = 2000  # points, from which on t-SNE takes more than one thread
+QUERIES = 256  # queries whose distances to the gallery are in memory at a time
+WORTH_THREADS = 2000  # number of points from which on t-SNE takes more than one thread
 
 
 def tsne(embeddings: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
-    """Points in the plane whose neighbours are those of the embeddings (t-SNE, scikit-learn's).
+    """Points in the plane whose neighbours are those of the embeddings, by scikit-learn's t-SNE.
 
     Args:
         embeddings: ``[N, D]``, N at least 3.
@@ -45,7 +45,7 @@ def tsne(embeddings: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.
         raise ValueError(f"t-SNE needs 3 embeddings at least, got {len(embeddings)}")
     perplexity = min(perplexity, max(1.0, (len(embeddings) - 1) / 3))
     estimator = TSNE(perplexity=perplexity, init="pca", random_state=seed)
-    # Threads that wait for each other on busy cores make few points take minutes.
+    # With few points, threads that wait for each other on busy cores take minutes.
     with threadpool_limits(1 if len(embeddings) < WORTH_THREADS else None):
         return estimator.fit_transform(np.asarray(embeddings, np.float32))
 
@@ -57,18 +57,18 @@ def distance_histogram(
     gallery_features: torch.Tensor,
     bins: int = 60,
 ) -> pd.DataFrame:
-    """How many pairs of query and gallery lie how far apart, matching or not.
+    """A histogram of the distances of query and gallery, of matching and of other pairs.
 
     Args:
         task: Labels of query and gallery.
-        protocol: Says which pairs are ranked; only these count.
+        protocol: The protocol that decides which pairs are ranked; only these count.
         query_features: Embeddings of the queries, ``[Q, D]``.
         gallery_features: Embeddings of the gallery, ``[G, D]``.
         bins: Number of bins of equal width from 0 to the largest distance.
 
     Returns:
-        A row a bin: ``from``, ``to`` (the last one's ``to`` is within), ``matching`` and
-        ``other``, numbers of pairs.
+        A row a bin: ``from`` and ``to``, its ends (the last bin includes ``to``), ``matching``
+        and ``other``, numbers of pairs.
     """
     passes = _ranked_pairs(task, protocol, query_features, gallery_features)
     largest = max((float(d.max()) for d, _ in passes if len(d)), default=0.0) or 1.0
@@ -88,7 +88,7 @@ def _ranked_pairs(
     query_features: torch.Tensor,
     gallery_features: torch.Tensor,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The distances of some queries' ranked pairs, and which of these match, block by block."""
+    """Distances of ranked pairs, and which of them match, for some queries at a time."""
     listed = select_gallery(protocol, task.gallery_pids, task.gallery_is_query)
     for first in range(0, len(query_features), QUERIES):
         rows = slice(first, first + QUERIES)
@@ -109,7 +109,7 @@ def scores_by_camera_pair(
 
     Args:
         task: Labels of query and gallery.
-        protocol: Says what is in the gallery, and how AP is computed.
+        protocol: The protocol that decides what is in the gallery and how AP is computed.
         query_features: Embeddings of the queries, ``[Q, D]``.
         gallery_features: Embeddings of the gallery, ``[G, D]``.
 
@@ -126,7 +126,7 @@ def scores_by_camera_pair(
             if not np.isin(task.query_pids[query], task.gallery_pids[gallery]).any():
                 continue
             with warnings.catch_warnings():
-                # The column of queries tells how many have a match.
+                # The column "queries" says how many have a match.
                 warnings.filterwarnings("ignore", message=".* queries have no match")
                 result = evaluate_features(
                     query_features[query],
@@ -144,7 +144,7 @@ def scores_by_camera_pair(
 
 
 def scores_by_quartile(result: RankingResult, values: np.ndarray) -> pd.DataFrame:
-    """What queries score by a quarter of some measure of them, such as their length.
+    """What queries score by quarters of some measure of them, such as their length.
 
     Args:
         result: Scores of all queries.
@@ -152,8 +152,8 @@ def scores_by_quartile(result: RankingResult, values: np.ndarray) -> pd.DataFram
             are left out.
 
     Returns:
-        A row a quarter, or fewer where many values are equal: ``from``, ``to`` (the least and
-        the largest value), ``queries``, ``mAP`` and ``rank_1``, fractions.
+        A row a quarter, or fewer where many values are equal: ``from`` and ``to``, the smallest and
+        the largest value; ``queries``; ``mAP`` and ``rank_1``, fractions.
 
     Raises:
         ValueError: Not one value a query.

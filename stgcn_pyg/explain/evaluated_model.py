@@ -91,18 +91,16 @@ class EvaluatedModel:
         return score_features(task, self.query_features, self.gallery_features)[self.protocol.name]
 
     def ranked(self, query: int, top: int) -> pd.DataFrame:
-        """The list of a query, given by its row, as :func:`.ranked_list` gives it."""
+        """The ranked list of a query, given by its row, as :func:`.ranked_list` gives it."""
         distances = pairwise_distances(self.query_features[[query]], self.gallery_features)[0]
-        is_query = self.task.gallery_is_query
-        return ranked_list(
-            self.protocol, distances.cpu().numpy(), *self._labels(query), is_query, top
-        )
+        labels = *self._labels(query), self.task.gallery_is_query
+        return ranked_list(self.protocol, distances.cpu().numpy(), *labels, top)
 
     def nearest_match(self, query: int) -> int:
-        """The row in the gallery of the nearest right item of a query, given by its row."""
+        """The gallery row of the nearest match of a query, given by its row."""
         listed = select_gallery(self.protocol, self.task.gallery_pids, self.task.gallery_is_query)
         right = np.flatnonzero(listed & (kinds(self.protocol, *self._labels(query)) == 0))
-        # The distances of these alone: a gallery may hold thousands.
+        # Distances to the matches alone: a gallery may hold thousands of tracklets.
         own, matches = self.query_features[[query]], self.gallery_features[right]
         return int(right[int(pairwise_distances(own, matches)[0].argmin())])
 
@@ -147,7 +145,7 @@ class EvaluatedModel:
     def name(self, tracklet: pd.Series, separator: str = ", ") -> str:
         """A tracklet's identity and camera in words.
 
-        Number 0 stands for MARS's distractors, unless a query has it, and -1 for junk.
+        Identity 0 is that of MARS's distractors, unless a query has it; -1 is junk.
         """
         pid = int(tracklet["pid"])
         distracts = pid == 0 and not (self.task.query_pids == 0).any()
@@ -159,12 +157,12 @@ class EvaluatedModel:
         return self.read(tracklet, even_frames(int(tracklet["num_frames"]), count))
 
     def clip(self, row: int, frames: np.ndarray) -> np.ndarray:
-        """The frames of a query's clip, given as :class:`.ExplainedTracklets` has them."""
+        """The frames of a query's clip, given as rows of :attr:`.ExplainedTracklets.frames`."""
         query = self.queries.iloc[row]
         return self.read(query, frames - int(query["first_frame"]))
 
     def read(self, tracklet: pd.Series, frames: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Frames of a tracklet as the network sees them, ``[f, H, W, 3]`` of uint8."""
+        """Frames of a tracklet in the size that the network takes, ``[f, H, W, 3]`` of uint8."""
         images, skipped = self.data.reader.read(tracklet, frames)
         self.data.skipped.update(skipped)
         return images.numpy()

@@ -10,7 +10,7 @@ from stgcn_pyg.models import STGCN, SpatialBranch, TemporalBranch
 
 
 def learned_graphs(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
-    r"""The weights :math:`\hat A` (Eq. 4) by which each patch gathers from each, ``[i, j]``.
+    r"""The weights :math:`\hat A` (Eq. 4): patch i gathers from patch j with weight ``[i, j]``.
 
     Node ``t * P + p`` is patch p, from the top, of frame t.
 
@@ -30,16 +30,13 @@ def learned_graphs(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
         >>> {name: tuple(weights.shape) for name, weights in graphs.items()}
         {'temporal': (3, 8, 8), 'spatial': (3, 2, 4, 4)}
     """
-    graphs = {}
     with torch.no_grad():
-        for name, branch in model.branches.items():
-            if not isinstance(branch, TemporalBranch | SpatialBranch):
-                continue
-            if branch.gcn.affinity is not None:
-                graphs[name] = branch.edge_weights(feature_maps, model.num_frames)
-    if "spatial" in graphs:
-        graphs["spatial"] = graphs["spatial"].unflatten(0, (-1, model.num_frames))
-    return graphs
+        graphs = {
+            name: branch.edge_weights(feature_maps, model.num_frames)
+            for name, branch in _branches_of_patches(model)
+            if branch.gcn.affinity is not None
+        }
+    return _by_clip(graphs, model)
 
 
 def patch_distances(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
@@ -69,17 +66,13 @@ def patch_distances(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
     """
     distances = {}
     with torch.no_grad():
-        for name, branch in model.branches.items():
-            if not isinstance(branch, TemporalBranch | SpatialBranch):
-                continue
+        for name, branch in _branches_of_patches(model):
             graphs, size = branch.graphs(feature_maps, model.num_frames)
             if size > 1:
                 after = branch.gcn(graphs.x, graphs.edge_index, size)
                 both = [_mean_distance(x.unflatten(0, (-1, size))) for x in (graphs.x, after)]
                 distances[name] = torch.stack(both, dim=-1)
-    if "spatial" in distances:
-        distances["spatial"] = distances["spatial"].unflatten(0, (-1, model.num_frames))
-    return distances
+    return _by_clip(distances, model)
 
 
 def weight_by_time(weights: np.ndarray, num_frames: int) -> pd.DataFrame:
@@ -225,6 +218,18 @@ def share_from_uncovered(
             "chance": good[graph, node] / others[graph, 0],
         }
     )
+
+
+def _branches_of_patches(model: STGCN) -> list[tuple[str, TemporalBranch | SpatialBranch]]:
+    branches = model.branches.items()
+    return [(name, b) for name, b in branches if isinstance(b, TemporalBranch | SpatialBranch)]
+
+
+def _by_clip(found: dict[str, Tensor], model: STGCN) -> dict[str, Tensor]:
+    """Splits what the spatial branch gives by frame, ``[B * T, ...]``, by clip, ``[B, T, ...]``."""
+    if "spatial" in found:
+        found["spatial"] = found["spatial"].unflatten(0, (-1, model.num_frames))
+    return found
 
 
 def _num_nodes(weights: np.ndarray, divisor: int) -> int:

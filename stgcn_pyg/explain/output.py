@@ -54,15 +54,10 @@ def write_queries(
 ) -> None:
     """Draws ranked lists, activation maps and learned graphs of queries, and writes their numbers.
 
-    Args:
-        folder: Folder that receives ``query-<tracklet>/``: ``<name>.png``; ``maps.png`` and
-            ``maps.npz``; where the model has such graphs ``temporal.png``, ``edges.png``,
-            ``edges.csv``, ``spatial.png`` and ``graphs.npz``; and ``<name>s.csv`` of all queries.
-        model: The model whose ranking is drawn.
-        rows: Rows of the queries; each has a match.
-        parts: What to write.
-        top: Number of ranked items in a list.
-        name: Name of the files of lists.
+    ``folder/query-<tracklet>/`` receives ``<name>.png``; ``maps.png`` and ``maps.npz``; where the
+    model has such graphs ``temporal.png``, ``edges.png``, ``edges.csv``, ``spatial.png`` and
+    ``graphs.npz``. ``folder/<name>s.csv`` receives the lists of all queries. Each query, given by
+    its row, must have a match.
     """
     explained = model.explain(rows) if {"maps", "graphs"} & set(parts) else None
     tables = []
@@ -129,16 +124,10 @@ def draw_list(
 
 
 def write_embedding(folder: Path, model: EvaluatedModel) -> dict[str, pd.DataFrame]:
-    """Draws t-SNE and distances, and writes their tables and those of groups of queries.
+    """Draws t-SNE and distances, writes their tables, and returns those of groups of queries.
 
-    Args:
-        folder: Folder that receives ``people.png``, ``cameras.png`` and ``distances.png``, and CSV
-            files: ``points``, ``distances``, ``by_camera_pair``, ``by_length`` and, on a rendered
-            data set, ``by_hidden``.
-        model: The model whose embedding is drawn.
-
-    Returns:
-        The last three tables by their names.
+    The folder receives ``people.png``, ``cameras.png`` and ``distances.png``, ``points.csv``,
+    ``distances.csv``, and each table of :func:`scores_by_group` as a CSV file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_points(folder, model)
@@ -154,11 +143,9 @@ def write_embedding(folder: Path, model: EvaluatedModel) -> dict[str, pd.DataFra
 
 
 def scores_by_group(model: EvaluatedModel) -> dict[str, pd.DataFrame]:
-    """What queries score by pair of cameras, by length and, where it is known, by occlusion.
+    """What queries score by pair of cameras, by length and, on a rendered data set, by occlusion.
 
-    Returns:
-        ``by_camera_pair``, ``by_length`` and, on a rendered data set, ``by_hidden``, as
-        :func:`.scores_by_camera_pair` and :func:`.scores_by_quartile` give them.
+    The tables' names are ``by_camera_pair``, ``by_length`` and ``by_hidden``.
     """
     queries, dataset = model.queries, model.data.dataset
     tables = {
@@ -174,7 +161,7 @@ def scores_by_group(model: EvaluatedModel) -> dict[str, pd.DataFrame]:
 
 
 def _write_points(folder: Path, model: EvaluatedModel) -> None:
-    """Draws each tracklet once, a query that is in the gallery too as a query."""
+    """Draws each tracklet once: one that is both query and gallery is drawn as a query."""
     queries, gallery = model.queries, model.gallery
     others = ~gallery.index.isin(queries.index)
     tracklets = pd.concat([queries, gallery[others]])
@@ -189,43 +176,35 @@ def _write_points(folder: Path, model: EvaluatedModel) -> None:
 
 
 def write_summary(folder: Path, model: EvaluatedModel) -> dict[str, pd.DataFrame]:
-    """Draws the mean graphs, and writes what maps and graphs do, beside an untrained network.
+    """Draws the mean graphs, and writes tables of maps and graphs beside an untrained network.
 
-    Every query with a match counts that has no fewer frames than a clip, by its first clip; maps
-    are towards its nearest match. The untrained network has the same shape, random weights, and
-    the same queries and matches.
-
-    Args:
-        folder: Folder that receives ``averages.png`` and CSV files: ``weight_by_time``,
-            ``weight_by_stripe``, ``distance_between_patches`` and, on a rendered data set,
-            ``mass_on_person`` and ``weight_from_uncovered``.
-        model: The model that is summarised.
-
-    Returns:
-        The tables by their names; their first index is the model.
-
-    Raises:
-        UserError: No query has a match and as many frames as a clip.
+    They are means over the first clips of :func:`whole_queries`, with maps towards the nearest
+    match. The untrained network has the same layers with random weights, and the same queries and
+    matches. The folder receives ``averages.png`` and a CSV file of each table; the tables' first
+    index is the model, ``trained`` or ``untrained``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = whole_queries(model)
     if not rows:
         raise UserError(
             f"{model.task.title}: no query has a match and {model.model.num_frames} frames, "
-            "as a clip has; leave out the summary"
+            "as many as a clip; leave out --parts summary"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         untrained = STGCN(**model.model.options).eval()
-    found = {"trained": model.explain(rows), "untrained": model.explain(rows, untrained)}
-    tables = {name: _means(model, rows, explained) for name, explained in found.items()}
+    trained = model.explain(rows)
+    tables = {
+        "trained": _means(model, rows, trained),
+        "untrained": _means(model, rows, model.explain(rows, untrained)),
+    }
     joined = {
         name: pd.concat({which: of[name] for which, of in tables.items()}, names=["model"])
         for name in tables["trained"]
     }
     for name, table in joined.items():
         table.to_csv(folder / f"{name}.csv")
-    figure = draw_mean_graphs(found["trained"])
+    figure = draw_mean_graphs(trained)
     if figure is not None:
         save(figure, folder / "averages.png")
     return joined

@@ -22,13 +22,13 @@ def ranked_list(
     gallery_is_query: np.ndarray | None = None,
     top: int = 10,
 ) -> pd.DataFrame:
-    """The gallery as one query sees it, the nearest first, down to the k-th that is ranked.
+    """The ranked list of one query: the gallery, the nearest first, down to a number of ranks.
 
-    What the protocol leaves out of a list stands at its place, without a rank. As in
-    :func:`.evaluate_ranking`, of equal distances the match comes last.
+    Items that the protocol excludes are listed where their distance puts them, without a rank. As
+    in :func:`.evaluate_ranking`, of equal distances the match comes last.
 
     Args:
-        protocol: Says what is in the gallery and what is ranked.
+        protocol: The protocol that decides what is in the gallery and what is ranked.
         distances: Distances of the query to the whole gallery, ``[G]``.
         query_pid: Identity of the query.
         query_camid: Camera of the query.
@@ -82,20 +82,7 @@ def kinds(
 ) -> np.ndarray:
     """What gallery items are to queries, as places in :data:`KINDS`; the last two are not ranked.
 
-    Args:
-        protocol: Says what is ranked.
-        query_pids: Identity of the query, or ``[Q, 1]`` of several.
-        query_camids: Camera of the query, or ``[Q, 1]``.
-        gallery_pids: Identities of the gallery, ``[G]``; -1 is junk.
-        gallery_camids: Cameras of the gallery, ``[G]``.
-
-    Returns:
-        ``[G]``, or ``[Q, G]``, of int8.
-
-    Example:
-        >>> from stgcn_pyg.evaluation import MARS_OFFICIAL
-        >>> kinds(MARS_OFFICIAL, 7, 1, np.array([7, 7, 5, -1]), np.array([2, 1, 1, 3]))
-        array([0, 2, 1, 3], dtype=int8)
+    Labels of one query give ``[G]`` of int8; those of several, ``[Q, 1]``, give ``[Q, G]``.
     """
     own_camera = gallery_camids == query_camids
     same_identity = gallery_pids == query_pids
@@ -112,18 +99,18 @@ def choose_queries(
     other: np.ndarray | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """Queries to look at, by what they score; those without a match are passed over.
+    """Queries to look at, chosen by their scores; those without a match are skipped.
 
     Args:
         average_precision: Average precision of each query, ``[Q]``; NaN where it has no match.
         rule: ``"worst"``, ``"best"``, ``"random"``, or ``"change"``: where another model's average
             precision differs most.
-        count: The largest number of queries. Of equal ones the first are taken.
+        count: The largest number of queries. Of queries with equal scores the first are taken.
         other: The average precision of the other model, ``[Q]``, for ``"change"``.
         seed: Random seed of ``"random"``.
 
     Returns:
-        Rows of queries, the most telling first; random ones ascend.
+        Rows of queries, in the order of the rule; random ones ascend.
 
     Raises:
         ValueError: An unknown rule, or ``"change"`` without another model of the same queries.

@@ -28,12 +28,12 @@ class RenderedTruth:
             self._table = pd.read_parquet(root / FILE, columns=columns).set_index("path")
         except (OSError, ValueError, KeyError) as error:
             raise UserError(
-                f"{root / FILE}: cannot be read; only a data set of `stgcn synth` has the ground "
-                "truth that this needs"
+                f"{root / FILE}: cannot be read; this needs the ground truth that only a data set "
+                "of `stgcn synth` has"
             ) from error
 
     def masks(self, frames: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The cells that show the body with nothing in front, and as seen: ``[F, 16, 8]`` of bool.
+        """Two masks of frames, ``[F, 16, 8]`` of bool: the whole body, and what is seen of it.
 
         Args:
             frames: Paths of F frames, relative to the root.
@@ -71,32 +71,13 @@ def mean_hidden(truth: RenderedTruth, tracklets: pd.DataFrame, paths: pd.Series)
 
 
 def on_grid(masks: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Masks on another grid: the share of each of its cells that they fill.
-
-    Args:
-        masks: ``[F, m, n]``.
-        rows: Rows of the grid.
-        columns: Columns of the grid.
-
-    Returns:
-        ``[F, rows, columns]``, in [0, 1].
-
-    Example:
-        >>> on_grid(np.array([[[True, False]]]), rows=1, columns=1)
-        array([[[0.5]]])
-    """
-    down, across = overlaps(masks.shape[1], rows), overlaps(masks.shape[2], columns)
+    """The share of each cell of another grid that masks ``[F, m, n]`` fill."""
+    down, across = _overlaps(masks.shape[1], rows), _overlaps(masks.shape[2], columns)
     return np.einsum("rm,fmn,cn->frc", down, masks.astype(np.float64), across)
 
 
-def overlaps(cells: int, bins: int) -> np.ndarray:
-    """The share of each of `bins` equal parts of a line that each of `cells` takes.
-
-    Example:
-        >>> overlaps(cells=3, bins=2).round(3)
-        array([[0.667, 0.333, 0.   ],
-               [0.   , 0.333, 0.667]])
-    """
+def _overlaps(cells: int, bins: int) -> np.ndarray:
+    """The share of each of ``bins`` equal parts of a line that each of ``cells`` parts takes."""
     cell_edges, bin_edges = np.arange(cells + 1) / cells, np.arange(bins + 1) / bins
     ends = np.minimum(bin_edges[1:, None], cell_edges[1:])
     begins = np.maximum(bin_edges[:-1, None], cell_edges[:-1])
@@ -106,28 +87,17 @@ def overlaps(cells: int, bins: int) -> np.ndarray:
 def covered_patches(
     body: np.ndarray, seen: np.ndarray, num_patches: int, threshold: float = 0.5
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which horizontal patches are covered, and which are not.
+    """Which horizontal patches are covered and which are not, two ``[F, P]`` of bool.
 
-    Args:
-        body: Cells that show the body with nothing in front, ``[F, m, n]`` of bool.
-        seen: Those that show it as seen.
-        num_patches: Number of patches of a frame, P.
-        threshold: A patch is covered if at least this share of its body is occluded.
-
-    Returns:
-        Two ``[F, P]`` of bool. A patch without any body is neither.
-
-    Example:
-        >>> body = np.array([[[True], [True], [False]]])
-        >>> covered_patches(body, body & [[[False], [True], [True]]], num_patches=3)
-        (array([[ True, False, False]]), array([[False,  True, False]]))
+    A patch is covered if at least the share ``threshold`` of its body is occluded; a patch without
+    any body is neither. ``body`` and ``seen`` are as :meth:`RenderedTruth.masks` gives them.
     """
     whole = on_grid(body, num_patches, 1)[..., 0]
     left = on_grid(seen, num_patches, 1)[..., 0]
-    there = whole > 0
-    hidden = 1 - np.divide(left, whole, out=np.ones_like(whole), where=there)
-    covered = there & (hidden >= threshold - 1e-9)
-    return covered, there & ~covered
+    has_body = whole > 0
+    hidden = 1 - np.divide(left, whole, out=np.ones_like(whole), where=has_body)
+    covered = has_body & (hidden >= threshold - 1e-9)
+    return covered, has_body & ~covered
 
 
 def _unpacked(masks: pd.Series) -> np.ndarray:

@@ -14,11 +14,10 @@ PLACES = ("before", "behind")
 
 
 class Mean(NamedTuple):
-    """A mean with its standard error."""
+    """A mean over values in groups; its standard error is NaN for a single group."""
 
     mean: float
     standard_error: float
-    """Values of one group may hang together, groups not; NaN for a single group."""
     num_values: int
     num_groups: int
 
@@ -28,7 +27,8 @@ def mass_on_person(
 ) -> pd.DataFrame:
     """The share of the activation maps' mass that lies on what is seen of the person.
 
-    Only frames in which something of the person is seen count. A map of zeros has no mass.
+    Only frames in which something of the person is seen count. A map of zeros has no mass, and a
+    branch with no other maps has no row.
 
     Args:
         explained: Maps of N tracklets of at least two identities.
@@ -40,8 +40,9 @@ def mass_on_person(
         A row a map and measure, the index: ``mass``, the map's share; ``elsewhere``, its share
         where other people stand on average; ``uniform``, the share of a map that is the same
         everywhere; ``most``, that of a map in the best cell alone; ``gain``, ``mass`` less
-        ``elsewhere``. The columns are the mean over the frames, its standard error, the number of
-        frames, and of people, by whom the frames are grouped.
+        ``elsewhere``. The columns are the mean over the frames (``value``), its
+        ``standard_error``, the number of frames (``num_values``), and of ``people``, by whom the
+        frames are grouped.
     """
     frames = paths.iloc[explained.frames.ravel()]
     _, seen = truth.masks(frames)
@@ -62,8 +63,9 @@ def mass_on_person(
             "most": person.max(axis=(1, 2)),
             "gain": mass - mass_elsewhere,
         }
-        for measure, values in measures.items():
-            rows[name, measure] = grouped_mean(values[lit], groups[lit])
+        if lit.any():
+            for measure, values in measures.items():
+                rows[name, measure] = grouped_mean(values[lit], groups[lit])
     return _table(rows, ["map", "measure"])
 
 
@@ -115,7 +117,7 @@ def distance_between_patches(explained: ExplainedTracklets, pids: np.ndarray) ->
         pids: Identity of each tracklet, ``[N]``.
 
     Returns:
-        A row a branch and place, the index: ``before`` its layers and ``behind`` (after) them.
+        A row a branch and place, the index: ``before`` its layers and ``behind``, after them.
         The columns are as in :func:`mass_on_person`, of graphs.
     """
     rows = {}
@@ -132,44 +134,20 @@ def _table(rows: dict, names: list[str]) -> pd.DataFrame:
 
 
 def person_mass(maps: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """The share of each map's mass that lies on the person.
+    """The share of each map's mass that lies on the person, ``[F]``; NaN for a map of zeros.
 
-    Args:
-        maps: ``[F, h, w]``, not negative.
-        person: Share of each cell that the person fills, ``[F, h, w]``.
-
-    Returns:
-        ``[F]`` in [0, 1]; NaN where the map is zero everywhere.
-
-    Raises:
-        ValueError: Shapes that differ.
-
-    Example:
-        >>> person_mass(np.array([[[3.0, 1.0]]]), np.array([[[1.0, 0.0]]]))
-        array([0.75])
+    ``person`` is the share of each cell of the maps ``[F, h, w]`` that the person fills.
     """
-    if maps.shape != person.shape or maps.ndim != 3:
-        raise ValueError(f"maps and person must be [F, h, w], got {maps.shape} and {person.shape}")
     total = maps.sum(axis=(1, 2), dtype=np.float64)
     on_person = (maps * person).sum(axis=(1, 2), dtype=np.float64)
     return np.divide(on_person, total, out=np.full(len(maps), np.nan), where=total > 0)
 
 
 def elsewhere(person: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Where other people stand: of each frame, the mean over the frames of all other groups.
+    """Where other people stand: for each frame, the mean of ``person`` over other groups' frames.
 
-    A map that only knows that people stand in the middle has as much mass there as on its own.
-
-    Args:
-        person: ``[F, h, w]``.
-        groups: Group of each frame, such as its identity, ``[F]``.
-
-    Raises:
-        ValueError: There is but one group.
-
-    Example:
-        >>> elsewhere(np.array([[[1.0]], [[0.5]], [[0.0]]]), np.array([7, 7, 8])).ravel()
-        array([0.  , 0.  , 0.75])
+    A map that follows nothing but the usual place of people has as much mass there as on its own
+    person. There must be two groups.
     """
     _, group = np.unique(groups, return_inverse=True)
     counts = np.bincount(group)
@@ -182,24 +160,11 @@ def elsewhere(person: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def grouped_mean(values: np.ndarray, groups: np.ndarray) -> Mean:
-    r"""A mean, with the standard error for values that hang together within a group.
+    r"""A mean without NaNs, and its standard error for values that are dependent within a group.
 
     .. math::
         \operatorname{se}^2 = \frac{G}{G - 1} \sum_g \Big(\frac1n \sum_{i \in g} (x_i - \bar x)
         \Big)^2
-
-    NaNs are left out.
-
-    Args:
-        values: ``[n]``.
-        groups: Group of each value, such as its identity, ``[n]``.
-
-    Raises:
-        ValueError: Nothing is left.
-
-    Example:
-        >>> grouped_mean(np.array([0.0, 0.0, 1.0, 1.0]), np.array([1, 1, 2, 2]))
-        Mean(mean=0.5, standard_error=0.5, num_values=4, num_groups=2)
     """
     known = ~np.isnan(values)
     values, groups = values[known], groups[known]

@@ -1,6 +1,6 @@
 """Activation maps, graphs and their patches of many tracklets, a batch at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +49,10 @@ def explain_tracklets(
     """Activation maps, learned graphs and patch distances of the first clip of each tracklet.
 
     Args:
-        model: The network; it is in evaluation mode meanwhile, and stays on ``device``.
+        model: The network; it is moved to ``device``, and is in evaluation mode meanwhile.
         data: Data module that reads the clips.
         tracklets: N rows of the data set's tables.
-        towards: Function from rows of tracklets to what their maps are drawn towards, such as
+        towards: Function from rows of ``tracklets`` to what their maps are drawn towards, such as
             ``lambda rows: towards_tracklets(model, embeddings[rows])``.
         device: Device that computes.
         title: Label of the progress bar.
@@ -63,21 +63,19 @@ def explain_tracklets(
     clips = [data.clips_of(int(num_frames))[:1] for num_frames in tracklets["num_frames"]]
     loader = data.clip_dataloader(tracklets, device=device, clips=clips)
     model.to(device)
-    maps: list[dict[str, Tensor]] = []
-    graphs: list[dict[str, Tensor]] = []
-    distances: list[dict[str, Tensor]] = []
+    found: list[tuple[dict[str, Tensor], ...]] = []
     bar = tqdm(total=len(tracklets), desc=title, unit="tracklet", **bar_options())
     with evaluating(model), bar, reading(loader) as batches:
         for batch in batches:
             batch = data.move_and_normalize(batch, device)
             feature_maps = feature_maps_of(model, batch.clips)
-            maps.append(activation_maps(model, feature_maps, towards(batch.labels.cpu())))
-            graphs.append(learned_graphs(model, feature_maps))
-            distances.append(patch_distances(model, feature_maps))
+            maps = activation_maps(model, feature_maps, towards(batch.labels.cpu()))
+            graphs = learned_graphs(model, feature_maps)
+            found.append((maps, graphs, patch_distances(model, feature_maps)))
             bar.update(len(batch.labels))
     frames = tracklets["first_frame"].to_numpy()[:, None] + np.concatenate(clips)
-    return ExplainedTracklets(frames, _joined(maps), _joined(graphs), _joined(distances))
+    return ExplainedTracklets(frames, *map(_joined, zip(*found, strict=True)))
 
 
-def _joined(parts: list[dict[str, Tensor]]) -> dict[str, np.ndarray]:
+def _joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, np.ndarray]:
     return {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}

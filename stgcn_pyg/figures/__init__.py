@@ -1,7 +1,7 @@
-"""Every figure of the package, drawn once: by Matplotlib, without pyplot and its global state.
+"""All figures of the package, drawn by Matplotlib without pyplot and its global state.
 
 Each ``draw_...`` function returns a ``Figure``. ``save`` writes it as a PNG file, ``to_bytes``
-encodes it as PNG or SVG, and ``to_page_svg`` as SVG to stand within an HTML page.
+encodes it as PNG or SVG, and ``to_page_svg`` as an SVG element of an HTML page.
 """
 
 from stgcn_pyg.errors import needs_extra
@@ -10,7 +10,6 @@ with needs_extra("report"):
     from stgcn_pyg.figures.canvas import (
         COLOURS,
         MARKERS,
-        THEME,
         new_figure,
         save,
         to_bytes,
@@ -28,7 +27,6 @@ with needs_extra("report"):
 __all__ = [
     "COLOURS",
     "MARKERS",
-    "THEME",
     "Line",
     "draw_activation_maps",
     "draw_averages",

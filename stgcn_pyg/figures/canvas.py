@@ -14,7 +14,7 @@ from matplotlib.image import BboxImage
 from matplotlib.transforms import Affine2D, Bbox, TransformedBbox
 from PIL import Image
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.files import write_output
 
 # Okabe and Ito, "Color universal design" (2008), without its yellow, too pale for thin lines.
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
@@ -26,8 +26,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SCALE = colormaps["inferno"]
 
 DPI = 120
-JPEG_QUALITY = 82  # of frames within a page
-MOST_CELLS = 10_000  # of a heat map, which is kept as PNG
+WEBP_QUALITY = 85  # of frames within a page
 SHORTER = (  # what Matplotlib writes into SVG, and what says the same in a page
     (r"<!--.*?-->|<defs>\s*<style.*?</style>\s*</defs>", ""),
     (r"font: ([\d.]+px)[^;\"]*", r"font-size: \1"),
@@ -50,29 +49,29 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 class Sheet(Figure):
-    """A figure on which images, text and lines are placed in inches from its top left corner.
-
-    Args:
-        width: Inches of the figure.
-        height: Inches of the figure.
-        title: Title of the figure.
-    """
+    """A figure on which images, text and lines are placed in inches from its top left corner."""
 
     def __init__(self, width: float, height: float, title: str = ""):
         super().__init__(figsize=(width, height), dpi=DPI, facecolor="white")
         self.inches = Affine2D().scale(1, -1).translate(0, height) + self.dpi_scale_trans
-        self.placed: list[tuple[np.ndarray, tuple[float, float, float, float]]] = []
+        self.placed: list[tuple[np.ndarray, tuple[float, float, float, float], bool]] = []
         if title:
             self.write(width / 2, 0.08, title, va="top", fontsize=9)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, bytes]:
-        return {"image/png": to_bytes(self)}  # notebooks pass over a figure without axes
+        return {"image/png": to_bytes(self)}  # notebooks show no figure without axes otherwise
 
     def place(
-        self, pixels: np.ndarray, left: float, top: float, width: float, height: float
+        self,
+        pixels: np.ndarray,
+        left: float,
+        top: float,
+        width: float,
+        height: float,
+        cells: bool = False,
     ) -> None:
-        """Shows an image ``[H, W, 3]`` of uint8 in a box."""
-        self.placed.append((pixels, (left, top, width, height)))
+        """Shows an image ``[H, W, 3]`` of uint8 in a box; that of cells keeps its sharp edges."""
+        self.placed.append((pixels, (left, top, width, height), cells))
         # A box whose corners are named the other way round would turn the image upside down.
         box = TransformedBbox(Bbox.from_bounds(left, top, width, height), self.inches)
         image = BboxImage(box)
@@ -80,14 +79,14 @@ class Sheet(Figure):
         self.add_artist(image)
 
     def place_scale(self, left: float, top: float, height: float, ends: tuple[str, str]) -> None:
-        """Shows the colour map upright, with what its lower and its upper end stand for."""
+        """Shows the colour map upright, with labels at its lower and its upper end."""
         shades = (255 * SCALE(np.linspace(1, 0, 64))[:, None, :3]).astype(np.uint8)
-        self.place(shades, left, top, 0.12, height)
+        self.place(shades, left, top, 0.12, height, cells=True)
         for text, y, side in zip(ends, (top + height, top), ("bottom", "top"), strict=True):
             self.write(left + 0.18, y, text, ha="left", va=side)
 
     def write(self, x: float, y: float, text: object, **look: Any) -> None:
-        """Writes text, by default with its baseline centred at the point; more lines go below."""
+        """Writes lines of text; by default the first one's baseline is centred at the point."""
         look = {"ha": "center", "va": "baseline", "fontsize": 8, **look}
         for i, line in enumerate(str(text).split("\n")):
             down = y + i * look["fontsize"] / 60
@@ -139,26 +138,22 @@ def save(figure: Figure, path: Path) -> None:
     Raises:
         UserError: It cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(to_bytes(figure))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    write_output(path, to_bytes(figure))
 
 
 def to_page_svg(figure: Figure, name: str) -> str:
     """Encodes a figure as an ``<svg>`` element without a background, to stand in an HTML page.
 
-    Its text stays text in the page's own font, its colours are the page's variables of
-    :data:`THEME`, and frames are JPEG images at their own resolution.
+    Its text is in the page's font, its colours are the page's variables of :data:`THEME`, and its
+    frames are WebP images at their own resolution.
 
     Args:
         figure: The figure.
-        name: Tells its parts from those of other figures of the page.
+        name: Name that no other figure of the page has.
     """
     images = ""
     if isinstance(figure, Sheet):
-        images = "".join(_image_element(pixels, box) for pixels, box in figure.placed)
+        images = "".join(_image_element(*placed) for placed in figure.placed)
         for artist in [artist for artist in figure.artists if isinstance(artist, BboxImage)]:
             artist.remove()
     figure.patch.set_visible(False)
@@ -188,18 +183,14 @@ def _rounded(tag: re.Match) -> str:
     return re.sub(r"(\.\d)\d+", r"\1", tag[0])
 
 
-def _image_element(pixels: np.ndarray, box: tuple[float, float, float, float]) -> str:
-    """An image in a box in inches, encoded as PNG or JPEG, whichever is smaller."""
+def _image_element(pixels: np.ndarray, box: tuple[float, float, float, float], cells: bool) -> str:
+    """An image in a box in inches, as WebP, which is lossless for cells."""
     x, y, width, height = (72 * inches for inches in box)
-    encoded = []
-    for kind, options in (("jpeg", {"quality": JPEG_QUALITY}), ("png", {})):
-        if kind == "jpeg" or pixels.size <= 3 * MOST_CELLS:
-            buffer = io.BytesIO()
-            Image.fromarray(pixels).save(buffer, kind, optimize=True, **options)
-            encoded.append((kind, b64encode(buffer.getvalue()).decode()))
-    kind, content = min(encoded, key=lambda one: len(one[1]))
-    look = ' style="image-rendering: pixelated"' if kind == "png" else ""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "webp", lossless=cells, quality=WEBP_QUALITY, method=6)
+    look = ' style="image-rendering: pixelated"' if cells else ""
     return (
         f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{look} '
-        f'preserveAspectRatio="none" href="data:image/{kind};base64,{content}"/>'
+        'preserveAspectRatio="none" '
+        f'href="data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"/>'
     )

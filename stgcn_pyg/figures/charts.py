@@ -13,8 +13,10 @@ from matplotlib.ticker import MaxNLocator
 from stgcn_pyg.figures.canvas import BLUE, COLOURS, DPI, GREY, MARKERS, VERMILION
 
 DASHES = ("-", "--", ":", (0, (9, 3, 2, 3)), "-.")
-REFERENCE = len(DASHES)  # the style of what the other lines are held against, such as chance
-MOST_MARKERS = 24  # points of a line; a longer one is drawn without markers
+REFERENCE = len(DASHES)  # from this style on, grey lines that others are compared with
+REFERENCE_DASHES = ((0, (1, 2)), (0, (5, 2)))
+MOST_MARKERS = 24  # number of points of a line; a longer one is drawn without markers
+MOST_GROUPS = 21  # number of groups of points that differ in colour or marker
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,10 @@ class Line:
 
     Attributes:
         name: Its name in the legend.
-        x, y: Its points; those that are not finite are passed over.
-        style: Number of its colour, dashes and marker, which differ all three from other styles'.
+        x, y: Its points; those that are not finite are skipped.
+        style: Number of its colour, dashes and marker; all three differ between styles. Lines that
+            others are compared with, such as chance, are grey and have the styles from
+            ``REFERENCE`` on.
         errors: Lower and upper ends of an interval at each point, ``[2, points]``.
         joined: Whether points are joined.
     """
@@ -40,14 +44,9 @@ class Line:
 def new_chart(
     titles: Sequence[str], width: float, height: float, right: float = 0.0, below: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of panels beside each other.
+    """A figure of panels beside each other, of ``width`` and ``height`` inches each.
 
-    Args:
-        titles: Title of each panel.
-        width: Inches of a panel.
-        height: Inches of the figure, without what is ``below``.
-        right: Inches that are free right of the panels, such as for a legend.
-        below: Inches that are free below them.
+    ``right`` and ``below`` are inches left free on these sides of all panels, as for a legend.
     """
     size = len(titles) * width + right, height + below
     figure = Figure(figsize=size, dpi=DPI, facecolor="white")
@@ -72,7 +71,6 @@ def draw_lines(
     lines: Sequence[Line],
     x_label: str,
     y_label: str,
-    title: str = "",
     y_limits: tuple[float | None, float | None] = (None, None),
     x_ticks: Mapping[float, str] | None = None,
 ) -> Figure:
@@ -82,26 +80,25 @@ def draw_lines(
         lines: At least one.
         x_label: Label of the horizontal axis.
         y_label: Label of the vertical axis.
-        title: Title of the figure.
-        y_limits: Ends of the vertical axis, where they do not follow from the points.
-        x_ticks: Labels of the horizontal axis by where they stand, if not every so often a number.
+        y_limits: Ends of the vertical axis; None where they follow from the points.
+        x_ticks: Labels of the horizontal axis by their place; numbers if not given.
     """
     several = len(lines) > 1
     columns = 2 if max(len(line.name) for line in lines) < 20 else 1
     below = 0.22 * -(-len(lines) // columns) if several else 0.0
-    figure, (axes,) = new_chart([title], 3.5, 2.4, below=below)
+    figure, (axes,) = new_chart([""], 3.5, 2.4, below=below)
     drawn: list[Any] = []
     for line in lines:
         x, y = np.asarray(line.x, float), np.asarray(line.y, float)
         known = np.isfinite(x) & np.isfinite(y)
         usual = line.style < REFERENCE
-        dots = (0, (1, 2 + 3 * (line.style - REFERENCE)))  # further apart for a second reference
+        dashes = (*DASHES, *REFERENCE_DASHES)[line.style]
         look: dict[str, Any] = {
             "color": COLOURS[line.style] if usual else GREY,
             "marker": MARKERS[line.style] if usual and known.sum() <= MOST_MARKERS else None,
             "markersize": 4,
             "linewidth": 1.5,
-            "linestyle": (DASHES[line.style] if usual else dots) if line.joined else "none",
+            "linestyle": dashes if line.joined else "none",
         }
         errors = None if line.errors is None else np.abs(np.asarray(line.errors) - y)[:, known]
         drawn.append(axes.errorbar(x[known], y[known], errors, capsize=3, **look))
@@ -134,25 +131,21 @@ def draw_points(
     groups: np.ndarray,
     is_query: np.ndarray,
     name: str,
-    most: int = 21,
-    title: str = "",
 ) -> Figure:
-    """Points of the plane, each group with a colour and a marker of its own.
+    """Points of the plane, each group with its own colour and marker.
 
     Args:
         points: ``[N, 2]``.
-        groups: Integers ``[N]``, such as the identity or the camera of each point. The first
-            ``most`` positive groups are told apart; all others, junk and distractors too, are grey.
+        groups: Integers ``[N]``, such as the identity or the camera of each point. The first 21
+            positive groups differ in look; all others, junk and distractors too, are grey.
         is_query: Which points are queries, drawn larger, ``[N]`` of bool.
         name: What a group is, such as ``"identity"``.
-        most: How many groups are told apart.
-        title: Begins the title of the figure.
     """
     known = np.unique(groups[groups > 0])
-    shown = known[:most]
+    shown = known[:MOST_GROUPS]
     count = f", {len(shown)} of {len(known)}" if len(known) > len(shown) else ""
-    heading = f"{title}t-SNE, by {name}{count}; queries are larger"
-    figure, (axes,) = new_chart([heading], 5.2, 5.0, right=1.4)
+    title = f"t-SNE, by {name}{count}; queries are larger"
+    figure, (axes,) = new_chart([title], 5.2, 5.0, right=1.4)
     rest = ~np.isin(groups, shown)
     x, y = points.T
     if rest.any():
@@ -182,14 +175,16 @@ def draw_points(
     return figure
 
 
-def draw_distances(histogram: pd.DataFrame, title: str = "") -> Figure:
-    """How far matching pairs and others lie apart, each as a share of its kind.
+def draw_distances(
+    histogram: pd.DataFrame, title: str = "distances of query and gallery"
+) -> Figure:
+    """The distances of matching and of other pairs, as shares of the pairs of each kind.
 
     Args:
         histogram: As :func:`.distance_histogram` gives it.
         title: Title of the figure.
     """
-    figure, (axes,) = new_chart([title or "distances of query and gallery"], 5.2, 3.2)
+    figure, (axes,) = new_chart([title], 5.2, 3.2)
     edges = np.append(histogram["from"], histogram["to"].iloc[-1])
     for name, colour, style in (("matching", BLUE, "-"), ("other", VERMILION, "--")):
         counts = histogram[name].to_numpy()

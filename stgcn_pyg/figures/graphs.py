@@ -6,14 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from matplotlib.patheffects import Stroke
 
-from stgcn_pyg.figures.canvas import (
-    BLUE,
-    COLOURS,
-    GREY,
-    SCALE,
-    Sheet,
-    beside,
-)
+from stgcn_pyg.figures.canvas import BLUE, COLOURS, GREY, SCALE, Sheet, beside
 from stgcn_pyg.figures.charts import new_chart
 
 CELL, SIDES = 0.3, (5.6, 12.0)  # inches of a heat map's cell, and of its side
@@ -21,7 +14,7 @@ LOOPS = "A patch's weight for itself, 0.5 and more, is left grey."
 
 
 def heat_map(weights: np.ndarray, largest: float) -> np.ndarray:
-    """Colours of weights from 0 to the largest, ``[N, N, 3]`` of uint8; what is NaN is grey."""
+    """Colours of weights from 0 to the largest, ``[N, N, 3]`` of uint8; NaN is grey."""
     share = np.nan_to_num(weights / max(largest, np.finfo(float).tiny))
     colours = (255 * SCALE(share)[..., :3]).astype(np.uint8)
     colours[np.isnan(weights)] = 140
@@ -31,7 +24,7 @@ def heat_map(weights: np.ndarray, largest: float) -> np.ndarray:
 def _without_loops(weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights ``[..., N, N]`` with NaN for self-loops, and the largest of the others.
 
-    Beside the loops, which are 0.5 and more, the others would have no contrast.
+    Self-loops are 0.5 or more: on one scale with them, the other weights would have no contrast.
     """
     between = np.where(np.eye(weights.shape[-1], dtype=bool), np.nan, weights)
     return between, float(np.nanmax(between, initial=0))
@@ -55,12 +48,12 @@ def draw_temporal_graph(frames: np.ndarray, weights: np.ndarray, title: str = ""
     patches = nodes // count
     side = float(np.clip(CELL * nodes, *SIDES))
     cell, aspect = side / nodes, width / (height / patches)
-    # A patch is a cell high on the left and a cell wide at the top, and keeps its proportions.
+    # A patch is a cell high on the left, a cell wide at the top, and keeps its proportions.
     left, top = 0.55 + cell * aspect, 0.6 + cell / aspect
     sheet = Sheet(left + side + 0.9, top + side + 0.35, title)
     between, largest = _without_loops(weights)
-    sheet.place(heat_map(between, largest), left, top, side, side)
-    sheet.place(np.concatenate(list(frames)), 0.55, top, cell * aspect, side)
+    sheet.place(heat_map(between, largest), left, top, side, side, cells=True)
+    sheet.place(frames.reshape(-1, width, 3), 0.55, top, cell * aspect, side)
     whole = frames[:, : height // patches * patches]
     cut = whole.reshape(nodes, -1, width, 3)  # [N, H / P, W, 3]
     sheet.place(beside(cut), left, 0.6, side, cell / aspect)
@@ -97,7 +90,7 @@ def draw_spatial_graphs(frames: np.ndarray, weights: np.ndarray, title: str = ""
         left, top = 0.1 + column * step, 0.5 + row * (high + 0.5)
         heat = left + wide + 0.25
         sheet.place(frames[frame], left, top, wide, high)
-        sheet.place(heat_map(between[frame], largest), heat, top, high, high)
+        sheet.place(heat_map(between[frame], largest), heat, top, high, high, cells=True)
         sheet.cut(left, top, wide, high, rows=patches)
         sheet.write(left + wide / 2, top - 0.06, f"frame {frame + 1}")
         sheet.write(heat + high / 2, top - 0.06, "row gathers from column", fontsize=7)

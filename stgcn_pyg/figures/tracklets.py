@@ -9,17 +9,9 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stgcn_pyg.figures.canvas import (
-    BLACK,
-    BLUE,
-    GREY,
-    SCALE,
-    VERMILION,
-    Sheet,
-    beside,
-)
+from stgcn_pyg.figures.canvas import BLACK, BLUE, GREY, SCALE, VERMILION, Sheet, beside
 
-WIDTH = 10.7  # inches that a ranked list is wide at most
+WIDTH = 10.7  # largest width of a ranked list in inches
 MARKS = {
     "right": ("✓", BLUE, "-", 3.0),
     "wrong": ("✗", VERMILION, "--", 3.0),
@@ -39,8 +31,8 @@ def draw_ranked_list(
 ) -> Figure:
     """Frames of a query, and of each item of its ranked list with its mark, rank and distance.
 
-    Right items carry a tick and a solid border, wrong ones a cross and a dashed border; what the
-    protocol leaves out stands between them with a dotted border and without a rank.
+    Right items have a tick and a solid border, wrong ones a cross and a dashed border; items that
+    the protocol excludes have a dotted border and no rank.
 
     Args:
         query: Frames of the query, ``[f, H, W, 3]`` of uint8.
@@ -57,7 +49,7 @@ def draw_ranked_list(
     if not len(ranked) == len(images) == len(labels):
         raise ValueError(
             f"{len(ranked)} items, {len(images)} arrays of images and {len(labels)} labels: "
-            "give one of each an item"
+            "give one array and one label for each item"
         )
     count, height, width = query.shape[:3]
     tall, step = count * size * height / width, max(size + 0.12, 0.78)
@@ -69,7 +61,7 @@ def draw_ranked_list(
     def cell(column: int, row: int, frames: np.ndarray, kind: str, mark: str, label: str) -> None:
         symbol, colour, line, thickness = MARKS.get(kind, ("", BLACK, "-", 1.5))
         middle, top = 0.02 + (column + 0.5) * step, head + row * (tall + 0.95) + 0.25
-        sheet.place(np.concatenate(list(frames)), middle - size / 2, top, size, tall)
+        sheet.place(frames.reshape(-1, width, 3), middle - size / 2, top, size, tall)
         border = Rectangle((middle - size / 2, top), size, tall, fill=False, edgecolor=colour)
         border.set(linestyle=line, linewidth=thickness, transform=sheet.inches)
         sheet.add_artist(border)
@@ -92,7 +84,7 @@ def draw_ranked_list(
 def draw_activation_maps(
     frames: np.ndarray, maps: Mapping[str, np.ndarray], title: str = "", size: float = 1.0
 ) -> Figure:
-    """A clip's frames, and below them each map over the frames in grey.
+    """A clip's frames, and below them a row for each map, drawn over the frames in grey.
 
     A row has one scale for all its frames, from 0 to its largest value.
 
@@ -103,7 +95,7 @@ def draw_activation_maps(
         size: Inches that a frame is wide.
 
     Raises:
-        ValueError: A row does not have one map a frame.
+        ValueError: The number of maps of a row is not that of the frames.
     """
     for name, cam in maps.items():
         if len(cam) != len(frames):
@@ -128,19 +120,9 @@ def draw_activation_maps(
 
 
 def overlaid(frames: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """Frames in grey with activation maps over them, on one scale from 0 to their largest value.
+    """Frames ``[T, H, W, 3]`` in grey with activation maps ``[T, h, w]`` over them, on one scale.
 
-    Args:
-        frames: ``[T, H, W, 3]`` of uint8.
-        maps: ``[T, h, w]``, not negative; they are enlarged bilinearly, as in Grad-CAM's own
-            figures.
-
-    Returns:
-        ``[T, H, W, 3]`` of uint8.
-
-    Example:
-        >>> overlaid(np.full((1, 2, 2, 3), 90, np.uint8), np.zeros((1, 1, 1)))[0, 0, 0].tolist()
-        [67, 67, 68]
+    The maps are enlarged bilinearly, as in the figures of Grad-CAM's paper.
     """
     stack = torch.from_numpy(np.ascontiguousarray(maps))[:, None]
     large = F.interpolate(stack, frames.shape[1:3], mode="bilinear", align_corners=False)

@@ -4,20 +4,15 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stgcn_pyg import __version__
-from stgcn_pyg.report.query_sections import Sections, shown_queries
-from stgcn_pyg.report.reported import ReportedRun
-from stgcn_pyg.report.run_files import Section
-from stgcn_pyg.report.run_sections import (
-    facts,
-    headline,
-    results_section,
-    run_section,
-    training_section,
-)
+from stgcn_pyg.report.elements import templates
+from stgcn_pyg.report.error_section import errors_section
+from stgcn_pyg.report.query_sections import QuerySections, shown_queries
+from stgcn_pyg.report.reported import ReportedRun, Section
+from stgcn_pyg.report.run_sections import facts, run_section, training_section
+from stgcn_pyg.report.score_sections import headline, results_section
 
 TITLES: dict[Section, str] = {
     "run": "What was run",
@@ -31,7 +26,7 @@ TITLES: dict[Section, str] = {
 
 
 def render_page(runs: Sequence[ReportedRun], count: int = 3, top: int = 10, seed: int = 0) -> str:
-    """The page of some runs, as HTML that needs nothing beside it.
+    """The page of some runs, as HTML that needs no other file.
 
     What is missing on it is in the runs' gaps afterwards.
 
@@ -42,35 +37,29 @@ def render_page(runs: Sequence[ReportedRun], count: int = 3, top: int = 10, seed
         seed: Random seed of the random queries.
     """
     names = list(dict.fromkeys(name for run in runs for name in run.protocols()))
-    usual = next((run.model.protocol.name for run in runs if run.model), next(iter(names), ""))
+    having = [run for run in runs if run.model is not None]
+    usual = having[0].evaluated.protocol.name if having else next(iter(names), "")
     blocks: dict[Section, list[Markup]] = {
         "run": run_section(runs),
         "training": training_section(runs),
         "results": results_section(runs, names),
     }
-    having = [run for run in runs if run.model is not None]
     if having:
-        models = [run.model for run in having if run.model is not None]
-        sections = Sections(having, shown_queries(models, count, seed))
+        queries = shown_queries([run.evaluated for run in having], count, seed)
+        sections = QuerySections(having, queries)
         blocks |= {
             "lists": sections.lists(top),
             "maps": sections.maps(),
             "graphs": sections.graphs(),
-            "errors": sections.errors(),
+            "errors": errors_section(having),
         }
-    environment = Environment(
-        loader=PackageLoader("stgcn_pyg.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    assert environment.loader is not None
+    assert templates.loader is not None
     style, script = (
-        environment.loader.get_source(environment, name)[0] for name in ("page.css", "page.js")
+        templates.loader.get_source(templates, name)[0] for name in ("page.css", "page.js")
     )
-    lead = [facts(runs[0])[n] for n in ("Data", "Model", "Training") if n in facts(runs[0])]
-    return environment.get_template("page.html.jinja").render(
+    known = facts(runs[0])
+    lead = [known[name] for name in ("Data", "Model", "Training") if name in known]
+    return templates.get_template("page.html.jinja").render(
         version=__version__,
         labels=[run.label for run in runs],
         lead=". ".join(lead) + "." if lead and len(runs) == 1 else "",

@@ -1,91 +1,25 @@
-"""The files of a run's folder, and gaps: what is missing there and why."""
+"""The files of a run's folder, read for the page."""
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import yaml
 
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.report.reported import Gaps, ReportedRun, Section
 from stgcn_pyg.runs.about import split_about
 from stgcn_pyg.runs.checkpoint import checkpoint_path
 from stgcn_pyg.runs.environment import read_environments
 
-Section = Literal["run", "training", "results", "lists", "maps", "graphs", "errors"]
-FROM_MODEL: tuple[Section, ...] = ("results", "lists", "maps", "graphs", "errors")
 
-
-class Gaps:
-    """What a page lacks, and why: lines by the section in which they stand.
-
-    Example:
-        >>> gaps = Gaps()
-        >>> gaps.add("runs/a: no checkpoint", "maps", "lists")
-        >>> gaps.of("maps"), gaps.lines()
-        (['runs/a: no checkpoint'], ['runs/a: no checkpoint'])
-    """
-
-    def __init__(self) -> None:
-        self._lines: dict[tuple[Section, str], None] = {}
-
-    def add(self, line: str, *sections: Section) -> None:
-        """Adds a line to sections, to each once."""
-        self._lines.update({(section, line): None for section in sections})
-
-    def add_all(self, others: "Gaps") -> None:
-        """Adds all lines of other gaps."""
-        self._lines.update(others._lines)
-
-    def of(self, section: Section) -> list[str]:
-        """The lines of a section."""
-        return [line for own, line in self._lines if own == section]
-
-    def lines(self) -> list[str]:
-        """All lines, each once."""
-        return list(dict.fromkeys(line for _, line in self._lines))
-
-
-@dataclass(frozen=True, eq=False)
-class RunFiles:
-    """The content of a run's files; None where one is missing or damaged.
-
-    Attributes:
-        path: Folder of the run.
-        name: Name of the run on the page.
-        config: Every setting.
-        environments: Versions and machines on which it was trained, the latest last.
-        log: A row an epoch, at least one.
-        metrics: Scores by protocol and method, as training wrote them.
-        gaps: Why something is None.
-        about: What the scores are of, by the names of :mod:`stgcn_pyg.runs.about`; empty where
-            the file is missing or earlier code wrote it.
-    """
-
-    path: Path
-    name: str
-    config: dict[str, Any] | None
-    environments: list[dict[str, Any]] | None
-    log: pd.DataFrame | None
-    metrics: dict[str, dict[str, dict[str, Any]]] | None
-    gaps: Gaps
-    about: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def epochs(self) -> tuple[int, int | None]:
-        """The number of epochs in the log, and the number that was asked for."""
-        done = 0 if self.log is None else int(self.log["epoch"].iloc[-1])
-        asked = None if self.config is None else self.config.get("epochs")
-        return done, asked if isinstance(asked, int) else None
-
-
-def read_run(path: Path) -> RunFiles:
-    """Reads what there is.
+def read_run(path: Path) -> ReportedRun:
+    """A run with what its files hold; the page says what is missing or damaged.
 
     Raises:
-        UserError: It is no run's folder: nothing that a run leaves lies in it.
+        UserError: It is no run's folder: it has none of a run's files.
     """
     log = path / "log" / "metrics.csv"
     known = (path / "config.yaml", checkpoint_path(path), path / "metrics.json", log)
@@ -104,12 +38,12 @@ def read_run(path: Path) -> RunFiles:
         path / "metrics.json", _read_metrics, "results", gaps, "for the training has not ended"
     )
     about, metrics = scores or ({}, None)
-    name = path.resolve().name
-    files = RunFiles(path, name, config, environments, table, metrics, gaps, about)
-    done, asked = files.epochs
+    label = path.resolve().name
+    run = ReportedRun(path, label, config, environments, table, metrics, about, gaps)
+    done, asked = run.epochs
     if table is not None and asked is not None and done < asked:
         gaps.add(f"{path}: trained for {done:,} of its {asked:,} epochs so far", "training")
-    return files
+    return run
 
 
 def _read(
@@ -120,8 +54,8 @@ def _read(
     except FileNotFoundError:
         gaps.add(f"{path}: missing, {consequence}", section)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())[:200]
-        gaps.add(f"{path}: cannot be read ({said})", section)
+        reason = " ".join(str(error).split())[:200]
+        gaps.add(f"{path}: cannot be read ({reason})", section)
     return None
 
 
@@ -148,10 +82,10 @@ def _read_metrics(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, dict[
     try:
         about, content = split_about(content)
         rows = [row for by_method in content.values() for row in by_method.values()]
-        sound = all(map(_is_score, rows))
+        valid = bool(rows) and all(map(_is_score, rows))
     except (AttributeError, TypeError):
-        rows, sound = [], False
-    if not (rows and sound):
+        valid = False
+    if not valid:
         raise ValueError("holds no scores by protocol and method")
     return about, content
 
