@@ -26,7 +26,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 SCALE = colormaps["inferno"]
 
 DPI = 120
-WEBP_QUALITY = 85  # of frames within a page
+WEBP_QUALITY = 82  # of frames within a page
 SHORTER = (  # what Matplotlib writes into SVG, and what says the same in a page
     (r"<!--.*?-->|<defs>\s*<style.*?</style>\s*</defs>", ""),
     (r"font: ([\d.]+px)[^;\"]*", r"font-size: \1"),
