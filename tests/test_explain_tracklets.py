@@ -48,7 +48,9 @@ def test_each_tracklet_has_the_maps_and_graphs_of_its_first_clip(data):
     model = STGCN(4, 2, "resnet18", None, spatial_channels=16).train()
     table = data.dataset.train
     classes = torch.from_numpy(np.searchsorted(data.pids, table["pid"]))
-    found = explain_tracklets(model, data, table, lambda rows: towards_identities(model, classes[rows]))
+    found = explain_tracklets(
+        model, data, table, lambda rows: towards_identities(model, classes[rows])
+    )
     assert model.training
     model.eval()
     for row in range(len(table)):
