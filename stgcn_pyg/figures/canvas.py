@@ -44,7 +44,7 @@ THEME = {BLACK: "ink", GREY: "style-5"} | {
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches, whose parts make room for each other."""
+    """An empty figure of that size in inches, whose parts are laid out without overlaps."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
 
 
