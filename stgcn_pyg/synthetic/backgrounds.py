@@ -100,7 +100,9 @@ def _blurred(image: np.ndarray) -> np.ndarray:
     for axis in (1, 2):
         windows = np.moveaxis(sliding_window_view(padded, 5, axis), -1, 0)
         shares = np.array([1, 4, 6, 4, 1], np.float32) / 16
-        padded = np.sum([share * one for share, one in zip(shares, windows, strict=True)], axis=0)
+        padded = shares[0] * windows[0]
+        for share, shifted in zip(shares[1:], windows[1:], strict=True):
+            padded += share * shifted
     return padded
 
 
