@@ -26,7 +26,7 @@ from benchmarks import measuring
 from benchmarks.measuring import Precision, Size, SizeName
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, load_dataset
-from stgcn_pyg.devices import tf32_allowed
+from stgcn_pyg.runs.devices import tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.synthetic import write_benchmark
 

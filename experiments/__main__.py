@@ -16,7 +16,7 @@ from typing import NoReturn
 from experiments import beyond_the_paper, figures_5_to_8, tables_1_to_4
 from experiments.experiment import Experiment
 from stgcn_pyg.errors import RunError, UserError, last_line
-from stgcn_pyg.signals import signalled, sigterm_raises
+from stgcn_pyg.runs.signals import signalled, sigterm_raises
 
 EXPERIMENTS = {
     experiment.name: experiment

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from stgcn_pyg.signals import NotedSignals
+from stgcn_pyg.runs.signals import NotedSignals
 
 
 def test_a_second_signal_acts_as_it_did_before():

@@ -8,8 +8,8 @@ from tiny_run import write_run
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.cli import main
-from stgcn_pyg.devices import tf32_allowed
 from stgcn_pyg.runs.checkpoint import KEY
+from stgcn_pyg.runs.devices import tf32_allowed
 
 MATMUL, CUDNN = torch.backends.cuda.matmul, torch.backends.cudnn
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
-from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.devices import device_for
 from stgcn_pyg.runs.embedding import chance_scores, embed_tracklets, score
 from stgcn_pyg.runs.training import STGCNTraining, checkpoint_path, fit, train
 

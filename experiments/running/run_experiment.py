@@ -17,9 +17,9 @@ from experiments.running.datasets import open_source
 from experiments.running.jobs import Job, Unit, deciding, jobs_of, preset_files, settings_of
 from experiments.running.results import ResultsFolder
 from experiments.running.run_job import RunContext, run_job
-from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
+from stgcn_pyg.runs.devices import device_for
 from stgcn_pyg.runs.settings import default_settings
 
 OF_ONE_SPLIT = ("mars", "dukemtmc-videoreid", "manifest")

@@ -23,7 +23,6 @@ from experiments.running.jobs import Job, settings_of
 from experiments.running.results import ResultsFolder, write_bytes, write_json
 from experiments.running.scores import score
 from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.devices import tf32_allowed
 from stgcn_pyg.errors import RunError, UserError, last_line
 from stgcn_pyg.runs.checkpoint import (
     KEY,
@@ -34,6 +33,7 @@ from stgcn_pyg.runs.checkpoint import (
     state_path,
     write_checkpoint,
 )
+from stgcn_pyg.runs.devices import tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets, ranking_task
 from stgcn_pyg.runs.environment import describe_environment, describe_machine
 from stgcn_pyg.runs.run import build_data

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import AlreadyReportedError, RunError, UserError, last_line, needs_extra
-from stgcn_pyg.signals import SignalledError, signalled, sigterm_raises
+from stgcn_pyg.runs.signals import SignalledError, signalled, sigterm_raises
 
 COMMANDS = {
     "synth": "render a data set of walking people, in the layout of MARS",

@@ -24,7 +24,7 @@ from stgcn_pyg.runs.settings import (
     preset_path,
     read_settings,
 )
-from stgcn_pyg.signals import SignalledError, signalled
+from stgcn_pyg.runs.signals import SignalledError, signalled
 
 if TYPE_CHECKING:
     from stgcn_pyg.distributed import ProcessGroup

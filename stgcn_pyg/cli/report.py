@@ -11,12 +11,12 @@ from jsonargparse.typing import NonNegativeInt, restricted_number_type
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
 from stgcn_pyg.cli.explain import require_protocol
 from stgcn_pyg.data.load import NAMES
-from stgcn_pyg.devices import device_for
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.explain import EvaluatedModel
 from stgcn_pyg.files import require_writable, write_output
 from stgcn_pyg.report import ReportedRun, read_run, render_page, require_same_test_set
 from stgcn_pyg.report.reported import FROM_MODEL
+from stgcn_pyg.runs.devices import device_for
 from stgcn_pyg.runs.trained_model import TrainedModel
 
 DESCRIPTION = """Writes one HTML file of a run, which needs no network and nothing beside it.

@@ -11,22 +11,22 @@ import pandas as pd
 import torch
 
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
-from stgcn_pyg.devices import device_for, tf32_allowed
 from stgcn_pyg.distributed import ProcessGroup, init_distributed
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import begin_from
+from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.embedding import average_clips, chance_scores, embed_tracklets, score
 from stgcn_pyg.runs.environment import describe_environment
 from stgcn_pyg.runs.run_folder import RunFolder, only_run_in
 from stgcn_pyg.runs.score_files import Scores, scores_as_json
 from stgcn_pyg.runs.scoring import colour_stripes
 from stgcn_pyg.runs.settings import RunSettings
+from stgcn_pyg.runs.signals import signalled
 from stgcn_pyg.runs.trained_model import about_model, skipped_within, tell_skipped
 from stgcn_pyg.runs.training import STGCNTraining, checkpoint_path, fit, hold_out
 from stgcn_pyg.runs.training.validation import Validation
-from stgcn_pyg.signals import signalled
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,11 @@ from tqdm import tqdm
 from stgcn_pyg import __version__
 from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.data.dataset import frames_of
-from stgcn_pyg.devices import device_for, tf32_allowed
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import BadImageError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
+from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import RankingTask
 from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed

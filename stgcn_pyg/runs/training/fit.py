@@ -11,18 +11,18 @@ import pandas as pd
 import torch
 
 from stgcn_pyg.data import TrackletDataModule
-from stgcn_pyg.devices import device_for, tf32_allowed
 from stgcn_pyg.distributed import init_distributed, is_lost
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import checkpoint_path, is_begun, state_path
+from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.run_folder import only_run_in
 from stgcn_pyg.runs.same_run import deciding, require_readable
 from stgcn_pyg.runs.settings import FitOptions
+from stgcn_pyg.runs.signals import NotedSignals, SignalledError
 from stgcn_pyg.runs.training.loop import TrainingLoop
 from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.validation import Validation
-from stgcn_pyg.signals import NotedSignals, SignalledError
 
 
 def train(model: STGCN, data: TrackletDataModule, output: str | Path, **settings: Any) -> STGCN:

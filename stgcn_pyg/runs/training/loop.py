@@ -15,12 +15,12 @@ from stgcn_pyg.files import errors_of_writing
 from stgcn_pyg.runs import checkpoint
 from stgcn_pyg.runs.same_run import require_same_run
 from stgcn_pyg.runs.settings import FitOptions
+from stgcn_pyg.runs.signals import NotedSignals, SignalledError
 from stgcn_pyg.runs.training.data_parallel import data_parallel
 from stgcn_pyg.runs.training.finite_checks import FiniteChecks
 from stgcn_pyg.runs.training.log import TrainingLog
 from stgcn_pyg.runs.training.module import STGCNTraining
 from stgcn_pyg.runs.training.validation import Validation
-from stgcn_pyg.signals import NotedSignals, SignalledError
 
 
 class TrainingLoop:
