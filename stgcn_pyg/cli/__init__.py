@@ -11,13 +11,13 @@ from stgcn_pyg.runs.signals import SignalledError, signalled, sigterm_raises
 
 COMMANDS = {
     "synth": "render a data set of walking people, in the layout of MARS",
-    "check": "count a data set's tracklets and find its bad files",
+    "check": "count a data set's tracklets and find bad images and wrong labels",
     "pack": "decode and resize a data set's frames once",
     "train": "train STGCN on a data set and evaluate it",
     "evaluate": "evaluate a trained model, an extraction, or anyone's features",
     "extract": "write the embeddings of a data set's tracklets",
     "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
-    "report": "write one HTML page of a run, or of several side by side",
+    "report": "write one HTML page about a run, or about several side by side",
 }
 
 EXTRAS = {"explain": "report", "report": "report"}  # all others need "train"

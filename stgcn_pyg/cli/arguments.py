@@ -102,9 +102,9 @@ def add_dataset_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("dataset", type=str, help="the data set's name, as for `stgcn train`")
     add("root", type=Path, help="the folder that holds it, or the manifest")
-    split = "which split, from 0: of iLIDS-VID, PRID 2011 and WARD"
+    split = "number of the split, from 0, of iLIDS-VID, PRID 2011 and WARD"
     add("--split", type=NonNegativeInt, default=0, help=split)
-    add("--workers", type=PositiveInt, default=2, help="the number of processes that decode")
+    add("--workers", type=PositiveInt, default=2, help="the number of processes that decode images")
 
 
 def add_model_arguments(parser: Parser) -> None:

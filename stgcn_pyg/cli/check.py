@@ -15,8 +15,9 @@ from stgcn_pyg.files import require_writable, write_json
 
 DESCRIPTION = """Counts a data set's tracklets, decodes every image, and finds all that is wrong.
 
-A fault makes a result wrong or a run fail: mend it before the data set is used. A note is worth
-knowing and occurs in sound data sets. The exit status is 1 if there is a fault, 0 if there is none.
+A fault makes a result wrong or a run fail: repair it before you use the data set. A note is worth
+knowing; sound data sets have notes too. The exit status is 1 if there is a fault, 0 if there is
+none.
 
 Example: stgcn check mars data/MARS --json check.json"""
 
@@ -44,11 +45,18 @@ def _parser() -> Parser:
     parser = Parser(prog="stgcn check", description=DESCRIPTION)
     add_dataset_arguments(parser)
     add = parser.add_argument
-    add("--min_frames", type=PositiveInt, default=1, help="the fewest frames of a tracklet")
-    shown = "lines to print of a kind of fault or note"
+    add(
+        "--min_frames",
+        type=PositiveInt,
+        default=1,
+        help="the smallest number of frames that a tracklet may have",
+    )
+    shown = "how many lines to print for each kind of fault or note"
     add("--show", type=NonNegativeInt, default=10, help=shown)
-    add("--json", type=Path, default=None, help="write all findings here")
-    manifest = "if there is no fault, write the data set as one table here, .csv or .parquet"
+    add("--json", type=Path, default=None, help="write all faults and notes to this file")
+    manifest = (
+        "if there is no fault, write the data set as one table to this file, .csv or .parquet"
+    )
     add("--write_manifest", type=Path, default=None, help=manifest)
     return parser
 

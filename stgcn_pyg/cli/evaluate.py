@@ -33,9 +33,11 @@ MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
 
 DESCRIPTION = """Evaluates embeddings under every protocol that their data set allows.
 
-They are a trained model's, on the data set of its run or another; an extraction's; or anyone's,
-in an .npz with query_features, gallery_features, query_pids, gallery_pids, query_camids,
-gallery_camids and, optionally, gallery_is_query.
+The source of the embeddings is one of these:
+- a run, or a checkpoint: its model embeds the test set of the run, or of another data set;
+- a folder that `stgcn extract` wrote;
+- an .npz of any model's features: query_features, gallery_features, query_pids, gallery_pids,
+  query_camids, gallery_camids and, optionally, gallery_is_query.
 
 Examples:
   stgcn evaluate runs/mars --rerank --json mars.json --per-query mars.csv

@@ -24,11 +24,13 @@ Rule = Literal["worst", "best", "random", "change"]
 
 DESCRIPTION = """Writes why a model ranks as it does: figures (PNG) and their numbers.
 
-Its parts are lists: a query beside the tracklets that come first, right and wrong ones marked;
-maps: Grad-CAM of a query's first clip towards its nearest match, by branch; graphs: the learned
-graphs of that clip, and their strongest edges; embedding: t-SNE, distances, scores by camera pair,
-length and occlusion; summary: what maps and graphs do over all queries, beside an untrained
-network and, on a rendered data set, against its ground truth.
+The parts, of which --parts selects some:
+  lists      a query and the tracklets ranked first for it, with right and wrong ones marked
+  maps       Grad-CAM of a query's first clip for its similarity with its nearest match, by branch
+  graphs     the learned graphs of that clip, and their strongest edges
+  embedding  t-SNE, distances, and scores by camera pair, length and occlusion
+  summary    means of maps and graphs over all queries, also for an untrained network and, on a
+             rendered data set, compared with its ground truth
 
 Examples:
   stgcn explain runs/mars explained/mars
@@ -63,8 +65,12 @@ def parser() -> Parser:
     add("--parts", nargs="+", type=Part, default=list(get_args(Part)), help="what to write")
     numbers = "numbers of query tracklets, as in `stgcn evaluate --per-query`"
     add("--queries", nargs="+", type=NonNegativeInt, default=None, help=numbers)
-    add("--rule", type=Rule, default="worst", help="which queries to take if none are named")
-    add("--count", type=PositiveInt, default=4, help="number of queries by the rule")
+    rules = (
+        "which queries to take if --queries names none: those with the worst or the best average "
+        "precision, random ones, or those that change most from --other"
+    )
+    add("--rule", type=Rule, default="worst", help=rules)
+    add("--count", type=PositiveInt, default=4, help="number of queries that --rule takes")
     add("--seed", type=NonNegativeInt, default=0, help="random seed of --rule random")
     add("--top", type=PositiveInt, default=5, help="number of ranked items in a list")
     protocols = "protocol of the lists; the data set's usual one if not given"

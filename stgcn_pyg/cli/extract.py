@@ -39,9 +39,11 @@ def _parser() -> Parser:
         "--parts",
         type=Literal["test", "train", "all"],
         default="test",
-        help="the tracklets of query and gallery, those to train on, or all",
+        help="which tracklets: test (query and gallery), train or all",
     )
-    parser.add_argument("--shard_size", type=PositiveInt, default=1024, help="tracklets a shard")
+    parser.add_argument(
+        "--shard_size", type=PositiveInt, default=1024, help="number of tracklets in a shard"
+    )
     add_model_arguments(parser)
     return parser
 

@@ -30,9 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     add("pack", type=Path, help="the folder that receives the pack")
     add("--height", type=PositiveInt, default=256, help="height of a packed frame")
     add("--width", type=PositiveInt, default=128, help="width of a packed frame")
-    bad = "stop at a bad image, or pack the others"
+    bad = "stop at a bad image, or skip it and pack the others"
     add("--on_bad_frame", type=Literal["stop", "skip"], default="stop", help=bad)
-    verify = "only read a whole pack and its images, and compare their checksums"
+    verify = "do not pack, but read the whole pack and all images and compare checksums"
     add("--verify", type=bool, default=False, help=verify)
     options = parser.parse_args(arguments)
 

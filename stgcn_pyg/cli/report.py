@@ -19,12 +19,12 @@ from stgcn_pyg.report.reported import FROM_MODEL
 from stgcn_pyg.runs.devices import device_for
 from stgcn_pyg.runs.trained_model import TrainedModel
 
-DESCRIPTION = """Writes one HTML file of a run, which needs no network and nothing beside it.
+DESCRIPTION = """Writes one HTML file about a run. It opens offline and needs no other file.
 
-What was run, training curves, the scores under every protocol with intervals, CMC, ranked lists,
-activation maps, learned graphs, and where it errs. Several runs on one test set stand side by
-side, each compared with the first. Where a checkpoint or images are missing, the page says so in
-their place.
+It shows what was run, training curves, the scores under every protocol with intervals, CMC, ranked
+lists, activation maps, learned graphs, and for which queries the model fails. Several runs on one
+test set stand side by side, each compared with the first. Where a checkpoint or images are missing,
+the page says so in their place.
 
 Examples:
   stgcn report runs/mars
@@ -59,10 +59,10 @@ def parser() -> Parser:
         "--output",
         type=Path,
         default=None,
-        help="the file to write; RUN/report.html of a single run if not given",
+        help="the file to write; for a single run RUN/report.html if not given",
     )
     parser.add_argument(
-        "--count", type=UpTo50, default=3, help="number of the worst, best and random queries each"
+        "--count", type=UpTo50, default=3, help="how many queries of each kind: worst, best, random"
     )
     parser.add_argument("--top", type=UpTo50, default=10, help="number of ranked items in a list")
     parser.add_argument(

@@ -12,7 +12,7 @@ Examples:
   stgcn synth data/v1 --name stgcn-synth-v1 --workers 2
   stgcn synth data/tiny --train-people 16 --test-people 8 --frames '[4,6]'
 
-A list stands in quotes, without which a shell may take it for a pattern of file names."""
+Put a list in quotes: otherwise a shell may take its brackets for a pattern of file names."""
 
 BESIDE_A_NAME = ("root", "name", "workers", "progress", "config")
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser(prog="stgcn synth", description=DESCRIPTION)
     parser.add_argument("--config", action="config", help="options from a YAML file")
     names = ", ".join(VERSIONS)
-    about = f"a version that never changes: {names}; the options below are then its own"
+    about = f"render a version that never changes and sets the options below itself: {names}"
     parser.add_argument("--name", type=str | None, default=None, help=about)
     parser.add_function_arguments(write_benchmark, as_positional=True)
     options = parser.parse_args(arguments).as_dict()

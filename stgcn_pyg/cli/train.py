@@ -11,10 +11,11 @@ from stgcn_pyg.runs.run import train_run
 from stgcn_pyg.runs.score_files import protocols_of, scores_as_json
 from stgcn_pyg.runs.settings import RENAMED, RunSettings, add_settings
 
-DESCRIPTION = """Trains STGCN on a data set and evaluates it; the same command again goes on.
+DESCRIPTION = """Trains STGCN on a data set and evaluates it.
 
-Every setting is written to config.yaml in the run's folder, which --config takes in place of all
-of them, the data set and its folder among them: so a run is repeated in a new folder.
+If a run was interrupted, the same command continues it. Every setting, the data set and its folder
+among them, is written to config.yaml in the run's folder. To repeat the run in a new folder, pass
+that file as --config.
 
 Examples:
   stgcn train mars data/MARS --preset paper --output runs/mars
@@ -53,6 +54,8 @@ def parser() -> Parser:
     parser.add_argument(
         "--config", action="config", help="settings from a YAML file, such as RUN/config.yaml"
     )
-    parser.add_argument("--json", type=Path, default=None, help="write the scores here as well")
+    parser.add_argument(
+        "--json", type=Path, default=None, help="also write the scores to this file"
+    )
     add_settings(parser)
     return parser

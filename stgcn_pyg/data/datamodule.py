@@ -62,15 +62,16 @@ class TrackletDataModule:
         tracklets_per_identity: K, the number of tracklets of each identity in a training batch.
         train_frames: Frames of a training clip. ``"restricted"``: one from each of T chunks
             (restricted random sampling); ``"random"``: any T, in the order of time; ``"even"``:
-            evenly spaced, without chance; ``"strided"``: at a fixed stride from a random start.
+            evenly spaced, the same in every epoch; ``"strided"``: at a fixed stride from a random
+            start.
         stride: Distance from a frame to the next in a strided clip.
-        test_clips: Clips that stand for a tracklet at test, whose embeddings are averaged.
+        test_clips: Clips of a tracklet at test; their embeddings are averaged.
             ``"all"``: clips spread over the tracklet that together hold every frame;
             ``"consecutive"``: clips of frames in a row; ``"first"``: the first frame of each of
             T chunks; ``"even"``: T frames evenly spaced.
         clips_per_test_batch: Number of clips in a batch at test.
-        min_frames: Smallest number of frames of a tracklet; a data set with a shorter one is
-            refused. A tracklet of a single frame gives clips that repeat it.
+        min_frames: Smallest number of frames that a tracklet may have; a data set with a shorter
+            one is refused. A tracklet of a single frame gives clips that repeat this frame.
         pack: Folder of the data set's pack, to read frames from instead of the image files.
         on_bad_frame: ``"stop"`` raises at a bad image; ``"skip"`` takes the nearest good frame of
             its tracklet instead and keeps what was wrong in ``skipped``.

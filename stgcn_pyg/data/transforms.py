@@ -33,17 +33,18 @@ class ClipAugmentation:
 
     Args:
         flip: Probability that a training clip is flipped horizontally.
-        shift: Largest shift of a training clip, as a share of its height and width: it is padded
-            with its border and cropped at a random place, between pixels too.
+        shift: Largest shift of a training clip, as a share of its height and width: its border
+            is repeated outwards and a crop is taken at a random place, which may lie between two
+            pixels.
         zoom: Largest change of the size of a training clip, as a share.
-        colour: Largest change of each colour's gain in a training clip, as a share.
+        colour: Largest change of the gain of each colour channel in a training clip, as a share.
         erase: Probability that a rectangle of a training clip is erased (Zhong et al., AAAI 2020):
             2 to 40 % of the area, filled with the mean colour.
         brightness: Largest change of the brightness of a training clip, as a share.
-        contrast: Largest change of the contrast of a training clip to the mean grey of each frame,
-            as a share.
-        saturation: Largest change of the contrast of a training clip to each pixel's grey, as a
-            share.
+        contrast: Largest change of the contrast of a training clip, as a share; contrast is
+            measured from the mean grey of each frame.
+        saturation: Largest change of the saturation of a training clip, as a share; saturation is
+            measured from the grey of each pixel.
         augment: ``"clip"``: one random change for all frames of a training clip; ``"frame"``: one
             for each frame.
 

@@ -61,16 +61,17 @@ class FitOptions:
 
     Args:
         epochs: Number of epochs to train for in all.
-        precision: Floating-point precision of the training step; bf16-mixed takes bfloat16 where
-            it is safe.
-        accelerator: Where to train; auto takes a CUDA GPU where there is one.
+        precision: Floating-point precision of the training step; with bf16-mixed, products and
+            convolutions are in bfloat16, losses and weights in float32.
+        accelerator: Where to train; auto means a CUDA GPU if there is one.
         tf32: Allow TensorFloat-32 in the float32 products and convolutions of a GPU.
-        finite_check_every: Steps between two checks of losses and gradients for NaN and infinity;
-            a GPU waits at each.
-        checkpoint_every: Epochs between two checkpoints; one is always written at the end.
-        validation_every: Epochs between two evaluations of the held-out identities.
-        sync_batch_norm: With several processes, normalise over the batch of all of them, as one
-            process would; each by its own part is faster.
+        finite_check_every: Number of steps between two checks of losses and gradients for NaN and
+            infinity; each check waits until the GPU has finished.
+        checkpoint_every: Number of epochs between two checkpoints; one is always written at the
+            end.
+        validation_every: Number of epochs between two evaluations of the held-out identities.
+        sync_batch_norm: With several processes, batch norm normalises over the whole batch, as in
+            one process. If false, each process normalises its own part, which is faster.
 
     Raises:
         UserError: A number is no whole number of at least 1, or a word is unknown.
@@ -104,13 +105,15 @@ class RunSettings(FitOptions):
         output: Folder of the run.
         split: Number of the split, from 0, of iLIDS-VID, PRID 2011 and WARD.
         seed: Seed of everything random.
-        validation_share: Share of the training identities that is held out to choose the best
-            epoch on; with 0 the last epoch counts.
+        validation_share: Share of the training identities to hold out. The epoch with the highest
+            mAP on them becomes the result; with 0 it is the last epoch.
         weights_from: Folder or checkpoint of a run whose weights this run begins with, instead of
-            --model.weights; the classifier is new if the identities are others.
+            --model.weights; the classifier starts anew if its identities differ.
         pack: Pack of the data set (`stgcn pack`) to read the frames from.
-        on_bad_frame: Stop at a bad image, or take another frame of its tracklet and count it.
-        baselines: Also score colour stripes and the untrained network.
+        on_bad_frame: What to do at a bad image: stop, or skip it, which takes the nearest good
+            frame of its tracklet instead and counts the bad one.
+        baselines: Also score the untrained network, and colour stripes, which are colour
+            histograms of horizontal stripes.
         model: Arguments of :class:`.STGCN`, by name.
         data: Arguments of :class:`.TrackletDataModule`, by name.
         training: Arguments of :class:`.STGCNTraining`, by name.
@@ -155,15 +158,17 @@ class EmbeddingOptions:
     """The data set that a trained model embeds, and how.
 
     Args:
-        dataset: Name of another data set than that of the run.
-        root: Folder of the data set, or the manifest file, where it is not that of the run.
+        dataset: Name of a data set other than the run's own.
+        root: Folder of the data set, or the manifest file, if it is not the run's own.
         split: Number of the split, from 0, of iLIDS-VID, PRID 2011 and WARD.
-        test_clips: Clips that stand for a tracklet; the run's own choice if not given.
+        test_clips: Clips whose embeddings are averaged for a tracklet; the run's own choice if not
+            given.
         pack: Pack of the data set (`stgcn pack`) to read the frames from.
-        on_bad_frame: Stop at a bad image, or take another frame of its tracklet and count it.
+        on_bad_frame: What to do at a bad image: stop, or skip it, which takes the nearest good
+            frame of its tracklet instead and counts the bad one.
         num_workers: Number of processes that read frames.
         clips_per_batch: Number of clips to embed at once.
-        accelerator: Where to embed; auto takes a CUDA GPU where there is one.
+        accelerator: Where to embed; auto means a CUDA GPU if there is one.
     """
 
     dataset: str | None = None

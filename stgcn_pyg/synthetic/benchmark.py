@@ -97,7 +97,7 @@ def write_benchmark(
         cameras: Number of cameras, 2 to 9.
         cameras_per_person: In how many of the cameras, drawn at random, each identity is seen.
         tracklets_per_camera: Number of tracklets of an identity in each of those cameras.
-        frames: Least and most number of frames of a tracklet, 25 to the second.
+        frames: Smallest and largest number of frames of a tracklet, at 25 frames a second.
         look_alikes: How many identities share clothes and hair and differ in body and gait.
         occlusion: Mean share of the body that passing things occlude, 0 to 0.9.
         clutter: How busy the backgrounds are, 0 for plain to 1 for crowded.

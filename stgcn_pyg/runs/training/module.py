@@ -23,18 +23,19 @@ class STGCNTraining(nn.Module):
 
     Args:
         model: Network to train.
-        margin: Margin of the triplet losses, or ``"soft"``.
+        margin: Margin of the triplet losses, or ``"soft"`` for softplus in place of a margin.
         learning_rate: Learning rate of Adam, at the beginning.
         weight_decay: Weight decay of Adam.
-        decay_epochs: Every so many epochs the learning rate is multiplied by ``decay_factor``.
+        decay_epochs: Number of epochs after which the learning rate is multiplied by
+            ``decay_factor``, each time.
         decay_factor: Factor by which the learning rate is multiplied.
-        compile: ``"auto"`` runs the network through torch.compile on a GPU, where that works;
-            ``"on"`` anywhere; ``"off"`` nowhere.
+        compile: ``"auto"`` runs the network through torch.compile on a GPU, if that works;
+            ``"on"`` does so on a CPU too; ``"off"`` never.
         channels_last: Keep the backbone's feature maps in the memory format in which convolutions
             are fastest.
         fused: Run Adam as one kernel where PyTorch has it: on a CPU and an NVIDIA GPU.
         micro_batches: Number of parts in which a batch runs, one after the other, to take less
-            memory; the losses see it whole, batch norm each part.
+            memory. The losses are those of the whole batch; batch norm normalises each part.
         activation_checkpointing: Compute the backbone's blocks again in the backward pass, to
             take less memory.
         config: Plain values to store in the checkpoint, such as the configuration of a command.
