@@ -30,7 +30,7 @@ from experiments.tables_1_to_4 import TABLE_3
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import score_features
-from stgcn_pyg.runs.settings import default_settings
+from stgcn_pyg.runs.settings import default_settings, renamed
 
 SETTINGS = {"epochs": 2, "model.weights": None}
 
@@ -80,7 +80,7 @@ def test_committed_results_are_of_this_version_and_their_runs_keep_their_names(t
     assert len(runs) == {"ward": 140, "stgcn-synth-v1": 34}[name]
     for about in runs:
         if about["kind"] != "ensemble":
-            config = {n: v for n, v in about["config"].items() if n not in OUTSIDE}
+            config = {n: v for n, v in renamed(about["config"]).items() if n not in OUTSIDE}
             unit = Unit(about["split"], about["seed"])
             assert Job(Row("any"), unit, about["identity"], config=config).key == about["key"]
     table = pd.read_parquet(results.table)
