@@ -6,7 +6,7 @@ SCATTER := $(VENV)/torch-scatter
 DEMO := runs/demo
 DEMO_DATA := runs/demo-data
 
-.PHONY: demo test test-slow test-scatter install lint docs wheel clean
+.PHONY: demo test test-slow test-scatter test-gpu install lint docs wheel clean
 
 demo: $(VENV)/.installed-report $(DEMO_DATA)/benchmark.json
 	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
@@ -31,6 +31,11 @@ test-slow: $(VENV)/.installed-test
 # The layers once more with torch-scatter, which is built beside the environment, not into it.
 test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
 	PYTHONPATH=$(SCATTER) $(BIN)/python -m pytest -n 2 -m "not slow" tests/layers stgcn_pyg/layers
+
+# What needs a GPU; all other tests see none.
+test-gpu: $(VENV)/.installed-test
+	STGCN_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/test_on_a_gpu.py tests/test_commands_on_a_gpu.py \
+	    tests/test_waiting.py
 
 install: $(VENV)/.installed-all
 

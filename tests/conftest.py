@@ -13,6 +13,10 @@ from scipy.io import savemat
 from several_processes import run_apart
 from torchvision.models.resnet import BasicBlock, ResNet
 
+# Tests ask for the bits of a CPU: they see no GPU, but for those of `make test-gpu`.
+if os.environ.get("STGCN_TEST_DEVICE") != "cuda":
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 # Before anything imports the layers: every call in the tests is held to its annotated shapes. (Not
 # `layout`, which has none: objects that a compiled function makes cannot be wrapped so.)
 SHAPED = ("affinity", "conv", "edges", "functional", "gcn", "patches", "pooling")

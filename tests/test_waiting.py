@@ -94,7 +94,7 @@ def test_the_looks_read_and_are_seen(root, tmp_path):
     assert any(read.startswith("tolist ") for read in third)  # what is logged
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU here")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU: make test-gpu")
 def test_on_a_gpu_no_step_waits(root, tmp_path):
     class Strict(STGCNTraining):
         steps = 0

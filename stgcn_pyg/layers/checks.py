@@ -67,7 +67,8 @@ def checked_size(x: Tensor, channels: int | None, graph_size: Any) -> int | None
             "pass the graph of each node by its name, batch=, or where each graph begins, ptr="
         )
     size = None if graph_size is None else whole_number("graph_size", graph_size)
-    if x.dim() != 2 or channels not in (None, x.size(1)):
+    # `channels not in (None, width)` is true of any free width to the compiler of torch 2.11.
+    if x.dim() != 2 or (channels is not None and channels != x.size(1)):
         wanted = "channels" if channels is None else channels
         raise ValueError(f"x must be [nodes, {wanted}], got {tuple(x.shape)}")
     if not x.is_floating_point():
@@ -187,7 +188,7 @@ def checked_ptr(
             raise ValueError(f"ptr must rise from 0 to the {num_nodes} nodes of x, got {shown}")
         if batch is not None and not _starts_of(batch, len(ptr) - 1).equal(ptr):
             raise ValueError("batch and ptr contradict each other: leave out one of them")
-    if batch_size not in (None, ptr.numel() - 1):
+    if batch_size is not None and batch_size != ptr.numel() - 1:
         raise ValueError(f"batch_size={batch_size}, but ptr is of {ptr.numel() - 1} graphs")
     return ptr
 

@@ -55,7 +55,7 @@ def layout_of_nodes(
         return Layout(x.size(0), checked_ptr(x.size(0), batch, ptr, batch_size))
     if graph_size is None:
         return Layout(x.size(0))
-    if batch_size not in (None, x.size(0) // graph_size):
+    if batch_size is not None and batch_size != x.size(0) // graph_size:
         raise ValueError(
             f"batch_size={batch_size}, but x {tuple(x.shape)} holds {x.size(0) // graph_size} "
             f"graphs of graph_size={graph_size}"
