@@ -46,7 +46,7 @@ QUICK = {
 }
 QUICK_ON_A_GPU = QUICK | {
     "train_step": "--rounds 9",
-    "inference": "--rounds 5",
+    "inference": "--rounds 3",
     "training_memory": "--people [4,8,16]",
     "graph_layers": "--rounds 9 --dtype bfloat16",
     "evaluation": "--rounds 3",

@@ -12,6 +12,7 @@ bf16           the same under autocast to bfloat16
 compile        the one before through torch.compile (on a GPU, or if `--compile true`)
 """
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,7 @@ def write_tracklets(root: Path, size: Size, identities: int) -> Path:
         width=size.width,
         distractors=0,
         junk=0,
+        workers=os.cpu_count() or 1,
         progress=False,
     )
     return root

@@ -100,7 +100,7 @@ def main(
         table[f"rerank / {dtype}"] = table["rerank"] / table[f"product, {dtype}"]
     table["peak, GB (bar 1.5)"] = table.pop("peak_bytes") / 1e9
     print(table.round(3).T.to_string(header=False))
-    write_results(json, results, device)
+    write_results(json, results, device=device)
 
 
 if __name__ == "__main__":

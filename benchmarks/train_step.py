@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from jsonargparse import auto_cli
 from torch import Tensor
+from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -168,8 +169,14 @@ def account(step: Step, device: torch.device, rows: int = 12) -> list[dict[str, 
     step()
     with profile(activities=activities) as profiler:
         step()
+    # On a GPU the kernels alone: the operations that launch them are listed with their time again.
+    kind = DeviceType.CUDA if cuda else DeviceType.CPU
     name = "self_device_time_total" if cuda else "self_cpu_time_total"
-    events = [(getattr(event, name), event.key, event.count) for event in profiler.key_averages()]
+    events = [
+        (getattr(event, name), event.key, event.count)
+        for event in profiler.key_averages()
+        if event.device_type == kind
+    ]
     total = sum(time for time, _, _ in events)
     return [
         {"kernel": key[:60], "share": round(time / total, 4), "calls": count}

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +17,14 @@ from score_files import read_scores
 from stgcn_pyg.cli import main
 
 ACCELERATOR = "gpu" if ON_A_GPU else "cpu"
-pytestmark = pytest.mark.usefixtures("shapes_unchecked")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shapes_unchecked():
+    """No compiler follows the checks, and training compiles on a GPU."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ _TINY = torch.finfo(torch.float64).tiny  # stands in for a length of 0
 _TILE = 1024  # rows and columns of a product, so that its factors and its result fit a cache
 STRIP = 64  # rows of a block that a thread works through at a time
 _ELEMENTS = 2**16  # float64 numbers that a thread computes at a time, for its cache
+_ELEMENTS_ON_A_GPU = 2**25  # the same on a GPU, which each piece makes wait for the host
 _CHANNELS = 8192  # added up at a time: a BLAS splits more among its threads, and rounds otherwise
 _LEAST, _MOST = 2.0**-30, 2.0**30  # lengths whose squares float32 takes without loss
 
@@ -152,8 +153,9 @@ class Distances:
         def fill(part: slice) -> None:
             squares[part] = _sums_of_squares(self.a.pick(row[part]), self.b.pick(column[part]))
 
-        parts = slices(0, len(row), max(1, _ELEMENTS // width))
-        in_threads(fill, parts, width * len(row))
+        on_cpu = self.a.values.device.type == "cpu"
+        elements = _ELEMENTS if on_cpu else _ELEMENTS_ON_A_GPU
+        in_threads(fill, slices(0, len(row), max(1, elements // width)), width * len(row))
         return squares + self.a.zeros[row] + self.b.zeros[column]
 
     def of(self, row: np.ndarray, column: np.ndarray) -> np.ndarray:
