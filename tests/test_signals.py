@@ -19,6 +19,19 @@ def test_a_second_signal_acts_as_it_did_before():
     signal.signal(signal.SIGINT, before)
 
 
+def test_sigterm_that_is_sent_at_once_again_counts_once(monkeypatch):
+    """As Linux sends it for each thread of a parent that ends."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with NotedSignals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.number == signal.SIGTERM
+        monkeypatch.setattr("stgcn_pyg.runs.signals.REPEATED", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+
 def test_a_second_signal_is_passed_over_where_others_may_send_it_twice():
     with NotedSignals(second_acts=False) as signals:
         signal.raise_signal(signal.SIGTERM)

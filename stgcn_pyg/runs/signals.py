@@ -4,10 +4,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Seconds within which SIGTERM counts once: where a process has asked Linux for it at its parent's
+# end (PR_SET_PDEATHSIG), it is sent for each of the parent's threads that ends.
+REPEATED = 0.5
 
 
 class SignalledError(Exception):
@@ -87,6 +91,7 @@ class NotedSignals:
     def __init__(self, second_acts: bool = True):
         self.second_acts = second_acts
         self.number: int | None = None
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "NotedSignals":
@@ -99,9 +104,13 @@ class NotedSignals:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        if self.second_acts:
+        if self.number is None:
+            self.number, self._since = number, monotonic()
+        elif self.second_acts and not (
+            number == signal.SIGTERM and monotonic() - self._since < REPEATED
+        ):
             self.__exit__()
+            signal.raise_signal(number)
 
 
 def _in_main_thread() -> bool:
