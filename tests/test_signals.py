@@ -20,7 +20,7 @@ def test_a_second_signal_acts_as_it_did_before():
 
 
 def test_sigterm_that_is_sent_at_once_again_counts_once(monkeypatch):
-    """As Linux sends it for each thread of a parent that ends."""
+    """As Linux may do when a parent of several threads ends."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     with NotedSignals() as signals:
         signal.raise_signal(signal.SIGTERM)

@@ -120,12 +120,11 @@ def run_job(job: Job, context: RunContext, show: Callable[[str], object]) -> str
     """
     try:
         if job.row.kind == "ensemble":
-            how, ranked = (
-                {"resumed": False, "seconds": {}, **_provenance(context.device)},
-                job.needs,
-            )
+            ranked = job.needs
+            how = {"resumed": False, "seconds": {}, **_provenance(context.device)}
         else:
-            how, ranked = _embed(job, context, show), (job,)
+            ranked = (job,)
+            how = _embed(job, context, show)
         dataset = context.source.load(job.unit.split)
         task = ranking_task(dataset)
         embeddings = [np.load(context.embeddings(each)) for each in ranked]
