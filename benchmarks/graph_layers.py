@@ -118,10 +118,10 @@ def routes(case: Case, device: torch.device, dtype: torch.dtype, compiled: bool)
     gradient = torch.randn(graphs * size, case.hidden, device=device, dtype=dtype)
     blocks = torch.compile(gcn) if compiled else gcn
     plain = torch.compile(dense) if compiled else dense
-    expected = gcn(x, edges, size)
+    expected = gcn(x, edges, graph_size=size)
     steps: dict[str, Callable[[], object]] = {
         "floor": floor(gcn, x, size),
-        "blocks": lambda: backward(blocks(x, edges, size), gradient),
+        "blocks": lambda: backward(blocks(x, edges, graph_size=size), gradient),
         "dense": lambda: backward(plain(x), gradient),
     }
     _assert_same(dense(x), expected)

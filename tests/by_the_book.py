@@ -46,7 +46,7 @@ def renormalized_by_the_book(a):
 def gcn_by_the_book(gcn, x, joined, frames=None, kind="squared"):
     """Eq. 2 to 7 with the weights of `gcn`; `frames` is the frame position of each node."""
     a_hat = torch.eye(len(x), dtype=x.dtype)
-    if gcn.propagation == "gcn":
+    if hasattr(gcn, "affinity"):
         h = x @ gcn.affinity.phi.weight.T
         a_hat = renormalized_by_the_book(affinity_by_the_book(h, joined, kind))
     for m, (conv, norm) in enumerate(zip(gcn.convs, gcn.norms, strict=True), start=1):

@@ -121,9 +121,8 @@ def test_fully_connected_branches_have_no_affinity_and_ignore_the_other_nodes():
     other[0, :, 0] += 1  # one patch of one frame
     for kind, same in ((model, True), (graph, False)):
         gcn = kind.branches["temporal"].gcn
-        edges, size = torch.cartesian_prod(torch.arange(12), torch.arange(12)).T, 12
         x, y = (m.mean(3).mT.reshape(12, 512) for m in (maps, other))
-        assert torch.allclose(gcn(x, edges, size)[1:], gcn(y, edges, size)[1:]) == same
+        assert torch.allclose(gcn(x, graph_size=12)[1:], gcn(y, graph_size=12)[1:]) == same
 
 
 def test_shared_weights_take_one_matrix_for_all_frames():

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stgcn_pyg.models import STGCN, SpatialBranch, TemporalBranch
+from stgcn_pyg.models.fully_connected import FullyConnected
 
 
 def learned_graphs(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
@@ -34,7 +35,7 @@ def learned_graphs(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
         graphs = {
             name: branch.edge_weights(feature_maps, model.num_frames)
             for name, branch in _branches_of_patches(model)
-            if branch.gcn.affinity is not None
+            if not isinstance(branch.gcn, FullyConnected)
         }
     return _by_clip(graphs, model)
 
@@ -69,7 +70,7 @@ def patch_distances(model: STGCN, feature_maps: Tensor) -> dict[str, Tensor]:
         for name, branch in _branches_of_patches(model):
             graphs, size = branch.graphs(feature_maps, model.num_frames)
             if size > 1:
-                after = branch.gcn(graphs.x, graphs.edge_index, size)
+                after = branch.transformed(graphs, size)
                 both = [_mean_distance(x.unflatten(0, (-1, size))) for x in (graphs.x, after)]
                 distances[name] = torch.stack(both, dim=-1)
     return _by_clip(distances, model)

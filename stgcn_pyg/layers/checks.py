@@ -59,17 +59,17 @@ def whole_numbers(name: str, values: Any, device: torch.device | str | None = No
     return numbers
 
 
-def checked_size(x: Tensor, channels: int | None, graph_size: Any) -> int | None:
+def checked_size(x: Tensor, channels: int, graph_size: Any) -> int | None:
     """`graph_size` as an `int`, or None; `x` is `[V, channels]`, and V a multiple of the size."""
-    if isinstance(graph_size, Tensor) and graph_size.dim():  # PyG's layers take `batch` here
+    if isinstance(graph_size, Tensor) and graph_size.dim():
         raise ValueError(
             f"graph_size must be a whole number, got a tensor of shape {tuple(graph_size.shape)}: "
-            "pass the graph of each node by its name, batch=, or where each graph begins, ptr="
+            "pass the graph of each node as batch=, or where each graph begins as ptr="
         )
     size = None if graph_size is None else whole_number("graph_size", graph_size)
-    # `channels not in (None, width)` is true of any free width to the compiler of torch 2.11.
-    if x.dim() != 2 or (channels is not None and channels != x.size(1)):
-        wanted = "channels" if channels is None else channels
+    # `channels not in (-1, width)` is true of any free width to the compiler of torch 2.11.
+    if x.dim() != 2 or (channels != -1 and channels != x.size(1)):
+        wanted = "channels" if channels == -1 else channels
         raise ValueError(f"x must be [nodes, {wanted}], got {tuple(x.shape)}")
     if not x.is_floating_point():
         raise ValueError(f"x must hold floating point features, got {x.dtype}")
@@ -153,11 +153,29 @@ def _require_complete(edge_index: Tensor, size: int) -> None:
             )
 
 
-def check_weights(edge_weight: Tensor, *allowed: tuple[int, ...]) -> None:
-    """`edge_weight` has one of the allowed shapes."""
-    if tuple(edge_weight.shape) not in allowed:
-        expected = " or ".join(map(str, allowed))
-        raise ValueError(f"edge_weight must be {expected}, got {tuple(edge_weight.shape)}")
+def check_weights(name: str, values: Any, *allowed: tuple[int, ...]) -> None:
+    """Numbers of the edges are floating point, and have one of the allowed shapes."""
+    expected = " or ".join(map(str, dict.fromkeys(allowed)))
+    if not isinstance(values, Tensor):
+        raise ValueError(
+            f"{name} must be a tensor {expected}, got {type(values).__name__} {values!r} (the "
+            "number of nodes of each graph is passed by its name, graph_size=)"
+        )
+    if not (values.is_floating_point() or values.dtype == torch.bool):
+        raise ValueError(
+            f"{name} must hold floating point numbers, got {tuple(values.shape)} of "
+            f"{values.dtype} (the graph of each node is passed by its name, batch=)"
+        )
+    if tuple(values.shape) not in allowed:
+        raise ValueError(f"{name} must be {expected}, got {tuple(values.shape)}")
+
+
+def check_mask(mask: Any, shape: tuple[int, ...]) -> None:
+    """`mask` says of each node whether it exists."""
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or tuple(mask.shape) != shape:
+        tensor = isinstance(mask, Tensor)
+        found = f"{tuple(mask.shape)} of {mask.dtype}" if tensor else repr(mask)
+        raise ValueError(f"mask must be {shape} of torch.bool, got {found}")
 
 
 def checked_ptr(

@@ -1,14 +1,16 @@
-"""Which nodes are joined: complete graphs, neighbouring frames, the strongest neighbours.
+"""Which nodes are joined: complete graphs, frames, neighbouring frames, body parts, skeletons.
 
 Each function raises `ValueError` for a number that is too small or no whole number.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from stgcn_pyg.layers.checks import Float, Integer, note_complete, whole_number, whole_numbers
+from stgcn_pyg.layers.checks import Integer, note_complete, whole_number, whole_numbers
+from stgcn_pyg.layers.skeletons import SKELETONS
 
 
 def complete_edges(
@@ -68,6 +70,32 @@ def ragged_edges(
     return torch.stack([edges + (first - before)[target], target])
 
 
+def frame_edges(
+    num_graphs: int, num_frames: int, num_patches: int, device: torch.device | str | None = None
+) -> Integer[Tensor, "2 E"]:
+    """The edges among the patches of each frame, with self-loops; no frame is joined with another.
+
+    The nodes are those of :func:`window_edges`: the patches of a video, frame after frame.
+
+    Args:
+        num_graphs: The number B of videos.
+        num_frames: The number T of frames of each video.
+        num_patches: The number P of patches of each frame.
+        device: The device of the result.
+
+    Returns:
+        ``edge_index`` of shape ``[2, B * T * P * P]``, sorted by target.
+
+    Example:
+        >>> frame_edges(num_graphs=1, num_frames=2, num_patches=2)
+        tensor([[0, 1, 0, 1, 2, 3, 2, 3],
+                [0, 0, 1, 1, 2, 2, 3, 3]])
+    """
+    num_graphs = whole_number("num_graphs", num_graphs, at_least=0)
+    num_frames = whole_number("num_frames", num_frames, at_least=0)
+    return complete_edges(num_graphs * num_frames, num_patches, device)
+
+
 def window_edges(
     num_graphs: int,
     num_frames: int,
@@ -93,39 +121,125 @@ def window_edges(
         tensor([[0, 1, 0, 1, 2, 1, 2],
                 [0, 0, 1, 1, 1, 2, 2]])
     """
-    num_graphs = whole_number("num_graphs", num_graphs, at_least=0)
-    num_frames = whole_number("num_frames", num_frames, at_least=0)
     num_patches = whole_number("num_patches", num_patches, at_least=0)
-    window = whole_number("window", window, at_least=0)
-    frame = torch.arange(num_frames, device=device).repeat_interleave(num_patches)
-    joined = (frame.unsqueeze(1) - frame.unsqueeze(0)).abs() <= window
-    target, source = joined.nonzero().unbind(1)
-    first = torch.arange(num_graphs, device=device).unsqueeze(1) * (num_frames * num_patches)
-    return torch.stack([(first + source).flatten(), (first + target).flatten()])
+    target, source = _within_window(num_frames, window)
+    # Frames become blocks of patches: each patch of one with each of the other.
+    patch = torch.arange(num_patches)
+    target = (target.view(-1, 1, 1) * num_patches + patch.view(-1, 1)).expand(
+        -1, num_patches, num_patches
+    )
+    source = (source.view(-1, 1, 1) * num_patches + patch).expand(-1, num_patches, num_patches)
+    edges = _sorted_by_target(torch.stack([source.flatten(), target.flatten()]))
+    return _repeated(edges, num_graphs, num_frames * num_patches, device)
 
 
-def top_k_edges(a: Float[Tensor, "G N N"], k: int) -> Integer[Tensor, "2 E"]:
-    """The edges from each node's k strongest neighbours, itself among them if it is one.
+def part_edges(
+    num_graphs: int,
+    num_frames: int,
+    num_patches: int,
+    window: int = 1,
+    device: torch.device | str | None = None,
+) -> Integer[Tensor, "2 E"]:
+    """The edges between the same patch of neighbouring frames, one graph a video, with self-loops.
 
     Args:
-        a: Affinities in blocks, ``[G, N, N]``: what an affinity layer gives with ``graph_size``.
-        k: The number of neighbours that a node gathers from, in 1..N.
+        num_graphs: The number B of videos.
+        num_frames: The number T of frames of each video.
+        num_patches: The number P of patches, or body parts, of each frame.
+        window: The largest distance of two frames whose same patches are joined.
+        device: The device of the result.
 
     Returns:
-        ``edge_index`` of shape ``[2, G * N * k]``, sorted by target.
+        ``edge_index`` of shape ``[2, E]``, sorted by target.
 
     Example:
-        >>> top_k_edges(torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]), k=1)
-        tensor([[0, 0],
-                [0, 1]])
+        >>> part_edges(num_graphs=1, num_frames=2, num_patches=2)
+        tensor([[0, 2, 1, 3, 0, 2, 1, 3],
+                [0, 0, 1, 1, 2, 2, 3, 3]])
     """
-    if a.dim() != 3 or a.size(1) != a.size(2):
-        raise ValueError(f"a must be [graphs, size, size], got {tuple(a.shape)}")
-    num_graphs, graph_size, _ = a.shape
-    k = whole_number("k", k)
-    if not 1 <= k <= graph_size:
-        raise ValueError(f"k must lie in 1..{graph_size}, the size of the graphs, got {k}")
-    first = torch.arange(num_graphs, device=a.device).view(-1, 1, 1) * graph_size
-    source = a.topk(k, dim=2).indices + first
-    target = torch.arange(num_graphs * graph_size, device=a.device).repeat_interleave(k)
-    return torch.stack([source.flatten(), target])
+    num_patches = whole_number("num_patches", num_patches, at_least=0)
+    target, source = _within_window(num_frames, window)
+    patch = torch.arange(num_patches).view(-1, 1)
+    edges = torch.stack([(ends * num_patches + patch).flatten() for ends in (source, target)])
+    return _repeated(_sorted_by_target(edges), num_graphs, num_frames * num_patches, device)
+
+
+def skeleton_edges(
+    skeleton: str | Sequence[Any],
+    num_graphs: int = 1,
+    num_frames: int = 1,
+    num_joints: int | None = None,
+    device: torch.device | str | None = None,
+) -> Integer[Tensor, "2 E"]:
+    """The edges along the bones of a skeleton, in both directions, with self-loops.
+
+    Of more than one frame, each joint is also joined with itself in the frames before and after,
+    as in ST-GCN (Yan et al., AAAI 2018).
+
+    Args:
+        skeleton: ``"coco"`` (17 joints), ``"openpose"`` (18 joints) or ``"ntu"`` (the 25 joints of
+            NTU RGB+D); or the bones as pairs of joints, counted from 0.
+        num_graphs: The number B of graphs: of skeletons, or of tracklets of them.
+        num_frames: The number T of frames of each graph. Its nodes are the joints, frame after
+            frame.
+        num_joints: The number of joints, if bones are given; their largest joint and 1 if not.
+        device: The device of the result.
+
+    Returns:
+        ``edge_index`` of shape ``[2, E]``, sorted by target.
+
+    Raises:
+        ValueError: The skeleton is not known, or a bone has a joint that does not exist.
+
+    Example:
+        >>> skeleton_edges("coco").shape  # 19 bones in both directions and 17 self-loops
+        torch.Size([2, 55])
+        >>> skeleton_edges([(0, 1)], num_frames=2)
+        tensor([[0, 1, 2, 0, 1, 3, 0, 2, 3, 1, 2, 3],
+                [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]])
+    """
+    num_frames = whole_number("num_frames", num_frames, at_least=0)
+    if isinstance(skeleton, str) and skeleton not in SKELETONS:
+        raise ValueError(f"skeleton must be one of {tuple(SKELETONS)}, got {skeleton!r}")
+    pairs = SKELETONS[skeleton] if isinstance(skeleton, str) else skeleton
+    bones = [(whole_number("a joint", i), whole_number("a joint", j)) for i, j in pairs]
+    joints = {joint for bone in bones for joint in bone}
+    if num_joints is None:
+        num_joints = max(joints, default=-1) + 1
+    num_joints = whole_number("num_joints", num_joints, at_least=0)
+    if joints and not 0 <= min(joints) <= max(joints) < num_joints:
+        raise ValueError(
+            f"num_joints={num_joints} joints are 0 to {num_joints - 1}, but skeleton holds a bone "
+            f"of joint {min(joints) if min(joints) < 0 else max(joints)}"
+        )
+    one = {(i, i) for i in range(num_joints)} | {*bones} | {(j, i) for i, j in bones}
+    joined = {(i + t * num_joints, j + t * num_joints) for i, j in one for t in range(num_frames)}
+    later = range(num_joints, num_frames * num_joints)
+    joined |= {(i, i - num_joints) for i in later} | {(i - num_joints, i) for i in later}
+    target, source = torch.tensor(sorted(joined), dtype=torch.long).view(-1, 2).T
+    return _repeated(torch.stack([source, target]), num_graphs, num_frames * num_joints, device)
+
+
+def _repeated(
+    edges: Tensor, num_graphs: int, num_nodes: int, device: torch.device | str | None = None
+) -> Tensor:
+    """The edges `[2, E]` of one graph of `num_nodes` nodes, for each graph of a batch."""
+    num_graphs = whole_number("num_graphs", num_graphs, at_least=0)
+    first = torch.arange(num_graphs, device=device).view(-1, 1) * num_nodes
+    return (edges.to(first.device).unsqueeze(1) + first).flatten(1)
+
+
+def _sorted_by_target(edges: Tensor) -> Tensor:
+    """The edges `[2, E]` in the order of their targets, those of one by their sources."""
+    edges = edges[:, edges[0].argsort(stable=True)]
+    return edges[:, edges[1].argsort(stable=True)]
+
+
+def _within_window(num_frames: int, window: int) -> tuple[Tensor, Tensor]:
+    """The pairs of frames that are at most `window` apart."""
+    num_frames = whole_number("num_frames", num_frames, at_least=0)
+    window = whole_number("window", window, at_least=0)
+    frames = range(num_frames)
+    near = [(i, j) for i in frames for j in frames if abs(i - j) <= window]
+    target, source = torch.tensor(near, dtype=torch.long).view(-1, 2).T
+    return target, source

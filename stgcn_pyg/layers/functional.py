@@ -6,6 +6,9 @@ from torch import Tensor
 from torch_geometric.utils import add_self_loops, scatter
 
 from stgcn_pyg.layers.checks import Bool, Float, Integer, check_weights, checked_edges
+from stgcn_pyg.layers.neighbours import DenseNeighbours
+
+NARROW = (torch.float16, torch.bfloat16)
 
 
 def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
@@ -15,9 +18,10 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
         e_{ij} = h_i^\top h_j, \qquad A_{ij} = \frac{e_{ij}^2}{\sum_k e_{ik}^2}
 
     Each row is divided by its Euclidean norm before it is squared, which gives the same number
-    without overflow. For float16, whose largest number is 65,504, inner products and norms are
-    computed in float32 and the affinity is rounded at the end. A node of zeros has the affinity 0
-    with every node.
+    without overflow. For float16 and bfloat16, inner products and norms are computed in float32 and
+    the affinity is rounded at the end. A node of zeros has the affinity 0 with every node. The
+    answer is right while the largest inner product of each node lies between 1e-18 and 1e18 (any
+    float16 features of up to 10,000 channels; ``double`` reaches further).
 
     Args:
         h: Transformed node features :math:`\phi(x)`, ``[..., N, D]``.
@@ -30,9 +34,7 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
         tensor([[0.5000, 0.5000],
                 [0.2000, 0.8000]])
     """
-    e = _inner_products(h)
-    a = F.normalize(e, dim=-1, eps=torch.finfo(e.dtype).tiny).square()
-    return a.half() if h.dtype == torch.float16 else a
+    return DenseNeighbours().share(inner_products(h), power=2).to(h.dtype)
 
 
 def softmax_affinity(
@@ -50,11 +52,8 @@ def softmax_affinity(
         tensor([[0.5000, 0.5000],
                 [0.2689, 0.7311]])
     """
-    e = _inner_products(scale_by_root_width(h))
-    if mask is not None:
-        e = e.masked_fill(~mask.unsqueeze(-2), torch.finfo(e.dtype).min)
-    a = e.softmax(dim=-1)
-    return a.half() if h.dtype == torch.float16 else a
+    pairs = None if mask is None else pairs_of(mask)
+    return DenseNeighbours(pairs).softmax(inner_products(scale_by_root_width(h))).to(h.dtype)
 
 
 def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N N"]:
@@ -72,14 +71,17 @@ def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N
         tensor([[1., 0.],
                 [0., 1.]])
     """
-    e = _inner_products(l2_normalize(h)).relu()
-    a = F.normalize(e, p=1.0, dim=-1, eps=torch.finfo(e.dtype).tiny)
-    return a.half() if h.dtype == torch.float16 else a
+    return DenseNeighbours().share(inner_products(l2_normalize(h)).relu()).to(h.dtype)
+
+
+def pairs_of(mask: Tensor) -> Tensor:
+    """The pairs of nodes that exist, `[..., N, N]`, from the nodes that exist, `[..., N]`."""
+    return mask.unsqueeze(-1) & mask.unsqueeze(-2)
 
 
 def widen(values: Tensor) -> Tensor:
-    """float16 as float32, whose range products and sums do not leave."""
-    return values.float() if values.dtype == torch.float16 else values
+    """float16 and bfloat16 as float32, whose range and digits products and sums do not leave."""
+    return values.float() if values.dtype in NARROW else values
 
 
 def scale_by_root_width(h: Tensor) -> Tensor:
@@ -93,15 +95,12 @@ def l2_normalize(h: Tensor) -> Tensor:
     return F.normalize(h, dim=-1, eps=torch.finfo(h.dtype).tiny)
 
 
-def _inner_products(h: Tensor) -> Tensor:
+def inner_products(h: Tensor) -> Tensor:
+    """Those of all pairs of nodes, `[..., N, D] -> [..., N, N]`, in float32 or float64."""
     h = widen(h)
     device = h.device.type
     # Of "meta" one may not ask; `is_autocast_available` is unknown to torch 2.11's compiler.
-    if not (
-        device != "meta"
-        and torch.is_autocast_enabled(device)
-        and torch.get_autocast_dtype(device) == torch.float16
-    ):
+    if device == "meta" or not torch.is_autocast_enabled(device):
         return h @ h.mT
     with torch.autocast(device, enabled=False):
         return h @ h.mT
@@ -166,7 +165,7 @@ def renormalize_edges(
         tensor([0.7071, 0.5000, 1.0000])
     """
     edge_index = checked_edges(edge_index, num_nodes)
-    check_weights(edge_weight, (edge_index.size(1),))
+    check_weights("edge_weight", edge_weight, (edge_index.size(1),))
     return renormalized_edges(edge_index, edge_weight, num_nodes)
 
 

@@ -6,12 +6,15 @@
 `PaddedBlocks`   complete graphs of any sizes    weights `[graphs, size, size]`, in a few stacks
 ===============  ==============================  =============================================
 
+With H heads a weight is H numbers: `[E, H]` by edge, `[G, H, N, N]` in blocks.
+
 A layer calls its layout and does not know which of them it is. Where an explainer or a hook needs
 the messages of a layer, blocks send messages too.
 """
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -20,12 +23,15 @@ from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
 from stgcn_pyg.layers.checks import (
+    check_mask,
     check_weights,
     checked_complete_edges,
     checked_edges,
     checked_ptr,
     checked_size,
+    whole_number,
 )
+from stgcn_pyg.layers.edges import complete_edges, ragged_edges
 from stgcn_pyg.layers.functional import renormalized_edges, renormalized_rows
 
 # How many entries of blocks a further stack must save to be worth its calls.
@@ -34,33 +40,76 @@ STEPS = ("propagate", "message", "aggregate", "edge_update")
 HOOKS = tuple(f"_{step}_forward_{when}hooks" for step, when in product(STEPS, ("pre_", "")))
 
 
-def layout_of_nodes(
+def layout_of(
     x: Tensor,
-    channels: int | None,
+    channels: int,
+    edge_index: Tensor | None,
     graph_size: int | None = None,
     batch: Tensor | None = None,
     ptr: Tensor | None = None,
     batch_size: int | None = None,
 ) -> "Layout":
-    """The layout of a batch before its edges are read: see `Layout.with_edges`.
+    """The layout of a batch of graphs, once its nodes and edges are checked.
 
     Args:
-        channels: The width that `x` must have; None if any will do.
+        channels: The width that `x` must have; -1 if any will do.
+        edge_index: None for complete graphs; without `graph_size`, `batch` and `ptr` for one graph.
         batch_size: The number G of graphs, which `batch` does not show if the last have no node.
     """
+    nodes = layout_of_nodes(x, channels, graph_size, batch, ptr, batch_size)
+    return nodes.complete() if edge_index is None else nodes.with_edges(edge_index)
+
+
+def layout_of_nodes(
+    x: Tensor,
+    channels: int,
+    graph_size: int | None = None,
+    batch: Tensor | None = None,
+    ptr: Tensor | None = None,
+    batch_size: int | None = None,
+) -> "Layout":
+    """The layout of a batch before its edges are read."""
     graph_size = checked_size(x, channels, graph_size)
+    if batch_size is not None:
+        batch_size = whole_number("batch_size", batch_size, at_least=0)
     if batch is not None or ptr is not None:
         if graph_size is not None:
             raise ValueError("graph_size says that all graphs are equal: leave out batch and ptr")
-        return Layout(x.size(0), checked_ptr(x.size(0), batch, ptr, batch_size))
+        ptr = checked_ptr(x.size(0), batch, ptr, batch_size)
+        return Layout(x.size(0), x.device, ptr)
     if graph_size is None:
-        return Layout(x.size(0))
+        return Layout(x.size(0), x.device)
     if batch_size is not None and batch_size != x.size(0) // graph_size:
         raise ValueError(
             f"batch_size={batch_size}, but x {tuple(x.shape)} holds {x.size(0) // graph_size} "
             f"graphs of graph_size={graph_size}"
         )
-    return EqualBlocks(x.size(0), graph_size)
+    return EqualBlocks(x.size(0), graph_size, x.device)
+
+
+def dense_layout(
+    x: Tensor, channels: int, mask: Tensor | None = None, node_dims: int = 1
+) -> tuple[Tensor, "EqualBlocks"]:
+    """The nodes `[V, C]` of a dense batch `[..., N, C]`, and the layout of its complete graphs.
+
+    Args:
+        channels: The width that `x` must have; -1 if any will do.
+        mask: Which nodes exist, `[..., N]`.
+        node_dims: How many dimensions before the last hold the nodes of one graph.
+    """
+    if not isinstance(x, Tensor) or x.dim() < node_dims + 2:
+        found = tuple(x.shape) if isinstance(x, Tensor) else repr(x)
+        dims = "nodes" if node_dims == 1 else f"{node_dims} dimensions of nodes"
+        raise ValueError(f"x must be [graphs, {dims}, channels], got {found}")
+    if mask is not None:
+        check_mask(mask, tuple(x.shape[:-1]))
+    size = math.prod(x.shape[-1 - node_dims : -1])
+    nodes = x.reshape(-1, x.size(-1))
+    checked_size(nodes, channels, None)
+    graphs = math.prod(x.shape[: -1 - node_dims])
+    if mask is not None:
+        mask = mask.reshape(graphs, size)
+    return nodes, EqualBlocks(graphs * size, size, x.device, mask=mask, num_graphs=graphs)
 
 
 class Layout:
@@ -70,40 +119,82 @@ class Layout:
     unless the layers are compiled.
     """
 
-    def __init__(self, num_nodes: int, ptr: Tensor | None = None, edge_index: Any = None):
+    def __init__(
+        self,
+        num_nodes: int,
+        device: torch.device,
+        ptr: Tensor | None = None,
+        edge_index: Tensor | None = None,
+    ):
         self.num_nodes = num_nodes
+        self.device = device
         self.ptr = ptr
-        self.edge_index = edge_index
+        self.passed_edges = edge_index
+        self._built_edges: Tensor | None = None
         self._frame_rows: dict[int, tuple[Tensor, int]] = {}
+
+    @property
+    def edge_index(self) -> Tensor:
+        """The edges; those of complete graphs are built when they are first needed."""
+        if self.passed_edges is not None:
+            return self.passed_edges
+        if self._built_edges is None:
+            self._built_edges = self.build_edges()
+        return self._built_edges
+
+    def build_edges(self) -> Tensor:
+        """The edges `[2, E]` of complete graphs, sorted by target."""
+        raise NotImplementedError
 
     def with_edges(self, edge_index: Tensor) -> "Layout":
         """The layout of these edges, once they are checked; in blocks where graphs are complete."""
         edge_index = checked_edges(edge_index, self.num_nodes)
-        by_edge = Layout(self.num_nodes, self.ptr, edge_index)
+        by_edge = Layout(self.num_nodes, self.device, self.ptr, edge_index)
         if self.ptr is None or torch.compiler.is_compiling() or not edge_index.numel():
             return by_edge
         if edge_index.size(1) != int(self.ptr.diff().square().sum()):
             return by_edge
-        blocks = PaddedBlocks(self.num_nodes, self.ptr, edge_index)
+        blocks = PaddedBlocks(self.num_nodes, self.device, self.ptr, edge_index)
         return blocks if blocks.hold_all_edges() else by_edge
 
-    def given_weights(self, conv: MessagePassing, edge_weight: Any) -> tuple["Layout", Any]:
+    def complete(self) -> "Layout":
+        """The layout of complete graphs over these nodes; of one if nothing tells graphs apart."""
+        if self.ptr is None:
+            return EqualBlocks(self.num_nodes, max(self.num_nodes, 1), self.device)
+        if torch.compiler.is_compiling():  # the number and sizes of stacks would have to be known
+            edges = ragged_edges(self.ptr.diff().to(self.device))
+            return Layout(self.num_nodes, self.device, self.ptr, edges)
+        return PaddedBlocks(self.num_nodes, self.device, self.ptr)
+
+    def held(self, name: str, values: Any, heads: int) -> Any:
+        """A user's weights, checked, as this layout holds weights."""
+        if values is None:
+            return None
+        num_edges = self.edge_index.size(1)
+        by_head = [(num_edges, heads)] if heads > 1 else []
+        check_weights(name, values, (num_edges,), *by_head)
+        return values
+
+    def given_weights(self, conv: Any, edge_weight: Any) -> tuple["Layout", Any]:
         """The weights that a user passes, checked, and the layout by which `conv` uses them."""
-        check_weights(edge_weight, (self.edge_index.size(1),))
-        return self, edge_weight
+        return self, self.held("edge_weight", edge_weight, conv.heads)
 
     def public_weights(self, weights: Any) -> Tensor:
-        """The weights as a layer returns them to a user."""
+        """The weights as an affinity returns them to a user."""
         return weights
 
-    def affinity(self, layer: Any, h: Tensor) -> Any:
+    def by_edge(self, weights: Any) -> Tensor:
+        """The weights of each edge, in the order of `edge_index`."""
+        return weights
+
+    def affinity(self, layer: Any, h: Tensor, edge_weight: Any, bias: Any) -> Any:
         """A (Eq. 2 and 3) of the transformed nodes `[V, D]`."""
-        return layer.by_edge(h, self.edge_index)
+        return layer.by_edge(h, self.edge_index, edge_weight, bias)
 
     def renormalize(self, a: Any, convs: Iterable[MessagePassing]) -> tuple["Layout", Any]:
         """Â (Eq. 4) for these convolutions, and its layout: the identity adds V edges."""
         edges, weights = renormalized_edges(self.edge_index, a, self.num_nodes)
-        return Layout(self.num_nodes, self.ptr, edges), weights
+        return Layout(self.num_nodes, self.device, self.ptr, edges), weights
 
     def propagate(self, conv: Any, h: Tensor, weights: Any) -> Tensor:
         """Each node's weighted sum over its neighbours, `[V, D] -> [V, D]`."""
@@ -153,50 +244,82 @@ class Blocks(Layout):
     entries: Tensor  # of each edge in the stacked blocks, [E]
     masks: Sequence[Tensor | None]  # which nodes exist, [graphs, size] by stack; None if all do
 
-    def affinity(self, layer: Any, h: Tensor) -> list[Tensor]:
+    def complete(self) -> Layout:
+        return self
+
+    def affinity(self, layer: Any, h: Tensor, edge_weight: Any, bias: Any) -> tuple[Tensor, ...]:
         if sends_messages(layer):
-            return self.from_edges(super().affinity(layer, h))
-        if not layer.needs_mask:
-            return [layer.dense(part) for part in self.pad(h)]
-        return [layer.dense(*pair) for pair in zip(self.pad(h), self.masks, strict=True)]
+            priors = (None if p is None else self.by_edge(p) for p in (edge_weight, bias))
+            return self.from_edges(layer.by_edge(h, self.edge_index, *priors))
+        none = (None,) * len(self.stacks)
+        masks = self.masks if layer.needs_mask(bias is not None) else none
+        parts = zip(self.pad(h), masks, edge_weight or none, bias or none, strict=True)
+        return tuple(layer.dense(*part) for part in parts)
 
     def renormalize(self, a: Any, convs: Iterable[MessagePassing]) -> tuple[Layout, Any]:
         if any(map(sends_messages, convs)):
-            return self.by_messages().renormalize(self.to_edges(a), convs)
-        return self, [renormalized_rows(stack) for stack in a]
+            return self.by_messages().renormalize(self.by_edge(a), convs)
+        return self, tuple(renormalized_rows(stack) for stack in a)
 
     def propagate(self, conv: Any, h: Tensor, weights: Any) -> Tensor:
-        stacks = [torch.bmm(*pair) for pair in zip(weights, self.pad(h), strict=True)]
+        stacks = [_products(*pair) for pair in zip(weights, self.pad(h), strict=True)]
         if self.rows is None:
             return stacks[0].flatten(0, 1)
         return torch.cat([stack.flatten(0, 1) for stack in stacks]).index_select(0, self.rows)
 
+    def held(self, name: str, values: Any, heads: int) -> Any:
+        return None if values is None else self.from_edges(super().held(name, values, heads))
+
+    def given_weights(self, conv: Any, edge_weight: Any) -> tuple[Layout, Any]:
+        held = self.held("edge_weight", edge_weight, conv.heads)
+        return (self.by_messages(), self.by_edge(held)) if sends_messages(conv) else (self, held)
+
     def by_messages(self) -> Layout:
         """The same edges, each of which sends a message."""
-        return Layout(self.num_nodes, self.ptr, self.edge_index)
+        return Layout(self.num_nodes, self.device, self.ptr, self.edge_index)
 
     def pad(self, x: Tensor) -> list[Tensor]:
         """Nodes `[V, C]` to stacks `[graphs, size, C]`, with zeros where no node is."""
         return _stacked(x, self.rows, self.stacks)
 
-    def from_edges(self, edge_weight: Tensor) -> list[Tensor]:
+    def from_edges(self, edge_weight: Tensor) -> tuple[Tensor, ...]:
         """Weights by edge `[E]` to stacks `[graphs, size, size]`."""
-        return _stacked(edge_weight, self.entries, [(n, size, size) for n, size in self.stacks])
+        shapes = [(n, size, size) for n, size in self.stacks]
+        stacks = _stacked(edge_weight, self.entries, shapes)
+        return tuple(s if s.dim() == 3 else s.movedim(3, 1) for s in stacks)
 
-    def to_edges(self, stacks: Sequence[Tensor]) -> Tensor:
+    def by_edge(self, weights: Sequence[Tensor]) -> Tensor:
         """Stacks `[graphs, size, size]` to weights by edge `[E]`."""
-        return torch.cat([stack.flatten() for stack in stacks]).index_select(0, self.entries)
+        flat = [w.flatten() if w.dim() == 3 else w.movedim(1, 3).flatten(0, 2) for w in weights]
+        return torch.cat(flat).index_select(0, self.entries)
 
 
 class EqualBlocks(Blocks):
-    """Complete graphs of N nodes each, in one stack `[G, N, N]` without padding."""
+    """Complete graphs of N nodes each, in one stack `[G, N, N]` without padding.
 
-    rows, masks = None, (None,)
+    Of a dense batch, `mask` `[G, N]` says which nodes exist.
+    """
 
-    def __init__(self, num_nodes: int, graph_size: int, edge_index: Any = None):
-        super().__init__(num_nodes, None, edge_index)
+    rows = None
+
+    def __init__(
+        self,
+        num_nodes: int,
+        graph_size: int,
+        device: torch.device,
+        edge_index: Tensor | None = None,
+        mask: Tensor | None = None,
+        num_graphs: int | None = None,
+    ):
+        super().__init__(num_nodes, device, None, edge_index)
         self.graph_size = graph_size
-        self.stacks = [(num_nodes // graph_size, graph_size)]
+        # Graphs without nodes say nothing of their number.
+        self.num_graphs = num_nodes // graph_size if num_graphs is None else num_graphs
+        self.stacks = [(self.num_graphs, graph_size)]
+        self.masks = (mask,)
+
+    def build_edges(self) -> Tensor:
+        return complete_edges(self.num_graphs, self.graph_size, self.device)
 
     @property
     def entries(self) -> Tensor:  # type: ignore[override]
@@ -205,26 +328,31 @@ class EqualBlocks(Blocks):
 
     def with_edges(self, edge_index: Tensor) -> "EqualBlocks":
         edge_index = checked_complete_edges(edge_index, self.num_nodes, self.graph_size)
-        return EqualBlocks(self.num_nodes, self.graph_size, edge_index)
+        return EqualBlocks(self.num_nodes, self.graph_size, self.device, edge_index)
 
     def by_messages(self) -> Layout:
         ptr = torch.arange(0, self.num_nodes + 1, self.graph_size)
-        return Layout(self.num_nodes, ptr, self.edge_index)
+        return Layout(self.num_nodes, self.device, ptr, self.edge_index)
 
-    def given_weights(self, conv: MessagePassing, edge_weight: Any) -> tuple[Layout, Any]:
+    def held(self, name: str, values: Any, heads: int) -> Any:
+        if values is None:
+            return None
         ((graphs, size),) = self.stacks
-        check_weights(edge_weight, (self.edge_index.size(1),), (graphs, size, size))
-        if edge_weight.dim() == 1:
-            return self.by_messages(), edge_weight
-        if sends_messages(conv):
-            return self.by_messages(), self.to_edges([edge_weight])
-        return self, [edge_weight]
+        edges, block = graphs * size * size, (size, size)
+        by_head = [(edges, heads), (graphs, heads, *block)] if heads > 1 else []
+        check_weights(name, values, (edges,), (graphs, *block), *by_head)
+        return (values,) if values.dim() > 2 else self.from_edges(values)
 
     def public_weights(self, weights: Any) -> Tensor:
         return weights[0]
 
     def pool(self, x: Tensor, reduce: str) -> Tensor:
         (graphs,) = self.pad(x)
+        (mask,) = self.masks
+        if not self.graph_size:
+            return x.new_zeros(self.num_graphs, x.size(1))
+        if mask is not None:
+            return _pool_masked(graphs, mask.unsqueeze(-1), reduce)
         if reduce == "max":
             return graphs.amax(dim=1)
         return graphs.mean(dim=1) if reduce == "mean" else graphs.sum(dim=1)
@@ -246,9 +374,16 @@ class PaddedBlocks(Blocks):
     the smaller graphs are included.
     """
 
-    def __init__(self, num_nodes: int, ptr: Tensor, edge_index: Tensor):
-        super().__init__(num_nodes, ptr, edge_index)
-        device = edge_index.device
+    ptr: Tensor
+
+    def __init__(
+        self,
+        num_nodes: int,
+        device: torch.device,
+        ptr: Tensor,
+        edge_index: Tensor | None = None,
+    ):
+        super().__init__(num_nodes, device, ptr, edge_index)
         sizes = ptr.diff()
         ordered, order = sizes.sort(stable=True, descending=True)
         self.stacks = _stacks_of(ordered)
@@ -260,37 +395,40 @@ class PaddedBlocks(Blocks):
         first_entry[order] = _starts(width[order].square())
         of_graph = torch.stack([width, first_row, first_entry, ptr[:-1], sizes])
         of_node = of_graph.repeat_interleave(sizes, dim=1).to(device, non_blocking=True)
-        width, first_row, first_entry, first_node, size = of_node
-        place = torch.arange(num_nodes, device=device) - first_node  # of each node in its graph
+        width, first_row, first_entry, self._first_node, self._size = of_node
+        # Of each node: its place in its graph, and the first entry of its row in the blocks.
+        place = torch.arange(num_nodes, device=device) - self._first_node
         self.rows = first_row + place
-        source, target = edge_index
-        neighbour = source - first_node.index_select(0, target)
-        self._within = (neighbour >= 0) & (neighbour < size.index_select(0, target))
-        self.entries = (first_entry + place * width).index_select(0, target) + neighbour
+        self._row_entries = first_entry + place * width
+
+    def build_edges(self) -> Tensor:
+        return ragged_edges(self.ptr.diff()).to(self.device, non_blocking=True)
+
+    @cached_property
+    def entries(self) -> Tensor:  # type: ignore[override]
+        source, target = self.edge_index
+        return (self._row_entries - self._first_node).index_select(0, target) + source
 
     @property
     def masks(self) -> list[Tensor]:  # type: ignore[override]
         return [
-            (torch.arange(size) < sizes.unsqueeze(1)).to(self.edge_index.device, non_blocking=True)
+            (torch.arange(size) < sizes.unsqueeze(1)).to(self.device, non_blocking=True)
             for sizes, (_, size) in zip(self._sizes, self.stacks, strict=True)
         ]
 
     def hold_all_edges(self) -> bool:
         """Whether each edge lies within its graph and has its own entry; read once."""
-        entries = torch.where(self._within, self.entries, 0)
+        source, target = self.edge_index
+        neighbour = source - self._first_node.index_select(0, target)
+        within = (neighbour >= 0) & (neighbour < self._size.index_select(0, target))
+        entries = torch.where(within, self.entries, 0)
         num_entries = sum(count * size * size for count, size in self.stacks)
         taken = torch.zeros(num_entries, dtype=torch.bool, device=entries.device)
         taken = taken.index_fill_(0, entries, True)
-        return bool(self._within.all() & (taken.sum() == entries.numel()))
-
-    def given_weights(self, conv: MessagePassing, edge_weight: Any) -> tuple[Layout, Any]:
-        super().given_weights(conv, edge_weight)
-        if sends_messages(conv):
-            return self.by_messages(), edge_weight
-        return self, self.from_edges(edge_weight)
+        return bool(within.all() & (taken.sum() == entries.numel()))
 
     def public_weights(self, weights: Any) -> Tensor:
-        return self.to_edges(weights)
+        return self.by_edge(weights)
 
 
 def sends_messages(layer: MessagePassing) -> bool:
@@ -304,6 +442,24 @@ def scatter_rows(x: Tensor, rows: Tensor, num_rows: int) -> Tensor:
     """Puts `x[k]` at row `rows[k]` of a tensor of zeros; each row is used once at most."""
     # Adding is several times as fast as copying on a CPU, and its gradient is a plain gather.
     return x.new_zeros(num_rows, *x.shape[1:]).index_add_(0, rows, x)
+
+
+def _products(weights: Tensor, h: Tensor) -> Tensor:
+    """Weights `[n, N, N]` times nodes `[n, N, D]`; or `[n, H, N, N]`, of which each head has D / H
+    of the channels."""
+    if weights.dim() == 3:
+        return torch.bmm(weights, h)
+    by_head = h.unflatten(2, (weights.size(1), -1)).transpose(1, 2)
+    return (weights @ by_head).transpose(1, 2).flatten(2)
+
+
+def _pool_masked(x: Tensor, mask: Tensor, reduce: str) -> Tensor:
+    """Nodes `[G, N, C]` of which those in `mask` `[G, N, 1]` exist, to `[G, C]`; zeros of none."""
+    some = mask.any(dim=1)
+    if reduce == "max":
+        return x.masked_fill(~mask, -torch.inf).amax(dim=1).masked_fill(~some, 0)
+    total = x.masked_fill(~mask, 0).sum(dim=1)
+    return total if reduce == "sum" else total / mask.sum(dim=1).clamp(min=1)
 
 
 def _stacked(x: Tensor, rows: Tensor | None, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:

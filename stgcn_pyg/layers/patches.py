@@ -8,9 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from stgcn_pyg.layers.checks import INTEGERS, Float, Integer, whole_number, whole_numbers
+from stgcn_pyg.layers.checks import (
+    INTEGERS,
+    Bool,
+    Float,
+    Integer,
+    whole_number,
+    whole_numbers,
+)
 from stgcn_pyg.layers.edges import complete_edges, ragged_edges
-from stgcn_pyg.layers.layout import layout_of_nodes
+from stgcn_pyg.layers.layout import dense_layout, layout_of_nodes
 
 
 def patch_nodes(feature_maps: Float[Tensor, "F C h w"], num_patches: int) -> Float[Tensor, "F P C"]:
@@ -117,21 +124,24 @@ def spatial_graphs(nodes: Float[Tensor, "F P C"]) -> Batch:
 
 
 def pool_graphs(
-    x: Float[Tensor, "V C"],
+    x: Float[Tensor, "*_ C"],
     reduce: Literal["max", "mean", "sum"] = "max",
+    *,
+    mask: Bool[Tensor, "*_ N"] | None = None,
     graph_size: int | None = None,
     batch: Integer[Tensor, " V"] | None = None,
     ptr: Integer[Tensor, " _"] | None = None,
     batch_size: int | None = None,
-) -> Float[Tensor, "G C"]:
+) -> Float[Tensor, "*graphs C"]:
     """Pools the nodes of each graph: the maximum, as at the end of the paper's two branches.
 
     A graph without nodes gives zeros. NaN and infinities are kept. Sums of float16 and bfloat16
     are computed in float32 and rounded once, at the end.
 
     Args:
-        x: The nodes ``[V, C]``, graph after graph.
+        x: The nodes ``[V, C]``, graph after graph; or a dense batch ``[..., N, C]``.
         reduce: ``"max"``, ``"mean"`` or ``"sum"``.
+        mask: Which nodes of a dense batch exist, ``[..., N]``; all if not given.
         graph_size: The number N of nodes of each graph, if all have the same number. Otherwise
             pass ``batch`` or ``ptr``.
         batch: The graph of each node, sorted, ``[V]``.
@@ -140,7 +150,7 @@ def pool_graphs(
             ``batch``, if the last graphs may have no nodes.
 
     Returns:
-        One feature a graph, ``[G, C]``.
+        One feature a graph, ``[G, C]``; of a dense batch ``[..., C]``.
 
     Raises:
         ValueError: A shape or an option does not fit; the message names the argument.
@@ -157,13 +167,21 @@ def pool_graphs(
         tensor([[1.],
                 [5.],
                 [0.]])
+        >>> pool_graphs(x.view(2, 2, 1), mask=torch.tensor([[True, False], [True, True]]))
+        tensor([[1.],
+                [3.]])
     """
-    if batch_size is not None:
-        batch_size = whole_number("batch_size", batch_size)
     if not isinstance(reduce, str) or reduce not in ("max", "mean", "sum"):
         by_name = ": pass it by its name, batch= or ptr=" if isinstance(reduce, Tensor) else ""
         raise ValueError(f'reduce must be "max", "mean" or "sum", got {reduce!r}{by_name}')
-    return layout_of_nodes(x, None, graph_size, batch, ptr, batch_size).pool(x, reduce)
+    if x.dim() <= 2 and mask is None:
+        return layout_of_nodes(x, -1, graph_size, batch, ptr, batch_size).pool(x, reduce)
+    if not graph_size is batch is ptr is batch_size is None:
+        raise ValueError(
+            f"x {tuple(x.shape)} is a dense batch: leave out graph_size, batch, ptr and batch_size"
+        )
+    nodes, layout = dense_layout(x, -1, mask)
+    return layout.pool(nodes, reduce).view(*x.shape[:-2], x.size(-1))
 
 
 class _Fields(NamedTuple):

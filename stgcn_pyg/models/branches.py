@@ -1,6 +1,6 @@
 """The three branches of the paper: global, temporal (TGCN) and spatial (SGCN)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 from torch_geometric.data import Batch
@@ -13,7 +13,10 @@ from stgcn_pyg.layers import (
     spatial_graphs,
     temporal_graphs,
 )
-from stgcn_pyg.layers.gcn import AffinityName, Propagation
+from stgcn_pyg.layers.gcn import AffinityName
+from stgcn_pyg.models.fully_connected import FullyConnected
+
+Propagation = Literal["gcn", "fc"]
 
 
 class GlobalBranch(nn.Module):
@@ -39,7 +42,7 @@ class GlobalBranch(nn.Module):
 class _GraphBranch(nn.Module):
     """A branch that runs a stack on graphs whose nodes are the patches of feature maps."""
 
-    gcn: AffinityGCN
+    gcn: AffinityGCN | FullyConnected
     num_patches: int
     joins_frames: bool  # whether a graph holds all frames of a video, or one frame
 
@@ -53,14 +56,30 @@ class _GraphBranch(nn.Module):
     def pooled(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The maximum over the nodes of each graph behind the last layer, ``[G, D]``."""
         graphs, size = self.graphs(feature_maps, num_frames)
-        return pool_graphs(self.gcn(graphs.x, graphs.edge_index, size), "max", size)
+        return pool_graphs(self.transformed(graphs, size), "max", graph_size=size)
+
+    def transformed(self, graphs: Batch, graph_size: int) -> Tensor:
+        """The nodes behind the last layer, ``[V, D]``."""
+        if isinstance(self.gcn, FullyConnected):
+            return self.gcn(graphs.x, graph_size)
+        return self.gcn(graphs.x, graphs.edge_index, graph_size=graph_size)
 
     def edge_weights(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         r""":math:`\hat A` of each graph (Eq. 4), ``[G, N, N]``: row i gathers from j."""
-        if self.gcn.affinity is None:
+        if isinstance(self.gcn, FullyConnected):
             raise ValueError('edge weights need propagation="gcn": "fc" has no affinity')
         graphs, size = self.graphs(feature_maps, num_frames)
-        return renormalize(self.gcn.affinity(graphs.x, graphs.edge_index, size))
+        return renormalize(self.gcn.affinity(graphs.x, graphs.edge_index, graph_size=size))
+
+
+def _stack(
+    propagation: Propagation, affinity: AffinityName, *widths: int, **options: Any
+) -> AffinityGCN | FullyConnected:
+    if propagation not in ("gcn", "fc"):
+        raise ValueError(f'propagation must be "gcn" or "fc", got {propagation!r}')
+    if propagation == "fc":
+        return FullyConnected(*widths, **options)
+    return AffinityGCN(*widths, affinity=affinity, **options)
 
 
 class TemporalBranch(_GraphBranch):
@@ -91,7 +110,7 @@ class TemporalBranch(_GraphBranch):
         super().__init__()
         self.num_patches = num_patches
         self.out_channels = channels
-        self.gcn = AffinityGCN(channels, channels, num_layers, propagation, affinity=affinity)
+        self.gcn = _stack(propagation, affinity, channels, channels, num_layers)
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:
         """The temporal feature of each video."""
@@ -139,15 +158,15 @@ class SpatialBranch(_GraphBranch):
             raise ValueError(f'weights must be "per-frame" or "shared", got {weights!r}')
         self.num_patches = num_patches
         self.out_channels = num_frames * frame_channels
-        self.gcn = AffinityGCN(
+        self.gcn = _stack(
+            propagation,
+            affinity,
             channels,
             frame_channels if hidden_channels is None else hidden_channels,
             num_layers,
-            propagation,
+            frame_channels,
             num_frames=num_frames if weights == "per-frame" else None,
-            out_channels=frame_channels,
-            shortcut=shortcut,
-            affinity=affinity,
+            residual=shortcut,
         )
 
     def forward(self, feature_maps: Tensor, num_frames: int) -> Tensor:

@@ -106,13 +106,12 @@ def test_any_edges_are_the_formula_restricted_to_them(kind, nodes, edges, seed):
 @given(
     videos=st.integers(1, 3),
     frames=st.integers(1, 3),
-    propagation=st.sampled_from(["gcn", "fc"]),
     data=st.data(),
 )
-def test_weights_by_frame_over_frames_of_different_sizes(videos, frames, propagation, data):
+def test_weights_by_frame_over_frames_of_different_sizes(videos, frames, data):
     count = videos * frames
     sizes = data.draw(st.lists(st.integers(0, 5), min_size=count, max_size=count).filter(any))
-    gcn = AffinityGCN(CHANNELS, 5, 2, propagation, num_frames=frames).double()
+    gcn = AffinityGCN(CHANNELS, 5, 2, num_frames=frames).double()
     x, edges = torch.randn(sum(sizes), CHANNELS, dtype=torch.float64), ragged_edges(sizes)
     position = [g % frames for g, size in enumerate(sizes) for _ in range(size)]
     ptr = torch.tensor([0, *sizes]).cumsum(0)
@@ -170,13 +169,12 @@ def test_an_empty_batch_works(promise, num_frames):
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=50).filter(any))
 def test_no_graph_is_padded_to_twice_its_size_where_it_matters(sizes):
     ptr, sizes = torch.tensor([0, *sizes]).cumsum(0), torch.tensor(sizes)
-    few_edges = torch.zeros(2, 0, dtype=torch.long)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stgcn_pyg.layers.layout.WORTH_A_STACK", 0)
-        stacks = PaddedBlocks(int(sizes.sum()), ptr, few_edges).stacks
+        stacks = PaddedBlocks(int(sizes.sum()), ptr.device, ptr).stacks
     assert sum(count for count, _ in stacks) == len(sizes)
     assert sizes.sum() <= sum(count * width for count, width in stacks) <= 2 * sizes.sum()
-    stacks = PaddedBlocks(int(sizes.sum()), ptr, few_edges).stacks
+    stacks = PaddedBlocks(int(sizes.sum()), ptr.device, ptr).stacks
     entries = sum(count * width**2 for count, width in stacks)
     assert entries <= 4 * sizes.square().sum() + 2**14 * len(stacks)
 
@@ -202,15 +200,17 @@ def test_blocks_make_no_tensor_of_edges_by_channels(route):
     assert largest[1] <= max(graphs * nodes * 64, 64 * 64, graphs * nodes * nodes)
 
 
-def test_the_affinity_comes_back_on_request():
+@pytest.mark.parametrize("edges", [None, complete_edges(2, 3)])
+def test_the_affinity_comes_back_on_request(edges):
     gcn = AffinityGCN(CHANNELS, 6, num_layers=2)
-    x, edges = torch.randn(6, CHANNELS), complete_edges(2, 3)
-    out, a = gcn(x, edges, graph_size=3, return_affinity=True)
-    torch.testing.assert_close(out, gcn(x, edges, graph_size=3))
-    torch.testing.assert_close(a, gcn.affinity(x, edges, graph_size=3))
-    for promise in ({}, {"ptr": torch.tensor([0, 3, 6])}):
-        _, by_edge = gcn(x, edges, **promise, return_affinity=True)
-        torch.testing.assert_close(by_edge, a.flatten())
+    x = torch.randn(6, CHANNELS)
+    expected = gcn.affinity(x, complete_edges(2, 3), graph_size=3)
+    promises = [{"graph_size": 3}, {"ptr": torch.tensor([0, 3, 6])}]
+    for promise in promises if edges is None else [{}, *promises]:
+        out, (edge_index, alpha) = gcn(x, edges, **promise, return_attention_weights=True)
+        torch.testing.assert_close(out, gcn(x, edges, **promise))
+        assert torch.equal(edge_index, complete_edges(2, 3))
+        torch.testing.assert_close(alpha, expected.flatten())
 
 
 def test_patches_are_the_means_of_horizontal_bands():

@@ -1,13 +1,20 @@
 """Which nodes are joined."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networkx import weakly_connected_components
+from torch_geometric.data import Data
+from torch_geometric.utils import to_networkx
 
 from stgcn_pyg.layers import (
     SquaredAffinity,
     complete_edges,
+    frame_edges,
+    part_edges,
     ragged_edges,
+    skeleton_edges,
     top_k_edges,
     window_edges,
 )
@@ -75,3 +82,54 @@ def test_the_affinity_over_the_strongest_edges_is_their_share():
     chosen = a.flatten(0, 1)[edges[1], edges[0] % 5]
     total = torch.zeros(10).index_add(0, edges[1], chosen)
     torch.testing.assert_close(weight, chosen / total[edges[1]])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 3), st.integers(0, 4), st.integers(0, 3), st.integers(0, 4))
+def test_parts_and_frames_are_joined_by_name(graphs, frames, patches, window):
+    nodes = [(b, t, p) for b in range(graphs) for t in range(frames) for p in range(patches)]
+    parts, within = [], []
+    for i, (b, t, p) in enumerate(nodes):
+        for j, (other, s, q) in enumerate(nodes):
+            if b == other and p == q and abs(t - s) <= window:
+                parts.append((j, i))
+            if b == other and t == s:
+                within.append((j, i))
+    found = part_edges(graphs, frames, patches, window)
+    assert list(map(tuple, found.T.tolist())) == parts
+    found = frame_edges(graphs, frames, patches)
+    assert list(map(tuple, found.T.tolist())) == within
+
+
+@pytest.mark.parametrize(
+    ("skeleton", "joints", "bones"), [("coco", 17, 19), ("openpose", 18, 17), ("ntu", 25, 24)]
+)
+def test_skeletons_are_whole_and_joined_through_time(skeleton, joints, bones):
+    graphs, frames = 2, 3
+    edges = skeleton_edges(skeleton, graphs, frames)
+    links = graphs * (frames * bones + (frames - 1) * joints)
+    assert edges.size(1) == 2 * links + graphs * frames * joints
+    assert set(pairs(edges)) == set(pairs(edges.flip(0)))
+    assert torch.equal(edges[1], edges[1].sort().values)
+    whole = to_networkx(Data(edge_index=edges, num_nodes=graphs * frames * joints))
+    assert len(list(weakly_connected_components(whole))) == graphs
+    one = skeleton_edges(skeleton)
+    inside = {(j, i) for j, i in pairs(edges) if i // joints == j // joints}
+    shifted = [
+        (j + g * joints, i + g * joints) for g in range(graphs * frames) for j, i in pairs(one)
+    ]
+    assert inside == set(shifted)
+
+
+def test_a_skeleton_of_ones_own():
+    assert pairs(skeleton_edges([(0, 1)], num_joints=3)) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2)]
+    assert skeleton_edges([], num_joints=0).shape == (2, 0)
+    for call, words in (
+        (lambda: skeleton_edges("body"), "skeleton must be one of .*'coco'.*got 'body'"),
+        (lambda: skeleton_edges([(0, 3)], num_joints=3), "joints are 0 to 2, .* of joint 3"),
+        (lambda: skeleton_edges([(0, -1)]), "of joint -1"),
+        (lambda: skeleton_edges([(0, 1.5)]), "a joint must be a whole number, got 1.5"),
+        (lambda: skeleton_edges("coco", num_frames=-1), "num_frames must be 0 or above"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()

@@ -124,7 +124,7 @@ def test_a_node_of_zeros_gives_finite_values_and_gradients(kind, dtype, route):
     x.requires_grad_()
     gcn = AffinityGCN(CHANNELS, CHANNELS, 2, affinity=kind).to(dtype)
     promise = {"edges": {}, "equal": {"graph_size": 4}, "ragged": {"ptr": torch.tensor([0, 4, 8])}}
-    out, a = gcn(x, complete_edges(2, 4), **promise[route], return_affinity=True)
+    out, (_, a) = gcn(x, complete_edges(2, 4), **promise[route], return_attention_weights=True)
     (out.float().square().sum() + a.float().square().sum()).backward()
     for values in (out, a, x.grad, *(p.grad for p in gcn.parameters())):
         assert values.isfinite().all()
@@ -144,40 +144,38 @@ def test_row_i_gathers_from_j():
 
 
 @pytest.mark.parametrize("graph_size", [None, NODES])
-@pytest.mark.parametrize("propagation", ["gcn", "fc"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_stack_is_equation_5_and_6(graph_size, propagation, kind):
-    gcn = AffinityGCN(CHANNELS, 6, 3, propagation=propagation, affinity=kind).double()
+def test_stack_is_equation_5_and_6(graph_size, kind):
+    gcn = AffinityGCN(CHANNELS, 6, 3, affinity=kind).double()
     for norm in gcn.norms:
         torch.nn.init.normal_(norm.weight)
         torch.nn.init.normal_(norm.bias)
     x, edges = random_nodes(GRAPHS * NODES, CHANNELS), complete_edges(GRAPHS, NODES)
     expected = gcn_by_the_book(gcn, x, joined_by(edges, len(x)), kind=kind)
-    torch.testing.assert_close(gcn(x, edges, graph_size), expected)
+    torch.testing.assert_close(gcn(x, edges, graph_size=graph_size), expected)
 
 
-@pytest.mark.parametrize("propagation", ["gcn", "fc"])
-def test_stack_with_weights_by_frame_is_equation_7(propagation):
+def test_stack_with_weights_by_frame_is_equation_7():
     frames = 3
-    gcn = AffinityGCN(CHANNELS, 6, 2, propagation, num_frames=frames).double()
+    gcn = AffinityGCN(CHANNELS, 6, 2, num_frames=frames).double()
     x = random_nodes(2 * frames * NODES, CHANNELS)
     edges = complete_edges(2 * frames, NODES)
     position = torch.arange(frames).repeat_interleave(NODES).repeat(2)
     expected = gcn_by_the_book(gcn, x, joined_by(edges, len(x)), position)
-    torch.testing.assert_close(gcn(x, edges, NODES), expected)
+    torch.testing.assert_close(gcn(x, edges, graph_size=NODES), expected)
 
 
-def test_shortcut_can_be_left_out_and_waits_for_equal_widths():
+def test_the_residual_can_be_left_out_and_waits_for_equal_widths():
     x, edges = random_nodes(NODES, CHANNELS), complete_edges(1, NODES)
     joined = joined_by(edges, NODES)
     wide = AffinityGCN(CHANNELS, 6, num_layers=2, out_channels=4).double()
-    torch.testing.assert_close(wide(x, edges, NODES), gcn_by_the_book(wide, x, joined))
-    plain = AffinityGCN(CHANNELS, 6, num_layers=2, shortcut=False).double()
+    torch.testing.assert_close(wide(x, edges, graph_size=NODES), gcn_by_the_book(wide, x, joined))
+    plain = AffinityGCN(CHANNELS, 6, num_layers=2, residual=False).double()
     first = AffinityGCN(CHANNELS, 6, num_layers=1).double()
     first.load_state_dict(plain.state_dict(), strict=False)
-    with_shortcut = gcn_by_the_book(plain, x, joined)
+    with_residual = gcn_by_the_book(plain, x, joined)
     torch.testing.assert_close(
-        plain(x, edges, NODES), with_shortcut - gcn_by_the_book(first, x, joined)
+        plain(x, edges, graph_size=NODES), with_residual - gcn_by_the_book(first, x, joined)
     )
 
 
@@ -198,7 +196,7 @@ def test_convolution_equals_pygs_gcn_conv_fed_the_same_weights():
     expected = oracle(x, edges, blocks.flatten())
     ptr = torch.arange(GRAPHS + 1) * NODES
     torch.testing.assert_close(conv(x, edges, blocks.flatten()), expected)
-    torch.testing.assert_close(conv(x, edges, blocks, NODES), expected)
+    torch.testing.assert_close(conv(x, edges, blocks, graph_size=NODES), expected)
     torch.testing.assert_close(conv(x, edges, blocks.flatten(), ptr=ptr), expected)
 
 
@@ -207,7 +205,8 @@ def test_permuting_a_graphs_nodes_permutes_the_output(kind):
     gcn = AffinityGCN(CHANNELS, 6, num_layers=3, affinity=kind).double()
     x, order = random_nodes(NODES, CHANNELS), torch.randperm(NODES)
     edges = complete_edges(1, NODES)
-    torch.testing.assert_close(gcn(x[order], edges, NODES), gcn(x, edges, NODES)[order])
+    expected = gcn(x, edges, graph_size=NODES)[order]
+    torch.testing.assert_close(gcn(x[order], edges, graph_size=NODES), expected)
 
 
 def test_frame_linear_applies_each_frames_own_map():

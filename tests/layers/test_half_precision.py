@@ -1,10 +1,14 @@
-"""Affinities of float16: float64's answer, rounded once."""
+"""Affinities and sums of narrow types: float64's answer, rounded."""
+
+import copy
 
 import pytest
 import torch
 
 from stgcn_pyg.layers import (
+    AffinityGCN,
     CosineAffinity,
+    DenseAffinityGCN,
     SoftmaxAffinity,
     SquaredAffinity,
     cosine_affinity,
@@ -100,3 +104,51 @@ def test_autocast_to_float16_does_not_overflow(kind, dtype):
     with torch.autocast("cpu", dtype=torch.float16):
         a = FUNCTIONS[kind](h)
     torch.testing.assert_close(a.float(), torch.full((4, 4), 0.25))
+
+
+# The ends of the range that `squared_affinity` names: inner products of 1e-18 to 1e18.
+@KINDS
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("width", [3, 1024])
+@pytest.mark.parametrize("scale", [2e-9, 1.0, 3e8])
+@pytest.mark.parametrize(("mean", "spread"), [(0, 1), (5, 1), (1, 0)])
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.bfloat16, 2**-8), (torch.float32, 1e-5)])
+def test_bfloat16_and_float32_are_float64s_answer_rounded(
+    kind, route, width, scale, mean, spread, dtype, rounding
+):
+    if width == 1024:
+        scale /= 32 * (1 + mean)  # for inner products as large as those of 3 channels
+    if kind == "softmax" and spread:
+        scale = min(scale, 20 / (1 + mean) / width**0.25)
+    noise = torch.randn(GRAPHS, NODES, width, generator=torch.Generator().manual_seed(0))
+    narrow = ((noise * spread + mean) * scale / 4).to(dtype).requires_grad_()
+    wide = narrow.detach().double().requires_grad_()
+    a, expected = affinity_by(route, kind, narrow), affinity_by("function", kind, wide)
+    assert a.dtype == dtype
+    torch.testing.assert_close(a.double(), expected, rtol=rounding, atol=rounding * 1e-2)
+    unit = 1.0 if kind == "softmax" else scale
+    gradient = torch.linspace(-1, 1, a.numel()).view(a.shape).to(dtype)
+    (a * gradient).sum().backward()
+    (expected * gradient.double()).sum().backward()
+    error = (narrow.grad.double() - wide.grad).abs().max() * unit
+    assert error <= 4 * rounding * wide.grad.abs().max() * unit + rounding * 1e-2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("route", ["equal", "ragged", "edges", "dense"])
+def test_a_stack_over_many_nodes_is_float64s_rounded(dtype, route):
+    # Sums of 600 weights of about 1/600: added up in bfloat16 they would stop to grow.
+    size = 600
+    gcn = AffinityGCN(8, 8, 1, norm=None, act=None).to(dtype)
+    x = (torch.rand(size, 8) + 2).to(dtype)
+    expected = copy.deepcopy(gcn).double()(x.double(), graph_size=size)
+    if route == "dense":
+        dense = DenseAffinityGCN(8, 8, 1, norm=None, act=None).to(dtype)
+        dense.load_state_dict(gcn.state_dict())
+        found = dense(x.unsqueeze(0)).squeeze(0)
+    else:
+        promise = {"equal": {"graph_size": size}, "ragged": {"ptr": torch.tensor([0, size])}}
+        found = gcn(x, ragged_edges([size]), **promise.get(route, {}))
+    assert found.dtype == dtype
+    rounding = 3 * torch.finfo(dtype).eps
+    torch.testing.assert_close(found.double(), expected, rtol=rounding, atol=rounding)

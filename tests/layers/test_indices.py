@@ -135,15 +135,19 @@ def test_renormalize_edges_looks_at_its_arguments():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: gcn(X, EDGES, BATCH), "graph_size .* tensor of shape .*batch="),
-        (lambda: gcn(X, EDGES, WEIGHT), "graph_size .* tensor of shape .*batch="),
-        (lambda: affinity(X, EDGES, BATCH), "graph_size .* tensor of shape .*batch="),
-        (lambda: conv(X, EDGES, WEIGHT, BATCH), "graph_size .* tensor of shape .*batch="),
+        (lambda: gcn(X, EDGES, BATCH), "edge_weight must hold floating .*batch="),
+        (lambda: gcn(X, EDGES, 3), "edge_weight must be a tensor .* got int 3 .*graph_size="),
+        (lambda: gcn(X, EDGES, graph_size=BATCH), "graph_size .* tensor of shape .*batch="),
+        (lambda: affinity(X, EDGES, BATCH), "edge_weight must hold floating .*batch="),
+        (
+            lambda: conv(X, EDGES, WEIGHT, graph_size=BATCH),
+            "graph_size .* tensor of shape .*batch=",
+        ),
         (lambda: lin(X, BATCH), "graph_size .* tensor of shape .*batch="),
-        (lambda: pool_graphs(X, "max", BATCH), "graph_size .* tensor of shape .*batch="),
+        (lambda: pool_graphs(X, "max", graph_size=BATCH), "graph_size .* tensor of shape .*batch="),
         (lambda: pool_graphs(X, BATCH), "reduce must be .*batch="),
-        (lambda: gcn(X, EDGES, 3.0), "graph_size must be a whole number, got 3.0"),
-        (lambda: gcn(X, EDGES, "3"), "graph_size must be a whole number, got '3'"),
+        (lambda: gcn(X, EDGES, graph_size=3.0), "graph_size must be a whole number, got 3.0"),
+        (lambda: gcn(X, EDGES, graph_size="3"), "graph_size must be a whole number, got '3'"),
         (lambda: gcn(X, EDGES, ptr=[0, 3, 6]), "ptr must be .* got a list"),
         (lambda: gcn(X, EDGES, batch=[0] * 6), "batch must be .* got a list"),
         (lambda: lin(X, ptr=torch.tensor([0, 3, 5])), "ptr must rise from 0 to the 6 nodes"),
@@ -174,7 +178,7 @@ def test_numbers_of_any_integral_type_count_frames_and_nodes(integer):
     batch, expected = temporal_graphs(nodes, integer(8)), temporal_graphs(nodes, 8)
     for key in ("x", "edge_index", "batch", "ptr"):
         assert torch.equal(batch[key], expected[key])
-    assert torch.equal(gcn(X, EDGES, integer(3)), gcn(X, EDGES, 3))
+    assert torch.equal(gcn(X, EDGES, graph_size=integer(3)), gcn(X, EDGES, graph_size=3))
     assert torch.equal(pool_graphs(X, graph_size=integer(3)), pool_graphs(X, graph_size=3))
     assert torch.equal(complete_edges(integer(2), integer(3)), EDGES)
 
@@ -215,9 +219,9 @@ def swapped(edges, a, b):
 def test_edges_that_break_the_promise_of_graph_size_are_refused(edges, size, words, dtype):
     x = torch.randn(edges.max() + 1, C)
     for call in (
-        lambda e: gcn(x, e, size),
-        lambda e: affinity(x, e, size),
-        lambda e: conv(x, e, torch.ones(e.size(1)), size),
+        lambda e: gcn(x, e, graph_size=size),
+        lambda e: affinity(x, e, graph_size=size),
+        lambda e: conv(x, e, torch.ones(e.size(1)), graph_size=size),
     ):
         with pytest.raises(
             ValueError, match=r"graph_size=.*complete_edges, or leave out"
@@ -231,14 +235,14 @@ def test_edges_are_looked_at_again_once_they_have_changed(found):
     edges = complete_edges(2, 3)
     if found == "shuffled":
         edges = edges[:, torch.randperm(edges.size(1))]
-    gcn(X, edges, 3)
+    gcn(X, edges, graph_size=3)
     with pytest.raises(ValueError, match="graph_size=2"):
-        gcn(X[:4], complete_edges(2, 3)[:, :8], 2)
+        gcn(X[:4], complete_edges(2, 3)[:, :8], graph_size=2)
     changed, copied = edges.clone(), copy.deepcopy(edges)
     changed[0, 0] = copied[0, 0] = edges[0, 0] = (edges[0, 0] + 3) % 6
     for wrong in (changed, copied, edges):
         with pytest.raises(ValueError, match="between two graphs"):
-            gcn(X, wrong, 3)
+            gcn(X, wrong, graph_size=3)
 
 
 def test_edges_are_saved_sent_and_used_in_inference_mode(tmp_path):
@@ -246,19 +250,20 @@ def test_edges_are_saved_sent_and_used_in_inference_mode(tmp_path):
     torch.save(edges, tmp_path / "edges.pt")
     with torch.inference_mode():
         for other in (torch.load(tmp_path / "edges.pt"), copy.deepcopy(edges), edges):
-            assert torch.equal(gcn(X, other, 3), gcn(X, complete_edges(2, 3), 3))
+            expected = gcn(X, complete_edges(2, 3), graph_size=3)
+            assert torch.equal(gcn(X, other, graph_size=3), expected)
             other[0, 0] = 5
             with pytest.raises(ValueError, match="between two graphs"):
-                gcn(X, other, 3)
+                gcn(X, other, graph_size=3)
 
 
 def test_edges_of_any_order_keep_the_promise():
     edges = complete_edges(4, 5)
     x = torch.randn(20, C)
-    expected = gcn(x, edges, 5)
+    expected = gcn(x, edges, graph_size=5)
     for order in (torch.randperm(100), torch.arange(100).flip(0)):
-        torch.testing.assert_close(gcn(x, edges[:, order], 5), expected)
-    torch.testing.assert_close(gcn(x, EdgeIndex(edges), 5), expected)
+        torch.testing.assert_close(gcn(x, edges[:, order], graph_size=5), expected)
+    torch.testing.assert_close(gcn(x, EdgeIndex(edges), graph_size=5), expected)
 
 
 @pytest.mark.parametrize("nodes", [0, 1, 4])

@@ -289,7 +289,7 @@ def test_layers_pickle_copy_and_load_their_state():
     fresh = AffinityGCN(CHANNELS, 6, num_layers=2, num_frames=GRAPHS)
     fresh.load_state_dict(gcn.state_dict())
     for other in (copy.deepcopy(gcn), pickle.loads(pickle.dumps(gcn)), fresh):
-        assert torch.equal(other(x, EDGES, NODES), gcn(x, EDGES, NODES))
+        assert torch.equal(other(x, EDGES, graph_size=NODES), gcn(x, EDGES, graph_size=NODES))
     fresh.reset_parameters()
     for name, parameter in fresh.named_parameters():
         if "norm" not in name:

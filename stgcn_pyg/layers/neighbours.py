@@ -1,0 +1,108 @@
+"""Sums over the neighbours of each node, for the affinities that are normalised over them."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch_geometric.utils import scatter, softmax
+
+
+class Neighbours:
+    """The neighbours of each node, by which scores of pairs become weights that sum to 1.
+
+    An affinity is written once, with these methods; :class:`DenseNeighbours` computes them over the
+    rows of matrices ``[..., N, N]`` and :class:`EdgeNeighbours` over edges ``[E]`` or
+    ``[E, heads]``. A pair that is masked, or whose prior weight is 0, has the weight 0. Where all
+    pairs of a node have the weight 0, the weights of its row are 0 and do not sum to 1.
+    """
+
+    def share(self, scores: Tensor, power: int = 1) -> Tensor:
+        r""":math:`p_{ij} s_{ij}^q / \sum_k p_{ik} s_{ik}^q` with the prior p and the power q.
+
+        Scores must be :math:`\ge 0`, or the power even. They are divided by the largest score of
+        their row before they are raised, so that powers neither overflow nor vanish.
+        """
+        raise NotImplementedError
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        r""":math:`p_{ij} \exp(s_{ij}) / \sum_k p_{ik} \exp(s_{ik})` with the prior p."""
+        raise NotImplementedError
+
+
+class DenseNeighbours(Neighbours):
+    """The rows of matrices ``[..., N, N]``.
+
+    Args:
+        mask: Which pairs exist, ``[..., N, N]``; all if not given.
+        prior: The prior weight p of each pair, ``[..., N, N]``; 1 if not given.
+    """
+
+    def __init__(self, mask: Tensor | None = None, prior: Tensor | None = None):
+        self.mask, self.prior = mask, prior
+
+    def share(self, scores: Tensor, power: int = 1) -> Tensor:
+        if self.mask is not None:
+            scores = scores.masked_fill(~self.mask, 0)
+        tiny = torch.finfo(scores.dtype).tiny
+        if self.prior is None:
+            if power == 2:
+                return F.normalize(scores, dim=-1, eps=tiny).square()
+            raised = _raised(scores, power, -1)
+        else:
+            # Only pairs that the prior keeps say how large a row is.
+            scores = scores.masked_fill(self.prior == 0, 0)
+            raised = _raised(scores, power, -1) * self.prior
+        return F.normalize(raised, p=1.0, dim=-1, eps=tiny)
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        keep = self.mask
+        if self.prior is not None:
+            kept = self.prior > 0 if keep is None else keep & (self.prior > 0)
+            scores = scores + torch.where(kept, self.prior, 1).log()
+            keep = kept
+        if keep is None:
+            return scores.softmax(dim=-1)
+        lowest = torch.finfo(scores.dtype).min
+        return scores.masked_fill(~keep, lowest).softmax(dim=-1).masked_fill(~keep, 0)
+
+
+class EdgeNeighbours(Neighbours):
+    """The edges into each node.
+
+    Args:
+        target: The node that each edge points at, ``[E]``.
+        num_nodes: The number V of nodes.
+        prior: The prior weight p of each edge, ``[E]`` or ``[E, 1]``; 1 if not given.
+    """
+
+    def __init__(self, target: Tensor, num_nodes: int, prior: Tensor | None = None):
+        self.target, self.num_nodes, self.prior = target, num_nodes, prior
+
+    def share(self, scores: Tensor, power: int = 1) -> Tensor:
+        if self.prior is not None:
+            scores = scores.masked_fill(self.prior == 0, 0)
+        if power != 1:
+            scores = (scores / self._at_target(scores.detach().abs(), "max")).pow(power)
+        if self.prior is not None:
+            scores = scores * self.prior
+        return scores / self._at_target(scores, "sum")
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        keep = None
+        if self.prior is not None:
+            keep = self.prior > 0
+            scores = scores + torch.where(keep, self.prior, 1).log()
+            scores = scores.masked_fill(~keep, torch.finfo(scores.dtype).min)
+        a = softmax(scores, self.target, num_nodes=self.num_nodes)
+        return a if keep is None else a.masked_fill(~keep, 0)
+
+    def _at_target(self, values: Tensor, reduce: str) -> Tensor:
+        """The maximum or sum over each edge's target, above zero so that one can divide by it."""
+        out = scatter(values, self.target, dim_size=self.num_nodes, reduce=reduce)
+        return out.clamp(min=torch.finfo(out.dtype).tiny).index_select(0, self.target)
+
+
+def _raised(scores: Tensor, power: int, dim: int) -> Tensor:
+    if power == 1 or not scores.size(dim):
+        return scores
+    largest = scores.detach().abs().amax(dim=dim, keepdim=True)
+    return (scores / largest.clamp(min=torch.finfo(scores.dtype).tiny)).pow(power)
