@@ -201,7 +201,7 @@ def skeleton_edges(
     num_frames = whole_number("num_frames", num_frames, at_least=0)
     if isinstance(skeleton, str) and skeleton not in SKELETONS:
         raise ValueError(f"skeleton must be one of {tuple(SKELETONS)}, got {skeleton!r}")
-    pairs = SKELETONS[skeleton] if isinstance(skeleton, str) else skeleton
+    pairs: Sequence[Any] = [*(SKELETONS[skeleton] if isinstance(skeleton, str) else skeleton)]
     bones = [(whole_number("a joint", i), whole_number("a joint", j)) for i, j in pairs]
     joints = {joint for bone in bones for joint in bone}
     if num_joints is None:
