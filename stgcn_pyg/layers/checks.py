@@ -27,8 +27,11 @@ else:
 __all__ = ["Bool", "Float", "Integer"]
 
 INTEGERS: Any = (int, torch.SymInt)  # left as they are, for a compiler to follow
-# Edges that were found to be those of complete graphs: their version then, and the graphs' size.
+# Edges that are those of complete graphs: their version when that was known, and the graphs' size,
+# or the size of each graph.
 COMPLETE = WeakTensorKeyDictionary()
+# An index on a GPU: its version when it was noted, and its copy on the host.
+ON_HOST = WeakTensorKeyDictionary()
 
 
 def whole_number(name: str, value: Any, at_least: int | None = None) -> int:
@@ -122,10 +125,7 @@ def checked_complete_edges(edge_index: Tensor, num_nodes: int, size: int) -> Ten
             f"edges of complete graphs of graph_size={size} over {num_nodes} nodes: "
             "use complete_edges, or leave out graph_size"
         )
-    if not can_be_read(edge_index):
-        return edge_index
-    seen = None if edge_index.is_inference() else COMPLETE.get(edge_index)
-    if seen is not None and seen == (edge_index._version, size):
+    if not can_be_read(edge_index) or is_noted_complete(edge_index, size):
         return edge_index
     # The order of `complete_edges` is recognised several times as fast as any other.
     blocks, nodes = edge_index.reshape(2, -1, size, size), torch.arange(num_nodes)
@@ -154,20 +154,24 @@ def _require_complete(edge_index: Tensor, size: int) -> None:
 
 
 def check_weights(name: str, values: Any, *allowed: tuple[int, ...]) -> None:
-    """Numbers of the edges are floating point, and have one of the allowed shapes."""
+    """Numbers of the edges are floating point or bools, and have one of the allowed shapes."""
+    tensor = isinstance(values, Tensor)
+    numbers = tensor and (values.is_floating_point() or values.dtype == torch.bool)
+    if numbers and tuple(values.shape) in allowed:
+        return
+    # A compiler cannot follow how a number becomes text, so this is done for the message alone.
     expected = " or ".join(map(str, dict.fromkeys(allowed)))
-    if not isinstance(values, Tensor):
+    if not tensor:
         raise ValueError(
             f"{name} must be a tensor {expected}, got {type(values).__name__} {values!r} (the "
             "number of nodes of each graph is passed by its name, graph_size=)"
         )
-    if not (values.is_floating_point() or values.dtype == torch.bool):
+    if not numbers:
         raise ValueError(
             f"{name} must hold floating point numbers, got {tuple(values.shape)} of "
             f"{values.dtype} (the graph of each node is passed by its name, batch=)"
         )
-    if tuple(values.shape) not in allowed:
-        raise ValueError(f"{name} must be {expected}, got {tuple(values.shape)}")
+    raise ValueError(f"{name} must be {expected}, got {tuple(values.shape)}")
 
 
 def check_mask(mask: Any, shape: tuple[int, ...]) -> None:
@@ -199,7 +203,7 @@ def checked_ptr(
         return ptr
     ptr = checked_indices("ptr", ptr, ("graphs + 1",))
     if not compiling:
-        ptr = ptr.cpu()
+        ptr = on_host(ptr)
         if not len(ptr) or ptr[0] != 0 or ptr[-1] != num_nodes or (ptr.diff() < 0).any():
             values = ptr.tolist()
             shown = values if len(values) <= 8 else f"{values[:4]} ... {values[-3:]}"
@@ -244,8 +248,40 @@ def can_be_read(index: Tensor) -> bool:
     return on_host and not torch.compiler.is_compiling()
 
 
-def note_complete(edge_index: Tensor, graph_size: int) -> None:
-    """Notes that edges are those of complete graphs of a size, so that they are read only once."""
-    # A tensor of inference mode does not count its versions.
-    if can_be_read(edge_index) and not edge_index.is_inference():
-        COMPLETE[edge_index] = (edge_index._version, graph_size)
+def note_complete(edge_index: Tensor, size: int | Tensor) -> None:
+    """Notes that edges are those of complete graphs, so that they are read only once.
+
+    `size` is that of all graphs, or a tensor on the host with the size of each.
+    """
+    if _counts_versions(edge_index):
+        COMPLETE[edge_index] = (edge_index._version, size)
+
+
+def is_noted_complete(edge_index: Tensor, size: int | Tensor) -> bool:
+    """Whether edges are noted as those of complete graphs of this size, or of these sizes."""
+    if not _counts_versions(edge_index):
+        return False
+    version, noted = COMPLETE.get(edge_index, (None, 0))
+    if version != edge_index._version or isinstance(size, Tensor) != isinstance(noted, Tensor):
+        return False
+    return size.equal(noted) if isinstance(size, Tensor) else size == noted
+
+
+def note_on_host(index: Tensor, host: Tensor) -> None:
+    """Notes the copy on the host of an index on a GPU, so that nobody has to wait for it."""
+    if index.device.type != "cpu" and _counts_versions(index):
+        ON_HOST[index] = (index._version, host.cpu())
+
+
+def on_host(index: Tensor) -> Tensor:
+    """An index on the host: itself, the copy that is noted, or a copy, which waits for the GPU."""
+    if index.device.type == "cpu" or not _counts_versions(index):
+        return index.cpu()
+    version, host = ON_HOST.get(index, (None, index))
+    return host if version == index._version else index.cpu()
+
+
+def _counts_versions(index: Tensor) -> bool:
+    # A tensor of inference mode does not; a compiler, or a fake tensor, would keep what it notes.
+    plain = type(index) in (Tensor, EdgeIndex) and not torch.compiler.is_compiling()
+    return plain and not index.is_inference()

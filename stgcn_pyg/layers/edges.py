@@ -61,13 +61,25 @@ def ragged_edges(
         tensor([[0, 1, 2, 1, 2],
                 [0, 1, 1, 2, 2]])
     """
-    sizes = whole_numbers("sizes", sizes, device)
-    first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)  # of each node's graph
-    degree = sizes.repeat_interleave(sizes)
-    target = torch.arange(degree.numel(), device=degree.device).repeat_interleave(degree)
+    if device is None:
+        device = sizes.device if isinstance(sizes, Tensor) else "cpu"
+    sizes = whole_numbers("sizes", sizes)
+    if not torch.compiler.is_compiling():
+        sizes = sizes.cpu()  # the numbers of nodes and edges have to be known there
+    known = sizes.device.type == "cpu" and not torch.compiler.is_compiling()
+    num_nodes = int(sizes.sum()) if known else None
+    num_edges = int(sizes.square().sum()) if known else None
+    host, sizes = sizes, sizes.to(device, non_blocking=True)
+    of_node = torch.stack([sizes.cumsum(0) - sizes, sizes])
+    first, degree = of_node.repeat_interleave(sizes, dim=1, output_size=num_nodes)
+    nodes = torch.arange(degree.numel(), device=device)
+    target = nodes.repeat_interleave(degree, output_size=num_edges)
     before = degree.cumsum(0) - degree  # edges of the targets before this one
-    edges = torch.arange(target.numel(), device=target.device)
-    return torch.stack([edges + (first - before)[target], target])
+    edges = torch.arange(target.numel(), device=device)
+    edge_index = torch.stack([edges + (first - before).index_select(0, target), target])
+    if known:
+        note_complete(edge_index, host)
+    return edge_index
 
 
 def frame_edges(

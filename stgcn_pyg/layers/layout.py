@@ -29,10 +29,12 @@ from stgcn_pyg.layers.checks import (
     checked_edges,
     checked_ptr,
     checked_size,
+    is_noted_complete,
+    note_complete,
     whole_number,
 )
 from stgcn_pyg.layers.edges import complete_edges, ragged_edges
-from stgcn_pyg.layers.functional import renormalized_edges, renormalized_rows
+from stgcn_pyg.layers.functional import pairs_of, renormalized_edges, renormalized_rows
 
 # How many entries of blocks a further stack must save to be worth its calls.
 WORTH_A_STACK = 2**14
@@ -148,14 +150,20 @@ class Layout:
 
     def with_edges(self, edge_index: Tensor) -> "Layout":
         """The layout of these edges, once they are checked; in blocks where graphs are complete."""
+        known = self.ptr is not None and not torch.compiler.is_compiling()
+        if known and is_noted_complete(edge_index, self.ptr.diff()):
+            return PaddedBlocks(self.num_nodes, self.device, self.ptr, edge_index)
         edge_index = checked_edges(edge_index, self.num_nodes)
         by_edge = Layout(self.num_nodes, self.device, self.ptr, edge_index)
-        if self.ptr is None or torch.compiler.is_compiling() or not edge_index.numel():
+        if not known or not edge_index.numel():
             return by_edge
         if edge_index.size(1) != int(self.ptr.diff().square().sum()):
             return by_edge
         blocks = PaddedBlocks(self.num_nodes, self.device, self.ptr, edge_index)
-        return blocks if blocks.hold_all_edges() else by_edge
+        if not blocks.hold_all_edges():
+            return by_edge
+        note_complete(edge_index, self.ptr.diff())
+        return blocks
 
     def complete(self) -> "Layout":
         """The layout of complete graphs over these nodes; of one if nothing tells graphs apart."""
@@ -319,7 +327,9 @@ class EqualBlocks(Blocks):
         self.masks = (mask,)
 
     def build_edges(self) -> Tensor:
-        return complete_edges(self.num_graphs, self.graph_size, self.device)
+        edges = complete_edges(self.num_graphs, self.graph_size, self.device)
+        (mask,) = self.masks
+        return edges if mask is None else edges[:, pairs_of(mask).flatten()]
 
     @property
     def entries(self) -> Tensor:  # type: ignore[override]

@@ -13,6 +13,7 @@ from stgcn_pyg.layers.checks import (
     Bool,
     Float,
     Integer,
+    note_on_host,
     whole_number,
     whole_numbers,
 )
@@ -84,16 +85,19 @@ def temporal_graphs(
     if not isinstance(num_frames, INTEGERS) and (
         isinstance(num_frames, Sequence) or getattr(num_frames, "shape", ()) != ()
     ):
-        lengths = whole_numbers("num_frames", num_frames, nodes.device)
+        lengths = whole_numbers("num_frames", num_frames)
         if int(lengths.sum()) != frames:
             raise ValueError(
                 f"num_frames of the videos must add up to the {frames} frames of "
                 f"nodes {tuple(nodes.shape)}, got {lengths.tolist()}"
             )
         sizes = lengths * patches
-        ptr, edge_ptr = (F.pad(n.cumsum(0), (1, 0)) for n in (sizes, sizes.square()))
-        batch = torch.arange(sizes.numel(), device=x.device).repeat_interleave(sizes)
-        return _collated(x, ragged_edges(sizes), batch, ptr, edge_ptr)
+        host = torch.stack([F.pad(n.cumsum(0), (1, 0)) for n in (sizes, sizes.square())])
+        ptr, edge_ptr = host.to(x.device, non_blocking=True)
+        note_on_host(ptr, host[0])
+        graphs = torch.arange(sizes.numel(), device=x.device)
+        batch = graphs.repeat_interleave(ptr.diff(), output_size=x.size(0))
+        return _collated(x, ragged_edges(sizes, x.device), batch, ptr, edge_ptr)
     num_frames = whole_number("num_frames", num_frames)
     if num_frames < 1 or frames % num_frames:
         raise ValueError(

@@ -11,11 +11,17 @@ from torch.export import Dim, export
 from stgcn_pyg import STGCN
 from stgcn_pyg.layers import (
     AffinityGCN,
+    DenseAffinityGCN,
     complete_edges,
+    frame_edges,
+    part_edges,
     patch_nodes,
     pool_graphs,
     ragged_edges,
+    skeleton_edges,
     temporal_graphs,
+    top_k_mask,
+    window_edges,
 )
 
 pytestmark = [pytest.mark.usefixtures("shapes_unchecked"), pytest.mark.apart]
@@ -82,6 +88,62 @@ def test_ragged_batches_compile_once(num_frames):
         return pool_graphs(gcn(x, edge_index, ptr=ptr), ptr=ptr)
 
     assert calls_and_compilations(run, batches) == 1
+
+
+@pytest.mark.parametrize("affinity", ["squared", slow("softmax"), slow("cosine")])
+def test_dense_masked_batches_of_the_nearest_compile_once_and_export(affinity):
+    gcn = DenseAffinityGCN(C, 8, num_layers=2, affinity=affinity, heads=2)
+
+    class Nearest(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gcn = gcn
+
+        def forward(self, x, mask):
+            a = self.gcn.affinity.dense(self.gcn.affinity.phi(x), mask)
+            keep = top_k_mask(a.mean(dim=1), 2, mask=mask)
+            return pool_graphs(self.gcn(x, mask, edge_weight=keep), mask=mask)
+
+    batches = [(torch.randn(n, 5, C), torch.rand(n, 5) > 0.3) for n in (2, 5, 7)]
+    assert calls_and_compilations(Nearest(), batches) == 1
+    shapes = {"x": {0: Dim("batch", min=1)}, "mask": {0: Dim("batch", min=1)}}
+    program = export(Nearest().eval(), batches[0], dynamic_shapes=shapes)
+    for batch in batches:
+        torch.testing.assert_close(program.module()(*batch), Nearest()(*batch))
+
+
+@pytest.mark.slow
+def test_the_nearest_of_ragged_batches_compile_once():
+    gcn = AffinityGCN(C, 8, num_layers=2)
+
+    class Nearest(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gcn = gcn
+
+        def forward(self, x, edge_index, ptr):
+            a = self.gcn.affinity(x, edge_index, ptr=ptr)
+            return self.gcn(x, edge_index, top_k_mask(a, 2, edge_index=edge_index), ptr=ptr)
+
+    batches = [ragged_batch(sizes) for sizes in ([2, 3, 4], [4, 3, 1, 7], [5, 2])]
+    assert calls_and_compilations(Nearest(), batches) == 1
+
+
+@pytest.mark.slow
+def test_edges_by_name_are_followed_inside_a_compiled_graph():
+    gcn = AffinityGCN(17, 8, num_layers=2)
+    for make in (
+        lambda n: frame_edges(n, 2, 3),
+        lambda n: window_edges(n, 3, 2, 1),
+        lambda n: part_edges(n, 3, 2),
+        lambda n: skeleton_edges([(0, 1), (1, 2)], n, 2),
+    ):
+
+        def run(x, make=make):
+            return gcn(x.flatten(0, 1), make(x.size(0)))
+
+        batches = [(torch.randn(graphs, 6, 17),) for graphs in (2, 5, 7)]
+        assert calls_and_compilations(run, batches) == 1
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from stgcn_pyg.layers import (
     AffinityConv,
     AffinityGCN,
     CosineAffinity,
+    DenseAffinityGCN,
     SoftmaxAffinity,
     SquaredAffinity,
     complete_edges,
@@ -236,6 +237,50 @@ def test_a_hook_on_a_norm_keeps_what_the_norm_gave(promise):
         torch.testing.assert_close(out, expected)
         assert (out < -0.5).any()  # a leaky ReLU would have shrunk it
     assert gradients == [(len(x), 4)] * 2
+
+
+@ROUTES
+@pytest.mark.parametrize("affinity", ["squared", "softmax", "cosine"])
+def test_full_backward_hooks_are_called_on_every_module(promise, affinity):
+    gcn, called = AffinityGCN(CHANNELS, 4, num_layers=2, affinity=affinity), []
+    # Blocks do not call what sums messages, and nobody calls a list of modules.
+    named = [
+        (n, m) for n, m in gcn.named_modules() if not n.endswith(("convs", "norms", "aggr_module"))
+    ]
+    for name, module in named:
+        module.register_full_backward_hook(lambda _, grads, outs, name=name: called.append(name))
+    x = nodes().requires_grad_()
+    gcn(x, EDGES, **promise).square().sum().backward()
+    hooked = x.grad
+    assert sorted(called) == sorted(name for name, _ in named)
+    plain = AffinityGCN(CHANNELS, 4, num_layers=2, affinity=affinity)
+    plain.load_state_dict(gcn.state_dict())
+    x.grad = None
+    plain(x, EDGES, **promise).square().sum().backward()
+    torch.testing.assert_close(hooked, x.grad)
+
+
+@pytest.mark.parametrize("affinity", ["squared", "softmax", "cosine"])
+def test_a_message_hook_changes_nothing_in_a_masked_dense_batch(affinity):
+    gcn = DenseAffinityGCN(CHANNELS, 4, num_layers=2, affinity=affinity)
+    x, mask = torch.randn(3, 5, CHANNELS), torch.rand(3, 5) > 0.3
+    before, a = gcn(x, mask, return_attention_weights=True)
+    pairs = int(mask.sum(dim=1).square().sum())
+    for layer in ("conv", "affinity"):
+        seen = []
+        if layer == "conv":
+            handle = gcn.convs[1].register_message_forward_hook(
+                lambda module, inputs, out, seen=seen: seen.append(len(out))
+            )
+        else:
+            handle = gcn.affinity.register_edge_update_forward_hook(
+                lambda module, inputs, out, seen=seen: seen.append(len(out))
+            )
+        out, weights = gcn(x, mask, return_attention_weights=True)
+        torch.testing.assert_close(out, before)
+        torch.testing.assert_close(weights, a)
+        assert seen == [pairs + (mask.numel() if layer == "conv" else 0)]
+        handle.remove()
 
 
 def test_layers_work_in_pygs_loader_and_sequential():
