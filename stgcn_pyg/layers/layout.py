@@ -150,19 +150,19 @@ class Layout:
 
     def with_edges(self, edge_index: Tensor) -> "Layout":
         """The layout of these edges, once they are checked; in blocks where graphs are complete."""
-        known = self.ptr is not None and not torch.compiler.is_compiling()
-        if known and is_noted_complete(edge_index, self.ptr.diff()):
-            return PaddedBlocks(self.num_nodes, self.device, self.ptr, edge_index)
+        ptr = None if torch.compiler.is_compiling() else self.ptr
+        if ptr is not None and is_noted_complete(edge_index, ptr.diff()):
+            return PaddedBlocks(self.num_nodes, self.device, ptr, edge_index)
         edge_index = checked_edges(edge_index, self.num_nodes)
         by_edge = Layout(self.num_nodes, self.device, self.ptr, edge_index)
-        if not known or not edge_index.numel():
+        if ptr is None or not edge_index.numel():
             return by_edge
-        if edge_index.size(1) != int(self.ptr.diff().square().sum()):
+        if edge_index.size(1) != int(ptr.diff().square().sum()):
             return by_edge
-        blocks = PaddedBlocks(self.num_nodes, self.device, self.ptr, edge_index)
+        blocks = PaddedBlocks(self.num_nodes, self.device, ptr, edge_index)
         if not blocks.hold_all_edges():
             return by_edge
-        note_complete(edge_index, self.ptr.diff())
+        note_complete(edge_index, ptr.diff())
         return blocks
 
     def complete(self) -> "Layout":
