@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import hypergeom
 
 from stgcn_pyg.evaluation.arrays import Array
-from stgcn_pyg.evaluation.labels import Labels, check_labels
+from stgcn_pyg.evaluation.candidates import Labels, check_labels
 from stgcn_pyg.evaluation.result import AveragePrecision, RankingResult, SameCamera, Scoring
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from stgcn_pyg.evaluation.arrays import Array, to_numpy
+from stgcn_pyg.evaluation.candidates import JUNK, Labels, check_labels
 from stgcn_pyg.evaluation.chance import expectation
 from stgcn_pyg.evaluation.distances import Metric
-from stgcn_pyg.evaluation.labels import JUNK, Labels, check_labels
 from stgcn_pyg.evaluation.ranking import rank_distances, rank_features
 from stgcn_pyg.evaluation.rerank import Reranking, rerank
 from stgcn_pyg.evaluation.result import AveragePrecision, RankingResult, SameCamera, Scoring

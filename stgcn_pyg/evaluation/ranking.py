@@ -14,8 +14,8 @@ from stgcn_pyg.evaluation.arrays import (
     to_numpy,
     to_tensor,
 )
+from stgcn_pyg.evaluation.candidates import Labels, check_labels
 from stgcn_pyg.evaluation.distances import Distances, Metric
-from stgcn_pyg.evaluation.labels import Labels, check_labels
 from stgcn_pyg.evaluation.result import AveragePrecision, RankingResult, SameCamera, Scoring
 
 _ITEMS = 2048  # of the gallery at a time

@@ -19,7 +19,7 @@ from stgcn_pyg.evaluation import (
     protocol,
     select_gallery,
 )
-from stgcn_pyg.evaluation.labels import JUNK
+from stgcn_pyg.evaluation.candidates import JUNK
 from stgcn_pyg.explain.activation_maps import towards_tracklets
 from stgcn_pyg.explain.ranked_lists import kinds, ranked_list
 from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets

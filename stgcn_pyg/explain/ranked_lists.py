@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.evaluation import Protocol, select_gallery
-from stgcn_pyg.evaluation.labels import JUNK
+from stgcn_pyg.evaluation.candidates import JUNK
 
 Rule = Literal["worst", "best", "random", "change"]
 KINDS = ("right", "wrong", "same-camera", "junk")  # what a gallery item is to a query

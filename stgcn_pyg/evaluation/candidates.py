@@ -1,4 +1,4 @@
-"""Identities and cameras of queries and gallery: which items each query is ranked against."""
+"""Which gallery items are candidates of a query: junk and what its own camera saw are not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
