@@ -27,7 +27,8 @@ class Affinity(MessagePassing):
         s_{ij} = \operatorname{score}(\phi(x_i), \phi(x_j)) + b_{ij}, \qquad
         A_{i\cdot} = \operatorname{normalize}(s_{i\cdot})
 
-    A subclass overrides :meth:`normalize`, and :meth:`score` if its scores are not inner products.
+    A subclass overrides :meth:`normalize`, and :meth:`score` if its scores are not inner products
+    (and ``scores(nodes)``, ``[..., N, D] -> [..., N, N]``, if all pairs can be had at less cost).
     The same two methods serve edges, blocks and dense batches, so all give the same weights.
     :math:`b_{ij}` is the ``bias`` that the caller passes, and ``edge_weight`` a prior by which
     ``normalize`` multiplies the weights of each node before they are made to sum to 1.
@@ -108,7 +109,10 @@ class Affinity(MessagePassing):
         ``neighbours`` computes over the neighbours of each node: ``neighbours.softmax(scores)`` and
         ``neighbours.share(scores)``, which divides by the sum.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} has no method normalize(self, scores, neighbours), which makes "
+            "weights of scores: return neighbours.softmax(scores), for example"
+        )
 
     def forward(
         self,

@@ -73,7 +73,8 @@ def checked_size(x: Tensor, channels: int, graph_size: Any) -> int | None:
     # `channels not in (-1, width)` is true of any free width to the compiler of torch 2.11.
     if x.dim() != 2 or (channels != -1 and channels != x.size(1)):
         wanted = "channels" if channels == -1 else channels
-        raise ValueError(f"x must be [nodes, {wanted}], got {tuple(x.shape)}")
+        use = ": use DenseAffinityGCN for dense batches" if x.dim() > 2 else ""
+        raise ValueError(f"x must be [nodes, {wanted}], got {tuple(x.shape)}{use}")
     if not x.is_floating_point():
         raise ValueError(f"x must hold floating point features, got {x.dtype}")
     if size is not None and (size < 1 or x.size(0) % size):

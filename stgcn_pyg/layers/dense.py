@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stgcn_pyg.layers.checks import Bool, Float, check_weights, whole_number
 from stgcn_pyg.layers.gcn import AffinityGCN
-from stgcn_pyg.layers.layout import dense_layout
+from stgcn_pyg.layers.layout import EqualBlocks, dense_layout
 
 
 class DenseAffinityGCN(AffinityGCN):
@@ -23,7 +24,7 @@ class DenseAffinityGCN(AffinityGCN):
         - ``mask``: ``[B, N]``, or the dimensions of ``x`` before the last: which nodes exist. A
           node outside the mask, whatever it holds, gives nothing to others and gets zeros.
         - ``edge_weight``, ``bias``: ``[G, N, N]`` over the G graphs and their N nodes, or
-          ``[G, H, N, N]`` with H heads: see :class:`AffinityGCN`.
+          ``[G, H, N, N]`` with H heads, or ``[N, N]`` for all graphs: see :class:`AffinityGCN`.
         - Output: the shape of ``x`` with ``out_channels`` in place of C; with
           ``return_attention_weights=True`` a pair of that and of A (Eq. 3), ``[G, N, N]`` or
           ``[G, H, N, N]``. Row i of it gathers from j.
@@ -32,7 +33,6 @@ class DenseAffinityGCN(AffinityGCN):
         ValueError: A shape or an option does not fit; the message names the argument.
 
     Example:
-        >>> import torch
         >>> from stgcn_pyg.layers import DenseAffinityGCN
         >>> gcn = DenseAffinityGCN(in_channels=64, hidden_channels=32, num_layers=3)
         >>> clips = torch.randn(2, 8, 4, 64)  # videos, frames, patches, channels
@@ -56,23 +56,56 @@ class DenseAffinityGCN(AffinityGCN):
         return_attention_weights: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Runs the stack on a dense batch of graphs."""
-        node_dims = whole_number("node_dims", node_dims, at_least=1)
-        nodes, layout = dense_layout(x, self.in_channels, mask, node_dims)
-        (shape,) = layout.stacks
-        block = (*shape, shape[1])
-        allowed = [block] if self.heads == 1 else [block, (shape[0], self.heads, *block[1:])]
-        held: dict[str, Any] = {"edge_weight": edge_weight, "bias": bias}
-        for name, values in held.items():
-            if values is not None:
-                check_weights(name, values, *allowed)
-                held[name] = (values,)
-        flat_mask = None
-        if mask is not None:
-            flat_mask = mask.reshape(-1)
-            # Filled, not multiplied: a node that does not exist may hold NaN.
-            nodes = nodes.masked_fill(~flat_mask.unsqueeze(1), 0)
-        out, (a,) = self.run(nodes, layout, **held, mask=flat_mask)
-        if flat_mask is not None:
-            out = out.masked_fill(~flat_mask.unsqueeze(1), 0)
+        nodes, layout, absent = self._nodes(x, mask, node_dims)
+        priors = self._held(layout, edge_weight=edge_weight, bias=bias)
+        exist = None if absent is None else ~absent.squeeze(1)
+        out, (a,) = self.run(nodes, layout, *priors, exist)
+        if absent is not None:
+            out = out.masked_fill(absent, 0)
         out = out.view(*x.shape[:-1], self.out_channels)
         return (out, a) if return_attention_weights else out
+
+    def attention_weights(
+        self,
+        x: Float[Tensor, "*B N C"],
+        mask: Bool[Tensor, "*B N"] | None = None,
+        *,
+        edge_weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        node_dims: int = 1,
+    ) -> Tensor:
+        """A (Eq. 3) alone, without the layers, to choose neighbours by: see :func:`top_k_mask`."""
+        nodes, layout, _ = self._nodes(x, mask, node_dims)
+        weight, held_bias = self._held(layout, edge_weight=edge_weight, bias=bias)
+        (a,) = self.affinity(nodes, None, weight, bias=held_bias, layout=layout)
+        return a
+
+    def _nodes(
+        self, x: Tensor, mask: Any, node_dims: int
+    ) -> tuple[Tensor, EqualBlocks, Tensor | None]:
+        """The nodes `[V, C]`, their layout, and which do not exist, `[V, 1]`, if any may not."""
+        if isinstance(mask, Tensor) and mask.dtype == torch.int64:
+            raise ValueError(
+                f"mask must be of torch.bool, got {tuple(mask.shape)} of {mask.dtype}: a dense "
+                "batch takes no edge_index, use AffinityGCN"
+            )
+        node_dims = whole_number("node_dims", node_dims, at_least=1)
+        nodes, layout = dense_layout(x, self.in_channels, mask, node_dims)
+        if mask is None:
+            return nodes, layout, None
+        absent = ~mask.reshape(-1, 1)
+        # Filled, not multiplied: a node that does not exist may hold NaN.
+        return nodes.masked_fill(absent, 0), layout, absent
+
+    def _held(self, layout: EqualBlocks, **priors: Any) -> list[tuple[Tensor, ...] | None]:
+        """Numbers of pairs as the layout holds them, once they are checked."""
+        ((graphs, size),) = layout.stacks
+        by_head = [(graphs, self.heads, size, size)] if self.heads > 1 else []
+        held: list[tuple[Tensor, ...] | None] = []
+        for name, values in priors.items():
+            if values is None:
+                held.append(None)
+                continue
+            check_weights(name, values, (graphs, size, size), (size, size), *by_head)
+            held.append((values.expand(graphs, size, size) if values.dim() == 2 else values,))
+        return held

@@ -62,6 +62,8 @@ class AffinityGCN(torch.nn.Module):
           node's neighbours are multiplied before they are made to sum to 1; ``[E]``, with
           ``graph_size`` also ``[G, N, N]``. An edge of prior 0 has the weight 0.
         - ``bias``: a number that is added to each edge's score :math:`e_{ij}`, of the same shapes.
+          Of ``"squared"`` it is added before the square, so that a large negative one is a large
+          weight: to weaken edges of it, use ``edge_weight``.
         - ``graph_size``: N, if the batch is G complete graphs of N nodes each, in order. They then
           run in blocks: one matrix product for each graph.
         - ``batch`` ``[V]``, sorted, or ``ptr`` ``[G + 1]``: which nodes belong to which graph, as
@@ -69,7 +71,7 @@ class AffinityGCN(torch.nn.Module):
           Complete graphs of any sizes then run in blocks, other graphs edge by edge.
         - Output: ``[V, out_channels]``; with ``return_attention_weights=True`` the pair
           ``(out, (edge_index, alpha))`` as in PyG, where ``alpha`` holds A (Eq. 3), ``[E]`` or with
-          two heads or more ``[E, H]``.
+          two heads or more ``[E, H]``. (:class:`DenseAffinityGCN` gives ``(out, alpha)``.)
 
     Raises:
         ValueError: A shape or an option does not fit; the message names the argument.

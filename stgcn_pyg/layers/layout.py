@@ -102,7 +102,8 @@ def dense_layout(
     if not isinstance(x, Tensor) or x.dim() < node_dims + 2:
         found = tuple(x.shape) if isinstance(x, Tensor) else repr(x)
         dims = "nodes" if node_dims == 1 else f"{node_dims} dimensions of nodes"
-        raise ValueError(f"x must be [graphs, {dims}, channels], got {found}")
+        use = ": use AffinityGCN for nodes and edges" if len(found) == 2 else ""
+        raise ValueError(f"x must be [graphs, {dims}, channels], got {found}{use}")
     if mask is not None:
         check_mask(mask, tuple(x.shape[:-1]))
     size = math.prod(x.shape[-1 - node_dims : -1])

@@ -83,7 +83,7 @@ dense, CLIPS = DenseAffinityGCN(C, 2, 1), torch.zeros(2, 3, 4, C)
         (lambda: gcn(X, EDGES, bias=torch.ones(18, 2)), r"bias must be \(18,\), got \(18, 2\)"),
         (lambda: gcn(X, EDGES, EDGES[0]), "edge_weight must hold floating point .*torch.int64"),
         (lambda: gcn(X, batch_size=2.5, batch=BATCH), "batch_size must be a whole number, got 2.5"),
-        (lambda: dense(X), r"x must be \[graphs, nodes, channels\], got \(6, 7\)"),
+        (lambda: dense(X), r"x must be \[graphs, nodes, channels\], got \(6, 7\): use AffinityGCN"),
         (lambda: dense(CLIPS, node_dims=3), r"x must be \[graphs, 3 dimensions of nodes, channels"),
         (lambda: dense(CLIPS, node_dims=0), "node_dims must be 1 or above, got 0"),
         (lambda: dense(CLIPS[..., :3]), r"x must be \[nodes, 7\]"),
@@ -95,14 +95,17 @@ dense, CLIPS = DenseAffinityGCN(C, 2, 1), torch.zeros(2, 3, 4, C)
             lambda: dense(CLIPS, torch.ones(2, 3, 4)),
             r"torch.bool, got \(2, 3, 4\) of torch.float32",
         ),
-        (lambda: dense(CLIPS, EDGES), r"mask must be .* got \(2, 18\) of torch.int64"),
+        (
+            lambda: dense(CLIPS, EDGES),
+            r"got \(2, 18\) of torch.int64: .* takes no edge_index, use AffinityGCN",
+        ),
         (
             lambda: dense(CLIPS, edge_weight=torch.ones(2, 3, 4, 4)),
-            r"edge_weight must be \(6, 4, 4\), got \(2, 3, 4, 4\)",
+            r"edge_weight must be \(6, 4, 4\) or \(4, 4\), got \(2, 3, 4, 4\)",
         ),
         (
             lambda: dense(CLIPS, bias=torch.ones(6, 3, 3)),
-            r"bias must be \(6, 4, 4\), got \(6, 3, 3\)",
+            r"bias must be \(6, 4, 4\) or \(4, 4\), got \(6, 3, 3\)",
         ),
         (
             lambda: pool_graphs(CLIPS, graph_size=4),

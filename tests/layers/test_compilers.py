@@ -100,7 +100,7 @@ def test_dense_masked_batches_of_the_nearest_compile_once_and_export(affinity):
             self.gcn = gcn
 
         def forward(self, x, mask):
-            a = self.gcn.affinity.dense(self.gcn.affinity.phi(x), mask)
+            a = self.gcn.attention_weights(x, mask)
             keep = top_k_mask(a.mean(dim=1), 2, mask=mask)
             return pool_graphs(self.gcn(x, mask, edge_weight=keep), mask=mask)
 

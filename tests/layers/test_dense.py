@@ -200,3 +200,20 @@ def test_empty_dense_batches(shape):
         assert out.shape == (*shape, D)
         assert pool_graphs(out, mask=mask).shape == (shape[0], D)
         out.sum().backward()
+
+
+def test_the_affinity_alone_and_priors_of_all_graphs():
+    gcn = DenseAffinityGCN(C, D, 2, affinity="softmax", heads=2).double()
+    x, mask = torch.randn(3, 4, C, dtype=torch.float64), torch.rand(3, 4) > 0.3
+    weight, bias = torch.rand(2, 4, 4, dtype=torch.float64)
+    out, a = gcn(x, mask, edge_weight=weight, bias=bias, return_attention_weights=True)
+    given = x.masked_fill(~mask.unsqueeze(2), torch.nan)
+    alone = gcn.attention_weights(given, mask, edge_weight=weight, bias=bias)
+    torch.testing.assert_close(alone, a, rtol=0, atol=0)
+    each = {"edge_weight": weight.expand(3, 4, 4), "bias": bias.expand(3, 4, 4)}
+    torch.testing.assert_close(gcn(x, mask, **each), out, rtol=0, atol=0)
+
+
+def test_an_affinity_without_its_formula_says_what_to_write():
+    with pytest.raises(NotImplementedError, match="Affinity has no method normalize.*softmax"):
+        AffinityGCN(C, D, 1, affinity=Affinity(C))(torch.randn(4, C))

@@ -28,12 +28,7 @@ def test_the_code_about_the_layers_runs_from_top_to_bottom(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     # The graph is followed as on the page; code is not made of it, which would need a C++ compiler.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    page = DOCS / "layers.md"
-    text, names = page.read_text(), {}
-    for block in re.finditer(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
-        # At its own lines, so that a failure points into the page.
-        lines_before = "\n" * text.count("\n", 0, block.start(1))
-        exec(compile(lines_before + block[1], page, "exec"), names)
+    names = run_python_of(DOCS / "layers.md")
     assert len(names["losses"]) == 20
     into_joints = torch.zeros(17).index_add(0, names["skeleton"][1], names["bone_weight"])
     torch.testing.assert_close(into_joints, torch.ones(17))
@@ -42,6 +37,36 @@ def test_the_code_about_the_layers_runs_from_top_to_bottom(tmp_path, monkeypatch
     assert names["gated"].shape == (17, 8)
     assert names["explanation"].edge_mask.shape == names["bone_weight"].shape
     assert (tmp_path / "stgcn.onnx").is_file()
+
+
+@pytest.mark.usefixtures("shapes_unchecked", "one_thread")
+def test_the_page_about_a_learned_adjacency_runs_and_draws_its_pictures(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    run_python_of(DOCS / "learned_adjacency.md")
+    shown = re.findall(r"\]\((\S+\.jpg)\)", (DOCS / "learned_adjacency.md").read_text())
+    assert len(shown) == 3
+    assert sorted(shown) == sorted(path.name for path in tmp_path.iterdir())
+    assert all((DOCS / name).stat().st_size < 60_000 for name in shown)
+
+
+@pytest.fixture
+def one_thread():
+    """Small tensors wait for threads longer than they compute if other work runs beside them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def run_python_of(page):
+    """Runs the code of a page from top to bottom and returns its names."""
+    text, names = page.read_text(), {}
+    for block in re.finditer(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
+        # At its own lines, so that a failure points into the page.
+        lines_before = "\n" * text.count("\n", 0, block.start(1))
+        exec(compile(lines_before + block[1], page, "exec"), names)
+    return names
 
 
 @PAGES
