@@ -57,9 +57,9 @@ class DenseAffinityGCN(AffinityGCN):
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Runs the stack on a dense batch of graphs."""
         nodes, layout, absent = self._nodes(x, mask, node_dims)
-        priors = self._held(layout, edge_weight=edge_weight, bias=bias)
+        weight, held_bias = self._held(layout, edge_weight=edge_weight, bias=bias)
         exist = None if absent is None else ~absent.squeeze(1)
-        out, (a,) = self.run(nodes, layout, *priors, exist)
+        out, (a,) = self.run(nodes, layout, weight, held_bias, exist)
         if absent is not None:
             out = out.masked_fill(absent, 0)
         out = out.view(*x.shape[:-1], self.out_channels)

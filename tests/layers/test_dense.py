@@ -215,5 +215,5 @@ def test_the_affinity_alone_and_priors_of_all_graphs():
 
 
 def test_an_affinity_without_its_formula_says_what_to_write():
-    with pytest.raises(NotImplementedError, match="Affinity has no method normalize.*softmax"):
+    with pytest.raises(NotImplementedError, match=r"Affinity has no method normalize.*softmax"):
         AffinityGCN(C, D, 1, affinity=Affinity(C))(torch.randn(4, C))
