@@ -16,7 +16,7 @@ from tiny_run import write_run
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.runs.training import hold_out
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("narrow_backbone")]
 
 TINY = ["num_frames=2", "backbone=resnet18", "weights=null", "branches=[spatial]"]
 TINY = [
@@ -29,7 +29,7 @@ TINY += ["--data.tracklets_per_identity=2", "--accelerator=cpu"]
 
 @pytest.fixture(scope="module")
 def begin():
-    with serving() as begin:
+    with serving("--narrow") as begin:
         yield begin
 
 

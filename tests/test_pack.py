@@ -19,6 +19,8 @@ from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.pack import PackedFrames, write_pack
 from stgcn_pyg.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 OPTIONS = {
     "num_frames": 3,
     "height": 64,
