@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLER ?= $(BIN)/python -m pip install --quiet
 SCATTER := $(VENV)/torch-scatter
 DEMO := runs/demo
 DEMO_DATA := runs/demo-data
 
-.PHONY: demo test test-slow test-scatter test-gpu install lint docs wheel clean
+.PHONY: demo test test-slow test-all test-scatter test-gpu install lint docs wheel clean
 
 demo: $(VENV)/.installed-report $(DEMO_DATA)/benchmark.json
 	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
@@ -18,15 +19,21 @@ $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed-report
 	    --tracklets-per-camera 2 --frames '[6,10]' --look-alikes 2 --occlusion 0.1 --clutter 0.2 \
 	    --distractors 24 --junk 12
 
-# Two workers on two cores: more threads would wait for each other.
-test test-slow test-scatter: export OMP_NUM_THREADS = 1
+# Two workers on two cores: more threads would wait for each other. The files are taken in their
+# order, which ends with those that take moments, so that no worker waits long for the other.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test test-slow test-all test-scatter: export OMP_NUM_THREADS = 1
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --ignore tests/pages
+	$(PYTEST) -m "not slow" --ignore tests/pages
 
 # What `make test` leaves out: processes that are killed, other processors' kernels, whole tables.
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	$(PYTEST) -m slow
+
+# Both at once, which imports and collects everything once.
+test-all: $(VENV)/.installed-test
+	$(PYTEST) --ignore tests/pages
 
 # The layers once more with torch-scatter, which is built beside the environment, not into it.
 test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
@@ -55,12 +62,12 @@ wheel: $(VENV)/.installed
 
 $(VENV)/.installed: setup.cfg setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(INSTALLER) --editable .
 	touch $@
 
 # An extra of setup.cfg: report for the demo, test, docs, ...
 $(VENV)/.installed-%: $(VENV)/.installed setup.cfg
-	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	$(INSTALLER) --editable ".[$*]"
 	touch $@
 
 $(SCATTER)/.installed: $(VENV)/.installed

@@ -72,10 +72,16 @@ class Job:
 
 
 @contextmanager
-def serving():
-    """Gives a function that begins a command, or a script if it is one string."""
+def serving(*options):
+    """Gives a function that begins a command, or a script if it is one string.
+
+    With the option ``--narrow`` the networks of all of them are those of :mod:`narrow`.
+    """
     server = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
     def begin(command, log, start="fork"):
@@ -139,6 +145,10 @@ if __name__ == "__main__":
     import stgcn_pyg.cli.pack
     import stgcn_pyg.cli.train  # noqa: F401
 
+    if "--narrow" in sys.argv:
+        from narrow import narrow
+
+        narrow().start()
     # What is imported here is shared with the processes that are forked. They need not look
     # through all of it for garbage as they end, which takes seconds.
     gc.collect()

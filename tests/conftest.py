@@ -8,10 +8,10 @@ import jaxtyping
 import numpy as np
 import pytest
 import torch
+from narrow import narrow
 from PIL import Image
 from scipy.io import savemat
 from several_processes import run_apart
-from torchvision.models.resnet import BasicBlock, ResNet
 
 # Tests ask for the bits of a CPU: they see no GPU, but for those of `make test-gpu`.
 if os.environ.get("STGCN_TEST_DEVICE") != "cuda":
@@ -169,16 +169,6 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def narrow_backbone():
-    """A ResNet-18 of an eighth of its width: faster, where a test is not about the network."""
-
-    class Narrow(ResNet):
-        def __init__(self):
-            super().__init__(BasicBlock, [2, 2, 2, 2])
-            self.fc = torch.nn.Linear(512 // 8, 1000)
-
-        def _make_layer(self, block, planes, *arguments, **options):
-            return super()._make_layer(block, planes // 8, *arguments, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stgcn_pyg.models.backbone.get_model", lambda *_, **__: Narrow())
+    """Networks are faster, where a test is not about them."""
+    with narrow():
         yield

@@ -15,6 +15,8 @@ from stgcn_pyg import __version__
 from stgcn_pyg.cli import main
 from stgcn_pyg.runs.about import in_words, split_about
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 COLUMNS = [
     "protocol",
     "tracklet",

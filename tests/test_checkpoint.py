@@ -23,6 +23,8 @@ from stgcn_pyg.runs.checkpoint import (
 )
 from stgcn_pyg.runs.same_run import require_same_run
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 
 @pytest.fixture
 def path(tmp_path):

@@ -28,6 +28,8 @@ from stgcn_pyg.runs.settings import (
     renamed,
 )
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 TINY = """
 epochs: 2
 baselines: true

@@ -12,7 +12,10 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.training import STGCNTraining
 from stgcn_pyg.runs.training.compiled import CompiledForward
 
-pytestmark = [pytest.mark.usefixtures("shapes_unchecked"), pytest.mark.apart]
+pytestmark = [
+    pytest.mark.usefixtures("shapes_unchecked", "narrow_backbone"),
+    pytest.mark.apart,
+]
 
 
 def network():

@@ -28,6 +28,8 @@ from stgcn_pyg.evaluation import (
 )
 from stgcn_pyg.models import STGCN
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 AGAIN = "run the same `stgcn extract` again, which writes it anew"
 
 
@@ -457,5 +459,5 @@ def test_embeddings_of_another_width_are_refused(copy, capsys):
     save_file({"embedding": np.zeros((6, 7), np.float32)}, path, {"extraction": key})
     assert main(["evaluate", str(copy)]) == 2
     assert error_line(capsys) == (
-        f"{path}: holds float32 [6, 7], not float32 embeddings of width 544: {AGAIN}"
+        f"{path}: holds float32 [6, 7], not float32 embeddings of width 96: {AGAIN}"
     )

@@ -8,6 +8,9 @@ from mars_excerpt import excerpt_of_mars
 
 from experiments.__main__ import run
 from experiments.experiment import Experiment, Row
+from stgcn_pyg.runs.run import train_run
+
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
 SMALLER = {"model.branches": ["global"], "epochs": 1, "data.height": 64}
 
@@ -15,6 +18,15 @@ SMALLER = {"model.branches": ["global"], "epochs": 1, "data.height": 64}
 @pytest.fixture(scope="module")
 def excerpt(tmp_path_factory):
     return excerpt_of_mars(tmp_path_factory.mktemp("data") / "mars").write()
+
+
+@pytest.fixture(autouse=True)
+def _trained_here(monkeypatch):
+    """A training runs in this process, not in one that imports everything anew."""
+    monkeypatch.setattr(
+        "experiments.running.run_job._train",
+        lambda job, context, show: train_run(context.settings(job)),
+    )
 
 
 @pytest.fixture

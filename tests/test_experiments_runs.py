@@ -5,7 +5,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from command_server import serving
 from experiment_runs import NAME, WHERE, arguments, context_of, jobs, make, read, shared_place
 from score_files import read_scores
 
@@ -30,6 +30,12 @@ from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     return shared_place(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def begin():
+    with serving() as begin:
+        yield begin
 
 
 @pytest.fixture(scope="module")
@@ -222,21 +228,14 @@ def test_a_curve_is_made_of_the_runs_of_table_3(table, place, experiment):
 
 LONGER = """
 import sys
+sys.path.insert(0, {root!r})
 from experiments.__main__ import run
 from experiments.experiment import Experiment, Row
 
-settings = {"model.branches": ["global"], "epochs": 9, "checkpoint_every": 2}
+settings = {{"model.branches": ["global"], "epochs": 9, "checkpoint_every": 2, "data.height": 64}}
 experiment = Experiment("longer", "Longer", [Row("baseline", settings)], "baseline")
-sys.exit(run(experiment, sys.argv[1:]))
+sys.exit(run(experiment, {arguments!r}))
 """
-
-
-def start(place, *more):
-    command = [sys.executable, "-W", "ignore", "-c", LONGER, *arguments(place, *more)]
-    root = Path(__file__).parents[1]
-    return subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def wait_for(condition):
@@ -261,48 +260,53 @@ def is_alive(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-def test_stopped_and_killed_runs_go_on_to_the_same_weights(place, tmp_path):
+def test_stopped_and_killed_runs_go_on_to_the_same_weights(begin, place, tmp_path):
     """However a command or its training ends, the same command goes on from what was saved."""
     source = open_source(NAME, None, place / "work", split=0, workers=1)
-    root = ["--root", str(source.root)]
     cut = tmp_path / "cut"
+
+    def start(place):
+        more = arguments(place, "--root", str(source.root))
+        script = LONGER.format(root=str(Path(__file__).parents[1]), arguments=more)
+        return begin(script, tmp_path / "told")
 
     def epochs():
         files = list(cut.rglob("metrics.csv"))
         return len(files[0].read_text().splitlines()) - 1 if files else 0
 
     # SIGTERM to the command: the training saves.
-    runner = start(cut, *root)
+    runner = start(cut)
     wait_for(lambda: epochs() >= 1)
-    runner.terminate()
-    _, text = runner.communicate()
-    assert runner.returncode == 143
-    assert text.splitlines()[-1] == "longer: stopped; the same command goes on from here"
+    os.kill(runner.pid, signal.SIGTERM)
+    assert runner.status() == 143
+    assert (
+        runner.log.read_text().splitlines()[-1]
+        == "longer: stopped; the same command goes on from here"
+    )
     [log] = cut.rglob("log.txt")
     assert log.read_text().count("saved") == 1
 
     # SIGKILL to the command: its training saves too, and ends.
-    done, runner = epochs(), start(cut, *root)
+    done, runner = epochs(), start(cut)
     wait_for(lambda: epochs() > done)
     training = training_of(runner)
-    runner.kill()
-    runner.communicate()
+    os.kill(runner.pid, signal.SIGKILL)
+    assert runner.status() == -signal.SIGKILL
     wait_for(lambda: not is_alive(training))
     assert log.read_text().count("saved") == 2
 
     # SIGKILL to the training: the command reports it.
-    done, runner = epochs(), start(cut, *root)
+    done, runner = epochs(), start(cut)
     wait_for(lambda: epochs() > done)
     os.kill(training_of(runner), signal.SIGKILL)
-    _, text = runner.communicate()
-    assert runner.returncode == 1
-    assert "failed: baseline, split 0, seed 0: killed by SIGKILL" in text
+    assert runner.status() == 1
+    assert "failed: baseline, split 0, seed 0: killed by SIGKILL" in runner.log.read_text()
 
     whole = tmp_path / "whole"
     for place, resumed in ((cut, "true"), (whole, "false")):
-        runner = start(place, *root)
-        _, text = runner.communicate()
-        assert runner.returncode == 0, text
+        runner = start(place)
+        wait_for(lambda: not is_alive(runner.pid))  # noqa: B023
+        assert runner.status() == 0, runner.log.read_text()
         [runs] = place.rglob("runs.jsonl")
         assert f'"resumed": {resumed}' in runs.read_text()
     first, second = (next(each.rglob("embeddings.npy")) for each in (cut, whole))

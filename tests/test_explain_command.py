@@ -19,6 +19,8 @@ from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import KEY, describe
 from stgcn_pyg.runs.trained_model import TrainedModel
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 FAST = ["--num-workers=0", "--count=1"]
 
 

@@ -17,6 +17,8 @@ from stgcn_pyg.explain import (
     towards_identities,
 )
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 
 @pytest.fixture
 def data(mars_tree):

@@ -26,7 +26,7 @@ from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.runs.trained_model import TrainedModel
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_the_description_tells_what_they_are(run, root, extracted):
     assert told["protocols"] == ["mars-official", "full-gallery", "query-free"]
     assert (told["run"], told["num_frames"], told["embedding"]) == (str(run), 2, "normalized")
     assert (told["parts"], told["test_clips"], told["split"]) == ("test", "all", 0)
-    assert (told["num_tracklets"], told["width"], told["shard_size"]) == (6, 512 + 32, 2)
+    assert (told["num_tracklets"], told["width"], told["shard_size"]) == (6, 64 + 32, 2)
     assert len(told["checkpoint_sha256"]) == len(told["key"]) == 64
 
 
@@ -441,7 +441,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(run, tmp_path, capsys)
 )
 def test_a_damaged_description_is_told(run, copy, content, words, capsys):
     path = copy / "embeddings.json"
-    path.write_text(content or path.read_text().replace('"width": 544', '"width": 545'))
+    path.write_text(content or path.read_text().replace('"width": 96', '"width": 97'))
     assert main(["evaluate", str(copy)]) == 2
     line = f"error: {path}: {words}: extract into a new folder"
     assert error_line(capsys) == f"stgcn evaluate: {line}"
@@ -450,7 +450,7 @@ def test_a_damaged_description_is_told(run, copy, content, words, capsys):
         assert error_line(capsys) == f"stgcn extract: {line}"
 
 
-@pytest.mark.parametrize(("size", "written"), [(100, set()), (2000, {"embeddings.json"})])
+@pytest.mark.parametrize(("size", "written"), [(100, set()), (800, {"embeddings.json"})])
 def test_a_full_disk_is_told_in_one_line_and_nothing_half_written_stays(
     run, extracted, tmp_path, size, written, capsys
 ):

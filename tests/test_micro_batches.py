@@ -12,6 +12,8 @@ from stgcn_pyg.models import STGCNOutput
 from stgcn_pyg.runs.training import STGCNTraining
 from stgcn_pyg.runs.training.module import grad_cache_forward
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 PEOPLE, TRACKLETS, FRAMES = 3, 2, 2
 
 

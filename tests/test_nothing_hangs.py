@@ -6,17 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from unittest.mock import patch
 
 import pytest
 from command_server import Job, serving
 from conftest import MarsTree, slow
 from PIL import Image
 from tiny_run import write_run
+from torchvision.models import get_model
 
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.runs.training import hold_out
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.usefixtures("narrow_backbone")]
 
 TINY = ["num_frames=2", "backbone=resnet18", "weights=null", "branches=[spatial]"]
 TINY = [
@@ -29,7 +31,7 @@ TINY += ["--data.tracklets_per_identity=2", "--accelerator=cpu"]
 
 @pytest.fixture(scope="module")
 def begin():
-    with serving() as begin:
+    with serving("--narrow") as begin:
         yield begin
 
 
@@ -299,7 +301,8 @@ def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, workers,
 @pytest.mark.slow
 def test_under_torchrun_one_damaged_picture_ends_both_processes(damaged, run_on, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    evaluate = command("evaluate", damaged, run_on, tmp_path, workers=2)
+    with patch("stgcn_pyg.models.backbone.get_model", get_model):  # as these processes know it
+        evaluate = command("evaluate", damaged, run_on, tmp_path, workers=2)
     with (tmp_path / "log").open("w") as log:
         run = subprocess.Popen(
             [*torchrun, "-m", "stgcn_pyg.cli", *evaluate], stdout=log, stderr=log,

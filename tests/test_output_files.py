@@ -18,6 +18,8 @@ from stgcn_pyg.data import load_dataset, write_manifest
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

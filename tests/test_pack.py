@@ -9,7 +9,6 @@ import signal
 import numpy as np
 import pytest
 import torch
-from conftest import slow
 from PIL import Image
 
 from stgcn_pyg.cli import main
@@ -18,6 +17,8 @@ from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.pack import PackedFrames, write_pack
 from stgcn_pyg.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
 OPTIONS = {
     "num_frames": 3,
@@ -382,7 +383,8 @@ def test_a_copy_for_another_process_holds_no_pixels(dataset, tmp_path):
     assert torch.equal(pickle.loads(content).read([5, 2]), packed.read([5, 2]))
 
 
-@pytest.mark.parametrize("method", ["spawn", slow("forkserver")])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_a_spawned_worker_reads_the_right_frames(dataset, tmp_path, method):
     pack(dataset, tmp_path / "pack")
     data = TrackletDataModule(dataset, **OPTIONS, pack=tmp_path / "pack", num_workers=0)

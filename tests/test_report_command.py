@@ -17,6 +17,8 @@ from stgcn_pyg.runs.checkpoint import KEY, read_checkpoint
 from stgcn_pyg.runs.embedding import label_tracklets
 from stgcn_pyg.runs.trained_model import TrainedModel
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 SECTIONS = ["run", "training", "results", "lists", "maps", "graphs", "errors"]
 
 

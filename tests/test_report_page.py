@@ -11,10 +11,13 @@ from report_runs import QUICK, copy_of, evil_manifest, other_run, run
 from stgcn_pyg.cli import main
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER),
-    reason="there is no browser: apt-get install chromium chromium-driver",
-)
+pytestmark = [
+    pytest.mark.usefixtures("narrow_backbone"),
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER),
+        reason="there is no browser: apt-get install chromium chromium-driver",
+    ),
+]
 FLAGS = (
     "--headless=new",
     "--no-sandbox",

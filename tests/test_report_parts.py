@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from report_runs import QUICK, Page, run
 
 from stgcn_pyg.cli.report import main
@@ -10,6 +11,8 @@ from stgcn_pyg.report import query_sections
 from stgcn_pyg.report.elements import number, table
 from stgcn_pyg.report.query_sections import shown_queries
 from stgcn_pyg.report.reported import Gaps
+
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
 
 class Scored:

@@ -11,6 +11,8 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.run import build
 from stgcn_pyg.runs.settings import load_settings, preset_path
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
 SMALL = {"model.backbone": "resnet18", "model.weights": None, "data.identities_per_batch": 2}
 

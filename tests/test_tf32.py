@@ -11,6 +11,8 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.runs.checkpoint import KEY
 from stgcn_pyg.runs.devices import tf32_allowed
 
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
+
 MATMUL, CUDNN = torch.backends.cuda.matmul, torch.backends.cudnn
 
 

@@ -80,6 +80,7 @@ def test_a_worker_killed_at_whatever_moment_is_an_error(seconds):
         time.sleep(seconds)
         os.kill(worker, signal.SIGKILL)
 
+    before = threading.enumerate()
     killer = threading.Thread(target=kill)
     killer.start()
     # Whoever is not killed would sleep for longer than the test may take.
@@ -87,6 +88,7 @@ def test_a_worker_killed_at_whatever_moment_is_an_error(seconds):
         list(map_in_workers(time.sleep, [600] * 8, 2))
     killer.join()
     assert not workers_of(os.getpid())
+    assert not set(threading.enumerate()) - set(before)
 
 
 def test_ctrl_c_is_not_for_the_workers():

@@ -21,6 +21,7 @@ from stgcn_pyg.errors import UserError, needs_extra
 
 AHEAD = 4  # items a worker has in its queue: no worker waits, and memory does not grow
 IDLE = 60  # seconds without work after which a worker ends
+PATIENCE = 1.0  # seconds that a thread which passes work on has to end
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERVAL = 1.0  # seconds between two checks whether the parent is still there
 
@@ -70,7 +71,12 @@ def map_in_workers(
             "a worker process was killed, most likely for want of memory: pass fewer --workers"
         ) from error
     finally:
+        # Not public, but there is no other way. It removes semaphores as it ends: if Python ended
+        # in the middle of that, it would warn of them on stderr.
+        feeder = getattr(getattr(pool, "_call_queue", None), "_thread", None)
         pool.shutdown(kill_workers=bool(waiting))
+        if feeder is not None:
+            feeder.join(PATIENCE)
 
 
 @contextmanager
