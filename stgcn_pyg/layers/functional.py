@@ -45,7 +45,8 @@ def softmax_affinity(
     .. math::
         A_{ij} = \frac{\exp(h_i^\top h_j / \sqrt D)}{\sum_k \exp(h_i^\top h_k / \sqrt D)}
 
-    Shapes as for :func:`squared_affinity`; a node outside ``mask`` ``[..., N]`` gets no weight.
+    Shapes, and what is done for float16 and bfloat16, as for :func:`squared_affinity`; a node
+    outside ``mask`` ``[..., N]`` neither gets a weight nor gives one.
 
     Example:
         >>> softmax_affinity(torch.tensor([[0.0], [1.0]]))
@@ -64,7 +65,8 @@ def cosine_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs N
         c_{ij} = \max\Big(0, \frac{h_i^\top h_j}{\|h_i\|\,\|h_j\|}\Big)
 
     Opposite nodes have the affinity 0, since Eq. 4 needs weights :math:`\ge 0`; so has a node of
-    zeros with every node. Shapes as for :func:`squared_affinity`.
+    zeros with every node. Shapes, and what is done for float16 and bfloat16, as for
+    :func:`squared_affinity`; nodes may be as long as 1e18 and as short as 1e-18.
 
     Example:
         >>> cosine_affinity(torch.tensor([[2.0, 0.0], [0.0, 3.0]]))

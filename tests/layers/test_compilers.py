@@ -130,6 +130,26 @@ def test_the_nearest_of_ragged_batches_compile_once():
 
 
 @pytest.mark.slow
+def test_the_nearest_by_edge_export_with_any_number_of_edges():
+    gcn = AffinityGCN(C, 8, num_layers=2).eval()
+
+    class Nearest(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gcn = gcn
+
+        def forward(self, x, edge_index):
+            a = self.gcn.affinity(x, edge_index)
+            return self.gcn(x, edge_index, top_k_mask(a, 2, edge_index=edge_index))
+
+    batches = [ragged_batch(sizes)[:2] for sizes in ([2, 3, 4], [4, 3, 1, 7], [5, 2])]
+    shapes = {"x": {0: Dim("nodes", min=2)}, "edge_index": {1: Dim("edges", min=2)}}
+    program = export(Nearest(), batches[0], dynamic_shapes=shapes)
+    for batch in batches:
+        torch.testing.assert_close(program.module()(*batch), Nearest()(*batch))
+
+
+@pytest.mark.slow
 def test_edges_by_name_are_followed_inside_a_compiled_graph():
     gcn = AffinityGCN(17, 8, num_layers=2)
     for make in (
