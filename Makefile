@@ -22,7 +22,7 @@ $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed-report
 # Two workers on two cores: more threads would wait for each other. The files are taken in their
 # order, which ends with those that take moments, so that no worker waits long for the other.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-test test-slow test-scatter: export OMP_NUM_THREADS = 1
+test test-slow test-scatter docs: export OMP_NUM_THREADS = 1
 
 test: $(VENV)/.installed-test
 	$(PYTEST) -m "not slow" --ignore tests/pages
