@@ -116,7 +116,7 @@ class AffinityConv(MessagePassing):
 
     def by_edge(self, h: Tensor, edge_index: Tensor, edge_weight: Tensor) -> Tensor:
         """The weighted sums over any edges of the transformed nodes `[V, D]`."""
-        # Sums of float16 or bfloat16 would stop to grow: there 256 and 1 are 256.
+        # Sums of float16 or bfloat16 would stop to grow on a GPU: there 256 and 1 are 256.
         out = self.propagate(edge_index, h=widen(h), edge_weight=widen(edge_weight))
         return out.to(h.dtype)
 

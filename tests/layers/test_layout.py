@@ -5,7 +5,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from stgcn_pyg.layers import AffinityConv, AffinityGCN, complete_edges, window_edges
+from stgcn_pyg.layers import (
+    AffinityConv,
+    AffinityGCN,
+    complete_edges,
+    ragged_edges,
+    window_edges,
+)
 
 C, GRAPHS, NODES = 5, 4, 3
 PTR = torch.arange(GRAPHS + 1) * NODES
@@ -68,3 +74,22 @@ def test_edges_that_were_found_complete_are_not_read_again():
     with Reads() as mode:
         gcn(x, edges, graph_size=NODES)
     assert mode.count == 0
+
+
+def test_edges_that_were_made_complete_are_not_read_and_others_are():
+    gcn, sizes = AffinityGCN(C, C, num_layers=2).double(), [2, 3, 4]
+    x, edges = torch.randn(9, C, dtype=torch.float64), ragged_edges(sizes)
+    ptr = torch.tensor([0, 2, 5, 9])
+    expected = gcn(x, edges.clone())
+    with Reads() as mode:
+        found = gcn(x, edges, ptr=ptr)
+    torch.testing.assert_close(found, expected)
+    of_others = edges.clone()
+    with Reads() as read:
+        gcn(x, of_others, ptr=ptr)
+    assert mode.count < read.count
+    # The same edges are not those of complete graphs of other sizes, nor once they have changed.
+    other = torch.tensor([0, 4, 7, 9])
+    torch.testing.assert_close(gcn(x, edges, ptr=other), gcn(x, edges.clone()))
+    edges[0, 3] = 4
+    torch.testing.assert_close(gcn(x, edges, ptr=ptr), gcn(x, edges.clone()))

@@ -59,7 +59,7 @@ def test_a_prior_multiplies_and_a_bias_is_added(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_prior_of_zero_leaves_its_edge_out_however_strong_it_is(kind):
     # In float32 the first pair outweighs the others by more than a float32 can hold.
-    x = torch.tensor([[60.0, 0.0], [60.0, 0.0], [1e-9, 1e-9], [0.0, 1e-9]])
+    x = torch.tensor([[3e9, 0.0], [3e9, 0.0], [1e-10, 1e-10], [0.0, 1e-10]])
     layer = LAYERS[kind](2)
     torch.nn.init.eye_(layer.phi.weight)
     keep = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(4, 4)
