@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing
 
-from stgcn_pyg.layers.checks import Float, Integer, whole_number
+from stgcn_pyg.layers.checks import Float, Integer, check_prior, whole_number
 from stgcn_pyg.layers.functional import (
     inner_products,
     l2_normalize,
@@ -74,8 +74,8 @@ class Affinity(MessagePassing):
             out_channels = whole_number("out_channels", out_channels, at_least=1)
         elif in_channels > 0 and in_channels % self.heads:
             raise ValueError(
-                f"in_channels={in_channels} is no multiple of heads={heads}: pass out_channels, "
-                "the width of each head"
+                f"in_channels={in_channels} is no multiple of heads={heads}: pass an affinity with "
+                "out_channels, the width of each head"
             )
         self.phi: Any
         if in_channels == -1:
@@ -135,6 +135,7 @@ class Affinity(MessagePassing):
         if layout is not None:
             return layout.affinity(self, self.phi(x), edge_weight, bias)
         layout = layout_of(x, self.in_channels, edge_index, graph_size, batch, ptr, batch_size)
+        check_prior(edge_weight)
         weight = layout.held("edge_weight", edge_weight, self.heads)
         held = layout.affinity(self, self.phi(x), weight, layout.held("bias", bias, self.heads))
         return layout.public_weights(held)

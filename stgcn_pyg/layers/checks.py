@@ -175,6 +175,14 @@ def check_weights(name: str, values: Any, *allowed: tuple[int, ...]) -> None:
     raise ValueError(f"{name} must be {expected}, got {tuple(values.shape)}")
 
 
+def check_prior(edge_weight: Any) -> None:
+    """A prior is 0 or above, where it can be read without waiting for a GPU."""
+    if isinstance(edge_weight, Tensor) and can_be_read(edge_weight) and (edge_weight < 0).any():
+        raise ValueError(
+            f"edge_weight must be 0 or above, as a prior of weights, got {edge_weight.min().item()}"
+        )
+
+
 def check_mask(mask: Any, shape: tuple[int, ...]) -> None:
     """`mask` says of each node whether it exists."""
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool or tuple(mask.shape) != shape:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stgcn_pyg.layers.checks import Bool, Float, check_weights, whole_number
+from stgcn_pyg.layers.checks import Bool, Float, check_prior, check_weights, whole_number
 from stgcn_pyg.layers.gcn import AffinityGCN
 from stgcn_pyg.layers.layout import EqualBlocks, dense_layout
 
@@ -99,6 +99,7 @@ class DenseAffinityGCN(AffinityGCN):
 
     def _held(self, layout: EqualBlocks, **priors: Any) -> list[tuple[Tensor, ...] | None]:
         """Numbers of pairs as the layout holds them, once they are checked."""
+        check_prior(priors["edge_weight"])
         ((graphs, size),) = layout.stacks
         by_head = [(graphs, self.heads, size, size)] if self.heads > 1 else []
         held: list[tuple[Tensor, ...] | None] = []

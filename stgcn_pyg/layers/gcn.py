@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch_geometric.nn.resolver import activation_resolver
 
 from stgcn_pyg.layers.affinity import Affinity, CosineAffinity, SoftmaxAffinity, SquaredAffinity
-from stgcn_pyg.layers.checks import Float, Integer, whole_number
+from stgcn_pyg.layers.checks import Float, Integer, check_prior, whole_number
 from stgcn_pyg.layers.conv import AffinityConv
 from stgcn_pyg.layers.layout import Layout, layout_of
 
@@ -173,6 +173,7 @@ class AffinityGCN(torch.nn.Module):
     ) -> Tensor | tuple[Tensor, tuple[Tensor, Tensor]]:
         """Runs the stack on the nodes of a batch of graphs."""
         layout = layout_of(x, self.in_channels, edge_index, graph_size, batch, ptr, batch_size)
+        check_prior(edge_weight)
         weight = layout.held("edge_weight", edge_weight, self.heads)
         x, a = self.run(x, layout, weight, layout.held("bias", bias, self.heads))
         return (x, (layout.edge_index, layout.by_edge(a))) if return_attention_weights else x

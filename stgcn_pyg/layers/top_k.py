@@ -24,7 +24,8 @@ def top_k_mask(
         a: Affinities: ``[..., N, N]`` of dense batches and equal graphs, of which row i gathers
             from j; or ``[E]`` of the edges ``edge_index``, for graphs of any sizes.
         k: The number of neighbours that a node gathers from. A node with fewer keeps all.
-        mask: Which nodes exist, ``[..., N]``; the others are nobody's neighbours.
+        mask: Which nodes exist, ``[..., N]``, or ``[G, N]`` for the heads of ``[G, H, N, N]``; the
+            others are nobody's neighbours.
         edge_index: The edges of ``a``, in any order.
 
     Returns:
@@ -54,7 +55,11 @@ def top_k_mask(
         raise ValueError(f"a must be [..., size, size], or pass edge_index; got {tuple(a.shape)}")
     pairs = None
     if mask is not None:
-        check_mask(mask, tuple(a.shape[:-1]))
+        if a.dim() == 4 and mask.dim() == 2:  # the same nodes for all heads
+            check_mask(mask, (a.size(0), a.size(-1)))
+            mask = mask.unsqueeze(1)
+        else:
+            check_mask(mask, tuple(a.shape[:-1]))
         pairs = pairs_of(mask)
         a = a.masked_fill(~pairs, -torch.inf)
     # A stable sort, so that of equal affinities the first is kept on every device.

@@ -40,6 +40,15 @@ def test_of_dense_batches(graphs, nodes, k, masked, data):
             assert found[g, i].tolist() == expected
 
 
+def test_the_heads_of_masked_graphs_share_their_nodes():
+    a, mask = torch.rand(3, 2, 4, 4), torch.rand(3, 4) > 0.3
+    found = top_k_mask(a, 2, mask=mask)
+    for head in range(2):
+        assert torch.equal(found[:, head], top_k_mask(a[:, head], 2, mask=mask))
+    dense = DenseAffinityGCN(6, 4, 2, heads=2)
+    assert dense(torch.randn(3, 4, 6), mask, edge_weight=found).shape == (3, 4, 4)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=4), st.integers(1, 6), st.data())
 def test_of_edges_in_any_order(sizes, k, data):
