@@ -115,6 +115,8 @@ def test_fully_connected_branches_have_no_affinity_and_ignore_the_other_nodes():
     model = tiny(temporal_propagation="fc", spatial_propagation="fc")
     assert not [name for name, _ in model.named_parameters() if "phi" in name]
     graph = tiny()
+    others = [name for name, _ in graph.named_parameters() if "phi" not in name]
+    assert [name for name, _ in model.named_parameters()] == others  # those of older checkpoints
     assert len([name for name, _ in graph.named_parameters() if "phi" in name]) == 2
     maps = torch.randn(3, 512, 4, 2)
     other = maps.clone()

@@ -14,9 +14,10 @@ from stgcn_pyg.layers.functional import (
     scale_by_root_width,
     widen,
 )
-from stgcn_pyg.layers.layout import Layout, layout_of
+from stgcn_pyg.layers.layout import Layout
 from stgcn_pyg.layers.linear import LazyProjection
 from stgcn_pyg.layers.neighbours import DenseNeighbours, EdgeNeighbours, Neighbours
+from stgcn_pyg.layers.routes import layout_of
 
 
 class Affinity(MessagePassing):

@@ -8,8 +8,9 @@ from torch_geometric.nn import MessagePassing
 
 from stgcn_pyg.layers.checks import Float, Integer, whole_number
 from stgcn_pyg.layers.functional import widen
-from stgcn_pyg.layers.layout import Layout, layout_of
+from stgcn_pyg.layers.layout import Layout
 from stgcn_pyg.layers.linear import linear
+from stgcn_pyg.layers.routes import layout_of
 
 
 class AffinityConv(MessagePassing):

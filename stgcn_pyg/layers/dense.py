@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stgcn_pyg.layers.blocks import EqualBlocks
 from stgcn_pyg.layers.checks import Bool, Float, check_prior, check_weights, whole_number
 from stgcn_pyg.layers.gcn import AffinityGCN
-from stgcn_pyg.layers.layout import EqualBlocks, dense_layout
+from stgcn_pyg.layers.routes import dense_layout
 
 
 class DenseAffinityGCN(AffinityGCN):

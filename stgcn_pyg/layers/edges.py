@@ -64,9 +64,9 @@ def ragged_edges(
     if device is None:
         device = sizes.device if isinstance(sizes, Tensor) else "cpu"
     sizes = whole_numbers("sizes", sizes)
-    if not torch.compiler.is_compiling():
-        sizes = sizes.cpu()  # the numbers of nodes and edges have to be known there
-    known = sizes.device.type == "cpu" and not torch.compiler.is_compiling()
+    known = not torch.compiler.is_compiling()
+    if known:
+        sizes = sizes.cpu()  # where the numbers of nodes and edges can be read
     num_nodes = int(sizes.sum()) if known else None
     num_edges = int(sizes.square().sum()) if known else None
     host, sizes = sizes, sizes.to(device, non_blocking=True)

@@ -12,7 +12,8 @@ from torch_geometric.nn.resolver import activation_resolver
 from stgcn_pyg.layers.affinity import Affinity, CosineAffinity, SoftmaxAffinity, SquaredAffinity
 from stgcn_pyg.layers.checks import Float, Integer, check_prior, whole_number
 from stgcn_pyg.layers.conv import AffinityConv
-from stgcn_pyg.layers.layout import Layout, layout_of
+from stgcn_pyg.layers.layout import Layout
+from stgcn_pyg.layers.routes import layout_of
 
 AFFINITIES = {"squared": SquaredAffinity, "softmax": SoftmaxAffinity, "cosine": CosineAffinity}
 AffinityName = Literal["squared", "softmax", "cosine"]

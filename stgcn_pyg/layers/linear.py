@@ -9,7 +9,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedParameter
 
 from stgcn_pyg.layers.checks import Float, Integer, whole_number
-from stgcn_pyg.layers.layout import Layout, layout_of_nodes
+from stgcn_pyg.layers.layout import Layout
+from stgcn_pyg.layers.routes import layout_of_nodes
 
 
 class PerFrameLinear(torch.nn.Module):

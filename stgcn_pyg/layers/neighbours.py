@@ -1,12 +1,14 @@
 """Sums over the neighbours of each node, for the affinities that are normalised over them."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.utils import scatter, softmax
 
 
-class Neighbours:
+class Neighbours(ABC):
     """The neighbours of each node, by which scores of pairs become weights that sum to 1.
 
     An affinity is written once, with these methods; :class:`DenseNeighbours` computes them over the
@@ -15,17 +17,17 @@ class Neighbours:
     pairs of a node have the weight 0, the weights of its row are 0 and do not sum to 1.
     """
 
+    @abstractmethod
     def share(self, scores: Tensor, power: int = 1) -> Tensor:
         r""":math:`p_{ij} s_{ij}^q / \sum_k p_{ik} s_{ik}^q` with the prior p and the power q.
 
         Scores must be :math:`\ge 0`, or the power even. They are divided by the largest score of
         their row before they are raised, so that powers neither overflow nor vanish.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def softmax(self, scores: Tensor) -> Tensor:
         r""":math:`p_{ij} \exp(s_{ij}) / \sum_k p_{ik} \exp(s_{ik})` with the prior p."""
-        raise NotImplementedError
 
 
 class DenseNeighbours(Neighbours):

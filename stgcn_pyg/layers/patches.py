@@ -18,7 +18,7 @@ from stgcn_pyg.layers.checks import (
     whole_numbers,
 )
 from stgcn_pyg.layers.edges import complete_edges, ragged_edges
-from stgcn_pyg.layers.layout import dense_layout, layout_of_nodes
+from stgcn_pyg.layers.routes import dense_layout, layout_of_nodes
 
 
 def patch_nodes(feature_maps: Float[Tensor, "F C h w"], num_patches: int) -> Float[Tensor, "F P C"]:

@@ -18,7 +18,7 @@ from stgcn_pyg.layers import (
     temporal_graphs,
     window_edges,
 )
-from stgcn_pyg.layers.layout import PaddedBlocks
+from stgcn_pyg.layers.blocks import PaddedBlocks
 
 CHANNELS = 7
 KINDS = st.sampled_from(["squared", "softmax", "cosine"])
@@ -78,7 +78,7 @@ def test_ragged_graphs_in_blocks_and_by_edges(kind, dtype, sizes, worth, seed):
     x = torch.randn(sum(sizes), CHANNELS, dtype=dtype).requires_grad_()
     probe = torch.randn(sum(sizes), 5, dtype=dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stgcn_pyg.layers.layout.WORTH_A_STACK", worth)
+        patch.setattr("stgcn_pyg.layers.blocks.WORTH_A_STACK", worth)
         ptr = torch.tensor([0, *sizes]).cumsum(0)
         results = values_and_gradients(gcn, x, edge_index, probe, ptr=ptr)
     expected = values_and_gradients(gcn, x, edge_index, probe)
@@ -165,12 +165,31 @@ def test_an_empty_batch_works(promise, num_frames):
     assert out.shape == (0, 6)
 
 
+@pytest.mark.parametrize("sizes", [[], [0], [0, 0]])
+@pytest.mark.parametrize("edges", ["none", "made", "empty"])
+@pytest.mark.parametrize("told", ["ptr", "batch"])
+def test_a_batch_without_nodes_works(sizes, edges, told):
+    gcn, x = AffinityGCN(CHANNELS, 6, 2), torch.zeros(0, CHANNELS, requires_grad=True)
+    of_nodes = torch.zeros(0, dtype=torch.long)
+    given = {"none": None, "made": ragged_edges(sizes), "empty": torch.zeros(2, 0).long()}[edges]
+    graphs = {"batch": of_nodes, "batch_size": len(sizes)}
+    if told == "ptr":
+        graphs = {"ptr": torch.zeros(len(sizes) + 1, dtype=torch.long)}
+    out, (edge_index, alpha) = gcn(x, given, **graphs, return_attention_weights=True)
+    assert out.shape == (0, 6)
+    assert edge_index.shape == (2, 0)
+    assert alpha.shape == (0,)
+    pooled = pool_graphs(out, **graphs)
+    assert torch.equal(pooled, torch.zeros(len(sizes), 6))
+    pooled.sum().backward()
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=50).filter(any))
 def test_no_graph_is_padded_to_twice_its_size_where_it_matters(sizes):
     ptr, sizes = torch.tensor([0, *sizes]).cumsum(0), torch.tensor(sizes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stgcn_pyg.layers.layout.WORTH_A_STACK", 0)
+        patch.setattr("stgcn_pyg.layers.blocks.WORTH_A_STACK", 0)
         stacks = PaddedBlocks(int(sizes.sum()), ptr.device, ptr).stacks
     assert sum(count for count, _ in stacks) == len(sizes)
     assert sizes.sum() <= sum(count * width for count, width in stacks) <= 2 * sizes.sum()

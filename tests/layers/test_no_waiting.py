@@ -12,6 +12,7 @@ from stgcn_pyg.layers import (
     DenseAffinityGCN,
     complete_edges,
     pool_graphs,
+    temporal_graphs,
     top_k_mask,
 )
 
@@ -71,6 +72,18 @@ def test_a_step_waits_for_nothing(route, affinity, frames):
     expected, _ = gradients(None, route, affinity, frames)
     for value, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(value, wanted)
+
+
+def test_a_batch_of_videos_is_never_read_though_its_ptr_is_on_the_device():
+    # Of "meta" no value can be read at all.
+    lengths = [1, 5, 2]
+    batch = temporal_graphs(torch.empty(8, P, C, device="meta"), lengths)
+    gcn = AffinityGCN(C, D, 2).to("meta")
+    for edges in (batch.edge_index, None):
+        out = gcn(batch.x, edges, ptr=batch.ptr)
+        assert pool_graphs(out, ptr=batch.ptr).shape == (3, D)
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta"):
+        gcn(batch.x, ptr=batch.ptr.clone())
 
 
 @pytest.mark.usefixtures("shapes_unchecked")
