@@ -107,7 +107,7 @@ def _time_steps(
 ) -> list[float]:
     times, begin = [], perf_counter()
     for batch in batches:
-        loss = module(data.transform(batch))["loss"]
+        loss = module(data.transform(batch, module.model.mean, module.model.std))["loss"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

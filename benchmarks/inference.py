@@ -14,7 +14,7 @@ compile        the one before through torch.compile (on a GPU, or if `--compile 
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,8 +44,10 @@ class KeptBatches:
     def clip_dataloader(self, tracklets: pd.DataFrame, *how: object) -> list[ClipBatch]:
         return self.batches
 
-    def move_and_normalize(self, batch: ClipBatch, device: torch.device) -> ClipBatch:
-        return self.data.move_and_normalize(batch, device)
+    def move_and_normalize(
+        self, batch: ClipBatch, device: torch.device, *colours: Sequence[float]
+    ) -> ClipBatch:
+        return self.data.move_and_normalize(batch, device, *colours)
 
 
 class Variant:

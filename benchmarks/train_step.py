@@ -53,7 +53,7 @@ class WholeStep:
         self.module = (
             STGCNTraining(measuring.network(size), compile=compile, **options).to(device).train()
         )
-        self.optimizer, _ = self.module.build_optimizer()
+        self.optimizer, _ = self.module.build_optimizer(epochs=1)
         self.checks = FiniteChecks(None, None, Path("none"))  # type: ignore[arg-type]  # all are good
         self.augmentation = ClipAugmentation(flip=0.5)  # the paper's
         self.batch = measuring.batch(size, device)

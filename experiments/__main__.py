@@ -45,7 +45,7 @@ def parser(experiment: Experiment) -> Parser:
     add = parser.add_argument
     add("--dataset", required=True, help="stgcn-synth-v1, ward, mars, dukemtmc-videoreid, ...")
     add("--root", type=Path, help="its folder; a named rendered version is drawn if not given")
-    add("--preset", required=True, help="paper, small or smoke: the same for every variant")
+    add("--preset", required=True, help="paper, finetune, small or smoke: for all variants")
     add("--seeds", type=int, nargs="+", default=[0], help="seeds to train with, a run each")
     add("--splits", type=int, nargs="+", default=[0], help="splits, e.g. of WARD, a run each")
     add("--variants", nargs="+", help="the rows to run; all if not given")

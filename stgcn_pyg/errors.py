@@ -126,14 +126,14 @@ def require_known(**choices: tuple[object, object]) -> None:
             raise UserError(f"{name}={value!r} is unknown: use {', '.join(words)}")
 
 
-def whole_number(name: str, value: Any) -> int:
-    """An argument as a Python int of at least 1; otherwise raises a UserError that names it."""
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """An argument as an int of at least ``least``; otherwise a UserError that names it."""
     try:
         number = operator.index(value)
     except TypeError:
-        number = 0
-    if number < 1:
-        raise UserError(f"{name}={value!r}: pass a whole number of at least 1")
+        number = least - 1
+    if number < least:
+        raise UserError(f"{name}={value!r}: pass a whole number of at least {least}")
     return number
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 Margin = float | Literal["soft"]
 
@@ -64,7 +64,11 @@ def triplet_losses(
 
 
 def stgcn_losses(
-    features: Mapping[str, Tensor], logits: Tensor, labels: Tensor, margin: Margin = 0.3
+    features: Mapping[str, Tensor],
+    logits: Tensor,
+    labels: Tensor,
+    margin: Margin = 0.3,
+    label_smoothing: float = 0.0,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     r"""The loss of the paper (Eq. 8 and 9).
 
@@ -76,6 +80,8 @@ def stgcn_losses(
         logits: ``[B, num_classes]``.
         labels: The class of each clip, ``[B]``, in 0 .. ``num_classes`` - 1.
         margin: Margin of the triplet losses, or ``"soft"``.
+        label_smoothing: Share of each label that is spread over all classes in the softmax loss
+            (Szegedy et al., CVPR 2016).
 
     Returns:
         The total, and its terms by name: ``softmax``, ``triplet_global``, ...
@@ -89,7 +95,58 @@ def stgcn_losses(
         >>> round(total.item(), 4)
         0.8181
     """
-    terms = {"softmax": F.cross_entropy(logits.float(), labels)}
+    softmax = F.cross_entropy(logits.float(), labels, label_smoothing=label_smoothing)
+    terms = {"softmax": softmax}
     triplets = triplet_losses(features, labels, margin)
     terms |= {f"triplet_{name}": loss for name, loss in triplets.items()}
     return torch.stack(list(terms.values())).sum(), terms
+
+
+class CentreLoss(nn.Module):
+    r"""The centre loss (Wen et al., ECCV 2016): the distance of features from their class's centre.
+
+    .. math::
+        L = \frac 1 {2 B} \sum_{i=1}^B \lVert f_i - c_{y_i} \rVert^2
+
+    The centres are not trained by its gradient. Each call in training mode moves those of the
+    classes in the batch, behind the loss, by
+
+    .. math::
+        c_j \leftarrow c_j - \alpha \, \frac{\sum_{i:\, y_i = j} (c_j - f_i)}{1 + n_j}
+
+    where :math:`n_j` is the number of features of class j.
+
+    Args:
+        num_classes: Number of classes.
+        width: Width D of the features.
+        rate: The factor :math:`\alpha`.
+
+    Shapes:
+        - Input: features ``[B, D]`` and the class of each, ``[B]``.
+        - Output: a scalar in float32.
+
+    Example:
+        >>> loss = CentreLoss(num_classes=2, width=1)
+        >>> loss(torch.tensor([[2.0], [4.0]]), torch.tensor([0, 0])), loss.centres
+        (tensor(5.), tensor([[1.],
+                [0.]]))
+    """
+
+    centres: Tensor
+
+    def __init__(self, num_classes: int, width: int, rate: float = 0.5):
+        super().__init__()
+        self.rate = rate
+        self.register_buffer("centres", torch.zeros(num_classes, width))
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """The loss of a batch."""
+        features = features.float()
+        differences = features - self.centres[labels]
+        loss = differences.square().sum(dim=1).mean() / 2
+        if self.training:
+            with torch.no_grad():
+                classes = F.one_hot(labels, len(self.centres)).to(features.dtype)  # [B, classes]
+                counts = 1 + classes.sum(dim=0)[:, None]
+                self.centres += self.rate * (classes.T @ differences) / counts
+        return loss

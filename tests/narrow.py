@@ -19,4 +19,6 @@ class Narrow(ResNet):
 
 def narrow():
     """Makes this of every backbone that is asked for, in a with block or from start() on."""
-    return patch("stgcn_pyg.models.backbone.get_model", lambda *_, **__: Narrow())
+    return patch(
+        "stgcn_pyg.models.backbones.torchvision_networks.get_model", lambda *_, **__: Narrow()
+    )

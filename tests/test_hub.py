@@ -14,7 +14,7 @@ from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.models import backbone
+from stgcn_pyg.models.backbones import torchvision_networks
 
 OPTIONS = {"spatial_channels": 16, "branches": ["spatial", "global"], "temporal_layers": 1}
 
@@ -62,7 +62,7 @@ def test_the_weights_that_it_began_with_are_neither_named_nor_fetched_again(
     assert (config["num_classes"], config["backbone"]) == (5, "resnet18")
     assert config["branches"] == ["spatial", "global"]
     (folder / "config.json").write_text(json.dumps(config | {"weights": "imagenet"}))
-    monkeypatch.setattr(backbone, "read_weights", None)
+    monkeypatch.setattr(torchvision_networks, "_downloaded", None)
     STGCN.from_pretrained(folder)
 
 

@@ -301,7 +301,9 @@ def test_a_signal_ends_what_prepares_data(begin, large, tmp_path, name, workers,
 @pytest.mark.slow
 def test_under_torchrun_one_damaged_picture_ends_both_processes(damaged, run_on, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    with patch("stgcn_pyg.models.backbone.get_model", get_model):  # as these processes know it
+    with patch(
+        "stgcn_pyg.models.backbones.torchvision_networks.get_model", get_model
+    ):  # as these processes know it
         evaluate = command("evaluate", damaged, run_on, tmp_path, workers=2)
     with (tmp_path / "log").open("w") as log:
         run = subprocess.Popen(

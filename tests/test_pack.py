@@ -16,6 +16,7 @@ from stgcn_pyg.data import TrackletDataModule, load_dataset
 from stgcn_pyg.data.clips import FrameFiles
 from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.pack import PackedFrames, write_pack
+from stgcn_pyg.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from stgcn_pyg.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("narrow_backbone")
@@ -216,7 +217,7 @@ def test_skipped_frames_are_counted_once(dataset, workers):
     data = TrackletDataModule(dataset, **OPTIONS, on_bad_frame="skip", num_workers=workers)
     for _ in range(2):
         for batch in data.clip_dataloader(dataset.query):
-            data.transform(batch)
+            data.transform(batch, IMAGENET_MEAN, IMAGENET_STD)
     (fault,) = data.skipped
     assert fault.startswith(f"{bad}: ")
 

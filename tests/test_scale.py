@@ -10,10 +10,11 @@ from torch import nn
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import TrackletDataModule, load_dataset
+from stgcn_pyg.data.transforms import IMAGENET_MEAN, IMAGENET_STD
 from stgcn_pyg.distributed import ALONE, ProcessGroup, init_distributed
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.training import STGCNTraining
-from stgcn_pyg.runs.training.data_parallel import SyncedBatchNorm2d, data_parallel
+from stgcn_pyg.runs.training.data_parallel import SyncedBatchNorm, data_parallel
 
 PATCHES = {"temporal_patches": 2, "spatial_patches": 2, "spatial_channels": 16}
 
@@ -47,7 +48,8 @@ def gradients_and_labels(root, group, batch_norm):
             if isinstance(norm, nn.BatchNorm2d):
                 norm.eval()
     module.double()
-    batch = data.move_and_normalize(next(iter(data.train_dataloader())), "cpu")
+    batch = next(iter(data.train_dataloader()))
+    batch = data.move_and_normalize(batch, "cpu", IMAGENET_MEAN, IMAGENET_STD)
     synchronised = batch_norm == "synchronised"
     with data_parallel(module, group, torch.device("cpu"), synchronised) as parallel:
         parallel(batch)["loss"].backward()
@@ -133,7 +135,7 @@ def test_synchronised_batch_norm_is_that_of_the_whole_batch(tmp_path):
     def work(rank):
         with init_distributed():
             torch.manual_seed(1)
-            torch.save(normalise(SyncedBatchNorm2d, parts[rank]), tmp_path / str(rank))
+            torch.save(normalise(SyncedBatchNorm, parts[rank]), tmp_path / str(rank))
 
     assert run_together(work) == [0, 0]
     torch.manual_seed(1)

@@ -157,12 +157,14 @@ def test_the_module_trains_in_a_loop_of_ones_own(root, tmp_path):
     module, data = build(root)
     fit(module, data, tmp_path, epochs=2, accelerator="cpu")
     other, data = build(root)
-    optimizer, schedule = other.build_optimizer()
+    optimizer, schedule = other.build_optimizer(epochs=2)
     for epoch in range(2):
         data.sampler.set_epoch(epoch)
         losses = []
         for batch in data.train_dataloader():
-            loss = other(data.move_and_normalize(batch, "cpu"))["loss"]
+            loss = other(data.move_and_normalize(batch, "cpu", other.model.mean, other.model.std))[
+                "loss"
+            ]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

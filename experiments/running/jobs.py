@@ -20,7 +20,14 @@ from stgcn_pyg.runs.settings import (
 )
 
 PRESETS = Path(__file__).parents[1] / "presets"
-NAMES = ("paper", "small", "smoke")  # of presets; "paper" is section 4.2 to the letter
+# The files of each preset, each laid over the one before. "paper" is section 4.2 to the letter.
+NAMES = {
+    "paper": (preset_path("paper"),),
+    "finetune": (preset_path("finetune"),),
+    "finetune-lite0": (preset_path("finetune"), PRESETS / "finetune-lite0.yaml"),
+    "small": (PRESETS / "small.yaml",),
+    "smoke": (PRESETS / "smoke.yaml",),
+}
 # Settings that do not change what comes out. One process trains: nothing is synchronised.
 OUTSIDE = FREE | {"root", "sync_batch_norm"}
 OF_THE_TEST = {"model.embedding", "data.test_clips"}
@@ -88,11 +95,9 @@ def preset_files(name: str, dataset: str, gpu: bool) -> list[Path]:
     """
     if name not in NAMES:
         raise UserError(f"preset {name!r} is unknown: use {', '.join(NAMES)}")
-    if name == "paper":
-        return [preset_path("paper")]
     overlays = [f"{name}-gpu.yaml"] * gpu + [f"{name}-{dataset}.yaml"]
     existing = [PRESETS / file for file in overlays if (PRESETS / file).is_file()]
-    return [PRESETS / f"{name}.yaml", *existing]
+    return [*NAMES[name], *existing]
 
 
 def settings_of(

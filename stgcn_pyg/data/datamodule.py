@@ -240,7 +240,13 @@ class TrackletDataModule:
             pin_memory=torch.device(device).type == "cuda",
         )
 
-    def move_and_normalize(self, batch: ClipBatch, device: torch.device | str) -> ClipBatch:
+    def move_and_normalize(
+        self,
+        batch: ClipBatch,
+        device: torch.device | str,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> ClipBatch:
         """A batch of any loader, moved to a device and there put through :meth:`transform`."""
         # From pinned memory a GPU copies while the host goes on.
         to_gpu = torch.device(device).type == "cuda"
@@ -249,18 +255,21 @@ class TrackletDataModule:
             for name, value in batch._asdict().items()
             if isinstance(value, torch.Tensor)
         }
-        return self.transform(batch._replace(**on_device))  # type: ignore[arg-type]
+        return self.transform(batch._replace(**on_device), mean, std)  # type: ignore[arg-type]
 
-    def transform(self, batch: ClipBatch) -> ClipBatch:
+    def transform(self, batch: ClipBatch, mean: Sequence[float], std: Sequence[float]) -> ClipBatch:
         """Augments a training batch, normalises any, and keeps what was wrong with its frames.
 
-        The clips are of uint8, on the device that is to compute.
+        Args:
+            batch: Clips of uint8, on the device that is to compute.
+            mean: Mean of each colour, for RGB in [0, 1]: ``model.mean`` of an :class:`.STGCN`.
+            std: Deviation of each colour, likewise ``model.std``.
         """
         self.skipped.update(batch.skipped)
         clips = batch.clips.float() / 255
         if batch.changes is not None:
-            clips = self.augmentation.apply(clips, batch.changes)
-        return ClipBatch(normalize(clips), batch.labels)
+            clips = self.augmentation.apply(clips, batch.changes, mean)
+        return ClipBatch(normalize(clips, mean, std), batch.labels)
 
     def clips_of(self, num_frames: int) -> np.ndarray:
         """The clips by which a tracklet is tested, ``[clips, T]``."""

@@ -95,12 +95,15 @@ class ClipAugmentation:
         left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
         return (left, top, left + width, top + height) if erased else (0.0, 0.0, 0.0, 0.0)
 
-    def apply(self, clips: Tensor, numbers: Tensor) -> Tensor:
+    def apply(
+        self, clips: Tensor, numbers: Tensor, mean: Sequence[float] = IMAGENET_MEAN
+    ) -> Tensor:
         """Changes a batch of clips.
 
         Args:
             clips: ``[B, T, 3, H, W]``, floating, in [0, 1].
             numbers: ``[B, 1 or T, 14]``, the rows of :meth:`draw` for each clip.
+            mean: Colour that fills erased rectangles.
         """
         # Frames that change each by itself are clips of one frame.
         rows = numbers.flatten(0, 1)
@@ -109,8 +112,7 @@ class ClipAugmentation:
         parts = self._recolour(parts, rows[:, 4:7], rows[:, 11:14])
         if self.erase > 0:
             inside = _rectangles(rows[:, 7:11], parts.size(3), parts.size(4))
-            mean = _by_colour(IMAGENET_MEAN, parts)
-            parts = torch.where(inside[:, None, None], mean, parts)
+            parts = torch.where(inside[:, None, None], _by_colour(mean, parts), parts)
         return parts.reshape(clips.shape)
 
     def _move(self, clips: Tensor, numbers: Tensor) -> Tensor:
@@ -140,9 +142,11 @@ class ClipAugmentation:
         return clips
 
 
-def normalize(clips: Tensor) -> Tensor:
-    """Clips in [0, 1] to ImageNet's mean 0 and deviation 1, by colour."""
-    return clips.sub(_by_colour(IMAGENET_MEAN, clips)).div_(_by_colour(IMAGENET_STD, clips))
+def normalize(
+    clips: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> Tensor:
+    """Clips in [0, 1] less a mean and over a deviation, by colour: ImageNet's if not given."""
+    return clips.sub(_by_colour(mean, clips)).div_(_by_colour(std, clips))
 
 
 def _by_colour(values: Sequence[float], clips: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ def towards_identities(model: STGCN, classes: Tensor) -> Towards:
     def scores(output: STGCNOutput) -> Tensor:
         weight = model.classifier.weight
         weights = weight[classes.to(weight.device)].split(_widths(model), dim=1)
-        pairs = zip(weights, output.features.values(), strict=True)
+        pairs = zip(weights, model.behind_neck(output.features).values(), strict=True)
         return torch.stack([(weight * feature).sum(dim=1) for weight, feature in pairs], dim=1)
 
     return scores

@@ -67,7 +67,7 @@ def explain_tracklets(
     bar = tqdm(total=len(tracklets), desc=title, unit="tracklet", **bar_options())
     with evaluating(model), bar, reading(loader) as batches:
         for batch in batches:
-            batch = data.move_and_normalize(batch, device)
+            batch = data.move_and_normalize(batch, device, model.mean, model.std)
             feature_maps = feature_maps_of(model, batch.clips)
             maps = activation_maps(model, feature_maps, towards(batch.labels.cpu()))
             graphs = learned_graphs(model, feature_maps)

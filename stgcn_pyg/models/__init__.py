@@ -1,6 +1,6 @@
 """The networks: a backbone, three branches, and STGCN, which joins them."""
 
-from stgcn_pyg.models.backbone import Backbone
+from stgcn_pyg.models.backbones import Backbone
 from stgcn_pyg.models.branches import GlobalBranch, SpatialBranch, TemporalBranch
 from stgcn_pyg.models.stgcn import STGCN, STGCNOutput
 

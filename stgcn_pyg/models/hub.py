@@ -43,8 +43,8 @@ from stgcn_pyg import STGCN
 model = STGCN.from_pretrained("this folder, or the name of its repository")
 ```
 
-It takes clips `[B, T, 3, H, W]`, RGB in [0, 1] less ImageNet's mean and over its deviation, and
-gives features by branch, an embedding and logits.
+It takes clips `[B, T, 3, H, W]`, RGB in [0, 1] less the `mean` and over the `std` of `config.json`,
+and gives features by branch, an embedding and logits.
 
 Whoever published it has not said here on which data set it was trained, nor what it scores on which
 and under which protocol. Without those no figure about it means anything.

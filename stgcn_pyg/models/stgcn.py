@@ -1,13 +1,14 @@
 """STGCN: a clip of frames goes in; features by branch, an embedding and logits come out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stgcn_pyg.models.backbone import Backbone
+from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.models.backbones import Backbone, LastStage
 from stgcn_pyg.models.branches import (
     AffinityName,
     Branch,
@@ -21,6 +22,7 @@ from stgcn_pyg.models.options import plain_values
 
 BRANCHES = ("global", "temporal", "spatial")
 EmbeddingKind = Literal["normalized", "raw", "global", "temporal", "spatial"]
+Neck = Literal["none", "bnneck"]
 
 
 class STGCNOutput(NamedTuple):
@@ -44,9 +46,10 @@ class STGCN(nn.Module, HubModel):
     Args:
         num_classes: Number of training identities.
         num_frames: T, the number of frames of a clip.
-        backbone: ``"resnet18"``, ``"resnet34"`` or ``"resnet50"``.
-        weights: Initial weights of the backbone: ``"imagenet"``, the path of a state dict, or None
-            for random ones.
+        backbone: Name of a network of torchvision, such as ``"resnet50"`` or ``"mobilenet_v2"``,
+            or ``"timm/NAME"`` for one of timm; :class:`.Backbone` lists them.
+        weights: Initial weights of the backbone: ``"imagenet"``, ``"package:NAME"`` for those
+            inside an installed package, the path of a state dict, or None for random ones.
         temporal_layers: M, the number of layers of the temporal branch (TGCN).
         spatial_layers: K, the number of layers of the spatial branch (SGCN).
         temporal_patches: Number of horizontal patches of a frame in the temporal branch.
@@ -68,6 +71,20 @@ class STGCN(nn.Module, HubModel):
         embedding: ``"normalized"``: each branch's feature is L2-normalised before they are
             concatenated; ``"raw"``: they are concatenated without that; the name of a branch:
             only its feature, normalised.
+        last_stage: Resolution of the last stage of a convolutional backbone: ``"stride1"`` leaves
+            its halving out, ``"dilated"`` also spreads the kernels behind it, ``"as-is"`` keeps
+            it. If not given: stride1 for ResNets, as in the paper, and as-is for others.
+        image_size: Height and width for which a transformer's position embeddings are kept. If not
+            given, ``stgcn train`` takes those of the data; elsewhere they are fitted to the images
+            in each forward pass.
+        patch_stride: Distance of a vision transformer's patches in pixels; the size of a patch if
+            not given. Less lets them overlap.
+        neck: ``"none"``, or ``"bnneck"`` (Luo et al., CVPR Workshops 2019): a batch norm without a
+            shift between the features and a classifier without bias; the embedding is taken behind
+            it, the features of the triplet losses before it.
+        mean: Mean of each colour, for RGB in [0, 1], by which clips are normalised; that of the
+            backbone's weights if not given.
+        std: Deviation of each colour, likewise.
 
     Shapes:
         - Input: normalised clips ``[B, T, 3, H, W]``.
@@ -105,15 +122,30 @@ class STGCN(nn.Module, HubModel):
         spatial_shortcut: bool = True,
         affinity: AffinityName = "squared",
         embedding: EmbeddingKind = "normalized",
+        last_stage: LastStage | None = None,
+        image_size: Sequence[int] | None = None,
+        patch_stride: int | None = None,
+        neck: Neck = "none",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ):
         # Before any other name is bound: what a checkpoint needs to build this model again.
         options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         super().__init__()
         _check_options(list(branches), embedding)
-        self._options = plain_values(options | {"branches": list(branches), "weights": None})
+        require_known(neck=(neck, Neck))
+        self.backbone = Backbone(backbone, weights, last_stage, image_size, patch_stride)
+        self.mean = _of_colours("mean", self.backbone.mean if mean is None else mean)
+        self.std = _of_colours("std", self.backbone.std if std is None else std)
+        size = self.backbone.image_size
+        resolved = {
+            **{"branches": list(branches), "weights": None},
+            **{"mean": list(self.mean), "std": list(self.std)},
+            **{"last_stage": self.backbone.last_stage, "image_size": size and list(size)},
+        }
+        self._options = plain_values(options | resolved)
         self.num_frames = num_frames = self._options["num_frames"]
         self.embedding_kind = embedding
-        self.backbone = Backbone(backbone, weights)
         channels = self.backbone.out_channels
         # Always in the paper's order, so that the same branches give the same concatenation.
         chosen: dict[str, Branch] = {}
@@ -138,7 +170,8 @@ class STGCN(nn.Module, HubModel):
             )
         self.branches = nn.ModuleDict(chosen)
         width = sum(branch.out_channels for branch in chosen.values())
-        self.classifier = nn.Linear(width, num_classes)
+        self.neck = _bnneck(width) if neck == "bnneck" else nn.Identity()
+        self.classifier = nn.Linear(width, num_classes, bias=neck == "none")
         self.embedding_width = sum(chosen[name].out_channels for name in self.embedded)
 
     @property
@@ -164,8 +197,17 @@ class STGCN(nn.Module, HubModel):
         features = {
             name: branch(feature_maps, self.num_frames) for name, branch in self.branches.items()
         }
-        logits = self.classifier(torch.cat(list(features.values()), dim=1))
-        return STGCNOutput(features, self._embed(features), logits)
+        behind = self.behind_neck(features)
+        logits = self.classifier(torch.cat(list(behind.values()), dim=1))
+        return STGCNOutput(features, self._embed(behind), logits)
+
+    def behind_neck(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The features of the branches as the classifier and the embedding take them."""
+        if isinstance(self.neck, nn.Identity):
+            return dict(features)
+        joined = self.neck(torch.cat(list(features.values()), dim=1))
+        widths = [feature.size(1) for feature in features.values()]
+        return dict(zip(features, joined.split(widths, dim=1), strict=True))
 
     @property
     def embedded(self) -> list[str]:
@@ -173,7 +215,7 @@ class STGCN(nn.Module, HubModel):
         alone = self.embedding_kind in BRANCHES
         return [name for name in self.branches if not alone or name == self.embedding_kind]
 
-    def _embed(self, features: dict[str, Tensor]) -> Tensor:
+    def _embed(self, features: Mapping[str, Tensor]) -> Tensor:
         chosen = [features[name] for name in self.embedded]
         if self.embedding_kind != "raw":
             chosen = [F.normalize(feature, dim=1) for feature in chosen]
@@ -187,3 +229,16 @@ def _check_options(branches: Sequence[str], embedding: str) -> None:
     known = ("normalized", "raw", *branches)
     if embedding not in known:
         raise ValueError(f"embedding must be one of {known}, got {embedding!r}")
+
+
+def _bnneck(width: int) -> nn.BatchNorm1d:
+    neck = nn.BatchNorm1d(width)
+    neck.bias.requires_grad_(False)
+    return neck
+
+
+def _of_colours(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != 3:
+        raise UserError(f"{name}={list(values)}: pass three numbers, of red, green and blue")
+    return numbers

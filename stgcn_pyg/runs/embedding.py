@@ -89,7 +89,8 @@ def embed_tracklets(
     model.to(device)
 
     def embed(batch: ClipBatch) -> Tensor:
-        return model(data.move_and_normalize(batch, device).clips).embedding
+        clips = data.move_and_normalize(batch, device, model.mean, model.std).clips
+        return model(clips).embedding
 
     with evaluating(model), torch.inference_mode():
         loader = data.clip_dataloader(tracklets, group.rank, group.world_size, device)

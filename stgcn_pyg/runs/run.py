@@ -14,7 +14,7 @@ from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
 from stgcn_pyg.distributed import ProcessGroup, init_distributed
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.models import STGCN
+from stgcn_pyg.models import STGCN, Backbone
 from stgcn_pyg.runs.checkpoint import begin_from
 from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.embedding import average_clips, chance_scores, embed_tracklets, score
@@ -86,6 +86,7 @@ def build(settings: RunSettings) -> Run:
     Raises:
         UserError: There is no such data set, or a setting does not fit it or the others.
     """
+    require_network(settings)
     torch.manual_seed(settings.seed)
     dataset, held_out = load(settings)
     data = build_data(settings, dataset)
@@ -117,6 +118,8 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
     device = device_for(settings.accelerator, group)
     # Refuses another run's folder. Nothing is written before all checks that need no training.
     folder = RunFolder(settings) if group.is_first else None
+    begun = group.from_first(folder is not None and folder.begun)
+    require_network(settings, begun)
     torch.manual_seed(settings.seed)
     dataset, held_out = load(settings)
     data = build_data(settings, dataset)
@@ -125,7 +128,6 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
         folder.require_tracklets(data, held_out)
     needed = pd.concat([dataset.train, held_out, dataset.test()])
     data.require_good_frames(needed, group.rank, group.world_size)
-    begun = group.from_first(folder is not None and folder.begun)
     run = Run(settings, dataset, held_out, data, build_module(settings, data, begun))
     scores: dict[str, Mapping[str, RankingResult]] = {"chance": chance_scores(dataset)}
     with only_run_in(settings.output, group), tf32_allowed(settings.tf32):
@@ -181,24 +183,46 @@ def build_module(
     Raises:
         UserError: A setting makes no sense, or there are no such weights to begin with.
     """
-    resumed = begun and not settings.baselines
-    chosen = dict(settings.model)
-    if resumed or settings.weights_from is not None:
-        chosen["weights"] = None
+    chosen = _arguments_of_network(settings, begun)
     try:
         model = STGCN(data.num_classes, **chosen)
     except ValueError as error:
         raise UserError(f"--model: {error}") from error
-    rows = -(-data.height // 16)  # of the feature maps
+    if settings.weights_from is not None and not (begun and not settings.baselines):
+        print(begin_from(model, settings.weights_from, data.pids.tolist()))
+    return STGCNTraining(model, **settings.training, config=settings.nested())
+
+
+def require_network(settings: RunSettings, begun: bool = False) -> None:
+    """Checks what can be known of a run's network without its data set, in a second or less.
+
+    Raises:
+        UserError: There is no such backbone, an option does not fit it, its weights cannot be read
+            or are of another network, or the images are too small.
+    """
+    chosen = _arguments_of_network(settings, begun)
+    height, width = settings.data["height"], settings.data["width"]
+    names = ("last_stage", "image_size", "patch_stride")
+    options = {name: chosen[name] for name in names}
+    with torch.device("meta"):  # where weights take no memory and a forward pass no time
+        backbone = Backbone(chosen["backbone"], chosen["weights"], **options)
+        rows, columns = backbone.map_size(height, width)
     patches = max(chosen["temporal_patches"], chosen["spatial_patches"])
     if rows < patches:
         raise UserError(
-            f"--data.height {data.height} gives feature maps of {rows} rows, too few for "
-            f"{patches} patches: pass at least {16 * patches}"
+            f"--data.height {height} gives feature maps of {rows} x {columns}, too few rows for "
+            f"{patches} patches: pass at least {-(-height // rows) * patches}, or fewer patches"
         )
-    if settings.weights_from is not None and not resumed:
-        print(begin_from(model, settings.weights_from, data.pids.tolist()))
-    return STGCNTraining(model, **settings.training, config=settings.nested())
+
+
+def _arguments_of_network(settings: RunSettings, begun: bool) -> dict[str, Any]:
+    """The arguments of :class:`.STGCN`; where the training has begun, without initial weights."""
+    chosen = dict(settings.model)
+    if (begun and not settings.baselines) or settings.weights_from is not None:
+        chosen["weights"] = None
+    if chosen["image_size"] is None and chosen["backbone"].startswith("timm/"):
+        chosen["image_size"] = (settings.data["height"], settings.data["width"])
+    return chosen
 
 
 def _score(run: Run, device: str, title: str, group: ProcessGroup) -> dict[str, RankingResult]:

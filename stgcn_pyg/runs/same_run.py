@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 OF_TRAINING = (
     *("margin", "learning_rate", "weight_decay", "decay_epochs", "decay_factor"),
-    "micro_batches",
+    *("micro_batches", "label_smoothing", "centre_loss", "optimizer", "backbone_learning_rate"),
+    *("layer_decay", "warmup_epochs", "decay", "frozen_layers", "frozen_batch_norm"),
 )
 OF_DATA = ("num_frames", "height", "width")
 OF_BATCHES = ("identities_per_batch", "tracklets_per_identity", "seed")
@@ -55,6 +56,8 @@ def deciding(
     settings = {name: getattr(source, name) for source, names in sources for name in names}
     if validation is not None:
         settings |= {"test_clips": data.test_clips, "validation_every": options.validation_every}
+    if module.decay == "cosine":
+        settings["epochs_of_decay"] = options.epochs
     tracklets = tracklets_of(data, validation)
     return {"settings": settings, "tracklets": tracklets, "epochs": options.epochs}
 

@@ -24,53 +24,69 @@ def data_parallel(
     if group.world_size == 1:
         yield module
         return
-    synchronized = SyncedBatchNorm2d if device.type == "cpu" else nn.SyncBatchNorm
-    if sync_batch_norm:
-        _exchange(module, nn.BatchNorm2d, synchronized)
+    exchanged = _synchronise(module, device.type) if sync_batch_norm else []
     try:
         yield DistributedDataParallel(
             module, [torch.cuda.current_device()] if device.type == "cuda" else None
         )
     finally:
-        if sync_batch_norm:
-            _exchange(module, synchronized, nn.BatchNorm2d)
+        for parent, name, own in exchanged:
+            parent.add_module(name, own)
 
 
-def _exchange(module: nn.Module, old: type[nn.Module], new: type[Any]) -> None:
-    """Exchanges batch norms; parameters, buffers and their names stay."""
+def _synchronise(module: nn.Module, device: str) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Puts synchronised batch norms, with the same parameters and buffers, in place of a module's.
+
+    Returns:
+        The parent, name and own module of each.
+    """
+    exchanged: list[tuple[nn.Module, str, nn.Module]] = []
     for name, child in module.named_children():
-        if type(child) is not old:
-            _exchange(child, old, new)
+        if not isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            exchanged += _synchronise(child, device)
             continue
-        norm = new(child.num_features, child.eps, child.momentum).train(child.training)
+        kind = SyncedBatchNorm if device == "cpu" else nn.SyncBatchNorm
+        norm: nn.Module = kind(child.num_features, child.eps, child.momentum).train(child.training)
         for value in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
             setattr(norm, value, getattr(child, value))
+        if hasattr(child, "act"):  # timm's batch norms hold the activation that follows
+            norm.drop, norm.act = child.drop, child.act
+            norm.register_forward_hook(lambda norm, _, y: norm.act(norm.drop(y)))
         module.add_module(name, norm)
+        exchanged.append((module, name, child))
+    return exchanged
 
 
-class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """``BatchNorm2d`` with mean and variance of the batches of all processes, on any device.
+class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm with mean and variance of the batches of all processes, on any device.
 
     ``torch.nn.SyncBatchNorm`` does this on GPUs alone.
 
     Shapes:
-        - Input, output: ``[B, C, H, W]``; B may differ from process to process.
+        - Input, output: ``[B, C]`` or ``[B, C, H, W]``; B may differ from process to process.
     """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any number of dimensions behind the channels is taken."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises; in evaluation mode by the running statistics."""
         if not self.training:
             return super().forward(x)
         values = x if x.dtype == torch.float64 else x.float()
+        others = (0, *range(2, x.dim()))
+        by_channel = (-1, *(1 for _ in others[1:]))
         # Summed in float64, as PyTorch's own kernel does on the CPU.
         number = values.new_tensor([x.numel() // x.size(1)], dtype=torch.float64)
-        sums = _Sum.apply(torch.cat([values.sum((0, 2, 3), dtype=torch.float64), number]))
+        sums = _Sum.apply(torch.cat([values.sum(others, dtype=torch.float64), number]))
         mean, count = sums[:-1] / sums[-1], sums[-1].detach()
-        centred = values - mean.to(values.dtype)[:, None, None]
-        variance = _Sum.apply(centred.square().sum((0, 2, 3), dtype=torch.float64)) / count
+        centred = values - mean.to(values.dtype).view(by_channel)
+        variance = _Sum.apply(centred.square().sum(others, dtype=torch.float64)) / count
         self._update_statistics(mean, variance * count / (count - 1))
         scale = self.weight * (variance + self.eps).rsqrt().to(values.dtype)
-        return torch.addcmul(self.bias[:, None, None], centred, scale[:, None, None]).to(x.dtype)
+        return torch.addcmul(self.bias.view(by_channel), centred, scale.view(by_channel)).to(
+            x.dtype
+        )
 
     @torch.no_grad()
     def _update_statistics(self, mean: Tensor, variance: Tensor) -> None:

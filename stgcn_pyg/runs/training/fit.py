@@ -133,7 +133,8 @@ def _require_trainable(model: STGCN, data: TrackletDataModule) -> None:
             f"the network has {classes:,} classes, the data set {data.num_classes:,} "
             f"identities to train on: build the network with num_classes={data.num_classes}"
         )
-    frozen = sum(not module.training for module in model.modules())
+    meant = model.backbone.frozen_norms
+    frozen = sum(not module.training for module in model.modules() if module not in meant)
     if frozen:
         warnings.warn(f"{frozen} modules of the network are in evaluation mode", stacklevel=3)
 

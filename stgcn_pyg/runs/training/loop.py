@@ -40,7 +40,7 @@ class TrainingLoop:
         self.module = module.to(device)
         self.data, self.path, self.device, self.options = data, path, device, options
         self.group, self.signals, self.validation = group, signals, validation
-        self.optimizer, self.schedule = module.build_optimizer()
+        self.optimizer, self.schedule = module.build_optimizer(options.epochs)
         every = options.finite_check_every
         self.checks = FiniteChecks(data.sampler, data.dataset.train, path, every)
         # Whole epochs, batches of the next one, and steps that are done.
@@ -66,13 +66,14 @@ class TrainingLoop:
         mixed = self.options.precision == "bf16-mixed"
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
         synchronised = self.options.sync_batch_norm
+        network = self.module.model
         with (
             data_parallel(self.module, self.group, self.device, synchronised) as parallel,
             self.log.opened(self.step, steps * epochs),
             reading(loader) as batches,
         ):
             for batch in batches:
-                batch = self.data.move_and_normalize(batch, self.device)
+                batch = self.data.move_and_normalize(batch, self.device, network.mean, network.std)
                 with autocast:
                     terms = parallel(batch)
                 self._update(terms)

@@ -1,25 +1,32 @@
 """The losses of a batch, and the optimiser that changes the weights by them."""
 
 from collections.abc import Callable
-from math import inf
+from functools import partial
+from math import cos, inf, pi
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import StepLR
+from torch.optim import Adam, AdamW
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
 
 from stgcn_pyg.data import ClipBatch
-from stgcn_pyg.errors import finite_number, require_known, whole_number
-from stgcn_pyg.losses import stgcn_losses
+from stgcn_pyg.errors import UserError, finite_number, require_known, whole_number
+from stgcn_pyg.losses import CentreLoss, stgcn_losses
 from stgcn_pyg.models import STGCN, STGCNOutput
 from stgcn_pyg.models.forward_modes import recomputed
 from stgcn_pyg.runs.same_run import require_network
 from stgcn_pyg.runs.training.compiled import Compile, CompiledForward
 from stgcn_pyg.runs.training.data_parallel import gather_batch
 
+OptimizerName = Literal["adam", "adamw"]
+Decay = Literal["step", "cosine"]
+
 
 class STGCNTraining(nn.Module):
     """Trains STGCN by the losses of Eq. 8 and 9 with Adam and a step decay (section 4.2).
+
+    The options from ``label_smoothing`` on are of later recipes; their defaults are the paper's.
 
     Args:
         model: Network to train.
@@ -38,6 +45,20 @@ class STGCNTraining(nn.Module):
             memory. The losses are those of the whole batch; batch norm normalises each part.
         activation_checkpointing: Compute the backbone's blocks again in the backward pass, to
             take less memory.
+        label_smoothing: Share of each label that is spread over all classes in the softmax loss.
+        centre_loss: Weight of the centre loss of the concatenated features; 0 for none.
+        optimizer: ``"adam"``, or ``"adamw"``, whose weight decay does not pass through the
+            averages of the gradient.
+        backbone_learning_rate: Learning rate of the backbone, where it differs from the rest.
+        layer_decay: Factor by which each layer of the backbone has a lower learning rate than the
+            one behind it.
+        warmup_epochs: Number of epochs in which the learning rate rises in equal steps to its
+            value.
+        decay: ``"step"`` as above, or ``"cosine"`` down to 0 at the end of the run.
+        frozen_layers: Number of the backbone's first layers whose weights stay what they are:
+            the stem of a ResNet is one, each stage of it another.
+        frozen_batch_norm: Keep the backbone's batch norms as they are: scale, shift and running
+            statistics.
         config: Plain values to store in the checkpoint, such as the configuration of a command.
 
     Attributes:
@@ -64,11 +85,22 @@ class STGCNTraining(nn.Module):
         fused: bool = True,
         micro_batches: int = 1,
         activation_checkpointing: bool = False,
+        label_smoothing: float = 0.0,
+        centre_loss: float = 0.0,
+        optimizer: OptimizerName = "adam",
+        backbone_learning_rate: float | None = None,
+        layer_decay: float = 1.0,
+        warmup_epochs: int = 0,
+        decay: Decay = "step",
+        frozen_layers: int = 0,
+        frozen_batch_norm: bool = False,
         config: dict[str, Any] | None = None,
     ):
         super().__init__()
         require_network(model)
-        require_known(compile=(compile, Compile))
+        require_known(
+            compile=(compile, Compile), optimizer=(optimizer, OptimizerName), decay=(decay, Decay)
+        )
         self.model = model
         self.margin = margin if margin == "soft" else finite_number("margin", margin, -inf)
         self.learning_rate = finite_number("learning_rate", learning_rate)
@@ -77,6 +109,26 @@ class STGCNTraining(nn.Module):
         self.decay_factor = finite_number("decay_factor", decay_factor)
         self.fused = fused
         self.micro_batches = whole_number("micro_batches", micro_batches)
+        self.label_smoothing = finite_number("label_smoothing", label_smoothing)
+        if self.label_smoothing >= 1:
+            raise UserError(f"label_smoothing={label_smoothing}: pass a number below 1")
+        self.centre_loss = finite_number("centre_loss", centre_loss)
+        self.optimizer: OptimizerName = optimizer
+        self.backbone_learning_rate = (
+            self.learning_rate
+            if backbone_learning_rate is None
+            else finite_number("backbone_learning_rate", backbone_learning_rate)
+        )
+        self.layer_decay = finite_number("layer_decay", layer_decay)
+        self.warmup_epochs = whole_number("warmup_epochs", warmup_epochs, least=0)
+        self.decay: Decay = decay
+        self.frozen_layers = whole_number("frozen_layers", frozen_layers, least=0)
+        self.frozen_batch_norm = frozen_batch_norm
+        if self.frozen_layers or frozen_batch_norm:
+            model.backbone.freeze(self.frozen_layers, frozen_batch_norm)
+        if self.centre_loss:
+            width = model.classifier.in_features
+            self.centres = CentreLoss(model.options["num_classes"], width)
         self.config = config or {}
         self.run: dict[str, Any] = {}
         model.backbone.activation_checkpointing = activation_checkpointing
@@ -96,21 +148,57 @@ class STGCNTraining(nn.Module):
             self.micro_batches,
         )
         features, logits, labels = gather_batch(output.features, output.logits, batch.labels)
-        loss, terms = stgcn_losses(features, logits, labels, self.margin)
+        loss, terms = stgcn_losses(features, logits, labels, self.margin, self.label_smoothing)
+        if self.centre_loss:
+            terms["centre"] = self.centres(torch.cat(list(features.values()), dim=1), labels)
+            loss = loss + self.centre_loss * terms["centre"]
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         detached = {name: term.detach() for name, term in terms.items()}
         return {"loss": loss, "accuracy": accuracy} | detached
 
-    def build_optimizer(self) -> tuple[torch.optim.Adam, StepLR]:
-        """Adam for the device that the weights are on, and its decay, which steps every epoch."""
+    def build_optimizer(self, epochs: int) -> tuple[Adam, LRScheduler]:
+        """The optimiser for the device that the weights are on, and its decay by epochs.
+
+        Args:
+            epochs: Number of epochs of the run.
+        """
         device = next(self.parameters()).device
-        optimizer = torch.optim.Adam(
-            self.model.parameters(),
+        kind = AdamW if self.optimizer == "adamw" else Adam
+        optimizer = kind(
+            self._parameter_groups(),
             lr=self.learning_rate,
             weight_decay=self.weight_decay,
             fused=(self.fused and device.type in ("cpu", "cuda")) or None,
         )
-        return optimizer, StepLR(optimizer, self.decay_epochs, self.decay_factor)
+        if self.decay == "step" and not self.warmup_epochs:
+            return optimizer, StepLR(optimizer, self.decay_epochs, self.decay_factor)
+        return optimizer, LambdaLR(optimizer, partial(self._rate, epochs=epochs))
+
+    def _rate(self, epoch: int, epochs: int) -> float:
+        """The learning rate in an epoch, from 0 on, over that of ``learning_rate``."""
+        if epoch < self.warmup_epochs:
+            return (epoch + 1) / (self.warmup_epochs + 1)
+        if self.decay == "step":
+            return self.decay_factor ** (epoch // self.decay_epochs)
+        done = (epoch - self.warmup_epochs) / max(1, epochs - self.warmup_epochs)
+        return (1 + cos(pi * min(done, 1.0))) / 2
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters by learning rate: one group where all have the same."""
+        if self.backbone_learning_rate == self.learning_rate and self.layer_decay == 1:
+            return [{"params": list(self.model.parameters())}]
+        backbone = self.model.backbone
+        weights = dict(backbone.named_parameters())
+        layers = backbone.layers()
+        groups = [
+            {
+                "params": [weights[name] for name in layer],
+                "lr": self.backbone_learning_rate * self.layer_decay ** (len(layers) - number),
+            }
+            for number, layer in enumerate(layers, start=1)
+        ]
+        others = [p for n, p in self.model.named_parameters() if not n.startswith("backbone.")]
+        return [{"params": others}, *groups]
 
 
 def grad_cache_forward(
