@@ -389,7 +389,7 @@ def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
         (["--model.weights=absent.pth"], "weights absent.pth: no such file"),
         (["--model.temporal_layers=many"], "temporal_layers"),
         (["--modle.temporal_layers=3"], "modle"),
-        (["--preset=papper"], "preset 'papper' is unknown: use demo, finetune, paper, small, strong"),
+        (["--preset=papper"], "preset 'papper' is unknown: use demo, finetune, paper, small"),
         (["--config=absent.yaml"], "absent.yaml"),
         (["--epochs=0"], "epochs"),
         (["--data.height=32"], "feature maps of 2 x 2, too few rows for 4 patches"),

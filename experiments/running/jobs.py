@@ -108,8 +108,8 @@ def settings_of(
     Raises:
         UserError: A setting is unknown or has a value that it cannot have.
     """
-    of_run = {"dataset": source.loader, "root": str(source.root), **unit._asdict()}
-    return load_settings(presets, {**of_run, **changes})
+    of_run = {"dataset": source.loader, "root": str(source.root), "baselines": False}
+    return load_settings(presets, {**of_run, **unit._asdict(), **changes})
 
 
 def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
