@@ -33,6 +33,7 @@ LIMIT = 480.0  # seconds that a quick run takes at most
 # takes each benchmark as it is.
 QUICK = {
     "train_step": "--rounds 3",
+    "backbones": "--rounds 3",
     "inference": "--rounds 3",
     "training_memory": "--people [4]",
     "graph_layers": "--rounds 3 --smallest true",
@@ -53,6 +54,7 @@ QUICK_ON_A_GPU = QUICK | {
 }
 SMALLEST = QUICK | {
     "train_step": "--size tiny --rounds 1",
+    "backbones": "--size tiny --rounds 1",
     "inference": "--size tiny --rounds 1",
     "training_memory": "--size tiny --people [2] --tracklets 2",
     "graph_layers": "--rounds 1 --smallest true",

@@ -31,6 +31,8 @@ class TimmNetwork(nn.Module):
         image_size: Height and width that it was built for, if it was built for any.
     """
 
+    model: Any
+
     def __init__(self, model: Any, image_size: tuple[int, int] | None):
         super().__init__()
         self.model = model
@@ -204,7 +206,7 @@ def _create(name: str, size: tuple[int, int] | None) -> tuple[Any, tuple[int, in
         attempts = [{"img_size": size}, {}]
     for options in attempts:
         try:
-            model = timm.create_model(name, pretrained=False, num_classes=0, **options)
+            model: Any = timm.create_model(name, pretrained=False, num_classes=0, **options)
         except TypeError as error:
             if options and re.search("unexpected keyword|img_size", str(error)):
                 continue
