@@ -50,6 +50,12 @@ def test_the_page_about_a_learned_adjacency_runs_and_draws_its_pictures(tmp_path
     assert all((DOCS / name).stat().st_size < 60_000 for name in shown)
 
 
+def test_the_backbone_of_its_page_gives_the_map_that_is_shown(capsys):
+    page = DOCS / "backbones.md"
+    run_python_of(page)
+    assert f"```text\n{capsys.readouterr().out}```" in page.read_text()
+
+
 @pytest.fixture
 def one_thread():
     """Small tensors wait for threads longer than they compute if other work runs beside them."""
