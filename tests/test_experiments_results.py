@@ -238,6 +238,8 @@ def test_presets_are_laid_over_each_other_by_hardware_and_data_set():
             ("small", "ward", False),
             ("small", "ward", True),
             ("smoke", "ward", True),
+            ("finetune", "ward", False),
+            ("finetune-lite0", "ward", False),
         ]
     ]
     assert names == [
@@ -246,8 +248,10 @@ def test_presets_are_laid_over_each_other_by_hardware_and_data_set():
         ["small.yaml", "small-ward.yaml"],
         ["small.yaml", "small-gpu.yaml", "small-ward.yaml"],
         ["smoke.yaml"],
+        ["finetune.yaml"],
+        ["finetune.yaml", "finetune-lite0.yaml"],
     ]
-    with pytest.raises(UserError, match="preset 'large' is unknown: use paper, small, smoke"):
+    with pytest.raises(UserError, match="preset 'large' is unknown: use paper, finetune, "):
         preset_files("large", "mars", gpu=False)
 
 

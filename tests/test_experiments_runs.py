@@ -334,7 +334,7 @@ def test_a_full_disk_keeps_the_table_so_far(copied, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--preset", "large"], "preset 'large' is unknown: use paper, small, smoke"),
+        (["--preset", "large"], "preset 'large' is unknown: use paper, finetune, "),
         (["--variants", "SGNC"], "variant 'SGNC' is unknown: components has 'baseline'"),
         (["--seeds", "-1"], "--seeds: pass 0 or more"),
         (["--seeds", "one"], "argument --seeds: invalid int value: 'one'"),

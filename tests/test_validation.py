@@ -154,12 +154,13 @@ def test_what_is_reported_is_what_is_kept_though_a_run_goes_on_otherwise_than_be
     look_alikes, tmp_path, monkeypatch, capsys
 ):
     output = tmp_path / "run"
-    run = command(look_alikes, output, "--seed=16")  # epoch 1 is the best but for a lost epoch 3
+    run = command(look_alikes, output)
     score, lost = Validation.score, {}
 
     def stop(validation, model, epoch, device):
         score(validation, model, epoch, device)
         if epoch == 3:
+            validation.scores[epoch] += 1  # so that it is the best, whatever the processor
             lost.update(validation.scores)
             raise SystemExit  # epoch 3, the best so far, may be written; only 2 can be gone on from
 
@@ -179,7 +180,7 @@ def test_what_is_reported_is_what_is_kept_though_a_run_goes_on_otherwise_than_be
     assert main(run) == 0
     log = pd.read_csv(output / "log" / "metrics.csv").set_index("epoch")["validation_mAP"]
     best = int(log.idxmax())
-    assert best == 1
+    assert log.max() < lost[3]  # which is forgotten
     assert (
         f"the best of 4 epochs by the identities held out: {best}, mAP" in capsys.readouterr().out
     )
