@@ -141,7 +141,7 @@ class CentreLoss(nn.Module):
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """The loss of a batch."""
-        features = features.float()
+        features = features.to(self.centres.dtype)
         differences = features - self.centres[labels]
         loss = differences.square().sum(dim=1).mean() / 2
         if self.training:

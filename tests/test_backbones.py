@@ -23,6 +23,9 @@ def with_statistics(backbone):
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 1.5)
+            if module.affine:  # some begin with scales of 0, which switch a whole branch off
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.uniform_(module.bias, -0.1, 0.1)
     return backbone
 
 
@@ -41,6 +44,7 @@ def maps(backbone, size=(128, 64), seed=1):
         ("efficientnet_b0", {"last_stage": "stride1"}, (128, 64), (1280, 8, 4)),
         ("convnext_tiny", {"last_stage": "dilated"}, (128, 64), (768, 8, 4)),
         ("timm/resnet18d", {}, (128, 64), (512, 8, 4)),
+        ("timm/resnetblur18", {}, (128, 64), (512, 4, 2)),
         ("timm/mobilenetv3_small_100", {}, (128, 64), (576, 4, 2)),
         ("timm/vit_tiny_patch16_224", {}, (96, 64), (192, 6, 4)),
         ("timm/vit_tiny_patch16_224", {"image_size": (256, 128)}, (256, 128), (192, 16, 8)),
@@ -120,7 +124,6 @@ DILATED = [
     ("timm/resnet18d", 0),
     ("timm/mobilenetv2_100", 0),
     ("timm/tf_efficientnet_lite0", 1),
-    ("timm/regnety_002", 0),
     ("timm/densenet121", 0),
     ("timm/convnext_atto", 0),
     ("timm/mobilenetv4_conv_small", 0),
@@ -211,6 +214,10 @@ def test_recomputation_keeps_less():
     assert kept[True] < 0.5 * kept[False]
 
 
+def test_blocks_are_found_where_names_below_them_are_alike():
+    assert len(build("timm/efficientvit_m0").network._blocks()) > 3
+
+
 def test_recomputing_leaves_the_modules_as_they_were():
     backbone = build("timm/mobilenetv2_100").train()
     backbone.activation_checkpointing = True
@@ -286,6 +293,12 @@ def test_all_batch_norms_can_be_frozen():
         ("timm/vit_tiny_patch16_224", {"patch_stride": 0}, "patch_stride=0: pass a whole number"),
         ("timm/eva02_tiny_patch14_224", {"patch_stride": 7}, "no vision transformer with position"),
         ("timm/resnet18", {"patch_stride": 12}, "no vision transformer with position"),
+        ("timm/vit_tiny_patch16_224", {"image_size": (64,)}, "image_size=.64.: pass two numbers"),
+        ("timm/vit_tiny_patch16_224", {"image_size": (64, 0)}, "image_size=0: pass a whole number"),
+        ("resnet18", {"image_size": (64, 32)}, "resnet18 takes any size: leave it out"),
+        ("timm/resnetblur18", {"last_stage": "stride1"}, "gives no map for images of 128 x 128"),
+        ("timm/ese_vovnet19b_dw", {"last_stage": "dilated"}, "gives a map of .* not twice 4 x 4"),
+        ("timm/coat_tiny", {}, "gives no map for images"),
         ("resnet18", {"patch_stride": 12}, "resnet18 has no patches"),
         ("timm/vit_tiny_r_s16_p8_224", {}, "no map of its patches"),
     ],

@@ -191,12 +191,21 @@ def test_frozen_parts_stay_in_a_step():
         ({"decay": "linear"}, "decay='linear' is unknown: use step, cosine"),
         ({"warmup_epochs": -1}, "warmup_epochs=-1: pass a whole number of at least 0"),
         ({"frozen_layers": 9}, "frozen_layers=9: the backbone has 5 layers"),
+        ({"layer_decay": 0}, "layer_decay=0: pass a number above 0"),
         ({"backbone_learning_rate": math.nan}, "backbone_learning_rate=nan: pass a finite number"),
     ],
 )
 def test_recipes_that_make_no_sense_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         STGCNTraining(network(), **options)
+
+
+def test_compiling_and_recomputing_a_network_of_timm_are_not_combined():
+    model = STGCN(5, 2, "timm/mobilenetv2_100", None)
+    with pytest.raises(UserError, match="go together with backbones of torchvision alone"):
+        STGCNTraining(model, activation_checkpointing=True, compile="on")
+    module = STGCNTraining(model, activation_checkpointing=True)
+    assert module.compiled_forward.compile == "off"
 
 
 def test_an_unknown_neck_is_refused():

@@ -1,13 +1,14 @@
 """STGCN: a clip of frames goes in; features by branch, an embedding and logits come out."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.errors import UserError, finite_number, require_known
 from stgcn_pyg.models.backbones import Backbone, LastStage
 from stgcn_pyg.models.branches import (
     AffinityName,
@@ -137,6 +138,8 @@ class STGCN(nn.Module, HubModel):
         self.backbone = Backbone(backbone, weights, last_stage, image_size, patch_stride)
         self.mean = _of_colours("mean", self.backbone.mean if mean is None else mean)
         self.std = _of_colours("std", self.backbone.std if std is None else std)
+        if min(self.std) <= 0:
+            raise UserError(f"std={list(self.std)}: pass numbers above 0")
         size = self.backbone.image_size
         resolved = {
             **{"branches": list(branches), "weights": None},
@@ -238,7 +241,7 @@ def _bnneck(width: int) -> nn.BatchNorm1d:
 
 
 def _of_colours(name: str, values: Sequence[float]) -> tuple[float, ...]:
-    numbers = tuple(float(value) for value in values)
+    numbers = tuple(finite_number(name, value, -inf) for value in values)
     if len(numbers) != 3:
         raise UserError(f"{name}={list(values)}: pass three numbers, of red, green and blue")
     return numbers

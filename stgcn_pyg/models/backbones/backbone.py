@@ -1,6 +1,8 @@
 """The contract of all backbones: images go in, feature maps come out."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Self
 
 import torch
@@ -12,6 +14,8 @@ from stgcn_pyg.models.backbones.last_stage import LastStage, change_last_stage
 from stgcn_pyg.models.backbones.names import known_name
 from stgcn_pyg.models.backbones.timm_networks import TimmNetwork
 from stgcn_pyg.models.forward_modes import evaluating, recomputed
+
+RESNET = r"(timm/)?resnet\d+[a-z]?(\.|$)"  # not resnetblur50, which halves by blurring
 
 Size = tuple[int, int]
 """Height and width, in pixels or in cells of a map."""
@@ -37,7 +41,9 @@ class Backbone(nn.Module):
             halving out, as is usual in Re-ID: for 256 x 128 a ResNet then gives 16 x 8, not 8 x 4.
             ``"dilated"`` also spreads the kernels behind it, so that the new map holds the old one
             at every second place, and pretrained features stay what they were. ``"as-is"`` keeps
-            the halving. If not given: stride1 for ResNets, as-is for all others.
+            the halving. If not given: stride1 for ResNets, as-is for all others. Where a network
+            averages over its whole map (squeeze and excitation) or attends to it, a dilated map is
+            near the old one, not equal.
         image_size: Height and width for which a transformer's position embeddings are kept. If not
             given, they are fitted to the images in each forward pass, where the network can do it.
         patch_stride: Distance of a vision transformer's patches in pixels, less than their size
@@ -47,7 +53,7 @@ class Backbone(nn.Module):
         out_channels: The width C of the feature maps.
         mean, std: Mean and deviation of each colour, for RGB in [0, 1], that the images are
             normalised by: those of the source of the weights.
-        last_stage, image_size: As above; None where they mean nothing for the network.
+        last_stage, image_size: As above; None where the network has no such thing.
         channels_last: Whether the feature maps are channels_last in memory, the format in which
             oneDNN and cuDNN convolve fastest; the weights are contiguous either way. True at first.
         activation_checkpointing: Whether training keeps only the input of each block and computes
@@ -98,6 +104,8 @@ class Backbone(nn.Module):
         else:
             if patch_stride is not None:
                 raise UserError(f"patch_stride={patch_stride}: {name} has no patches: leave it out")
+            if image_size is not None:
+                raise UserError(f"image_size={image_size}: {name} takes any size: leave it out")
             parts = torchvision_networks.build(name)
             torchvision_networks.load(parts, name, weights)
             for part, module in parts.named_children():
@@ -105,9 +113,8 @@ class Backbone(nn.Module):
             self.mean, self.std = torchvision_networks.MEAN, torchvision_networks.STD
             self.image_size = None
         if last_stage is None:
-            short = name.removeprefix(timm_networks.PREFIX)
-            last_stage = "stride1" if short.startswith("resnet") else "as-is"
-        with evaluating(self), torch.no_grad():
+            last_stage = "stride1" if re.match(RESNET, name) else "as-is"
+        with _trial(self, self._trial_size):
             self.last_stage = change_last_stage(self, name, last_stage, self._trial_size)
             self.out_channels = self(self._zeros(self._trial_size)).size(1)
 
@@ -167,7 +174,7 @@ class Backbone(nn.Module):
         Raises:
             UserError: The network does not take images of this size.
         """
-        with evaluating(self), torch.no_grad():
+        with _trial(self, (height, width)):
             maps = self(self._zeros((height, width)))
         return maps.size(2), maps.size(3)
 
@@ -189,6 +196,22 @@ class Backbone(nn.Module):
 
     def _zeros(self, size: Size) -> Tensor:
         return torch.zeros(1, 3, *size, device=next(self.parameters()).device)
+
+
+@contextmanager
+def _trial(backbone: Backbone, size: Size) -> Iterator[None]:
+    """For forward passes that try what a network does: its own errors become a UserError."""
+    try:
+        with evaluating(backbone), torch.no_grad():
+            yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # of other libraries' networks, whatever they raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"the backbone gives no map for images of {size[0]} x {size[1]} ({reason}): choose "
+            "another size, last_stage or network"
+        ) from error
 
 
 def _recomputed_blocks(part: nn.Module, x: Tensor) -> Tensor:

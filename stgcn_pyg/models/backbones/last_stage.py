@@ -42,7 +42,8 @@ def change_last_stage(
         UserError: The network has no such stage, or halves in another way.
     """
     require_known(last_stage=(kind, LastStage))
-    calls, final = _calls(network, size)
+    calls, before = _calls(network, size)
+    final = before[0]
     strided = [
         call
         for call in calls
@@ -61,10 +62,17 @@ def change_last_stage(
         # A module that is used twice is changed once.
         for module in {id(c.module): c.module for c in calls if c.height == final}.values():
             _dilate(module, name)
+    after = _calls(network, size)[1]
+    if after != (2 * before[0], 2 * before[1]):
+        raise UserError(
+            f"last_stage={kind!r}: {name} gives a map of {after[0]} x {after[1]} then, not twice "
+            f"{before[0]} x {before[1]}: pass as-is"
+        )
     return kind
 
 
-def _calls(network: nn.Module, size: tuple[int, int]) -> tuple[list[_Call], int]:
+def _calls(network: nn.Module, size: tuple[int, int]) -> tuple[list[_Call], tuple[int, int]]:
+    """What a forward pass calls, and the size of the map that it gives."""
     calls: list[_Call] = []
 
     def note(module: nn.Module, args: Any, output: Any) -> None:
@@ -74,11 +82,11 @@ def _calls(network: nn.Module, size: tuple[int, int]) -> tuple[list[_Call], int]
     hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, kinds)]
     try:
         device = next(network.parameters()).device
-        final = network(torch.zeros(1, 3, *size, device=device)).size(2)
+        maps = network(torch.zeros(1, 3, *size, device=device))
     finally:
         for hook in hooks:
             hook.remove()
-    return calls, final
+    return calls, (maps.size(2), maps.size(3))
 
 
 def _leave_stride_out(network: nn.Module, module: Any, name: str) -> None:

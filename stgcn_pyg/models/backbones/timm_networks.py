@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -112,7 +113,8 @@ class TimmNetwork(nn.Module):
         blocks = []
         for names in self.layers():
             split = [name.removeprefix("model.").split(".")[:-1] for name in names]
-            shared = [parts[0] for parts in zip(*split, strict=False) if len(set(parts)) == 1]
+            levels = zip(*split, strict=False)
+            shared = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, levels)]
             block = self.model.get_submodule(".".join(shared))
             if shared and len(list(block.parameters())) == len(names) > 1:
                 blocks.append(block)
@@ -163,38 +165,54 @@ def build(name: str, image_size: Sequence[int] | None, patch_stride: int | None)
     Raises:
         UserError: timm is missing, the network gives no map, or an option does not fit it.
     """
-    size = None if image_size is None else (int(image_size[0]), int(image_size[1]))
+    size = None if image_size is None else _size_of(image_size)
     model, built_for = _create(name.removeprefix(PREFIX), size)
     network = TimmNetwork(model, built_for)
     if patch_stride is not None:
         _overlap(network, name, whole_number("patch_stride", patch_stride))
     if not hasattr(model, "forward_features"):
         raise UserError(f"backbone {name!r} gives no feature map: choose another network")
-    _take_head_off(network)
+    _take_head_off(network, name)
     return network
 
 
-def _take_head_off(network: TimmNetwork) -> None:
+def _size_of(image_size: Sequence[int]) -> tuple[int, int]:
+    if len(image_size) != 2:
+        raise UserError(f"image_size={list(image_size)}: pass two numbers, height and width")
+    return whole_number("image_size", image_size[0]), whole_number("image_size", image_size[1])
+
+
+def _take_head_off(network: TimmNetwork, name: str) -> None:
     """Takes out the parts that lie behind the last map: some networks have a norm there."""
     model = network.model
     ran: set[str] = set()
 
-    def note(name: str) -> Callable:
-        return lambda *_: ran.add(name.partition(".")[0])
+    def note(path: str) -> Callable:
+        return lambda *_: ran.add(path.partition(".")[0])
 
     hooks = [
-        module.register_forward_pre_hook(note(name))
-        for name, module in model.named_modules()
-        if name  # all but the whole
+        module.register_forward_pre_hook(note(path))
+        for path, module in model.named_modules()
+        if path  # all but the whole
     ]
-    with evaluating(network), torch.no_grad():
-        device = next(network.parameters()).device
-        network(torch.zeros(1, 3, *network.trial_size, device=device))
-    for hook in hooks:
-        hook.remove()
-    for name, part in list(model.named_children()):
-        if name not in ran and any(True for _ in part.parameters()):
-            setattr(model, name, nn.Identity())
+    try:
+        with evaluating(network), torch.no_grad():
+            device = next(network.parameters()).device
+            network(torch.zeros(1, 3, *network.trial_size, device=device))
+    except UserError:
+        raise
+    except Exception as error:  # whatever one of timm's thousand networks raises
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"backbone {name!r} gives no map for images of {network.trial_size[0]} x "
+            f"{network.trial_size[1]} ({reason}): choose another network, or pass image_size"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    for part, module in list(model.named_children()):
+        if part not in ran and any(True for _ in module.parameters()):
+            setattr(model, part, nn.Identity())
 
 
 def _create(name: str, size: tuple[int, int] | None) -> tuple[Any, tuple[int, int] | None]:

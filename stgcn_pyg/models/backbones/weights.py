@@ -27,7 +27,8 @@ def read_state(weights: str, name: str) -> State:
     """
     path = packaged_file(weights, name) if weights.startswith("package:") else Path(weights)
     if not path.is_file():
-        raise UserError(f"weights {weights}: no such file; pass a path, imagenet, or null")
+        what = "a folder" if path.is_dir() else "no such file"
+        raise UserError(f"weights {weights}: {what}; pass a file, imagenet, or null")
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)

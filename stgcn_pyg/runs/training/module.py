@@ -56,7 +56,8 @@ class STGCNTraining(nn.Module):
             value.
         decay: ``"step"`` as above, or ``"cosine"`` down to 0 at the end of the run.
         frozen_layers: Number of the backbone's first layers whose weights stay what they are:
-            the stem of a ResNet is one, each stage of it another.
+            the stem of a torchvision ResNet is one, each stage of it another; of timm's networks
+            each block is one.
         frozen_batch_norm: Keep the backbone's batch norms as they are: scale, shift and running
             statistics.
         config: Plain values to store in the checkpoint, such as the configuration of a command.
@@ -120,6 +121,8 @@ class STGCNTraining(nn.Module):
             else finite_number("backbone_learning_rate", backbone_learning_rate)
         )
         self.layer_decay = finite_number("layer_decay", layer_decay)
+        if self.layer_decay == 0:
+            raise UserError("layer_decay=0: pass a number above 0; frozen_layers freezes layers")
         self.warmup_epochs = whole_number("warmup_epochs", warmup_epochs, least=0)
         self.decay: Decay = decay
         self.frozen_layers = whole_number("frozen_layers", frozen_layers, least=0)
@@ -131,6 +134,13 @@ class STGCNTraining(nn.Module):
             self.centres = CentreLoss(model.options["num_classes"], width)
         self.config = config or {}
         self.run: dict[str, Any] = {}
+        if activation_checkpointing and hasattr(model.backbone, "network"):
+            if compile == "on":
+                raise UserError(
+                    "compile='on' and activation_checkpointing go together with backbones of "
+                    "torchvision alone: leave one of them out"
+                )
+            compile = "off"
         model.backbone.activation_checkpointing = activation_checkpointing
         model.backbone.channels_last = channels_last
         model.to(memory_format=torch.contiguous_format)
