@@ -12,6 +12,7 @@ from benchmarks import all as all_benchmarks
 
 # The figures that each writes, and the keys that they must have among others.
 WRITTEN = {
+    "backbones": {"mobilenet_v2, stride1": {"images_per_second", "times_the_first"}},
     "train_step": {"seconds": {"backbone", "full", "eager float32", "branches", "Adam"}},
     "inference": {"tracklets_a_second": {"bf16, from memory", "bf16, from disk"}},
     "training_memory": {"peak_bytes": {"2 x 2"}},

@@ -183,7 +183,7 @@ def test_a_failed_run_is_reported_and_the_others_go_on(copied, capsys):
     assert run(experiment, copied) == 1
     answer = capsys.readouterr()
     [failed] = [line for line in answer.err.splitlines() if line.startswith("failed")]
-    assert "too few rows, split 0, seed 0: --data.height 32 gives feature maps of 2 rows" in failed
+    assert "too few rows, split 0, seed 0: --data.height 32 gives feature maps of 2 x 2" in failed
     assert "left out: of what failed" in answer.out
     table = [line for line in answer.out.split("## full")[0].splitlines() if line.startswith("| ")]
     assert [line.split(" | ")[1] for line in table[2:]] == ["0", "1", "1", "0"]
