@@ -93,15 +93,15 @@ def test_tokens_are_timms_own_without_the_class():
             torch.testing.assert_close(found[:, :, row, column], tokens[:, 1 + 2 * row + column])
 
 
-def test_position_embeddings_are_resized_once_as_timm_does():
-    plain = build("timm/vit_tiny_patch16_224")
-    state = plain.network.model.state_dict()
-    sized = build("timm/vit_tiny_patch16_224", image_size=(128, 64), patch_stride=8)
-    assert sized.network.model.pos_embed.shape == (1, 1 + 15 * 7, 192)
-    model = timm.create_model("vit_tiny_patch16_224", num_classes=0, img_size=(128, 64))
-    grid = build("timm/vit_tiny_patch16_224", image_size=(128, 64)).network.model
-    convert = __import__("timm").models.vision_transformer.checkpoint_filter_fn
-    assert grid.pos_embed.shape == convert(dict(state), model)["pos_embed"].shape
+def test_position_embeddings_are_interpolated_once_for_overlapping_patches():
+    options = {"image_size": (128, 64)}
+    plain = build("timm/vit_tiny_patch16_224", **options).network.model.pos_embed
+    found = build("timm/vit_tiny_patch16_224", **options, patch_stride=8).network.model.pos_embed
+    grid = plain[:, 1:].unflatten(1, (8, 4)).permute(0, 3, 1, 2)
+    expected = nn.functional.interpolate(grid, (15, 7), mode="bicubic", antialias=True)
+    torch.testing.assert_close(found[:, 1:], expected.flatten(2).transpose(1, 2))
+    torch.testing.assert_close(found[:, :1], plain[:, :1])
+    assert isinstance(found, nn.Parameter)
 
 
 def test_a_resnet_with_stride_1_is_todays_habit_to_the_last_bit():
@@ -314,5 +314,9 @@ def test_a_size_that_a_transformer_does_not_take_is_named():
         maps(build("timm/vit_tiny_patch16_224", image_size=(64, 32)), (64, 64))
     with pytest.raises(UserError, match="images of 65 x 32 cannot be cut into the patches of 16"):
         maps(build("timm/vit_tiny_patch16_224"), (65, 32))
-    with pytest.raises(UserError, match=r"built for images of 224 x 224.*pass image_size=\(64, 32"):
-        maps(build("timm/cait_xxs24_224"), (64, 32))
+    with pytest.raises(UserError, match=r"no map for images of 64 x 32 .*doesn't match model"):
+        build("timm/cait_xxs24_224").map_size(64, 32)
+
+
+def test_a_transformer_that_takes_any_size_is_given_any():
+    assert build("timm/pvt_v2_b0", image_size=(128, 64)).map_size(96, 64) == (3, 2)

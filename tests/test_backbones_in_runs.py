@@ -14,6 +14,8 @@ from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.explain import activation_maps, feature_maps_of, learned_graphs, towards_identities
 from stgcn_pyg.runs.checkpoint import load_checkpoint
 from stgcn_pyg.runs.embedding import embed_tracklets
+from stgcn_pyg.runs.run import require_fitting_network
+from stgcn_pyg.runs.settings import load_settings, preset_path
 
 LITE = ("timm/tf_efficientnet_lite0", "package:efficientnet_lite0")
 VIT = ("timm/vit_tiny_patch16_224", None)
@@ -88,6 +90,12 @@ def test_the_commands_explain_and_report(run, tmp_path, capsys):
     assert main(["report", str(run), "--output", str(tmp_path / "report.html")]) == 0
     backbone = load_checkpoint(run)[0].options["backbone"]
     assert backbone in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("preset", ["demo", "finetune", "paper", "small", "strong"])
+def test_the_network_of_every_preset_fits_its_images(preset):
+    changes = {"dataset": "mars", "root": "data", "model.weights": None}
+    require_fitting_network(load_settings([preset_path(preset)], changes))
 
 
 @pytest.mark.parametrize(

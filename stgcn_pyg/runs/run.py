@@ -86,7 +86,7 @@ def build(settings: RunSettings) -> Run:
     Raises:
         UserError: There is no such data set, or a setting does not fit it or the others.
     """
-    require_network(settings)
+    require_fitting_network(settings)
     torch.manual_seed(settings.seed)
     dataset, held_out = load(settings)
     data = build_data(settings, dataset)
@@ -119,7 +119,7 @@ def _train_run(settings: RunSettings, group: ProcessGroup) -> FinishedRun:
     # Refuses another run's folder. Nothing is written before all checks that need no training.
     folder = RunFolder(settings) if group.is_first else None
     begun = group.from_first(folder is not None and folder.begun)
-    require_network(settings, begun)
+    require_fitting_network(settings, begun)
     torch.manual_seed(settings.seed)
     dataset, held_out = load(settings)
     data = build_data(settings, dataset)
@@ -193,7 +193,7 @@ def build_module(
     return STGCNTraining(model, **settings.training, config=settings.nested())
 
 
-def require_network(settings: RunSettings, begun: bool = False) -> None:
+def require_fitting_network(settings: RunSettings, begun: bool = False) -> None:
     """Checks what can be known of a run's network without its data set, in a second or less.
 
     Raises:

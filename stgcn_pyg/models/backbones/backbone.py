@@ -1,8 +1,8 @@
 """The contract of all backbones: images go in, feature maps come out."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Self
 
 import torch
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models.backbones import timm_networks, torchvision_networks
 from stgcn_pyg.models.backbones.last_stage import LastStage, change_last_stage
-from stgcn_pyg.models.backbones.names import known_name
 from stgcn_pyg.models.backbones.timm_networks import TimmNetwork
-from stgcn_pyg.models.forward_modes import evaluating, recomputed
+from stgcn_pyg.models.backbones.trial import map_of_black_image
+from stgcn_pyg.models.forward_modes import recomputed
 
 RESNET = r"(timm/)?resnet\d+[a-z]?(\.|$)"  # not resnetblur50, which halves by blurring
 
@@ -30,8 +30,8 @@ class Backbone(nn.Module):
     Args:
         name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"``, ``"resnet101"``, ``"mobilenet_v2"``,
             ``"efficientnet_b0"`` to ``"_b7"`` and ``"efficientnet_v2_s"`` to ``"_l"``,
-            ``"convnext_tiny"`` to ``"_large"`` (torchvision); or ``"timm/NAME"`` for any image
-            network of timm (extra ``timm``), such as ``"timm/vit_base_patch16_clip_224.openai"``.
+            ``"convnext_tiny"`` to ``"_large"`` (torchvision); or ``"timm/NAME"`` for a network of
+            timm that gives a map (extra ``timm``): ``"timm/vit_base_patch16_clip_224.openai"``.
         weights: ``"imagenet"`` (those that torchvision or timm gives by this name, downloaded);
             ``"package:NAME"`` (those inside an installed package: ``efficientnet_lite0``,
             ``efficientnet_lite1``, ``efficientnet_lite2``, ``mobilenet_v2``; extra ``weights``);
@@ -81,6 +81,7 @@ class Backbone(nn.Module):
     std: tuple[float, ...]
     last_stage: LastStage | None
     image_size: Size | None
+    network: TimmNetwork
 
     def __init__(
         self,
@@ -94,7 +95,8 @@ class Backbone(nn.Module):
         self.channels_last = True
         self.activation_checkpointing = False
         self.frozen_norms: list[nn.Module] = []
-        known_name(name)
+        _require_known(name)
+        self.name = name
         if name.startswith(timm_networks.PREFIX):
             network = timm_networks.build(name, image_size, patch_stride)
             timm_networks.load(network, name, weights)
@@ -114,9 +116,9 @@ class Backbone(nn.Module):
             self.image_size = None
         if last_stage is None:
             last_stage = "stride1" if re.match(RESNET, name) else "as-is"
-        with _trial(self, self._trial_size):
-            self.last_stage = change_last_stage(self, name, last_stage, self._trial_size)
-            self.out_channels = self(self._zeros(self._trial_size)).size(1)
+        size = self.network.trial_size if hasattr(self, "network") else (64, 64)
+        self.last_stage = change_last_stage(self, name, last_stage, size)
+        self.out_channels = map_of_black_image(self, size, name).size(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last feature maps of a stack of images."""
@@ -174,8 +176,7 @@ class Backbone(nn.Module):
         Raises:
             UserError: The network does not take images of this size.
         """
-        with _trial(self, (height, width)):
-            maps = self(self._zeros((height, width)))
+        maps = map_of_black_image(self, (height, width), self.name)
         return maps.size(2), maps.size(3)
 
     def layers(self) -> list[list[str]]:
@@ -184,34 +185,28 @@ class Backbone(nn.Module):
         A layer is the stem or a stage of a ResNet, an entry of ``features`` of another torchvision
         network, and a group of timm's own ``group_matcher``, such as a transformer's block.
         """
-        network = getattr(self, "network", None)
-        if isinstance(network, TimmNetwork):
-            return [[f"network.{name}" for name in group] for group in network.layers()]
+        if hasattr(self, "network"):
+            return [[f"network.{name}" for name in group] for group in self.network.layers()]
         return torchvision_networks.layers(self)
 
-    @property
-    def _trial_size(self) -> Size:
-        network = getattr(self, "network", None)
-        return network.trial_size if isinstance(network, TimmNetwork) else (64, 64)
 
-    def _zeros(self, size: Size) -> Tensor:
-        return torch.zeros(1, 3, *size, device=next(self.parameters()).device)
-
-
-@contextmanager
-def _trial(backbone: Backbone, size: Size) -> Iterator[None]:
-    """For forward passes that try what a network does: its own errors become a UserError."""
-    try:
-        with evaluating(backbone), torch.no_grad():
-            yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # of other libraries' networks, whatever they raise
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"the backbone gives no map for images of {size[0]} x {size[1]} ({reason}): choose "
-            "another size, last_stage or network"
-        ) from error
+def _require_known(name: str) -> None:
+    """Raises a UserError with the three nearest names if there is no backbone of a name."""
+    if name.startswith(timm_networks.PREFIX):
+        known = timm_networks.names()
+        architecture = name.partition(".")[0]  # of architecture.weights
+        if architecture in known:
+            timm_networks.require_weights_name(name)
+            return
+    else:
+        known, architecture = list(torchvision_networks.NAMES), name
+        if name in known:
+            return
+    nearest = get_close_matches(architecture, known, n=3, cutoff=0.0)
+    elsewhere = "" if "/" in name else "; networks of timm are timm/NAME"
+    raise UserError(
+        f"backbone {name!r} is unknown: the nearest are {', '.join(nearest)}{elsewhere}"
+    )
 
 
 def _recomputed_blocks(part: nn.Module, x: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
 from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.models.backbones.trial import map_of_black_image
 
 LastStage = Literal["stride1", "dilated", "as-is"]
 
@@ -30,7 +30,7 @@ def change_last_stage(
     ``"dilated"`` the kernels of those that come after them get twice their dilation.
 
     Args:
-        network: Network from images to maps, in evaluation mode.
+        network: Network from images to maps.
         name: Its name, for messages.
         kind: ``"stride1"``, ``"dilated"`` or ``"as-is"``.
         size: Height and width of the images of the forward pass.
@@ -42,7 +42,7 @@ def change_last_stage(
         UserError: The network has no such stage, or halves in another way.
     """
     require_known(last_stage=(kind, LastStage))
-    calls, before = _calls(network, size)
+    calls, before = _calls(network, size, name)
     final = before[0]
     strided = [
         call
@@ -62,7 +62,7 @@ def change_last_stage(
         # A module that is used twice is changed once.
         for module in {id(c.module): c.module for c in calls if c.height == final}.values():
             _dilate(module, name)
-    after = _calls(network, size)[1]
+    after = tuple(map_of_black_image(network, size, name).shape[2:])
     if after != (2 * before[0], 2 * before[1]):
         raise UserError(
             f"last_stage={kind!r}: {name} gives a map of {after[0]} x {after[1]} then, not twice "
@@ -71,7 +71,9 @@ def change_last_stage(
     return kind
 
 
-def _calls(network: nn.Module, size: tuple[int, int]) -> tuple[list[_Call], tuple[int, int]]:
+def _calls(
+    network: nn.Module, size: tuple[int, int], name: str
+) -> tuple[list[_Call], tuple[int, int]]:
     """What a forward pass calls, and the size of the map that it gives."""
     calls: list[_Call] = []
 
@@ -81,8 +83,7 @@ def _calls(network: nn.Module, size: tuple[int, int]) -> tuple[list[_Call], tupl
     kinds = (nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d)
     hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, kinds)]
     try:
-        device = next(network.parameters()).device
-        maps = network(torch.zeros(1, 3, *size, device=device))
+        maps = map_of_black_image(network, size, name)
     finally:
         for hook in hooks:
             hook.remove()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stgcn_pyg.errors import UserError, needs_extra, whole_number
+from stgcn_pyg.models.backbones.trial import map_of_black_image
 from stgcn_pyg.models.backbones.weights import (
     State,
     load_fitting,
@@ -19,7 +20,7 @@ from stgcn_pyg.models.backbones.weights import (
     renamed_by_order,
     without_prefix,
 )
-from stgcn_pyg.models.forward_modes import evaluating, recomputed
+from stgcn_pyg.models.forward_modes import recomputed
 
 PREFIX = "timm/"
 
@@ -196,17 +197,7 @@ def _take_head_off(network: TimmNetwork, name: str) -> None:
         if path  # all but the whole
     ]
     try:
-        with evaluating(network), torch.no_grad():
-            device = next(network.parameters()).device
-            network(torch.zeros(1, 3, *network.trial_size, device=device))
-    except UserError:
-        raise
-    except Exception as error:  # whatever one of timm's thousand networks raises
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"backbone {name!r} gives no map for images of {network.trial_size[0]} x "
-            f"{network.trial_size[1]} ({reason}): choose another network, or pass image_size"
-        ) from error
+        map_of_black_image(network, network.trial_size, name)
     finally:
         for hook in hooks:
             hook.remove()
@@ -231,10 +222,7 @@ def _create(name: str, size: tuple[int, int] | None) -> tuple[Any, tuple[int, in
             raise
         except AssertionError as error:
             raise UserError(f"backbone timm/{name} refuses image_size={size}: {error}") from error
-        if "img_size" in options:
-            return model, size
-        fixed = not options and TimmNetwork(model, None).patches is not None
-        return model, tuple(model.pretrained_cfg["input_size"][1:]) if fixed else None
+        return model, options.get("img_size")
     raise AssertionError("the last attempt has no options")
 
 

@@ -128,8 +128,8 @@ def renamed_by_order(state: State, expected: State, weights: str, name: str) -> 
     A classifier of a weight and a bias may follow the last of them.
 
     Raises:
-        UserError: The tensors are not those of the network: their number, what each of them is
-            (``weight``, ``running_mean``, ...), or a shape differs.
+        UserError: The tensors are not those of the network: their number or what one of them is
+            (``weight``, ``running_mean``, ...) differs. :func:`load_fitting` compares the shapes.
     """
     counted = all(not key.endswith(COUNTER) for key in state)
     names = [key for key in expected if not (counted and key.endswith(COUNTER))]
