@@ -1,0 +1,1 @@
+"""The readers of files of tracks, one module a kind of file."""
