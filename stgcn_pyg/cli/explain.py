@@ -11,6 +11,7 @@ from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
+from stgcn_pyg.data.dataset import NO_LABELS
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import protocol
 from stgcn_pyg.explain import EvaluatedModel, choose_queries
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str]) -> int:
         trained = TrainedModel(options.run, **model_arguments(options))
         with trained.arithmetic():
             model = EvaluatedModel.of(trained, options.protocol)
+            if not trained.data.dataset.labelled:
+                _leave_out_scores(options)
             content = _write_parts(folder, model, options)
         tell_skipped(trained.data)
         write_json(folder / "explain.json", {ABOUT: trained.about} | content)
@@ -118,6 +121,16 @@ def _write_parts(folder: Path, model: EvaluatedModel, options: Namespace) -> dic
     return content
 
 
+def _leave_out_scores(options: Namespace) -> None:
+    """Takes out what cannot be without identities, and says so."""
+    kept = [part for part in options.parts if part not in ("embedding", "summary")]
+    if not kept:
+        raise UserError(f"--parts {' '.join(options.parts)}: {NO_LABELS}")
+    if kept != options.parts or options.rule != "random":
+        print("no identity is known: lists, maps and graphs of random queries are drawn")
+    options.parts, options.rule = kept, "random"
+
+
 def _other_run(options: Namespace, model: EvaluatedModel) -> TrainedModel:
     """The model of --other on the same data set, whatever it was trained on."""
     dataset = model.data.dataset
@@ -130,7 +143,8 @@ def _other_run(options: Namespace, model: EvaluatedModel) -> TrainedModel:
 
 def _chosen(model: EvaluatedModel, other: EvaluatedModel | None, options: Namespace) -> list[int]:
     """Rows of queries."""
-    scores = model.result.average_precision
+    labelled = model.data.dataset.labelled
+    scores = model.result.average_precision if labelled else np.zeros(len(model.queries))
     if options.queries is None:
         others = None if other is None else other.result.average_precision
         return choose_queries(scores, options.rule, options.count, others, options.seed).tolist()
@@ -153,15 +167,17 @@ def _chosen(model: EvaluatedModel, other: EvaluatedModel | None, options: Namesp
 def _query(model: EvaluatedModel, other: EvaluatedModel | None, row: int) -> dict[str, Any]:
     """What `explain.json` holds of a query."""
     query, match = model.queries.iloc[row], model.gallery.iloc[model.nearest_match(row)]
-    first = model.result.first_match_rank[row]
-    found = {
+    found: dict[str, Any] = {
         "tracklet": int(cast(int, query.name)),
         "pid": int(query["pid"]),
         "camid": int(query["camid"]),
-        "average_precision": float(model.result.average_precision[row]),
-        "first_match_rank": int(first) if np.isfinite(first) else None,
         "nearest_match": int(cast(int, match.name)),
     }
+    if not model.data.dataset.labelled:
+        return found
+    first = model.result.first_match_rank[row]
+    found["average_precision"] = float(model.result.average_precision[row])
+    found["first_match_rank"] = int(first) if np.isfinite(first) else None
     if other is not None:
         found["other_average_precision"] = float(other.result.average_precision[row])
     return found

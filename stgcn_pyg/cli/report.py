@@ -116,6 +116,7 @@ def _score(run: ReportedRun, options: Namespace) -> None:
         run.use_other_test_set()
     try:
         trained = TrainedModel(run.path, **model_arguments(options))
+        trained.data.dataset.require_labels()
         model = EvaluatedModel.of(trained, options.protocol)
     except UserError as error:
         if str(error).startswith("--protocol"):

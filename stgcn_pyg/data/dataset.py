@@ -19,6 +19,10 @@ from stgcn_pyg.data.table_checks import (
 )
 from stgcn_pyg.errors import UserError
 
+NO_LABELS = (
+    "no identity is known: training and evaluation need the columns pid and split in the manifest"
+)
+
 Identity = dict[str, dict[str, Any]]
 Parts = Literal["test", "train", "all"]
 
@@ -39,7 +43,9 @@ class TrackletDataset:
         query: The tracklets to search for.
         gallery: The tracklets to search among, before a protocol leaves any out.
         frames: The path of every frame relative to ``root``, in the order of time.
-        protocols: The evaluation protocols that the data set allows, its usual one first.
+        protocols: The evaluation protocols that the data set allows, its usual one first. None
+            where no identity is known: then every pid is -1, no tracklet is to train on, and all
+            are both query and gallery.
 
     Raises:
         UserError: A table lacks a column, is empty, or holds what no tracklet can have: a pid or
@@ -63,10 +69,22 @@ class TrackletDataset:
             "protocols": checked_protocols(self.name, self.protocols),
         }
         for split, table in self.tables().items():
-            checked[split] = checked_table(self.name, split, table, len(self.frames))
+            checked[split] = checked_table(
+                self.name, split, table, len(self.frames), bool(checked["protocols"])
+            )
         for field, value in checked.items():
             object.__setattr__(self, field, value)
         check_numbers(self.name, self.tables())
+
+    @property
+    def labelled(self) -> bool:
+        """Whether identities are known."""
+        return bool(self.protocols)
+
+    def require_labels(self) -> None:
+        """Raises a UserError if no identity is known."""
+        if not self.labelled:
+            raise UserError(f"{self.name} at {self.root}: {NO_LABELS}")
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """The tables by the name of their split."""

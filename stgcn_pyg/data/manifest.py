@@ -3,6 +3,9 @@
 path,pid,camid,tracklet,frame,split
 cam2/0007/0001.jpg,7,2,40,1,gallery
 
+A manifest without the columns pid and split is of tracklets whose identities are unknown. Other
+columns, such as the times and boxes that `stgcn tracklets` writes, are passed over.
+
 Paths start from the manifest's folder. pid -1 is junk, which only the gallery may hold. Numbers may
 have as many digits as fit in 64 bits; those that a program has written as floats are taken below
 2^53, where they are exact. An image may be in several tracklets of one identity and camera. A
@@ -28,6 +31,7 @@ from stgcn_pyg.files import written_aside
 
 NUMBERS = ("pid", "camid", "tracklet", "frame")
 COLUMNS = ("path", *NUMBERS, "split")
+LABELS = ("pid", "split")
 SPLITS = ("train", "gallery", "query")
 
 ABSOLUTE = r"^(?:[/\\]|[A-Za-z]:)"
@@ -40,24 +44,29 @@ Tell = Callable[[str], None]
 def load_manifest(path: Path, report: Report) -> TrackletDataset:
     """Reads a manifest, a ``.csv`` or ``.parquet`` file.
 
-    Its protocols are MARS's if some of the gallery's tracklets are queries too, ``cross-camera``
-    if all of them are, and ``full-gallery`` if none is. Each row that is skipped is reported by its
-    number, which counts from 1 after the header.
+    Without identities it has no protocols. Otherwise they are MARS's if some of the gallery's
+    tracklets are queries too, ``cross-camera`` if all of them are, and ``full-gallery`` if none is.
+    Each row that is skipped is reported by its number, which counts from 1 after the header.
     """
 
     def tell(what: str) -> None:
         report(path, what)
 
     rows = _read(path)
+    labelled = "pid" in rows
+    if not labelled:
+        rows = rows.assign(pid=JUNK, split="gallery")
     for check in (_check_numbers, _check_paths, _check_splits, _check_repeats, _check_tracklets):
         rows = check(rows, tell)
     absent = [split for split in SPLITS if split not in set(rows["split"])]
-    if absent:
+    if absent and labelled:
         raise UserError(f"{path}: no row has the split {absent[0]}: every split needs tracklets")
     table, frames = _tabulate(rows)
     train, gallery, query = (
         table.loc[table["split"] == split, list(TABLE_COLUMNS)] for split in SPLITS
     )
+    if not labelled:
+        return TrackletDataset("manifest", path.parent, train, gallery, gallery, frames, ())
     are_queries = gallery.index.isin(query.index)
     if are_queries.all():
         protocols: tuple[str, ...] = ("cross-camera",)
@@ -88,29 +97,32 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: cannot be read as a table: write it anew ({said})") from error
     if rows.empty:
         raise UserError(f"{path}: has no rows: write one a frame")
-    for column in ("path", "split"):
+    for column in rows.columns.intersection(["path", "split"]):
         rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
     return rows
 
 
-def _require_columns(path: Path, found: list[str]) -> None:
-    if missing := [column for column in COLUMNS if column not in found]:
+def _columns(path: Path, found: list[str]) -> list[str]:
+    """The columns of a manifest to read; a UserError if one is missing."""
+    needed = [name for name in COLUMNS if name not in LABELS or set(LABELS) & set(found)]
+    if missing := [column for column in needed if column not in found]:
         raise UserError(
             f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): "
-            f"a manifest has {', '.join(COLUMNS)}"
+            f"a manifest has {', '.join(needed)}"
         )
-    if twice := [column for column in COLUMNS if found.count(column) > 1]:
+    if twice := [column for column in needed if found.count(column) > 1]:
         raise UserError(
             f"{path}: has several columns {', '.join(twice)}: remove or rename all but one"
         )
+    return needed
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     with needs_extra("train"):
         from pyarrow import parquet  # takes a while to import
 
-    _require_columns(path, parquet.read_schema(path).names)
-    table = parquet.read_table(path, columns=list(COLUMNS))
+    columns = _columns(path, parquet.read_schema(path).names)
+    table = parquet.read_table(path, columns=columns)
     # Without the last option a column with an empty cell becomes float, which rounds.
     return table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
 
@@ -120,10 +132,10 @@ def _read_csv(path: Path) -> pd.DataFrame:
     options: dict[str, Any] = {"keep_default_na": False, "low_memory": False}
     # Of a header pandas would rename a name that stands twice, so it is read as a row.
     header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
-    _require_columns(path, header.tolist())
-    rows = pd.read_csv(path, usecols=COLUMNS, dtype={"path": str, "split": str}, **options)
+    columns = _columns(path, header.tolist())
+    rows = pd.read_csv(path, usecols=columns, dtype={"path": str, "split": str}, **options)
     # One cell that is no integer makes the whole column float, which rounds: take those as text.
-    inexact = [column for column in NUMBERS if rows[column].dtype != np.int64]
+    inexact = [column for column in NUMBERS if column in rows and rows[column].dtype != np.int64]
     if inexact:
         texts = pd.read_csv(path, usecols=inexact, dtype=str, **options)
         rows[inexact] = texts.astype(object).where(texts.notna(), "")
@@ -258,7 +270,9 @@ def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
             "them, or link them into its folder and load them from there"
         )
     rows = _rows_of(dataset)
-    twice = rows[rows.duplicated(["path", "tracklet", "split"])]
+    if not dataset.labelled:
+        rows = rows[rows["split"] == "gallery"].drop(columns=list(LABELS))
+    twice = rows[rows.duplicated(rows.columns.intersection(["path", "tracklet", "split"]))]
     if len(twice):
         raise UserError(
             f"{path}: is not written, for a manifest lists a frame once, and tracklet "

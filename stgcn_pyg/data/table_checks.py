@@ -24,12 +24,15 @@ DOUBLE = 2**53  # from here on a float stands for several whole numbers
 NOT_WHOLE = "is no whole number: write one"
 
 
-def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -> pd.DataFrame:
+def checked_table(
+    name: str, split: str, table: pd.DataFrame, num_frames: int, labelled: bool = True
+) -> pd.DataFrame:
     """The tracklets of one split with their four columns as int64.
 
     Raises a UserError that begins with the data set's ``name`` where a column is missing or stands
     twice, a value is no whole number or impossible in a data set of ``num_frames`` frames, two rows
-    have one tracklet number, or the index has several levels. Only the gallery may hold junk.
+    have one tracklet number, or the index has several levels. Only the gallery may hold junk. Where
+    no identity is known, every pid is that of junk, and there is nothing to train on.
     """
     where = f"{name}: {split}"
     if not isinstance(table, pd.DataFrame):
@@ -43,7 +46,7 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
         raise UserError(
             f"{where} table: the index has several levels ({levels}): number every tracklet by one"
         )
-    if table.empty:
+    if table.empty and (labelled or split != "train"):
         raise UserError(f"{where} table: there are no {split} tracklets")
     whole = {column: _whole(where, table[column]) for column in COLUMNS}
     if any(table[column].dtype != np.int64 for column in COLUMNS):
@@ -55,7 +58,11 @@ def checked_table(name: str, split: str, table: pd.DataFrame, num_frames: int) -
     _refuse(where, table, first > num_frames - length, what)
     junk = "-1 is junk" if split == "gallery" else "-1, junk, is for the gallery alone"
     what = f"pid is {{pid}}: number identities from 0; {junk}"
-    _refuse(where, table, whole["pid"] < (JUNK if split == "gallery" else 0), what)
+    if labelled:
+        _refuse(where, table, whole["pid"] < (JUNK if split == "gallery" else 0), what)
+    else:
+        what = "pid is {pid} where no protocol is given: without identities every pid is -1"
+        _refuse(where, table, whole["pid"] != JUNK, what)
     if table.index.hasnans:
         raise UserError(f"{where} table: the index is empty in a row: number every tracklet")
     again = pd.Series(table.index.duplicated(), table.index)
@@ -134,13 +141,13 @@ def checked_frames(name: str, frames: pd.Series) -> pd.Series:
 
 
 def checked_protocols(name: str, protocols: tuple[str, ...]) -> tuple[str, ...]:
-    """The protocols as a tuple, or a UserError where there is none or one is unknown."""
+    """The protocols as a tuple, or a UserError where one is unknown; none: no identities."""
     if isinstance(protocols, str):
         protocols = (protocols,)
     unknown = [protocol for protocol in protocols if protocol not in PROTOCOLS]
-    if unknown or not protocols:
-        said = f"protocol {unknown[0]!r} is unknown" if unknown else "there is no protocol"
-        raise UserError(f"{name}: {said}: pass some of {', '.join(PROTOCOLS)}")
+    if unknown:
+        known = ", ".join(PROTOCOLS)
+        raise UserError(f"{name}: protocol {unknown[0]!r} is unknown: pass some of {known}")
     return tuple(protocols)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from stgcn_pyg.data import TrackletDataModule
+from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.data.sampling import even_frames
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import (
@@ -21,7 +21,7 @@ from stgcn_pyg.evaluation import (
 )
 from stgcn_pyg.evaluation.candidates import JUNK
 from stgcn_pyg.explain.activation_maps import towards_tracklets
-from stgcn_pyg.explain.ranked_lists import kinds, ranked_list
+from stgcn_pyg.explain.ranked_lists import NO_IDENTITIES, kinds, nearest_list, ranked_list
 from stgcn_pyg.explain.tracklets import ExplainedTracklets, explain_tracklets
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.embedding import embed_tracklets
@@ -62,6 +62,18 @@ class EvaluatedModel:
         Raises:
             UserError: The data set does not allow the protocol, or an image is missing or damaged.
         """
+        if not trained.data.dataset.labelled:
+            if name is not None:
+                trained.data.dataset.require_labels()
+            task = _task_without_labels(trained.data.dataset)
+            return cls(
+                trained.model,
+                trained.data,
+                task,
+                NO_IDENTITIES,
+                *trained.features(),
+                trained.device,
+            )
         task = trained.task
         if name is not None and name not in task.protocols:
             allowed = ", ".join(task.protocols)
@@ -86,18 +98,31 @@ class EvaluatedModel:
 
     @cached_property
     def result(self) -> RankingResult:
-        """The scores under the protocol."""
+        """The scores under the protocol; a UserError if no identity is known."""
+        self.data.dataset.require_labels()
         task = replace(self.task, protocols=(self.protocol.name,))
         return score_features(task, self.query_features, self.gallery_features)[self.protocol.name]
 
     def ranked(self, query: int, top: int) -> pd.DataFrame:
         """The ranked list of a query, given by its row, as :func:`.ranked_list` gives it."""
         distances = pairwise_distances(self.query_features[[query]], self.gallery_features)[0]
+        if self.protocol is NO_IDENTITIES:
+            return nearest_list(distances.cpu().numpy(), query, top)
         labels = *self._labels(query), self.task.gallery_is_query
         return ranked_list(self.protocol, distances.cpu().numpy(), *labels, top)
 
     def nearest_match(self, query: int) -> int:
-        """The gallery row of the nearest match of a query, given by its row."""
+        """The gallery row of the nearest match of a query, given by its row.
+
+        Where no identity is known, it is the nearest tracklet of another camera, or the nearest
+        other one where there is a single camera.
+        """
+        if self.protocol is NO_IDENTITIES:
+            listed = self.ranked(query, len(self.gallery))["item"].to_numpy()
+            away = self.task.gallery_camids[listed] != self.task.query_camids[query]
+            if not len(listed):
+                raise UserError(f"{self.task.title}: has one tracklet alone: there is none near it")
+            return int(listed[int(np.argmax(away))])
         listed = select_gallery(self.protocol, self.task.gallery_pids, self.task.gallery_is_query)
         right = np.flatnonzero(listed & (kinds(self.protocol, *self._labels(query)) == 0))
         # Distances to the matches alone: a gallery may hold thousands of tracklets.
@@ -135,6 +160,8 @@ class EvaluatedModel:
 
     def score(self, row: int) -> str:
         """A query's score in words."""
+        if self.protocol is NO_IDENTITIES:
+            return "nothing is scored"
         precision = self.result.average_precision[row]
         if np.isnan(precision):
             return "no match in another camera"
@@ -147,6 +174,8 @@ class EvaluatedModel:
 
         Identity 0 is that of MARS's distractors, unless a query has it; -1 is junk.
         """
+        if self.protocol is NO_IDENTITIES:
+            return f"camera {int(tracklet['camid'])}"
         pid = int(tracklet["pid"])
         distracts = pid == 0 and not (self.task.query_pids == 0).any()
         who = "junk" if pid == JUNK else "a distractor" if distracts else f"identity {pid}"
@@ -171,3 +200,19 @@ class EvaluatedModel:
         task = self.task
         pid, camid = int(task.query_pids[query]), int(task.query_camids[query])
         return pid, camid, task.gallery_pids, task.gallery_camids
+
+
+def _task_without_labels(dataset: TrackletDataset) -> RankingTask:
+    """All tracklets of a data set without identities, as queries and as gallery."""
+    tracklets = dataset.test()
+    pids, camids = (tracklets[name].to_numpy(copy=True) for name in ("pid", "camid"))
+    return RankingTask(
+        f"{dataset.name} at {dataset.root}",
+        (),
+        query_pids=pids,
+        gallery_pids=pids,
+        query_camids=camids,
+        gallery_camids=camids,
+        gallery_is_query=np.ones(len(pids), dtype=bool),
+        query_tracklets=tracklets.index.to_numpy(),
+    )

@@ -10,6 +10,7 @@ from stgcn_pyg.evaluation.candidates import JUNK
 
 Rule = Literal["worst", "best", "random", "change"]
 KINDS = ("right", "wrong", "same-camera", "junk")  # what a gallery item is to a query
+NO_IDENTITIES = Protocol("no identities", "Every other tracklet is ranked, and nothing is scored.")
 
 
 def ranked_list(
@@ -71,6 +72,31 @@ def ranked_list(
         {"item": order, "kind": names, "rank": places, "distance": distances[order]}
     )
     return table[shown]
+
+
+def nearest_list(distances: np.ndarray, own: int, top: int = 10) -> pd.DataFrame:
+    """The ranked list of a query where no identity is known: the nearest other tracklets.
+
+    Args:
+        distances: Distances of the query to the whole gallery, ``[G]``.
+        own: The query's own row in the gallery, which is left out.
+        top: Number of ranked items.
+
+    Returns:
+        The columns of :func:`ranked_list`, with the kind ``"unknown"``.
+
+    Example:
+        >>> nearest_list(np.array([0.0, 0.4, 0.1]), own=0)
+           item     kind  rank  distance
+        0     2  unknown     1       0.1
+        1     1  unknown     2       0.4
+    """
+    order = np.argsort(distances, kind="stable")
+    order = order[order != own][:top]
+    rank = np.arange(1, len(order) + 1)
+    return pd.DataFrame(
+        {"item": order, "kind": "unknown", "rank": rank, "distance": distances[order]}
+    )
 
 
 def kinds(

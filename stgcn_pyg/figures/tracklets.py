@@ -17,6 +17,7 @@ MARKS = {
     "wrong": ("✗", VERMILION, "--", 3.0),
     "same-camera": ("same camera", GREY, ":", 1.5),
     "junk": ("junk", GREY, ":", 1.5),
+    "unknown": ("", BLACK, "-", 1.5),
 }
 
 
@@ -32,7 +33,8 @@ def draw_ranked_list(
     """Frames of a query, and of each item of its ranked list with its mark, rank and distance.
 
     Right items have a tick and a solid border, wrong ones a cross and a dashed border; items that
-    the protocol excludes have a dotted border and no rank.
+    the protocol excludes have a dotted border and no rank. Where no identity is known, borders are
+    thin.
 
     Args:
         query: Frames of the query, ``[f, H, W, 3]`` of uint8.
@@ -75,7 +77,7 @@ def draw_ranked_list(
         zip(ranked.itertuples(), images, labels, strict=True)
     ):
         symbol = MARKS[str(item.kind)][0]
-        mark = f"{item.rank} {symbol}" if len(symbol) == 1 else symbol
+        mark = f"{item.rank} {symbol}" if len(symbol) < 2 else symbol
         row, column = divmod(i, most)
         cell(1 + column, row, frames, str(item.kind), mark, f"{item.distance:.3f}\n{label}")
     return sheet

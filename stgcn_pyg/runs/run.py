@@ -156,6 +156,7 @@ def load(settings: RunSettings) -> tuple[TrackletDataset, pd.DataFrame | None]:
     """The data set of a run, and the tracklets that are held out of its training."""
     verify = settings.pack is None and settings.on_bad_frame == "stop"
     dataset = load_dataset(settings.dataset, settings.root, settings.split, verify)
+    dataset.require_labels()
     if not settings.validation_share:
         return dataset, None
     return hold_out(dataset, settings.validation_share, settings.seed)

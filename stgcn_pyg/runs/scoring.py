@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stgcn_pyg.data.dataset import NO_LABELS
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import (
     BootstrapResult,
@@ -94,7 +95,7 @@ def task_of_tracklets(
             its number.
 
     Raises:
-        UserError: No query has a match.
+        UserError: No identity is known, or no query has a match.
 
     Example:
         >>> table = pd.DataFrame({"pid": [7, 7, 0], "camid": [1, 2, 2]})
@@ -103,6 +104,8 @@ def task_of_tracklets(
         >>> task.count_matches("full-gallery")
         array([1])
     """
+    if not protocols:
+        raise UserError(f"{title}: {NO_LABELS}")
     query, gallery = tracklets[tracklets["is_query"]], tracklets[tracklets["is_gallery"]]
     task = RankingTask(
         title,

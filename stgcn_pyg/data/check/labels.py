@@ -18,10 +18,11 @@ LISTED = {"mars": ("bbox_train", "bbox_test")}
 
 def count(dataset: TrackletDataset) -> pd.DataFrame:
     """Identities, cameras, tracklets and frames of each split; junk and distractors count too."""
+    tables = dataset.tables() if dataset.labelled else {"no identities": dataset.gallery}
     return pd.DataFrame(
         {
             split: {
-                "people": table["pid"].nunique(),
+                "people": table["pid"].nunique() if dataset.labelled else 0,
                 "cameras": table["camid"].nunique(),
                 "tracklets": len(table),
                 "frames": int(table["num_frames"].sum()),
@@ -29,7 +30,7 @@ def count(dataset: TrackletDataset) -> pd.DataFrame:
                 "median": int(table["num_frames"].median()),
                 "longest": int(table["num_frames"].max()),
             }
-            for split, table in dataset.tables().items()
+            for split, table in tables.items()
         }
     ).T
 
@@ -79,8 +80,11 @@ def in_train_and_test(tracklets: Tracklets) -> Iterator[Fault]:
 def without_match(dataset: TrackletDataset) -> Iterator[Fault]:
     """Queries whose identity is in no other camera of the gallery.
 
-    Notes, for the evaluation leaves them out and counts them; one fault if all are such.
+    Notes, for the evaluation leaves them out and counts them; one fault if all are such. None
+    where no identity is known.
     """
+    if not dataset.labelled:
+        return
     gallery = dataset.gallery[dataset.gallery["pid"] != JUNK]
     cameras = gallery.groupby("pid")["camid"].agg(set).to_dict()
     labels = dataset.query[["pid", "camid"]].to_numpy()
