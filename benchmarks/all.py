@@ -42,6 +42,7 @@ QUICK = {
     "rendering": "--smallest true",
     "reranking": "--smallest true",
     "uncertainty": "--smallest true",
+    "videos": "--rounds 3",
     "coverage": "--people [35] --sets 20 --resamples 100",
     "import_time": "--rounds 1",
 }
@@ -58,6 +59,7 @@ SMALLEST = QUICK | {
     "inference": "--size tiny --rounds 1",
     "training_memory": "--size tiny --people [2] --tracklets 2",
     "graph_layers": "--rounds 1 --smallest true",
+    "videos": "--rounds 1 --frames 12 --width 320 --height 180 --rows 1000",
 }
 WHOLE_ON_A_GPU = {"graph_layers": "--dtype bfloat16 --compile true"}
 ON_DEVICES = {

@@ -21,6 +21,7 @@ WRITTEN = {
     "evaluation": {},
     "reranking": {},
     "coverage": {},
+    "videos": {"times_the_speed_of_decoding": {"cutting 5 people"}, "reading": {"seconds"}},
     "rendering": {"frames_a_second": {"1 worker", "2 workers", "quiet cores"}},
 }
 

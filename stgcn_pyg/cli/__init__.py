@@ -11,6 +11,7 @@ from stgcn_pyg.runs.signals import SignalledError, signalled, sigterm_raises
 
 COMMANDS = {
     "synth": "render a data set of walking people, in the layout of MARS",
+    "tracklets": "cut tracklets out of videos by a tracker's files",
     "check": "count a data set's tracklets and find bad images and wrong labels",
     "pack": "decode and resize a data set's frames once",
     "train": "train STGCN on a data set and evaluate it",

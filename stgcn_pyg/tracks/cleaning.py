@@ -31,7 +31,7 @@ class _Cleaning:
         self.assumed = list(boxes.assumed)
         self.dropped: dict[str, int] = {}
         self.keep = np.ones(len(self.index), dtype=bool)
-        self.image_size = choices.image_size or boxes.image_size
+        self.image_size = _one_size(where, choices.image_size, boxes.image_size)
         self.texts = {name: self._text(name) for name in TEXTS}
         self.numbers = {
             name: boxes.table[name].to_numpy(dtype=np.float64)
@@ -211,3 +211,14 @@ class _Cleaning:
 def _among(column: pd.Categorical, categories: np.ndarray) -> np.ndarray:
     """Which rows are of some of the categories."""
     return np.append(np.asarray(categories, dtype=bool), False)[column.codes]
+
+
+def _one_size(
+    where: str, given: tuple[int, int] | None, own: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    if given is not None and own is not None and tuple(given) != tuple(own):
+        raise UserError(
+            f"{where}: its pictures are of {own[0]} x {own[1]} pixels, not of {given[0]} x "
+            f"{given[1]}: pass the video that was tracked"
+        )
+    return given or own

@@ -1,0 +1,139 @@
+"""Tracklets out of a camera's tracks: where tracks are split, and which pixels are cut."""
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.tracks.table import Tracks
+from stgcn_pyg.tracks.video import Frames
+
+OUTSIDE = 0.5  # share of boxes beyond the picture from which on the tracks are not of this video
+
+
+def make_tracklets(
+    table: pd.DataFrame,
+    size: tuple[int, int],
+    *,
+    max_gap: int = 30,
+    every: int = 1,
+    min_frames: int = 1,
+    margin: float = 0.0,
+) -> pd.DataFrame:
+    """The boxes of one camera by tracklet: a track, split where it was lost for long.
+
+    Args:
+        table: Boxes of the camera, as :class:`.Tracks` holds them.
+        size: Width and height of the video, in pixels.
+        max_gap: Largest number of frames without a box between two boxes of a tracklet.
+        every: Distance, in frames of the video, between two frames of a tracklet that are kept: of
+            each stretch of so many frames, counted from the tracklet's first, the first box.
+        min_frames: Smallest number of kept frames of a tracklet; shorter ones are left out.
+        margin: Share of the box's width and height that is added on each side.
+
+    Returns:
+        The table's columns and ``tracklet``, numbered from 0 by first frame, and the pixels to cut,
+        ``x0``, ``y0``, ``x1`` and ``y1`` (half open, within the picture), ordered by tracklet and
+        frame. Boxes of no pixel are left out.
+
+    Example:
+        >>> table = pd.DataFrame({"frame": [0, 1, 90], "track": "7", "left": 2.0, "top": 0.0,
+        ...                       "width": 10.0, "height": 20.0})
+        >>> make_tracklets(table, (640, 480))[["tracklet", "frame", "x0", "x1"]].values.tolist()
+        [[0, 0, 2, 12], [0, 1, 2, 12], [1, 90, 2, 12]]
+    """
+    beside, above = (table[side] * margin for side in ("width", "height"))
+    left, top = table["left"], table["top"]
+    edges = {
+        "x0": (left - beside, size[0]),
+        "y0": (top - above, size[1]),
+        "x1": (left + table["width"] + beside, size[0]),
+        "y1": (top + table["height"] + above, size[1]),
+    }
+    rounded = {
+        name: np.floor(edge + 0.5).clip(0, end).astype(np.int64)
+        for name, (edge, end) in edges.items()
+    }
+    boxes = table.assign(**rounded)
+    boxes = boxes[(boxes["x1"] > boxes["x0"]) & (boxes["y1"] > boxes["y0"])]
+    boxes = boxes.sort_values(["track", "frame"], kind="stable")
+    track = boxes["track"].astype(str).to_numpy()
+    frame = boxes["frame"].to_numpy()
+    begins = np.ones(len(boxes), bool)
+    begins[1:] = (track[1:] != track[:-1]) | (np.diff(frame) - 1 > max_gap)
+    tracklet = np.cumsum(begins) - 1
+    stretch = (frame - frame[begins][tracklet]) // every
+    kept = begins.copy()
+    kept[1:] |= stretch[1:] != stretch[:-1]
+    boxes, tracklet = boxes[kept], tracklet[kept]
+    enough = np.bincount(tracklet)[tracklet] >= min_frames if len(boxes) else kept
+    boxes, tracklet = boxes[enough], tracklet[enough]
+    # Numbered by first frame; of two that begin together, by the order of their tracks' names.
+    first = boxes.groupby(tracklet)["frame"].first()
+    order = first.sort_values(kind="stable").index
+    number = pd.Series(np.arange(len(order)), order)
+    boxes = boxes.assign(tracklet=number.reindex(tracklet).to_numpy(np.int64))
+    return boxes.sort_values(["tracklet", "frame"], kind="stable").reset_index(drop=True)
+
+
+def require_fitting(where: str, tracks: Tracks, frames: Frames) -> list[str]:
+    """Holds tracks against their video, before anything is cut.
+
+    Args:
+        where: Name of the camera or video, with which messages begin.
+        tracks: The tracks.
+        frames: The video.
+
+    Returns:
+        What is odd but can be right, a sentence each.
+
+    Raises:
+        UserError: There are no boxes, the tracks begin before the video or end behind it, are of
+            pictures of another size, or most of their boxes lie beyond the picture.
+    """
+    table = tracks.table
+    if table.empty:
+        raise UserError(f"{where}: its tracks hold no box: see what was dropped, and why")
+    first, last = int(table["frame"].min()), int(table["frame"].max())
+    if first < 0:
+        raise UserError(
+            f"{where}: the tracks begin at frame {first}, before the video's frame 0: pass the "
+            "number that they give to the video's first frame as --first-frame"
+        )
+    if last >= frames.count:
+        raise UserError(
+            f"{where}: the tracks end at frame {last:,} (counted from 0), but the video has "
+            f"{frames.count:,} frames: pass --first-frame or --stride, or the video of these tracks"
+        )
+    size = tracks.image_size
+    if size is not None and tuple(size) != frames.size:
+        raise UserError(
+            f"{where}: is of {frames.size[0]} x {frames.size[1]} pixels, the tracks of "
+            f"{size[0]} x {size[1]}: pass the video that was tracked"
+        )
+    width, height = frames.size
+    middle = table["left"] + table["width"] / 2, table["top"] + table["height"] / 2
+    outside = ~(middle[0].between(0, width) & middle[1].between(0, height))
+    if outside.mean() > OUTSIDE:
+        raise UserError(
+            f"{where}: {outside.sum():,} of {len(table):,} boxes have their middle beyond its "
+            f"{width} x {height} pixels: pass the video that was tracked"
+        )
+    return _odd(where, tracks, frames, last)
+
+
+def _odd(where: str, tracks: Tracks, frames: Frames, last: int) -> list[str]:
+    said, told = [], tracks.num_frames
+    if told is not None and told != frames.count:
+        said.append(f"{where}: has {frames.count:,} frames, the tracks are of a video of {told:,}")
+    for stride in (2, 3, 4, 5, 10):
+        whole = (last + 1) * stride
+        if last > 10 and abs(whole - frames.count) < 2 * stride:
+            said.append(
+                f"{where}: the tracks end at frame {last:,} of {frames.count:,}, near one in "
+                f"{stride}: if the tracker read every {stride}th frame, pass --stride {stride}"
+            )
+    number = np.unique(tracks.table["frame"])
+    step = int(np.gcd.reduce(np.diff(number))) if len(number) > 2 else 1
+    if step > 1:
+        said.append(f"{where}: the tracks have boxes in every {step}th frame only")
+    return said

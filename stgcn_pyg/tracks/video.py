@@ -1,0 +1,218 @@
+"""The frames of a camera, in order and each with its time: a video, or a folder of images."""
+
+import configparser
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stgcn_pyg.data.decoding import as_rgb, opened, read_file
+from stgcn_pyg.errors import UserError, needs_extra
+
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+UNEVEN = 0.25  # of the usual time between two frames: what a variable frame rate goes beyond
+
+
+class Frames(ABC):
+    """The frames of a camera, numbered from 0.
+
+    Attributes:
+        path: The video, or the folder of images.
+        count: Number of frames that there should be; a truncated video gives fewer.
+        size: Width and height of the frames, as they are seen, in pixels.
+        times: Seconds from the first frame to each, ``[count]``; None where no rate is known.
+        notes: What a user should know of them, a sentence each.
+    """
+
+    path: Path
+    count: int
+    size: tuple[int, int]
+    times: np.ndarray | None
+    notes: tuple[str, ...]
+
+    @abstractmethod
+    def __iter__(self) -> Iterator["Frame"]:
+        """The frames in order."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a video or folder, which is converted to RGB only if it is asked for."""
+
+    decoded: object
+    turns: int = 0
+
+    def rgb(self) -> np.ndarray:
+        """The frame, upright, ``[H, W, 3]`` of uint8."""
+        if isinstance(self.decoded, np.ndarray):
+            return self.decoded
+        return np.rot90(self.decoded.to_ndarray(format="rgb24"), self.turns)  # type: ignore[attr-defined]
+
+
+def open_frames(path: str | Path, fps: float | None = None) -> Frames:
+    """Opens a video, or a folder whose images are named by numbers.
+
+    Args:
+        path: The video file or the folder.
+        fps: Frames a second, where the video's own time stamps are wrong or a folder has none. A
+            folder takes it from the ``seqinfo.ini`` of MOTChallenge in it or above it, if any.
+
+    Raises:
+        UserError: There is no such file, no video stream in it, or a number is missing between two
+            images.
+    """
+    path = Path(path)
+    if fps is not None and not fps > 0:
+        raise UserError(f"{path}: fps={fps}: pass a number above 0")
+    if path.is_dir():
+        return FrameFolder(path, fps)
+    if not path.exists():
+        raise UserError(f"{path}: no such video or folder of frames")
+    return VideoFile(path, fps)
+
+
+class VideoFile(Frames):
+    """A video file, decoded by PyAV (extra ``video``), as :class:`Frames`.
+
+    Its packets are read once at the beginning, without decoding: they give the number of frames
+    and their times. A video that is stored turned is turned upright, as OpenCV and thus most
+    trackers do.
+    """
+
+    def __init__(self, path: Path, fps: float | None = None):
+        with needs_extra("video"):
+            import av
+        self.path = path
+        self._av = av
+        try:
+            with av.open(str(path)) as container:
+                # FFmpeg shows a text file as a video of its letters.
+                if container.format.name == "tty":
+                    raise UserError(f"{path}: is text, not a video: pass a video before the tracks")
+                if not container.streams.video:
+                    raise UserError(f"{path}: holds no video")
+                stream = container.streams.video[0]
+                promised, base = stream.frames, stream.time_base or Fraction(1)
+                stamps = list(self._stamps(container, stream))
+                width, height = stream.codec_context.width, stream.codec_context.height
+            first = next(iter(self._decoded()), None)
+        except av.error.FFmpegError as error:
+            raise UserError(
+                f"{path}: cannot be read as a video ({error.strerror}): pass a video, or a folder "
+                "of frames"
+            ) from error
+        if first is None:
+            raise UserError(f"{path}: not one frame can be decoded")
+        self.count = max(len(stamps), promised)
+        self._turns = round(first.rotation / 90) % 4
+        self.size = (height, width) if self._turns % 2 else (width, height)
+        self.times, uneven = _seconds(stamps, base, fps, self.count)
+        self.notes = (f"{path}: its frame rate varies; times are the video's own",) * uneven
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames in order, as far as they can be decoded."""
+        for frame in self._decoded():
+            yield Frame(frame, self._turns)
+
+    def _stamps(self, container: Any, stream: Any) -> Iterator[int | None]:
+        """The time stamp of each frame that is shown, in the order of the file."""
+        try:
+            for packet in container.demux(stream):
+                # Packets that an edit list cuts off are decoded, and not shown.
+                if packet.size and not packet.is_discard:
+                    yield packet.pts
+        except self._av.error.FFmpegError:
+            return  # truncated
+
+    def _decoded(self) -> Iterator:
+        with self._av.open(str(self.path)) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            try:
+                yield from container.decode(stream)
+            except self._av.error.FFmpegError:
+                return  # damaged from here on; whoever counts sees that frames are missing
+
+
+def _seconds(
+    stamps: list[int | None], base: Fraction, fps: float | None, count: int
+) -> tuple[np.ndarray | None, bool]:
+    """Seconds of each frame from the first, NaN where unknown; and whether the rate varies."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    if fps is not None or len(set(known)) < len(stamps):
+        return (None if fps is None else np.arange(count) / fps), False
+    ticks = np.sort(np.array(known, np.int64))
+    seconds = np.full(count, np.nan)
+    seconds[: len(ticks)] = (ticks - ticks[:1]) * float(base)
+    steps = np.diff(seconds[: len(ticks)])
+    usual = np.median(steps) if len(steps) else 0
+    return seconds, bool((np.abs(steps - usual) > UNEVEN * usual).any())
+
+
+class FrameFolder(Frames):
+    """Images of a folder whose names end in numbers that go up by one, as :class:`Frames`."""
+
+    def __init__(self, path: Path, fps: float | None = None):
+        self.path = path
+        self.images = _numbered(path)
+        self.count = len(self.images)
+        rate = fps or _rate_beside(path)
+        self.times = None if rate is None else np.arange(self.count) / rate
+        self.notes = ()
+        if rate is None:
+            self.notes = (f"{path}: has no frame rate, so no times are written: pass --fps",)
+        height, width = self._read(self.images[0]).shape[:2]
+        self.size = (width, height)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The images in the order of their numbers."""
+        for image in self.images:
+            yield Frame(self._read(image))
+
+    def _read(self, image: Path) -> np.ndarray:
+        with opened(image, read_file(image)) as pixels:
+            return np.asarray(as_rgb(image, pixels, pixels.height, pixels.width))
+
+
+def _numbered(folder: Path) -> list[Path]:
+    """The images of a folder by their numbers; a UserError where one is missing or twice there."""
+    images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGES]
+    if not images:
+        raise UserError(f"{folder}: holds no images ({', '.join(IMAGES)})")
+    numbers: dict[int, Path] = {}
+    for path in sorted(images):
+        found = re.search(r"(\d+)$", path.stem)
+        if found is None:
+            raise UserError(f"{path}: its name does not end in a number: name frames by numbers")
+        number = int(found[1])
+        if number in numbers:
+            raise UserError(f"{path}: has the same number as {numbers[number].name}: remove one")
+        numbers[number] = path
+    ordered = sorted(numbers)
+    for before, after in pairwise(ordered):
+        if after != before + 1:
+            raise UserError(
+                f"{folder}: frame {before + 1} is missing between {numbers[before].name} and "
+                f"{numbers[after].name}: number the frames without gaps, or pass the video"
+            )
+    return [numbers[number] for number in ordered]
+
+
+def _rate_beside(folder: Path) -> float | None:
+    """The frame rate in a ``seqinfo.ini`` in a folder or above it, where MOTChallenge has it."""
+    for path in (folder / "seqinfo.ini", folder.parent / "seqinfo.ini"):
+        if path.is_file():
+            info = configparser.ConfigParser(interpolation=None)
+            try:
+                info.read_string(path.read_text(encoding="utf-8-sig"))
+                rate = info.getfloat("Sequence", "frameRate", fallback=0.0)
+            except (configparser.Error, ValueError, OSError):
+                return None
+            return rate if rate > 0 else None
+    return None

@@ -1,0 +1,92 @@
+"""`stgcn tracklets`: from a video and a file of tracks to a data set, or one line that says why."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import DATA
+from PIL import Image
+from small_video import SIZE, write_video
+
+from stgcn_pyg.cli import main
+
+
+@pytest.fixture
+def sample():
+    folder = DATA / "tracks" / "mot17_04_first8"
+    if not folder.is_dir():
+        pytest.skip(f"MOT17-04's first frames are not at {folder}; STGCN_DATA says where to look")
+    return str(folder / "demo.mp4"), str(folder / "gt" / "gt.txt")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a video of 30 frames, and a tracker's file of two people in the first 20."""
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "hall.mp4")
+    rows = [
+        f"{frame},{track},{10 * track},20,12,30,0.9,0,-1"
+        for frame in range(1, 21)
+        for track in (1, 2)
+    ]
+    (tmp_path / "hall.txt").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def run(*arguments):
+    return main(["tracklets", *map(str, arguments)])
+
+
+def test_the_people_of_mot17_04_are_cut(sample, tmp_path, capsys):
+    assert run(tmp_path / "cut", "--camera", "hall", *sample, "--fps", 30) == 0
+    said = capsys.readouterr().out
+    assert "336 boxes of 42 tracks" in said and "456 ignore flag" in said
+    table = pd.read_csv(tmp_path / "cut" / "manifest.csv")
+    assert len(table) == 336 and table["tracklet"].nunique() == 42
+    np.testing.assert_allclose(table["time"], table["frame"] / 30, atol=1e-6)
+    # The first line of gt.txt: 1,1,1363,569,103,241
+    first = table[(table["track"] == 1) & (table["frame"] == 0)].iloc[0]
+    assert Image.open(tmp_path / "cut" / first["path"]).size == (103, 241)
+
+
+def test_a_preview_draws_boxes_and_cuts_nothing(place, capsys):
+    assert run("cut", "--camera", "hall", "hall.mp4", "hall.txt", "--preview", "boxes.jpg") == 0
+    drawn = np.asarray(Image.open("boxes.jpg")).astype(int)
+    assert drawn.shape == (SIZE[1], 3 * SIZE[0], 3)  # three frames beside each other
+    # The frames are grey: what has a colour is a border, the nearest to the left at 10.
+    coloured = np.flatnonzero((np.ptp(drawn[40, : SIZE[0]], axis=1) > 60))
+    assert abs(coloured[0] - 10) <= 1
+    assert not (place / "cut").exists()
+
+
+def test_several_cameras_share_a_clock_and_each_has_its_own_numbers(place):
+    cameras = ["--camera", "hall", "hall.mp4", "hall.txt", "--camera", "b", "hall.mp4", "hall.txt"]
+    assert run("cut", *cameras, "--starts", 5, 7.5, "--every", 10) == 0
+    table = pd.read_csv("cut/manifest.csv")
+    assert table["camera"].tolist() == ["hall"] * 4 + ["b"] * 4
+    assert table["camid"].tolist() == [1] * 4 + [2] * 4
+    assert table["tracklet"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert table["time"].tolist() == [5, 6, 5, 6, 7.5, 8.5, 7.5, 8.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--camera", "hall", "hall.mp4", "hall.txt"] * 2, "two cameras have this name"),
+        (["--camera", "a/b", "hall.mp4", "hall.txt"], "'a/b': write its name with letters"),
+        (["--camera", "hall", "gone.mp4", "hall.txt"], "gone.mp4: no such video"),
+        (["--camera", "hall", "hall.mp4", "gone.txt"], "gone.txt"),
+        (["--camera", "hall", "hall.txt", "hall.mp4"], "hall.txt: is text, not a video"),
+        (["--camera", "hall", "hall.mp4", "hall.txt", "--stride", "2"], "end at frame 38 "),
+        (["--camera", "hall", "hall.mp4", "hall.txt", "--first-frame", "5"], "frame"),
+        (["--camera", "hall", "hall.mp4", "hall.txt", "--min-frames", "21"], "--min-frames 21"),
+        (["--camera", "hall", "hall.mp4", "hall.txt", "--starts", "1", "2"], "2 times for 1 cam"),
+        (["--camera", "hall", "hall.mp4", "hall.txt", "--format", "kitti"], "not in the format"),
+        (["--camera", "hall", "hall.mp4"], "expected 3 arguments"),
+        ([], "camera"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line_and_nothing_is_written(place, capsys, change, said):
+    assert run("cut", *change) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("stgcn tracklets: error: ") and said in lines[-1]
+    assert not (place / "cut").exists()
