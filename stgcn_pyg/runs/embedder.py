@@ -1,0 +1,223 @@
+"""A trained network as a function: from frames, or a video and its tracks, to vectors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stgcn_pyg.data.decoding import read_image
+from stgcn_pyg.data.sampling import TestClips, clips_at_test
+from stgcn_pyg.data.transforms import normalize
+from stgcn_pyg.errors import UserError, needs_extra, require_known, whole_number
+from stgcn_pyg.evaluation import pairwise_distances
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.devices import device_for
+from stgcn_pyg.tracks import Tracks, read_tracks
+from stgcn_pyg.tracks.tracklets import make_tracklets, require_fitting
+from stgcn_pyg.tracks.video import open_frames
+
+with needs_extra("train"):
+    from stgcn_pyg.runs.settings import Accelerator, flatten, nest, renamed
+
+Picture = str | Path | np.ndarray | Image.Image
+
+
+class EmbeddedTracklets(NamedTuple):
+    """The tracklets of a video with their embeddings."""
+
+    tracklets: pd.DataFrame
+    """A row a tracklet: ``track``, ``first_frame``, ``last_frame`` and ``num_frames``."""
+    embeddings: np.ndarray
+    """``[N, D]`` of float32, in the order of the rows."""
+
+
+class Embedder:
+    """A trained network that gives tracklets vectors: near for one person, far for two.
+
+    Args:
+        run: Folder of a run, a checkpoint, or a network.
+        height: Height that frames are resized to; the run's own if not given.
+        width: Width that frames are resized to, likewise.
+        test_clips: Clips of a tracklet whose embeddings are averaged, as in
+            :class:`.TrackletDataModule`; the run's own choice if not given.
+        clips_per_batch: Number of clips to embed at once.
+        accelerator: Where to embed; auto means a CUDA GPU if there is one.
+
+    Raises:
+        UserError: There is no such checkpoint, or a network comes without height and width.
+
+    Example:
+        >>> from stgcn_pyg import STGCN
+        >>> model = STGCN(4, num_frames=2, backbone="resnet18", weights=None)
+        >>> embedder = Embedder(model, height=64, width=32)
+        >>> frames = [np.zeros((90, 40, 3), np.uint8), np.ones((88, 41, 3), np.uint8)]
+        >>> vector = embedder.embed(frames)
+        >>> vector.shape, float(embedder.compare(vector, vector))
+        ((1536,), 0.0)
+    """
+
+    def __init__(
+        self,
+        run: str | Path | STGCN,
+        *,
+        height: int | None = None,
+        width: int | None = None,
+        test_clips: TestClips | None = None,
+        clips_per_batch: int = 32,
+        accelerator: Accelerator = "auto",
+    ):
+        data: dict[str, Any] = {}
+        if isinstance(run, STGCN):
+            model = run
+            if height is None or width is None:
+                raise UserError("height and width: pass those that the network was trained with")
+        else:
+            model, config = load_checkpoint(run)
+            data = nest(renamed(flatten(config))).get("data", {})
+        self.device = device_for(accelerator)
+        self.model = model.to(self.device).eval()
+        self.height = whole_number("height", height or data.get("height", 256))
+        self.width = whole_number("width", width or data.get("width", 128))
+        self.test_clips: TestClips = test_clips or data.get("test_clips", "all")
+        require_known(test_clips=(self.test_clips, TestClips))
+        self.clips_per_batch = whole_number("clips_per_batch", clips_per_batch)
+
+    def embed(self, frames: Sequence[Picture]) -> np.ndarray:
+        """The vector of one tracklet.
+
+        Args:
+            frames: Its frames in the order of time, each cut to the person: paths of images,
+                arrays ``[H, W, 3]`` of uint8 (RGB), or Pillow's images, of any sizes.
+
+        Returns:
+            ``[D]`` of float32: the mean over the clips, as `stgcn extract` gives it.
+
+        Raises:
+            UserError: There is no frame, or one cannot be read or is of another kind.
+        """
+        if isinstance(frames, str | Path) or not len(frames):
+            raise UserError("frames: pass a list of the tracklet's frames, at least one")
+        resized = [self._resized(place, frame) for place, frame in enumerate(frames)]
+        return self._embed(np.stack(resized))
+
+    def embed_video(
+        self,
+        video: str | Path,
+        tracks: str | Path | Tracks,
+        *,
+        format: str = "auto",
+        fps: float | None = None,
+        max_gap: int = 30,
+        every: int = 1,
+        min_frames: int = 1,
+        margin: float = 0.0,
+    ) -> EmbeddedTracklets:
+        """The vectors of a video's tracklets, without files in between.
+
+        The video is decoded once; the pixels of a tracklet are kept until its last frame.
+
+        Args:
+            video: Video file, or folder of numbered frames.
+            tracks: A tracker's file, as :func:`.read_tracks` reads it, or what that gave.
+            format: Format of the file of tracks.
+            fps: Frames a second, where the video's own times are wrong.
+            max_gap: As in :func:`.make_tracklets`, also ``every``, ``min_frames`` and ``margin``.
+            every: Distance between two frames of a tracklet that are kept.
+            min_frames: Smallest number of kept frames of a tracklet.
+            margin: Share of a box's size that is added on each side.
+
+        Raises:
+            UserError: Video or tracks cannot be read, or do not fit each other.
+        """
+        frames = open_frames(video, fps)
+        read = tracks
+        if not isinstance(read, Tracks):
+            read = read_tracks(read, format, image_size=frames.size)
+        require_fitting(str(video), read, frames)
+        boxes = make_tracklets(
+            read.table,
+            frames.size,
+            max_gap=max_gap,
+            every=every,
+            min_frames=min_frames,
+            margin=margin,
+        )
+        if boxes.empty:
+            raise UserError(f"{video}: no tracklet has min_frames={min_frames} frames")
+        by_tracklet = boxes.groupby("tracklet")
+        ends = by_tracklet["frame"].last()
+        by_frame = dict(iter(boxes.groupby("frame")))
+        cut: dict[int, list[np.ndarray]] = {number: [] for number in ends.index}
+        vectors: dict[int, np.ndarray] = {}
+        for number, frame in enumerate(frames):
+            if number in by_frame:
+                pixels = frame.rgb()
+                for box in by_frame[number].itertuples():
+                    person = pixels[box.y0 : box.y1, box.x0 : box.x1]
+                    cut[box.tracklet].append(self._resized(number, person))
+                    if ends[box.tracklet] == number:
+                        vectors[box.tracklet] = self._embed(np.stack(cut.pop(box.tracklet)))
+            if number >= ends.max():
+                break
+        # Those that a truncated video has ended early.
+        vectors |= {number: self._embed(np.stack(some)) for number, some in cut.items() if some}
+        table = by_tracklet.agg(
+            track=("track", "first"),
+            first_frame=("frame", "first"),
+            last_frame=("frame", "last"),
+            num_frames=("frame", "size"),
+        )
+        table = table.loc[sorted(vectors)]
+        return EmbeddedTracklets(table, np.stack([vectors[number] for number in table.index]))
+
+    @staticmethod
+    def compare(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The Euclidean distances of vectors: small for one person, large for two.
+
+        Args:
+            a: A vector ``[D]``, or several ``[A, D]``.
+            b: A vector ``[D]``, or several ``[B, D]``.
+
+        Returns:
+            A distance of no dimension for two vectors, ``[A]`` or ``[B]`` for one and several,
+            ``[A, B]`` otherwise.
+        """
+        a, b = np.asarray(a), np.asarray(b)
+        distances = pairwise_distances(np.atleast_2d(a), np.atleast_2d(b)).numpy()
+        return distances.reshape(a.shape[:-1] + b.shape[:-1])
+
+    def _resized(self, place: int, frame: Picture) -> np.ndarray:
+        if isinstance(frame, str | Path):
+            return read_image(Path(frame), self.height, self.width)
+        if isinstance(frame, np.ndarray):
+            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+                raise UserError(
+                    f"frames: number {place} is {frame.dtype} of shape {list(frame.shape)}: pass "
+                    "[height, width, 3] of uint8, RGB"
+                )
+            frame = Image.fromarray(frame)
+        if not isinstance(frame, Image.Image):
+            raise UserError(
+                f"frames: number {place} is a {type(frame).__name__}: pass a path, an array or an "
+                "image of Pillow"
+            )
+        rgb = frame.convert("RGB")
+        return np.asarray(rgb.resize((self.width, self.height), Image.Resampling.BILINEAR))
+
+    @torch.inference_mode()
+    def _embed(self, frames: np.ndarray) -> np.ndarray:
+        """The vector of one tracklet's resized frames ``[n, H, W, 3]``."""
+        clips = clips_at_test(self.test_clips, len(frames), self.model.num_frames)
+        found: list[Tensor] = []
+        for start in range(0, len(clips), self.clips_per_batch):
+            some = torch.from_numpy(frames[clips[start : start + self.clips_per_batch]])
+            pixels = some.to(self.device).permute(0, 1, 4, 2, 3).float() / 255
+            normalized = normalize(pixels, self.model.mean, self.model.std)
+            found.append(self.model(normalized).embedding.float().cpu())
+        return torch.cat(found).sum(dim=0).div(len(clips)).numpy()
