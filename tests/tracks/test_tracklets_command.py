@@ -53,7 +53,7 @@ def test_a_preview_draws_boxes_and_cuts_nothing(place, capsys):
     drawn = np.asarray(Image.open("boxes.jpg")).astype(int)
     assert drawn.shape == (SIZE[1], 3 * SIZE[0], 3)  # three frames beside each other
     # The frames are grey: what has a colour is a border, the nearest to the left at 10.
-    coloured = np.flatnonzero((np.ptp(drawn[40, : SIZE[0]], axis=1) > 60))
+    coloured = np.flatnonzero(np.ptp(drawn[40, : SIZE[0]], axis=1) > 60)
     assert abs(coloured[0] - 10) <= 1
     assert not (place / "cut").exists()
 

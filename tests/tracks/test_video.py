@@ -99,5 +99,5 @@ def test_a_file_of_tracks_in_place_of_the_video_is_refused(tmp_path):
     # PyAV 18.1.0 opens it as a video of 640 x 400 that shows its letters.
     path = tmp_path / "gt.txt"
     path.write_text("1,1,10,20,30,60,1,1,1\n" * 50)
-    with pytest.raises(UserError, match="gt.txt: is text, not a video"):
+    with pytest.raises(UserError, match=r"gt\.txt: is text, not a video"):
         open_frames(path)
