@@ -1,6 +1,7 @@
 """Named versions never change: not their plans, not their images, not what is known of them."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -20,6 +21,7 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.synthetic import VERSIONS, write_version
+from stgcn_pyg.synthetic.clock import first_frames
 from stgcn_pyg.synthetic.files import appearances, digest, identity_folder, library_versions
 from stgcn_pyg.synthetic.plan import make_plan
 from stgcn_pyg.synthetic.tracklets import render_tracklet
@@ -28,6 +30,11 @@ PLANS = {
     "stgcn-synth-v1": "16b75a6d59bb85bf68e0732cf7c459f5e16194289a5cce95bc1a52846539a789",
     "stgcn-synth-small": "d984f41030de0efc77b30a9a7d2c3127722f5301bc29b7b159d0b24b5562d8a1",
     "stgcn-synth-tiny": "460dafe77b300675adf5632b845d51cde78b0fde26e0dd2d23ab29ddd8619248",
+}
+CLOCKS = {
+    "stgcn-synth-v1": "a0321c7c7218ea635e662d5db7f4ff9cd5daf1e7b53f97a6c61ef80897f551b8",
+    "stgcn-synth-small": "a7787f9e4657324a0dc95c1a86bd5fae92edf11006ee4ebbe6f5edf26473c030",
+    "stgcn-synth-tiny": "ca8eb251c79365770e07f68d1fd34c697a2d21b05562c92d582bf2ba5d07b2e5",
 }
 TRACKLETS = {
     # By the place in the plan: someone to train on, junk, a query; junk, a query.
@@ -38,6 +45,57 @@ TRACKLETS = {
     ("stgcn-synth-small", 245): "78fec75c11b05609468f9db4ac1cbc8e9fed7a1c041e134c3cdfb54f996e0086",
 }
 DRAWN_WITH = ", ".join(f"{name} {number}" for name, number in library_versions().items())
+
+
+def clock_of(name):
+    """The tracklets of a named version, and the frame of the clock at which each begins."""
+    options = VERSIONS[name].options
+    plan = make_plan(options)
+    return plan, first_frames(plan, options["cameras"], options["seed"])
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_the_clock_of_a_version_is_as_pinned(name):
+    _, begins = clock_of(name)
+    assert hashlib.sha256(begins.astype("<i8").tobytes()).hexdigest() == CLOCKS[name]
+
+
+@pytest.mark.parametrize("name", CLOCKS)
+def test_nobody_is_in_two_places_at_once_and_cameras_see_several_people(name):
+    plan, begins = clock_of(name)
+    tracklets = plan.train + plan.test
+    seen = {}
+    for one, begin in zip(tracklets, begins.tolist(), strict=True):
+        if one.identity.pid > 0:
+            seen.setdefault(one.identity.pid, []).append((begin, begin + one.frames))
+    for times in seen.values():
+        times.sort()
+        assert all(end < begin for (_, end), (begin, _) in itertools.pairwise(times))
+    test = begins[len(plan.train) :]
+    in_first = [
+        (begin, begin + one.frames)
+        for one, begin in zip(plan.test, test.tolist(), strict=True)
+        if one.camera == 1
+    ]
+    overlaps = sum(a < d and c < b for (a, b), (c, d) in itertools.combinations(in_first, 2))
+    assert overlaps > 0
+
+
+def test_the_manifest_with_times_is_the_data_set(tmp_path):
+    root = write_version(tmp_path / "tiny", "stgcn-synth-tiny", progress=False).path
+    mars, manifest = load_dataset("mars", root), load_dataset("manifest", root / "manifest.csv")
+    columns = ["pid", "camid", "num_frames"]
+    for split, table in mars.tables().items():
+        pd.testing.assert_frame_equal(
+            table[columns].sort_index(), manifest.tables()[split][columns].sort_index()
+        )
+    tracklets = mars.tracklets("all")
+    for number, tracklet in tracklets.iterrows():
+        assert mars.paths(tracklet) == manifest.paths(manifest.tracklets("all").loc[number])
+    rows = pd.read_csv(root / "manifest.csv").drop_duplicates(["tracklet", "frame"])
+    _, begins = clock_of("stgcn-synth-tiny")
+    wanted = begins[rows["tracklet"]] / 25 + (rows["frame"] - 1) / 25
+    np.testing.assert_allclose(rows["time"], wanted, atol=1e-9)
 
 
 def one_tracklet(folder: Path, name: str, index: int) -> str:

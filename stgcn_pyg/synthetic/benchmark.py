@@ -87,8 +87,10 @@ def write_benchmark(
     Beside the layout of MARS the folder holds `ground_truth.parquet` (a row a frame: pose, heading,
     joints, box error, and what share of each body part is occluded), `people.parquet` (a row an
     identity: true body, gait and clothes), `strangers.parquet` (body, gait and clothes of whoever
-    walks in each tracklet of distractors and junk) and `benchmark.json` (the options and a SHA-256
-    of all it holds). Equal options and seeds give equal bytes, whatever the number of workers.
+    walks in each tracklet of distractors and junk), `manifest.csv` (the same data set as a
+    manifest, with the time of each frame on a clock that the cameras share) and `benchmark.json`
+    (the options and a SHA-256 of all else). Equal options and seeds give equal bytes, whatever the
+    number of workers.
 
     Args:
         root: Folder to write; it must be new or empty.

@@ -16,7 +16,7 @@ DECIMALS = 6
 
 Stream = IntEnum(
     "Stream",
-    "BODY CLOTHES CAMERA BACKGROUND PLAN STRANGER WALK BOX OCCLUDERS SENSOR",
+    "BODY CLOTHES CAMERA BACKGROUND PLAN STRANGER WALK BOX OCCLUDERS SENSOR CLOCK",
 )
 """What a random generator is for; the numbers, from 1, are part of what a seed means."""
 

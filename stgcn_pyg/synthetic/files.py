@@ -14,6 +14,7 @@ from PIL import features
 from scipy.io import savemat
 
 from stgcn_pyg import __version__
+from stgcn_pyg.synthetic.clock import first_frames, timed_manifest
 from stgcn_pyg.synthetic.plan import Identity, Plan
 from stgcn_pyg.synthetic.versions import Version
 
@@ -44,6 +45,10 @@ def write_files(
     columns = ["pid", "camid", "tracklet", *list(identities[0])[3:]]  # there may be no stranger
     pd.DataFrame(strangers, columns=columns).to_parquet(root / "strangers.parquet", index=False)
     manifest = digest([*identities, *strangers, *info, *rows])
+    begins = first_frames(plan, options["cameras"], options["seed"])
+    timed_manifest(plan, [row["path"] for row in rows], begins).to_csv(
+        root / "manifest.csv", index=False
+    )
     named = pinned and {"name": pinned.name, "as_pinned": manifest == pinned.manifest_sha256}
     about = (named or {}) | {
         "options": options,
