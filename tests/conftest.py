@@ -73,6 +73,15 @@ def ward_root():
 
 
 @pytest.fixture
+def track_samples():
+    """Files that trackers and annotators wrote."""
+    root = DATA / "tracks"
+    if not root.is_dir():
+        pytest.skip(f"files of tracks are not at {root}; STGCN_DATA says where to look")
+    return root
+
+
+@pytest.fixture
 def mars_labels(tmp_path):
     """A folder with MARS's true labels and none of its pictures."""
     info = DATA / "mars_info"

@@ -18,6 +18,9 @@ PEOPLE = (
 COCO_PERSON = ("0",)
 COCO_SAID = "class 0 is a person, as in models trained on COCO"
 
+# What reading an entry of a file raises if it lacks something, or holds what cannot be.
+ENTRY_ERRORS = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
+
 Row = Callable[[int], str]
 
 

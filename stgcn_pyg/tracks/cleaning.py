@@ -73,7 +73,7 @@ class _Cleaning:
         column = self.boxes.table[name]
         if not isinstance(column.dtype, pd.CategoricalDtype):
             column = column.fillna("").astype("category")
-        return column.array
+        return column.array.remove_unused_categories()
 
     def _name_camera(self) -> None:
         cameras, name = self.texts["camera"], self.choices.camera
@@ -94,8 +94,9 @@ class _Cleaning:
 
     def _drop_classes(self) -> None:
         boxes, column = self.boxes, self.texts["class"]
-        column = column.rename_categories(lambda name: boxes.class_names.get(name, name))
-        self.texts["class"] = column
+        if boxes.class_names:
+            named = column.map(lambda name: boxes.class_names.get(name, name))
+            column = self.texts["class"] = pd.Categorical(named)  # two numbers may have one name
         wanted = self.choices.wanted_classes()
         if wanted == ("all",) or (wanted is None and not boxes.people):
             return

@@ -6,7 +6,6 @@ import pandas as pd
 from stgcn_pyg.errors import UserError
 
 SAMPLE = 200  # steps from a frame to the next that are looked at, spread over the video
-LEAST = 3  # changes of id that no good file shows by chance, if they are the rule besides
 
 
 def check_ids_last(
@@ -58,11 +57,11 @@ def check_ids_last(
         jumps = same & (overlap == 0) & (distance > gap * boxes[3][here][:, None])
         pairs += same.sum(), jumps.sum()
     change, jump = "stay in their place and change their id", "jump away"
-    tests = [(still, 0.5, change)]
+    tests = [(still, 10, 0.5, change)]
     if _numbered_anew(track, rows, starts):
-        tests += [(overlapping, 0.1, change), (pairs, 0.5, jump)]
-    for (count, bad), part, what in tests:
-        if bad >= LEAST and bad > part * count:
+        tests += [(overlapping, 3, 0.1, change), (pairs, 3, 0.5, jump)]
+    for (count, bad), least, part, what in tests:
+        if bad >= least and bad > part * count:
             raise UserError(
                 f"{where}: ids do not last: {bad} of {count} boxes {what} from a frame to the "
                 "next, as if the tracker was reset at each picture: track the video as a whole"

@@ -1,5 +1,6 @@
 """Writing a table of tracks."""
 
+from csv import QUOTE_NONNUMERIC
 from pathlib import Path
 
 from stgcn_pyg.errors import UserError, needs_extra
@@ -36,6 +37,7 @@ def write_tracks(tracks: Tracks, path: str | Path) -> None:
             import pyarrow  # noqa: F401
     with errors_of_writing(path), written_aside(path.resolve()) as file:
         if csv:
-            tracks.table.to_csv(file, index=False)
+            # Text in quotation marks, or a lone carriage return in it would end the row.
+            tracks.table.to_csv(file, index=False, quoting=QUOTE_NONNUMERIC)
         else:
             tracks.table.to_parquet(file, index=False)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from stgcn_pyg.tracks.boxes import PEOPLE, Boxes, one_name, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, one_name, refuse_entry
 from stgcn_pyg.tracks.formats.rows import Rows
 
 NO_BOX = (float("nan"),) * 4
@@ -47,7 +47,7 @@ def read_coco(path: Path, content: Any) -> Boxes:
             rows.add(frame, track, box or NO_BOX, name, camera, score, reason=reason)
         sizes = {(p.get("width"), p.get("height")) for p in pictures}
         lengths = {p.get("length", p.get("nframes")) for p in pictures}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except ENTRY_ERRORS as error:
         refuse_entry(path, where, error)
     width, height = sizes.pop() if len(sizes) == 1 else (None, None)
     return Boxes(

@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.tracks.boxes import PEOPLE, Boxes, one_name, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, one_name, refuse_entry
 from stgcn_pyg.tracks.formats.rows import Rows, corners
 
 
@@ -28,7 +28,7 @@ def read_cvat(path: Path, content: Element) -> Boxes:
                 reason = "outside" if shape.get("outside") == "1" else ""
                 frame = int(shape.attrib["frame"])
                 rows.add(frame, track.get("id"), box, track.get("label"), camera, reason=reason)
-            except (KeyError, ValueError) as error:
+            except ENTRY_ERRORS as error:
                 refuse_entry(path, f"track {track.get('id')}, box {len(rows.rows) + 1}", error)
     assumed = ["frames are the video's own, also where only every n-th was annotated"]
     if other:

@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.tracks.boxes import Boxes, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, Boxes, refuse_entry
 from stgcn_pyg.tracks.formats.rows import Rows
 
 
@@ -28,7 +28,7 @@ def read_cvml(path: Path, content: Element) -> Boxes:
                 confidence = float(person.get("confidence", "nan"))
                 corner = (x - width / 2, y - height / 2)
                 rows.add(number, person.attrib["id"], (*corner, width, height), confidence)
-    except (KeyError, ValueError) as error:
+    except ENTRY_ERRORS as error:
         refuse_entry(path, f"frame {number}", error)
     return Boxes(
         format="cvml",

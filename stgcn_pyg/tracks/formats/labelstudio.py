@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stgcn_pyg.tracks.boxes import PEOPLE, Boxes, one_name, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, one_name, refuse_entry
 from stgcn_pyg.tracks.formats.rows import Rows
 
 SIDES = ("x", "y", "width", "height")
@@ -34,7 +34,7 @@ def read_labelstudio(path: Path, content: Any) -> Boxes:
                 labels = value.get("labels") or [""]
                 for frame, box in _boxes(value["sequence"], value.get("framesCount")):
                     rows.add(frame, region["id"], list(box / 100), labels[0], name)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except ENTRY_ERRORS as error:
         refuse_entry(path, where, error)
     return Boxes(
         format="labelstudio",

@@ -32,8 +32,11 @@ class Rows:
         """Adds a row, which is left out if there is a reason for it."""
         if reason:
             self.reasons.setdefault(reason, []).append(len(self.rows))
+        number = int(frame)
+        if number != float(frame) or abs(number) >= 2**53:
+            raise ValueError(f"frame {frame} is no whole number, or none of a video's")
         track = "" if track is None else str(track)
-        self.rows.append((int(frame), track, *map(float, box), *more))
+        self.rows.append((number, track, *map(float, box), *more))
 
     def table(self) -> pd.DataFrame:
         """The rows, whose index counts from 1."""

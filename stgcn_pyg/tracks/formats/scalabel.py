@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from stgcn_pyg.tracks.boxes import Boxes, one_name, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, Boxes, one_name, refuse_entry
 from stgcn_pyg.tracks.formats.rows import Rows, corners
 
 
@@ -32,7 +32,7 @@ def read_scalabel(path: Path, content: Any) -> Boxes:
                 rows.add(number, label["id"], box, label["category"], camera, reason=reason)
         size = config.get("imageSize")
         image_size = (int(size["width"]), int(size["height"])) if size else None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except ENTRY_ERRORS as error:
         refuse_entry(path, where, error)
     return Boxes(
         format="scalabel",

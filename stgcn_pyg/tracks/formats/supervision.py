@@ -48,8 +48,9 @@ def read_supervision(path: Path, content: Any = None) -> Boxes:
         "top": numbers["y_min"],
         "width": numbers["x_max"] - numbers["x_min"],
         "height": numbers["y_max"] - numbers["y_min"],
-        "confidence": pd.to_numeric(table.get("confidence"), errors="coerce"),
     }
+    if "confidence" in table:
+        columns["confidence"] = pd.to_numeric(table["confidence"], errors="coerce")
     about: dict[str, Any] = {}
     assumed = [f"frames by {frame}, from 0"]
     if "class_name" in table:

@@ -58,7 +58,8 @@ def read_ultralytics(path: Path, content: Any = None) -> Boxes:
         assumed=assumed,
         people=COCO_PERSON,
         relative=True,
-        last_of_stride=True,  # its reader grabs `vid_stride` frames and decodes the last of them
+        # Of a video it grabs `vid_stride` frames each time and decodes the last of them.
+        last_of_stride=all(re.search(r"_(0|[1-9][0-9]*)$", file.stem) for _, file in files),
         row=lambda row: "{.name}: row {}".format(*lines[row - 1]),
     )
 

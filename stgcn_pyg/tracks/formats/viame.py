@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from stgcn_pyg.tracks.boxes import PEOPLE, Boxes, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, refuse_entry
 from stgcn_pyg.tracks.formats.numbers import one_id, readable
 from stgcn_pyg.tracks.formats.rows import Rows, corners
 
@@ -22,7 +22,7 @@ def read_viame(path: Path, content: Any = None) -> Boxes:
             try:
                 box, species = corners(*cells[3:7]), _species(cells[9:])
                 rows.add(int(cells[2]), one_id(cells[0]), box, float(cells[7]), species)
-            except (IndexError, TypeError, ValueError) as error:
+            except ENTRY_ERRORS as error:
                 refuse_entry(path, f"row {reader.line_num}", error)
             lines.append(reader.line_num)
     table = rows.table()

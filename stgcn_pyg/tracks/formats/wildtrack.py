@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.tracks.boxes import Boxes, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, Boxes, refuse_entry
 from stgcn_pyg.tracks.formats.json_files import load_json
 from stgcn_pyg.tracks.formats.rows import Rows, corners
 
@@ -31,7 +31,7 @@ def read_wildtrack(path: Path, content: Any = None) -> Boxes:
                     rows.add(
                         int(file.stem), person["personID"], corners(*sides), name, reason=reason
                     )
-        except (KeyError, TypeError, ValueError) as error:
+        except ENTRY_ERRORS as error:
             refuse_entry(file, "a person", error)
     return Boxes(
         format="wildtrack",
