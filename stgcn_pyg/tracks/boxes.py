@@ -1,6 +1,6 @@
 """What a file of tracks says, before anything is left out of it: what each reader returns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -60,6 +60,11 @@ class Boxes:
     image_size: tuple[int, int] | None = None
     num_frames: int | None = None
     row: Row = "row {}".format
+
+
+def has_people(names: Iterable[str]) -> bool:
+    """Whether one of the names of classes means people."""
+    return any(name.strip().lower() in PEOPLE for name in names)
 
 
 def one_name(names: Sequence[str]) -> list[str]:

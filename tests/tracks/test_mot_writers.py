@@ -85,6 +85,14 @@ def test_labels_with_one_name_twice_are_one_class(write):
     assert len(read_tracks(path).table) == 2
 
 
+def test_labels_without_people_count_all_and_with_people_only_those(write):
+    path = write("1,2,50,4,4,8,1,1,1.0\n", "gt/gt.txt")
+    write("car\nperson\n", "gt/labels.txt")
+    assert read_tracks(path).dropped == {"other class": 1}
+    write("car\nbus\n", "gt/labels.txt")
+    assert len(read_tracks(path).table) == 1
+
+
 def test_visdrone_has_ignored_regions_and_truncation_where_others_have_visibility(write):
     path = write(
         "1,0,0,0,90,90,0,0,0,0\n1,1,10,4,4,8,1,1,0,1\n1,2,50,4,4,8,1,2,1,2\n1,3,90,4,4,8,1,4,0,0\n"

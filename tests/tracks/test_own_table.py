@@ -54,9 +54,9 @@ ROWS = "frame,track,left,top,width,height\n0,a,1,2,3,4\n1,a,1,2,3,4\n"
     "old, new, what",
     [
         ("top", "above", "is in no format of tracks|lacks the columns top"),
-        ("1,a,1", "1,a,x", "cannot be read as a table"),
+        ("1,a,1", "1,a,x", "row 2: its left is no number"),
         ("1,a,1", "1.5,a,1", "row 2: its frame is no whole number"),
-        ("1,a,1", ",a,1", "cannot be read as a table"),
+        ("1,a,1", ",a,1", "row 2: has no frame"),
         ("1,a,1", "0,a,1", "row 2: track a is in frame 0 again, after row 1"),
         ("1,a,1", "-1,a,1", "row 2: its frame is before frame 0"),
     ],

@@ -179,6 +179,8 @@ def test_coco_without_an_id_of_a_track_is_nobodys(tmp_path):
     assert read_tracks(coco(tmp_path)).dropped == {"without an id": 1}
     tracks = read_tracks(coco(tmp_path, instance_id=0))
     assert rows(tracks) == [[6, "0", 1, 2, 3, 4]]
+    tracks = read_tracks(coco(tmp_path, attributes={"track_id": 5}))
+    assert rows(tracks, ["track"]) == [["5"]]
     assert read_tracks(coco(tmp_path, bbox=[], track_id=1)).dropped == {"without a box": 1}
 
 
@@ -268,6 +270,17 @@ def test_a_true_box_of_wildtrack_may_hold_minus_one(tmp_path):
     tracks = read_tracks(path)
     assert rows(tracks, ["camera", "frame", *BOX]) == [["0", 15, 0, 20, 30, 70]]
     assert tracks.dropped == {"outside": 1, "beyond the picture": 1}
+
+
+def test_a_file_that_knows_people_but_has_none_gives_no_cars(tmp_path):
+    box = '<box frame="7" outside="0" xtl="1" ytl="2" xbr="4" ybr="6"/>'
+    labels = "<label><name>Person</name></label><label><name>car</name></label>"
+    path = tmp_path / "cvat.xml"
+    text = f'<annotations><meta>{{}}</meta><track id="0" label="car">{box}</track></annotations>'
+    path.write_text(text.format(labels))
+    assert read_tracks(path).dropped == {"other class": 1}
+    path.write_text(text.format(labels.replace("Person", "Bus")))
+    assert len(read_tracks(path).table) == 1
 
 
 def test_tasks_of_cvat_are_cameras(tmp_path):

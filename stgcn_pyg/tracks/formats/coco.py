@@ -41,7 +41,8 @@ def read_coco(path: Path, content: Any) -> Boxes:
                         rows.add(frame, one["id"], box, name, camera, score, reason=reason)
                 continue
             box = one.get("bbox")
-            track = one.get("track_id", one.get("instance_id"))
+            more = one.get("attributes") or {}  # where CVAT and Datumaro write it
+            track = one.get("track_id", one.get("instance_id", more.get("track_id")))
             frame, camera = numbers[one["image_id"]][0], cameras[one["image_id"]]
             reason = reason or ("" if box else "without a box")
             rows.add(frame, track, box or NO_BOX, name, camera, score, reason=reason)
@@ -57,6 +58,7 @@ def read_coco(path: Path, content: Any) -> Boxes:
         assumed=[said],
         left_out=rows.left_out(),
         people=people or PEOPLE,
+        own_words=not people,
         image_size=(int(width), int(height)) if width and height else None,
         num_frames=lengths.pop() if len(lengths) == 1 and len(set(names)) == 1 else None,
         row="box {}".format,

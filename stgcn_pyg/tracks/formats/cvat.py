@@ -4,7 +4,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, one_name, refuse_entry
+from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, has_people, one_name, refuse_entry
 from stgcn_pyg.tracks.formats.rows import Rows, corners
 
 
@@ -45,7 +45,7 @@ def read_cvat(path: Path, content: Element) -> Boxes:
         assumed=assumed,
         left_out=rows.left_out(),
         people=PEOPLE,
-        own_words=True,
+        own_words=not has_people(label.findtext("name", "") for label in content.iter("label")),
         image_size=(width, height) if width and height else None,
         row="box {}".format,
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.tracks.boxes import COCO_PERSON, COCO_SAID, PEOPLE, Boxes
+from stgcn_pyg.tracks.boxes import COCO_PERSON, COCO_SAID, PEOPLE, Boxes, has_people
 from stgcn_pyg.tracks.formats.numbers import ids, read_columns, whole
 from stgcn_pyg.tracks.formats.sequence_info import read_sequence_info
 
@@ -78,7 +78,8 @@ def read_mot(path: Path, content: Any = None, writer: str = "auto") -> Boxes:
         assumed.append("column 7 is 0 for boxes to ignore, 8 the class, 9 the visibility")
     elif writer == "datumaro":
         if names:
-            about = {"class_names": _numbered(names, 1), "people": PEOPLE, "own_words": True}
+            about = {"class_names": _numbered(names, 1), "people": PEOPLE}
+            about["own_words"] = not has_people(names)
         else:
             assumed.append("classes have no names without a labels.txt, so all count")
         assumed.append(

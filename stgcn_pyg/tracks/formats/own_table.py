@@ -23,16 +23,26 @@ def read_own_table(path: Path, content: Any = None) -> Boxes:
                     import pyarrow  # noqa: F401
                 table = pd.read_parquet(path)
             else:
-                types = {name: str if name in TEXTS else np.float64 for name in COLUMNS}
-                empty = {name: [""] for name in ("confidence", "visibility")}
-                table = pd.read_csv(
-                    path, dtype=types, keep_default_na=False, na_values=empty, encoding="utf-8-sig"
-                )
+                table = _read_csv(path)
         except ValueError as error:
             said = " ".join(str(error).split())
             raise UserError(f"{path}: cannot be read as a table: {said}") from error
     table.index = pd.RangeIndex(1, len(table) + 1)
     return boxes_of(path.as_posix(), table, "table")
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    types = {name: str if name in TEXTS else np.float64 for name in COLUMNS}
+    empty = {name: [""] for name in COLUMNS if name not in TEXTS}
+    for dtype in (types, str):  # as text, if there are words where numbers should be
+        try:
+            return pd.read_csv(
+                path, dtype=dtype, keep_default_na=False, na_values=empty, encoding="utf-8-sig"
+            )
+        except ValueError:
+            if dtype is str:
+                raise
+    raise AssertionError("unreachable")
 
 
 def boxes_of(where: str, table: pd.DataFrame, format: str) -> Boxes:
