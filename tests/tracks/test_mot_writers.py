@@ -172,6 +172,7 @@ def test_a_file_of_another_writer_is_refused(write, said, row, instead):
             "4,7,10,4,4,8\n5,7,10,4,4,8\n4,7,90,4,4,8\n",
             "row 3: track 7 is in frame 4 again, after row 1",
         ),
+        ('1,1,10,4,4,8\n1,2,"10,4,4,8\n', "is no text of a table"),
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("1,1,10,4\n", "is in no format of tracks that is known"),

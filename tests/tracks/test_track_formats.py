@@ -305,6 +305,7 @@ def test_tasks_of_cvat_are_cameras(tmp_path):
         ("a.json", "[", "is no JSON"),
         ("a.json", "[]", "is in no format of tracks"),
         ("a.json", "[1]", "is in no format of tracks"),
+        ("a.json", '[{"x_min": 1}, 2]', "holds what is no detection"),
         ("a.json", "{}", "is in no format of tracks"),
         ("a.json", '[{"name": "a", "labels": [{"id": 1, "box2d": {}}]}]', "has no boxes"),
         (
@@ -317,6 +318,7 @@ def test_tasks_of_cvat_are_cameras(tmp_path):
         ("a.csv", "# VIAME\n1,a.png,0,1,2,3,x,0.5,-1\n", "row 2: cannot be read"),
         ("a.txt", "0 0.5 0.5 0.1 0.2 7\n", "is one frame of ultralytics' labels: pass its folder"),
         ("a.txt", "\0\1\2", "is in no format of tracks"),
+        ("a.csv", "# VIAME\n" + 200_000 * "1", "is no text of a table"),
         ("a.parquet", "frame", "cannot be read as a table"),
     ],
 )

@@ -138,6 +138,7 @@ def test_a_row_of_datumaro_without_a_track_is_nobody(track_samples):
     tracks = read_tracks(track_samples / "mot_with_labels" / "gt.txt")
     assert (tracks.format, len(tracks.table)) == ("datumaro", 0)
     assert tracks.dropped == {"nobody yet (id -1)": 1}
+    assert not any("so all count" in sentence for sentence in tracks.assumed)
     assert list(tracks.table) == list(COLUMNS)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.tracks.boxes import COCO_PERSON, COCO_SAID, PEOPLE, Boxes, has_people
-from stgcn_pyg.tracks.formats.numbers import ids, read_columns, whole
+from stgcn_pyg.tracks.formats.numbers import ids, read_columns, readable, whole
 from stgcn_pyg.tracks.formats.sequence_info import read_sequence_info
 
 WRITERS = ("motchallenge", "mot15", "boxmot", "trackers", "norfair", "datumaro", "visdrone")
@@ -45,13 +45,16 @@ def read_mot(path: Path, content: Any = None, writer: str = "auto") -> Boxes:
             f"{path}: has {len(table.columns)} columns: a MOT file has frame, id, left, top, "
             "width, height"
         )
-    labels = path.with_name("labels.txt")
-    names = labels.read_text(encoding="utf-8-sig").splitlines() if labels.is_file() else None
+    labels, names = path.with_name("labels.txt"), None
+    if labels.is_file():
+        with readable(labels):
+            names = labels.read_text(encoding="utf-8-sig").splitlines()
     fitting = [name for name in WRITERS if _fits(name, table)]
     assumed = []
     if writer == "auto":
         writer = _likeliest(fitting, path, names)
-        rest = f" ({', '.join(set(fitting) - {writer})} would fit too)" if fitting[1:] else ""
+        others = ", ".join(name for name in fitting if name != writer)
+        rest = f" (those of {others} are alike)" if others else ""
         assumed.append(f"written by {writer}, by its columns{rest}")
         if not fitting:
             assumed.append("of the columns from the 8th on nothing is known: they are not read")
@@ -92,7 +95,7 @@ def read_mot(path: Path, content: Any = None, writer: str = "auto") -> Boxes:
     elif writer == "boxmot":
         columns["confidence"], columns["class"] = table[6], _as_text(table[7])
         about = {"people": COCO_PERSON}
-        assumed += [COCO_SAID, "every frame that the tracker read counts, also if it skipped some"]
+        assumed += [COCO_SAID, "frames count what the tracker read, so pass its stride"]
     elif writer == "norfair":
         assumed.append("boxes that norfair predicted for frames without the person are among them")
     elif writer == "mot15" and table[6].isin((-1, 0, 1)).all():

@@ -2,7 +2,8 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def read_columns(path: Path, texts: Sequence[int] = (), separator: str = ",") ->
         except pd.errors.ParserError as error:
             said = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
             if said is None:
-                raise
+                raise  # no row can be named
             expected, row, found = said.groups()
             raise UserError(
                 f"{path}: row {row}: has {found} columns, and the first row {expected}: "
@@ -77,20 +78,16 @@ def _refuse_words(path: Path, options: dict, types: dict) -> None:
             )
 
 
-class readable:  # noqa: N801
-    """Turns what the system or the encoding has against a file into one line."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UnicodeDecodeError):
-            raise UserError(f"{self.path}: is no text: pass a file of tracks") from error
-        if isinstance(error, OSError):
-            raise UnreadableFileError.of(self.path, error) from error
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns what the system, the encoding or a quotation mark has against a file into one line."""
+    try:
+        yield
+    except (UnicodeDecodeError, csv.Error, pd.errors.ParserError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{path}: is no text of a table: pass a file of tracks ({said})") from error
+    except OSError as error:
+        raise UnreadableFileError.of(path, error) from error
 
 
 def whole(where: str, table: pd.DataFrame, column: object, what: str) -> np.ndarray:

@@ -35,8 +35,8 @@ class Rows:
         number = int(frame)
         if number != float(frame) or abs(number) >= 2**53:
             raise ValueError(f"frame {frame} is no whole number, or none of a video's")
-        track = "" if track is None else str(track)
-        self.rows.append((number, track, *map(float, box), *more))
+        others = (value if isinstance(value, float) else _text(value) for value in more)
+        self.rows.append((number, _text(track), *map(float, box), *others))
 
     def table(self) -> pd.DataFrame:
         """The rows, whose index counts from 1."""
@@ -51,6 +51,10 @@ class Rows:
             rows[places] = True
             found.append((reason, rows))
         return found
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def corners(left: Any, top: Any, right: Any, bottom: Any) -> tuple[float, float, float, float]:

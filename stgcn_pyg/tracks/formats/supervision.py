@@ -27,6 +27,8 @@ def read_supervision(path: Path, content: Any = None) -> Boxes:
                 said = " ".join(str(error).split())
                 raise UserError(f"{path}: cannot be read as a table: {said}") from error
         table.index += 2  # the header is the first row
+    elif not all(isinstance(row, dict) for row in content):
+        raise UserError(f"{path}: holds what is no detection: pass a sink's file")
     else:
         table = pd.DataFrame(content, dtype=object).fillna("").astype(str)
         table.index += 1
