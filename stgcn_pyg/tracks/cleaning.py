@@ -70,13 +70,15 @@ class _Cleaning:
     def _text(self, name: str) -> pd.Categorical:
         if name not in self.boxes.table:
             return pd.Categorical.from_codes(np.zeros(len(self.index), np.int8), [""])
-        column = self.boxes.table[name]
-        if not isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.fillna("").astype("category")
-        return column.array.remove_unused_categories()
+        column = self.boxes.table[name].astype("category").array
+        if (column.codes < 0).any():
+            empty = [] if "" in column.categories else [""]
+            column = column.add_categories(empty).fillna("")
+        return _used(column)
 
     def _name_camera(self) -> None:
         cameras, name = self.texts["camera"], self.choices.camera
+        cameras = self.texts["camera"] = cameras.set_categories(sorted(cameras.categories))
         names = list(cameras.unique())
         if len(names) == 1 and name:
             self.texts["camera"] = cameras.rename_categories([name])
@@ -89,7 +91,7 @@ class _Cleaning:
     def _drop_nobody(self) -> None:
         track = self.texts["track"]
         ids = track.categories.astype(str)
-        self._drop("without an id", track.isna() | _among(track, ids == ""))
+        self._drop("without an id", _among(track, ids == ""))
         self._drop("nobody yet (id -1)", _among(track, ids.str.fullmatch(r"-[0-9]+")))
 
     def _drop_classes(self) -> None:
@@ -145,23 +147,28 @@ class _Cleaning:
 
     def _check_ids(self) -> None:
         camera, track = (self.texts[name] for name in ("camera", "track"))
-        rows = np.flatnonzero(self.keep)
+        rows = self._in_order()
         if not len(rows):
             return
         owner = camera.codes.astype(np.int64) * len(track.categories) + track.codes
         key = pd.Series(owner[rows] * (self.frame.max() + 1) + self.frame[rows])
         again = key.duplicated().to_numpy()
         if again.any():
-            second = int(np.argmax(again))
-            first = int(np.argmax((key == key[second]).to_numpy()))
-            at, before = (self.boxes.row(self.index[rows[place]]) for place in (second, first))
-            number = self.boxes.table["frame"].iloc[rows[second]]
+            second = rows[again].min()
+            first = rows[(key == key[rows == second].iloc[0]).to_numpy()].min()
+            at, before = (self.boxes.row(self.index[place]) for place in (second, first))
+            number = self.boxes.table["frame"].iloc[second]
             raise UserError(
-                f"{self.where}: {at}: track {track[rows[second]]} is in frame {number:.0f} again, "
+                f"{self.where}: {at}: track {track[second]} is in frame {number:.0f} again, "
                 f"after {before}: give every person in a frame an id of its own"
             )
         corners = [self.numbers[name] for name in BOX]
         check_ids_last(self.where, camera.codes, self.frame, track, corners, rows)
+
+    def _in_order(self) -> np.ndarray:
+        """The places of the rows that are kept, by camera and frame, then as in the file."""
+        rows = np.flatnonzero(self.keep)
+        return rows[np.lexsort((self.frame[rows], self.texts["camera"].codes[rows]))]
 
     def _clip(self) -> None:
         left, top, width, height = (self.numbers[name] for name in BOX)
@@ -197,21 +204,24 @@ class _Cleaning:
             self._drop("track too short", short)
 
     def _table(self) -> pd.DataFrame:
-        rows = np.flatnonzero(self.keep)
-        camera = self.texts["camera"]
-        camera = self.texts["camera"] = camera.set_categories(sorted(camera.categories))
-        rows = rows[np.lexsort((self.frame[rows], camera.codes[rows]))]
+        rows = self._in_order()
         columns: dict[str, object] = {"frame": self.frame[rows]}
         for name, text in self.texts.items():
-            columns[name] = text[rows].remove_unused_categories()
+            columns[name] = _used(text[rows])
         for name, number in self.numbers.items():
             columns[name] = number[rows]
         return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
 
 
+def _used(column: pd.Categorical) -> pd.Categorical:
+    """A column without empty values, with those categories alone that a row is of."""
+    used = np.bincount(column.codes, minlength=len(column.categories)) > 0
+    return column if used.all() else column.remove_unused_categories()
+
+
 def _among(column: pd.Categorical, categories: np.ndarray) -> np.ndarray:
     """Which rows are of some of the categories."""
-    return np.append(np.asarray(categories, dtype=bool), False)[column.codes]
+    return np.asarray(categories, dtype=bool)[column.codes]
 
 
 def _one_size(

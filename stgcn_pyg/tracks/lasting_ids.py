@@ -29,12 +29,11 @@ def check_ids_last(
         frame: The number of each row's frame ``[N]``.
         track: The track of each row ``[N]``.
         boxes: The left, top, width and height of each row, ``[N]`` each.
-        rows: The places of the rows that count ``[M]``.
+        rows: The places of the rows that count, by camera and frame ``[M]``.
 
     Raises:
         UserError: The ids do not last.
     """
-    rows = rows[np.lexsort((frame[rows], camera[rows]))]
     new = np.diff(frame[rows], prepend=-1) != 0
     new |= np.diff(camera[rows], prepend=-1) != 0
     starts = np.append(np.flatnonzero(new), len(rows))

@@ -91,7 +91,16 @@ def test_a_few_mistakes_of_a_tracker_are_good():
     assert len(tracks_of(people(walking(40, 4), ids)).table) == 160
 
 
-def test_people_who_stand_in_two_cameras_at_one_place_are_two():
-    one = people(walking(12, 1), np.ones(12, int)).assign(camera="a")
-    two = people(walking(12, 1) + 1, np.full(12, 2)).assign(camera="b")
-    assert len(tracks_of(pd.concat([one, two])).table) == 24
+def test_people_who_stand_in_several_cameras_at_one_place_are_several():
+    cameras = [f"camera {number:02}" for number in range(15)]
+    table = people(walking(1, 1), [1])
+    tables = [table.assign(camera=name, track=name) for name in cameras]
+    assert len(tracks_of(pd.concat(tables)).table) == 15
+
+
+def test_each_camera_is_looked_at():
+    # In each the person changes the id once; a camera's last frame is the next one's first.
+    table = people(walking(2, 1, speed=0), [1, 2])
+    tables = [table.assign(camera=f"{k:02}", frame=table["frame"] + k) for k in range(12)]
+    with pytest.raises(UserError, match="12 of 12 boxes stay in their place"):
+        tracks_of(pd.concat(tables))

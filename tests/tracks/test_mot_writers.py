@@ -95,7 +95,8 @@ def test_labels_without_people_count_all_and_with_people_only_those(write):
 
 def test_visdrone_has_ignored_regions_and_truncation_where_others_have_visibility(write):
     path = write(
-        "1,0,0,0,90,90,0,0,0,0\n1,1,10,4,4,8,1,1,0,1\n1,2,50,4,4,8,1,2,1,2\n1,3,90,4,4,8,1,4,0,0\n"
+        "1,0,0,0,90,90,0,0,0,0\n1,9,0,0,90,90,1,0,0,0\n"
+        "1,1,10,4,4,8,1,1,0,1\n1,2,50,4,4,8,1,2,1,2\n1,3,90,4,4,8,1,4,0,0\n"
     )
     tracks = read_tracks(path)
     assert (tracks.format, rows(tracks, ["track", "class"])) == (
@@ -103,7 +104,7 @@ def test_visdrone_has_ignored_regions_and_truncation_where_others_have_visibilit
         [["1", "pedestrian"], ["2", "people"]],
     )
     assert tracks.table["visibility"].isna().all()
-    assert tracks.dropped == {"ignore flag": 1, "other class": 1}
+    assert tracks.dropped == {"ignore flag": 2, "other class": 1}
 
 
 def test_places_in_space_of_mot15_are_no_class(write):

@@ -125,6 +125,11 @@ def test_ids_of_any_type_are_text_and_nobody_is_left_out():
         tracks_of(rows.assign(track=2.0**53))
 
 
+def test_a_class_that_is_missing_is_empty():
+    rows = table([0, 1, 1, 0, 4, 8], [0, 2, 20, 0, 4, 8]).assign(**{"class": [None, "car"]})
+    assert tracks_of(rows).table["class"].tolist() == ["", "car"]
+
+
 def test_classes_are_taken_by_name():
     rows = table([0, 1, 1, 0, 4, 8], [0, 2, 20, 0, 4, 8]).assign(**{"class": ["Person", "car"]})
     assert left_of(tracks_of(rows)) == [1, 20]

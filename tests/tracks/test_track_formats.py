@@ -80,6 +80,10 @@ def test_pictures_of_ultralytics_are_counted_by_their_names(labels):
     [
         ({1: "0 0.5 0.5 0.25 0.5 7\n"}, "gives boxes in parts of the picture"),
         ({1: "0 0.5 0.5 0.25 0.5 0.5 0.5 0.5 7\n"}, "video_1.txt: row 1: has 9 columns"),
+        (
+            {1: "0 0.5 0.5 0.25 0.5\n", 2: "0 0.5 0.5 0.25 0.5 0.9 7\n"},
+            "video_1.txt: row 1: has 5 columns",
+        ),
         ({1: "0 0.5 0.5 0.25 x 7\n"}, "video_1.txt: row 1: holds a word"),
         ({1: "0 0.5 0.5 0.2 0.5 7\n" * 2}, "video_1.txt: row 2: track 7 is in frame 1 again"),
         ({1: "", "1_2": ""}, "is of another video than"),

@@ -161,6 +161,7 @@ def test_viame_has_rows_of_any_length_and_the_likeliest_species_counts(track_sam
     tracks = read_tracks(track_samples / "viame" / "viame_head.csv")
     assert rows_of(tracks) == {"1": 3, "2": 2, "4": 1}
     assert boxes(tracks, "4", 11) == [[921, 597, 46, 96]]
+    assert tracks.table.iloc[0]["class"] == "seriola"  # 0.89, before two others
     last = tracks.table.iloc[-1]
     assert (last["class"], last["confidence"]) == ("pristipomoides_auricilla", 0.460706)
 
