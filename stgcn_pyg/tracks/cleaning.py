@@ -151,11 +151,11 @@ class _Cleaning:
         if not len(rows):
             return
         owner = camera.codes.astype(np.int64) * len(track.categories) + track.codes
-        key = pd.Series(owner[rows] * (self.frame.max() + 1) + self.frame[rows])
-        again = key.duplicated().to_numpy()
+        boxes = pd.DataFrame({"owner": owner[rows], "frame": self.frame[rows]}, rows, copy=False)
+        again = boxes.duplicated()
         if again.any():
-            second = rows[again].min()
-            first = rows[(key == key[rows == second].iloc[0]).to_numpy()].min()
+            second = boxes.index[again].min()
+            first = boxes.index[(boxes == boxes.loc[second]).all(axis=1)].min()
             at, before = (self.boxes.row(self.index[place]) for place in (second, first))
             number = self.boxes.table["frame"].iloc[second]
             raise UserError(

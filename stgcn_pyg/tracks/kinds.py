@@ -47,7 +47,10 @@ def kind_of(path: Path) -> tuple[str, Any]:
     else:
         kind = _kind_of_text(path, text)
     if kind is None:
-        raise UserError(f"{path}: is in no format of tracks that is known: pass one of those")
+        raise UserError(
+            f"{path}: is in no format of tracks that is known: write one of those in "
+            "stgcn_pyg.tracks.FORMATS"
+        )
     return kind, content
 
 

@@ -47,8 +47,9 @@ def check_ids_last(
         same = track.codes[here][:, None] == track.codes[there]
         best = overlap == np.maximum(overlap.max(0), overlap.max(1, keepdims=True))
         for counts, least in ((still, 0.8), (overlapping, 0.5)):
-            matched = best & (overlap > least)
-            counts += matched.sum(), (matched & ~same).sum()
+            matched = best & (overlap > least)  # several, where boxes lie on one another
+            staying, changed = matched.any(1), ~(matched & same).any(1)
+            counts += staying.sum(), (staying & changed).sum()
         distance = np.hypot(
             *(np.subtract.outer(*(boxes[i][some] for some in (here, there))) for i in (0, 1))
         )

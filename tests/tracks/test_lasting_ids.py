@@ -91,6 +91,11 @@ def test_a_few_mistakes_of_a_tracker_are_good():
     assert len(tracks_of(people(walking(40, 4), ids)).table) == 160
 
 
+def test_boxes_that_lie_on_one_another_are_good():
+    centres = np.tile(walking(12, 1), 4)
+    assert len(tracks_of(people(centres, np.tile([1, 2, 3, 4], 12))).table) == 48
+
+
 def test_people_who_stand_in_several_cameras_at_one_place_are_several():
     cameras = [f"camera {number:02}" for number in range(15)]
     table = people(walking(1, 1), [1])

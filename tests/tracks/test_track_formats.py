@@ -171,7 +171,7 @@ def test_a_row_of_youtube_vis_is_a_track(tmp_path):
 def coco(tmp_path, **annotation):
     content = {
         "images": [{"id": 1, "video_id": 2, "frame_id": 6, "file_name": "x/000009.jpg"}],
-        "categories": [{"id": 1, "name": "person"}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "car"}],
         "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], **annotation}],
     }
     path = tmp_path / "coco.json"
@@ -186,6 +186,24 @@ def test_coco_without_an_id_of_a_track_is_nobodys(tmp_path):
     tracks = read_tracks(coco(tmp_path, attributes={"track_id": 5}))
     assert rows(tracks, ["track"]) == [["5"]]
     assert read_tracks(coco(tmp_path, bbox=[], track_id=1)).dropped == {"without a box": 1}
+
+
+def test_cars_of_coco_are_no_people_though_there_are_no_others(tmp_path):
+    tracks = read_tracks(coco(tmp_path, track_id=1, category_id=2))
+    assert tracks.dropped == {"other class": 1}
+
+
+def test_scalabels_classes_are_text_whatever_stands_there(tmp_path):
+    label = {"id": 1, "category": ["car"], "box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}
+    frames = [{"name": "a", "frameIndex": 0, "labels": [label]}]
+    path = tmp_path / "scalabel.json"
+    path.write_text(json.dumps({"frames": frames, "config": {"imageSize": None}}))
+    assert read_tracks(path).dropped == {"other class": 1}
+    config = {"imageSize": {"width": 3, "height": 9}}
+    path.write_text(json.dumps({"frames": frames, "config": config}))
+    tracks = read_tracks(path, classes="all")
+    assert rows(tracks) == [[0, "1", 1, 2, 2, 3]]  # columns 1 to 3, of which the picture has 2
+    assert tracks.image_size == (3, 9)
 
 
 @pytest.mark.parametrize(
