@@ -120,7 +120,7 @@ def core():
 
 
 @pytest.mark.parametrize(
-    ("installed", "missing"), [((), list(COMMANDS)), (("train",), ["explain", "report"])]
+    ("installed", "missing"), [((), list(COMMANDS)), (("train",), ["explain", "report", "link"])]
 )
 def test_a_command_whose_extra_is_missing_says_so_in_one_line(core, installed, missing):
     done = run_with(core.union(*map(requirements, installed)), EVERY_COMMAND)
@@ -129,7 +129,7 @@ def test_a_command_whose_extra_is_missing_says_so_in_one_line(core, installed, m
     lines = done.stderr.splitlines()
     assert len(lines) == len(missing)
     for name, line in zip(missing, lines, strict=True):
-        extra = "report" if name in ("explain", "report") else "train"
+        extra = "report" if name in ("explain", "report", "link") else "train"
         assert line.startswith(f"stgcn {name}: error: needs ")
         assert line.endswith(f", which is not installed: pip install 'stgcn-pyg[{extra}]'")
 

@@ -19,9 +19,10 @@ COMMANDS = {
     "extract": "write the embeddings of a data set's tracklets",
     "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
     "report": "write one HTML page about a run, or about several side by side",
+    "link": "find which tracklets show one person, across cameras",
 }
 
-EXTRAS = {"explain": "report", "report": "report"}  # all others need "train"
+EXTRAS = {"explain": "report", "report": "report", "link": "report"}  # all others need "train"
 
 HELP = """\
 usage: stgcn COMMAND ...

@@ -14,6 +14,7 @@ with needs_extra("report"):
         save,
         to_bytes,
         to_page_svg,
+        webp_address,
     )
     from stgcn_pyg.figures.charts import Line, draw_distances, draw_lines, draw_points
     from stgcn_pyg.figures.graphs import (
@@ -41,4 +42,5 @@ __all__ = [
     "save",
     "to_bytes",
     "to_page_svg",
+    "webp_address",
 ]

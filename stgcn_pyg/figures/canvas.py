@@ -186,11 +186,16 @@ def _rounded(tag: re.Match) -> str:
 def _image_element(pixels: np.ndarray, box: tuple[float, float, float, float], cells: bool) -> str:
     """An image in a box in inches, as WebP, which is lossless for cells."""
     x, y, width, height = (72 * inches for inches in box)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "webp", lossless=cells, quality=WEBP_QUALITY, method=6)
     look = ' style="image-rendering: pixelated"' if cells else ""
     return (
         f'<image x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"{look} '
         'preserveAspectRatio="none" '
-        f'href="data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"/>'
+        f'href="{webp_address(pixels, lossless=cells)}"/>'
     )
+
+
+def webp_address(pixels: np.ndarray, lossless: bool = False) -> str:
+    """An image ``[H, W, 3]`` of uint8 as the address that a page shows it by, in WebP."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "webp", lossless=lossless, quality=WEBP_QUALITY, method=6)
+    return f"data:image/webp;base64,{b64encode(buffer.getvalue()).decode()}"

@@ -1,5 +1,7 @@
 """Elements of the page, as escaped HTML: the macros of ``templates/elements.html.jinja``."""
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Sequence
 from math import isfinite
 from typing import Any
@@ -8,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from stgcn_pyg import __version__
 from stgcn_pyg.figures import Line, draw_lines, to_page_svg
 
 NUMERIC = ("", *"+-–0123456789")  # what the cells of a column of numbers begin with
@@ -29,6 +32,45 @@ def number(value: float, digits: int = 0) -> str:
 
 def percent(fraction: float) -> str:
     return number(100 * fraction, 1)
+
+
+def whole_page(
+    command: str,
+    kind: str,
+    labels: Sequence[str],
+    sections: Sequence[tuple[str, str, Sequence[str], Sequence[Markup] | None]],
+    lead: str = "",
+    headline: Sequence[Markup] = (),
+    gaps: Sequence[str] = (),
+) -> str:
+    """A page as HTML that needs no other file.
+
+    Args:
+        command: Name of the command that writes it.
+        kind: A few words above the title on what the page is of.
+        labels: Names that are the title.
+        sections: For each section its name, its title, lines on what it lacks, and its elements.
+        lead: Text below the title.
+        headline: Elements below that.
+        gaps: Lines on all that the page lacks.
+    """
+    assert templates.loader is not None
+    style, script = (
+        templates.loader.get_source(templates, name)[0] for name in ("page.css", "page.js")
+    )
+    return templates.get_template("page.html.jinja").render(
+        version=__version__,
+        command=command,
+        kind=kind,
+        labels=labels,
+        lead=lead,
+        headline=headline,
+        sections=sections,
+        gaps=gaps,
+        style=Markup(style),
+        script=Markup(script),
+        script_digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
 
 
 def table(

@@ -1,13 +1,10 @@
 """The page: its sections in their order, as one HTML file."""
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from stgcn_pyg import __version__
-from stgcn_pyg.report.elements import templates
+from stgcn_pyg.report.elements import whole_page
 from stgcn_pyg.report.error_section import errors_section
 from stgcn_pyg.report.query_sections import QuerySections, shown_queries
 from stgcn_pyg.report.reported import ReportedRun, Section
@@ -53,23 +50,17 @@ def render_page(runs: Sequence[ReportedRun], count: int = 3, top: int = 10, seed
             "graphs": sections.graphs(),
             "errors": errors_section(having),
         }
-    assert templates.loader is not None
-    style, script = (
-        templates.loader.get_source(templates, name)[0] for name in ("page.css", "page.js")
-    )
     known = facts(runs[0])
     lead = [known[name] for name in ("Data", "Model", "Training") if name in known]
-    return templates.get_template("page.html.jinja").render(
-        version=__version__,
-        labels=[run.label for run in runs],
-        lead=". ".join(lead) + "." if lead and len(runs) == 1 else "",
-        headline=headline(runs, usual) if usual else [],
-        sections=[
+    return whole_page(
+        "report",
+        f"Report of {'runs' if len(runs) > 1 else 'a run'}",
+        [run.label for run in runs],
+        [
             (name, title, [line for run in runs for line in run.gaps.of(name)], blocks.get(name))
             for name, title in TITLES.items()
         ],
+        lead=". ".join(lead) + "." if lead and len(runs) == 1 else "",
+        headline=headline(runs, usual) if usual else [],
         gaps=list(dict.fromkeys(line for run in runs for line in run.gaps.lines())),
-        style=Markup(style),
-        script=Markup(script),
-        script_digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )

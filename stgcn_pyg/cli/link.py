@@ -1,0 +1,193 @@
+"""`stgcn link`: identities across cameras, out of embeddings of tracklets."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jsonargparse import Namespace
+
+from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.data.tracked_frames import BOX
+from stgcn_pyg.errors import UserError, finite_number
+from stgcn_pyg.evaluation.clustering import ClusterScores, score_clusters
+from stgcn_pyg.files import new_folder, write_json, write_output
+from stgcn_pyg.linking import ChosenThreshold, choose_threshold, link_tracklets
+from stgcn_pyg.linking.tables import identity_table, mot_files
+from stgcn_pyg.report.identities import render_identities
+from stgcn_pyg.runs.about import in_words
+from stgcn_pyg.runs.extracted_frames import frames_of_extraction
+from stgcn_pyg.runs.extraction import StoredEmbeddings
+
+DESCRIPTION = """Finds which tracklets of an extraction show one person, across cameras.
+
+Tracklets whose embeddings are near are merged. Two tracklets of one camera that overlap in time
+are never merged, where the data set is a manifest with times.
+
+Examples:
+  stgcn link embeddings/station --labelled embeddings/mars --output identities/station
+  stgcn link embeddings/station --threshold 0.9 --output identities/station"""
+
+NO_TIMES = "no times are known: two tracklets of one camera at one time may get one identity"
+Times = tuple[np.ndarray, np.ndarray, np.ndarray] | tuple[()]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    options = parser().parse_args(arguments)
+    _check(options)
+    stored = StoredEmbeddings(options.embeddings)
+    labelled = None
+    if options.labelled is not None:
+        labelled = StoredEmbeddings(options.labelled)
+        _require_comparable(stored, labelled)
+    with new_folder(options.output) as folder:
+        lines = _link(stored, labelled, options, folder)
+    print("\n".join([*lines, f"written to {options.output}"]))
+    return 0
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    parser = Parser(prog="stgcn link", description=DESCRIPTION)
+    add = parser.add_argument
+    add("embeddings", type=Path, help="the folder that `stgcn extract` wrote")
+    add("--output", type=Path, required=True, help="the folder to write, which must not exist")
+    threshold = "largest mean distance at which two clusters are merged"
+    add("--threshold", type=float | None, default=None, help=threshold)
+    labelled = "extraction of labelled tracklets by the same model, to choose the threshold on"
+    add("--labelled", type=Path | None, default=None, help=labelled)
+    manifest = "the manifest of the tracklets; manifest.csv of their data set if not given"
+    add("--manifest", type=Path | None, default=None, help=manifest)
+    return parser
+
+
+def _check(options: Namespace) -> None:
+    if (options.threshold is None) == (options.labelled is None):
+        raise UserError("--threshold, --labelled: give one of the two")
+    if options.threshold is not None:
+        finite_number("--threshold ", options.threshold)
+
+
+def _require_comparable(stored: StoredEmbeddings, labelled: StoredEmbeddings) -> None:
+    for name in ("width", "checkpoint_sha256", "embedding"):
+        one, other = (some.description.get(name) for some in (stored, labelled))
+        if one != other:
+            raise UserError(
+                f"--labelled {labelled.folder}: is of another model than {stored.folder} ({name} "
+                f"is {other} there, {one} here): extract it by the same checkpoint"
+            )
+
+
+def _link(
+    stored: StoredEmbeddings,
+    labelled: StoredEmbeddings | None,
+    options: Namespace,
+    folder: Path,
+) -> list[str]:
+    """Writes the files of the folder, and gives the lines to print."""
+    root, frames, lines = _frames(stored, options.manifest)
+    times = _times(stored, frames)
+    if not times:
+        lines.append(NO_TIMES)
+    chosen = None if labelled is None else _choose(labelled)
+    threshold = options.threshold if chosen is None else chosen.threshold
+    try:
+        labels = link_tracklets(stored.embeddings, *times, threshold=threshold)
+    except ValueError as error:  # embeddings that are not finite
+        raise UserError(f"{stored.folder}: {error}") from error
+    known = _has_identity(stored.tracklets)
+    scores = None
+    if stored.tracklets["pid"][known].nunique() > 1:
+        scores = score_clusters(labels[known], stored.tracklets["pid"][known])
+    table = identity_table(stored.tracklets, frames, labels)
+    count = int(table["identity"].max())
+    write_output(folder / "identities.csv", table.to_csv(index=False).encode())
+    if times and set(BOX) <= set(frames):
+        for name, content in _named(mot_files(table, frames), table).items():
+            write_output(folder / "mot" / name, content.encode())
+    facts = _facts(stored, threshold, chosen, bool(times), scores) | {"num_identities": count}
+    write_json(folder / "identities.json", facts)
+    used = {"Embeddings": in_words(stored.about), "Threshold": str(chosen or f"{threshold:g}")}
+    used["Times"] = "two tracklets of one camera at one time are two people" if times else NO_TIMES
+    title = stored.folder.name
+    page, gaps = render_identities(title, table, root, frames, used, scores)
+    write_output(folder / "identities.html", page.encode())
+    lines += [f"on the page: {line}" for line in gaps]
+    lines.append(f"{len(table):,} tracklets, {count:,} identities; {used['Threshold']}")
+    return lines + ([str(scores)] if scores else [])
+
+
+def _frames(
+    stored: StoredEmbeddings, manifest: Path | None
+) -> tuple[Path, pd.DataFrame, list[str]]:
+    """The frames; none, and a line that says why, where a data set that has no times is away."""
+    try:
+        return *frames_of_extraction(stored, manifest), []
+    except UserError as error:
+        if manifest is not None or stored.description["dataset"] == "manifest":
+            raise
+        nothing = pd.DataFrame(columns=["path", "camid", "tracklet", "frame"])
+        return Path(), nothing, [f"no frames are shown: {error}"]
+
+
+def _times(stored: StoredEmbeddings, frames: pd.DataFrame) -> Times:
+    """Cameras, begins and ends of the tracklets, where times are known."""
+    if "time" not in frames:
+        return ()
+    times = frames.groupby("tracklet")["time"]
+    begins, ends = (
+        ends.reindex(stored.tracklets.index).to_numpy() for ends in (times.min(), times.max())
+    )
+    return stored.tracklets["camid"].to_numpy(), begins, ends
+
+
+def _choose(labelled: StoredEmbeddings) -> ChosenThreshold:
+    _, frames, _ = _frames(labelled, None)
+    known = _has_identity(labelled.tracklets)
+    pids = labelled.tracklets["pid"].to_numpy()[known]
+    if len(np.unique(pids)) < 2:
+        raise UserError(
+            f"--labelled {labelled.folder}: holds fewer than two identities: extract tracklets "
+            "whose identities are known"
+        )
+    times = (values[known] for values in _times(labelled, frames))
+    try:
+        return choose_threshold(labelled.embeddings[known], pids, *times)
+    except ValueError as error:
+        raise UserError(f"--labelled {labelled.folder}: {error}") from error
+
+
+def _has_identity(tracklets: pd.DataFrame) -> np.ndarray:
+    """Which tracklets are neither junk nor distractors (pid 0, where no query has it)."""
+    pid = tracklets["pid"]
+    zero = tracklets["is_train"] | bool((pid[tracklets["is_query"]] == 0).any())
+    return ((pid > 0) | ((pid == 0) & zero)).to_numpy()
+
+
+def _named(contents: dict[int, str], table: pd.DataFrame) -> dict[str, str]:
+    """The files by name: the number of the camera, and its own name where that is known."""
+    names = table.drop_duplicates("camid").set_index("camid")["camera"]
+    return {
+        "-".join([str(camid), *re.findall(r"[\w.]+", names[camid])]) + ".txt": content
+        for camid, content in contents.items()
+    }
+
+
+def _facts(
+    stored: StoredEmbeddings,
+    threshold: float,
+    chosen: ChosenThreshold | None,
+    constrained: bool,
+    scores: ClusterScores | None,
+) -> dict[str, Any]:
+    return {
+        "about": stored.about,
+        "threshold": threshold,
+        "chosen": None if chosen is None else chosen.to_dict(),
+        "times": constrained,
+        "scores": None if scores is None else scores.to_dict(),
+        "num_tracklets": len(stored.tracklets),
+    }

@@ -1,0 +1,77 @@
+"""The frames of tracklets as a manifest lists them: when, where, and of which track.
+
+Beside `path,camid,tracklet,frame` a manifest may have `time` (seconds on a clock that all cameras
+share), `camera` (its name), `track` (the tracker's id), the box `left,top,width,height` in the
+video's picture and its `confidence`. Other columns are not read.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from stgcn_pyg.data.table_checks import whole_numbers
+from stgcn_pyg.errors import UserError, needs_extra
+
+WHOLE = ("camid", "tracklet", "frame")
+BOX = ("left", "top", "width", "height")
+TEXTS = ("camera", "track")
+
+
+def read_tracked_frames(path: Path) -> pd.DataFrame:
+    """Reads a manifest, a ``.csv`` or ``.parquet`` file, by tracklet and frame.
+
+    Args:
+        path: Path of the manifest.
+
+    Returns:
+        A row a frame: ``path`` relative to the manifest's folder, ``camid``, ``tracklet``,
+        ``frame``, and those of the other columns that the manifest has and that are not all
+        empty, ``camera`` and ``track`` as text. A frame that stands in query and gallery has one
+        row.
+
+    Raises:
+        UserError: The file cannot be read as such a table, or a cell holds no number. The message
+            names the row, which counts from 1 after the header.
+    """
+    rows = _read(path)
+    if missing := [name for name in ("path", *WHOLE) if name not in rows]:
+        raise UserError(
+            f"{path}: lacks the columns {', '.join(missing)}: pass the manifest of the tracklets"
+        )
+    found = pd.DataFrame({"path": rows["path"].astype(str)})
+    for name in WHOLE:
+        found[name], wrong = whole_numbers(rows[name])
+        for place, what in wrong.items():
+            value = rows[name].tolist()[place]
+            raise UserError(f"{path}: row {place + 1}: {name} {value!r} {what}")
+    filled = [name for name in rows if not rows[name].isin(["", None]).all()]
+    for name in [name for name in TEXTS if name in filled]:
+        found[name] = rows[name].astype(str)
+    for name in [name for name in ("time", *BOX, "confidence") if name in filled]:
+        found[name] = pd.to_numeric(rows[name], errors="coerce").astype(float)
+        bad = ~found[name].abs().lt(float("inf"))
+        if bad.any() and name != "confidence":  # not every tracker knows it of every box
+            place = int(bad.to_numpy().argmax())
+            raise UserError(
+                f"{path}: row {place + 1}: {name} {rows[name].tolist()[place]!r} is no number: "
+                "write one in every row, or leave the column out"
+            )
+    found = found.drop_duplicates(["tracklet", "frame"])
+    return found.sort_values(["tracklet", "frame"], ignore_index=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file: pass the manifest itself")
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise UserError(f"{path}: ends in neither .csv nor .parquet: pass a manifest")
+    try:
+        if suffix == ".csv":
+            return pd.read_csv(path, dtype=str, keep_default_na=False)
+        with needs_extra("train"):
+            import pyarrow  # noqa: F401
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read as a table: write it anew ({said})") from error
