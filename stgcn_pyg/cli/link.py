@@ -1,5 +1,6 @@
 """`stgcn link`: identities across cameras, out of embeddings of tracklets."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jsonargparse import Namespace
+from jsonargparse.typing import restricted_number_type
 
 from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.data.tracked_frames import BOX
-from stgcn_pyg.errors import UserError, finite_number
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.clustering import ClusterScores, score_clusters
 from stgcn_pyg.files import new_folder, write_json, write_output
 from stgcn_pyg.linking import ChosenThreshold, choose_threshold, link_tracklets
@@ -30,6 +32,7 @@ Examples:
   stgcn link embeddings/station --labelled embeddings/mars --output identities/station
   stgcn link embeddings/station --threshold 0.9 --output identities/station"""
 
+Distance = restricted_number_type("Distance", float, [(">=", 0), ("<", math.inf)])
 NO_TIMES = "no times are known: two tracklets of one camera at one time may get one identity"
 Times = tuple[np.ndarray, np.ndarray, np.ndarray] | tuple[()]
 
@@ -37,7 +40,8 @@ Times = tuple[np.ndarray, np.ndarray, np.ndarray] | tuple[()]
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
-    _check(options)
+    if (options.threshold is None) == (options.labelled is None):
+        raise UserError("--threshold, --labelled: give one of the two")
     stored = StoredEmbeddings(options.embeddings)
     labelled = None
     if options.labelled is not None:
@@ -56,19 +60,12 @@ def parser() -> Parser:
     add("embeddings", type=Path, help="the folder that `stgcn extract` wrote")
     add("--output", type=Path, required=True, help="the folder to write, which must not exist")
     threshold = "largest mean distance at which two clusters are merged"
-    add("--threshold", type=float | None, default=None, help=threshold)
+    add("--threshold", type=Distance, default=None, help=threshold)
     labelled = "extraction of labelled tracklets by the same model, to choose the threshold on"
-    add("--labelled", type=Path | None, default=None, help=labelled)
+    add("--labelled", type=Path, default=None, help=labelled)
     manifest = "the manifest of the tracklets; manifest.csv of their data set if not given"
-    add("--manifest", type=Path | None, default=None, help=manifest)
+    add("--manifest", type=Path, default=None, help=manifest)
     return parser
-
-
-def _check(options: Namespace) -> None:
-    if (options.threshold is None) == (options.labelled is None):
-        raise UserError("--threshold, --labelled: give one of the two")
-    if options.threshold is not None:
-        finite_number("--threshold ", options.threshold)
 
 
 def _require_comparable(stored: StoredEmbeddings, labelled: StoredEmbeddings) -> None:
@@ -88,11 +85,13 @@ def _link(
     folder: Path,
 ) -> list[str]:
     """Writes the files of the folder, and gives the lines to print."""
-    root, frames, lines = _frames(stored, options.manifest)
+    # Other data sets have no times: their frames are only shown.
+    required = options.manifest is not None or stored.description["dataset"] == "manifest"
+    root, frames, lines = _frames(stored, options.manifest, required)
     times = _times(stored, frames)
     if not times:
         lines.append(NO_TIMES)
-    chosen = None if labelled is None else _choose(labelled)
+    chosen = None if labelled is None else _choose(labelled, lines)
     threshold = options.threshold if chosen is None else chosen.threshold
     try:
         labels = link_tracklets(stored.embeddings, *times, threshold=threshold)
@@ -121,16 +120,16 @@ def _link(
 
 
 def _frames(
-    stored: StoredEmbeddings, manifest: Path | None
+    stored: StoredEmbeddings, manifest: Path | None, required: bool
 ) -> tuple[Path, pd.DataFrame, list[str]]:
-    """The frames; none, and a line that says why, where a data set that has no times is away."""
+    """The frames; if they are not required, there may be none, and a line that says why."""
     try:
         return *frames_of_extraction(stored, manifest), []
     except UserError as error:
-        if manifest is not None or stored.description["dataset"] == "manifest":
+        if required:
             raise
         nothing = pd.DataFrame(columns=["path", "camid", "tracklet", "frame"])
-        return Path(), nothing, [f"no frames are shown: {error}"]
+        return Path(), nothing, [f"the frames are not known: {error}"]
 
 
 def _times(stored: StoredEmbeddings, frames: pd.DataFrame) -> Times:
@@ -144,8 +143,10 @@ def _times(stored: StoredEmbeddings, frames: pd.DataFrame) -> Times:
     return stored.tracklets["camid"].to_numpy(), begins, ends
 
 
-def _choose(labelled: StoredEmbeddings) -> ChosenThreshold:
-    _, frames, _ = _frames(labelled, None)
+def _choose(labelled: StoredEmbeddings, lines: list[str]) -> ChosenThreshold:
+    """The threshold of the labelled tracklets; a line is added where their times are not known."""
+    _, frames, gaps = _frames(labelled, None, required=False)
+    lines += gaps
     known = _has_identity(labelled.tracklets)
     pids = labelled.tracklets["pid"].to_numpy()[known]
     if len(np.unique(pids)) < 2:

@@ -21,7 +21,7 @@ def link_tracklets(
     Otherwise the two clusters with the least mean distance are merged, as long as that mean is at
     most the threshold.
 
-    For N tracklets it takes about 13 N² bytes of memory.
+    For N tracklets it takes about 8 N² bytes of memory.
 
     Args:
         embeddings: Embeddings of N tracklets, ``[N, D]``.
