@@ -154,6 +154,18 @@ def test_the_threshold_is_chosen_on_labelled_tracklets(unlabelled, labelled, cap
     assert pd.read_csv(output / "identities.csv")["identity"].tolist() == [2, 1, 1, 3]
 
 
+def test_cameras_are_centred_on_both_sides_if_asked_for(tmp_path):
+    # The second camera's embeddings are 5 further on: centred, they are those of the first.
+    known = table([3, 7, 3, 7], [1, 1, 2, 2])
+    embeddings = [[0.0], [2.0], [5.0], [7.0]]
+    stored = write_extraction(tmp_path / "embeddings", known, embeddings, dataset="mars")
+    labelled = write_extraction(tmp_path / "known", known, embeddings, dataset="mars")
+    _, output = link(stored, f"--labelled={labelled}", "--centre-cameras")
+    facts = json.loads((output / "identities.json").read_text())
+    assert (facts["centre_cameras"], facts["threshold"]) == (True, 1)  # half-way from 0 to 2
+    assert pd.read_csv(output / "identities.csv")["identity"].tolist() == [1, 2, 1, 2]
+
+
 def test_known_identities_are_scored_without_junk_and_distractors(tmp_path, capsys):
     # 0 is a distractor as no query has it, -1 is junk: both are beside identity 5.
     known = table([5, 5, 7, 7, 0, -1], [1, 2, 1, 2, 1, 1]).assign(is_query=[True] * 4 + [False] * 2)

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +13,14 @@ from jsonargparse.typing import restricted_number_type
 from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.data.tracked_frames import BOX
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation.clustering import ClusterScores, score_clusters
+from stgcn_pyg.evaluation.clustering import score_clusters
 from stgcn_pyg.files import new_folder, write_json, write_output
-from stgcn_pyg.linking import ChosenThreshold, choose_threshold, link_tracklets
+from stgcn_pyg.linking import (
+    ChosenThreshold,
+    centred_by_camera,
+    choose_threshold,
+    link_tracklets,
+)
 from stgcn_pyg.linking.tables import identity_table, mot_files
 from stgcn_pyg.report.identities import render_identities
 from stgcn_pyg.runs.about import in_words
@@ -47,6 +51,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.labelled is not None:
         labelled = StoredEmbeddings(options.labelled)
         _require_comparable(stored, labelled)
+    if options.centre_cameras:
+        for some in filter(None, (stored, labelled)):
+            some.embeddings = centred_by_camera(some.embeddings, some.tracklets["camid"])
     with new_folder(options.output) as folder:
         lines = _link(stored, labelled, options, folder)
     print("\n".join([*lines, f"written to {options.output}"]))
@@ -63,6 +70,8 @@ def parser() -> Parser:
     add("--threshold", type=Distance, default=None, help=threshold)
     labelled = "extraction of labelled tracklets by the same model, to choose the threshold on"
     add("--labelled", type=Path, default=None, help=labelled)
+    centre = "take the mean of its camera from each embedding; for cameras that see many people"
+    add("--centre_cameras", type=bool, default=False, nargs="?", const=True, help=centre)
     manifest = "the manifest of the tracklets; manifest.csv of their data set if not given"
     add("--manifest", type=Path, default=None, help=manifest)
     return parser
@@ -107,9 +116,20 @@ def _link(
     if times and set(BOX) <= set(frames):
         for name, content in _named(mot_files(table, frames), table).items():
             write_output(folder / "mot" / name, content.encode())
-    facts = _facts(stored, threshold, chosen, bool(times), scores) | {"num_identities": count}
+    facts = {
+        "about": stored.about,
+        "threshold": threshold,
+        "chosen": None if chosen is None else chosen.to_dict(),
+        "centre_cameras": options.centre_cameras,
+        "times": bool(times),
+        "scores": None if scores is None else scores.to_dict(),
+        "num_tracklets": len(table),
+        "num_identities": count,
+    }
     write_json(folder / "identities.json", facts)
     used = {"Embeddings": in_words(stored.about), "Threshold": str(chosen or f"{threshold:g}")}
+    if options.centre_cameras:
+        used["Embeddings"] += "; less the mean of their camera"
     used["Times"] = "two tracklets of one camera at one time are two people" if times else NO_TIMES
     title = stored.folder.name
     page, gaps = render_identities(title, table, root, frames, used, scores)
@@ -174,21 +194,4 @@ def _named(contents: dict[int, str], table: pd.DataFrame) -> dict[str, str]:
     return {
         "-".join([str(camid), *re.findall(r"[\w.]+", names[camid])]) + ".txt": content
         for camid, content in contents.items()
-    }
-
-
-def _facts(
-    stored: StoredEmbeddings,
-    threshold: float,
-    chosen: ChosenThreshold | None,
-    constrained: bool,
-    scores: ClusterScores | None,
-) -> dict[str, Any]:
-    return {
-        "about": stored.about,
-        "threshold": threshold,
-        "chosen": None if chosen is None else chosen.to_dict(),
-        "times": constrained,
-        "scores": None if scores is None else scores.to_dict(),
-        "num_tracklets": len(stored.tracklets),
     }

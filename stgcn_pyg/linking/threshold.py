@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from stgcn_pyg.evaluation.arrays import Array, to_integers
-from stgcn_pyg.evaluation.bootstrap import IdentitySums, resample
+from stgcn_pyg.evaluation.bootstrap import EQUAL, IdentitySums, resample
 from stgcn_pyg.evaluation.clustering import cluster_sums, harmonic_mean
 from stgcn_pyg.linking.tree import cut_tree, merge_tree
 
@@ -63,7 +63,7 @@ def choose_threshold(
     Clusters change only at the distance of a merge. Each threshold that is tried lies half-way
     between two such distances; of equal ones the lowest is taken. The interval is the range of the
     thresholds that are best for resampled identities, by their share of the precision and recall
-    (:func:`.score_clusters`).
+    (:func:`.score_clusters`), from the lowest to the highest of those that are equally good.
 
     Args:
         embeddings: Embeddings of N tracklets, ``[N, D]``.
@@ -97,8 +97,11 @@ def choose_threshold(
     f = harmonic_mean(*np.split(both.means, 2))
     rng = np.random.default_rng(seed)
     resampled = harmonic_mean(*np.split(resample(both, resamples, rng), 2, axis=1))
-    best = thresholds[resampled.argmax(axis=1)]
-    low, high = np.quantile(best, [(1 - confidence) / 2, (1 + confidence) / 2]).tolist()
+    # Merges of identities that were not drawn change nothing: many thresholds may be best.
+    is_best = resampled > resampled.max(axis=1, keepdims=True) - EQUAL
+    lowest, highest = is_best.argmax(axis=1), is_best.shape[1] - 1 - is_best[:, ::-1].argmax(axis=1)
+    low = float(np.quantile(thresholds[lowest], (1 - confidence) / 2))
+    high = float(np.quantile(thresholds[highest], (1 + confidence) / 2))
     return ChosenThreshold(
         threshold=float(thresholds[f.argmax()]),
         low=low,
