@@ -15,6 +15,7 @@ from tiny_run import write_run
 
 from stgcn_pyg import layers
 from stgcn_pyg.cli import COMMANDS, main
+from stgcn_pyg.data import load_dataset, write_manifest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -205,6 +206,21 @@ def test_the_page_about_embeddings_runs_from_top_to_bottom(tmp_path, monkeypatch
     assert set(names["tracklets"].columns) == set(re.findall(r"`(\w+)`", columns_of(page)))
     told = json.loads(Path("embeddings/tiny/embeddings.json").read_text())
     assert all(f"`{name}`" in page for name in told)
+
+
+def test_the_page_about_identities_runs_from_top_to_bottom(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / "runs" / "mars", MarsTree(tmp_path / "mars").write())
+    station = MarsTree(tmp_path / "station").write()
+    write_manifest(load_dataset("mars", station), station / "manifest.csv")
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "linking.md"
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.M):
+        for line in block.splitlines():
+            assert main(line.removeprefix("stgcn ").split()) == 0, line
+    run_python_of(page)
+    assert "chosen on 4 tracklets of 2 identities" in capsys.readouterr().out
+    written = {path.name for path in Path("identities/chosen").iterdir()}
+    assert written == {"identities.csv", "identities.html", "identities.json"}
 
 
 def columns_of(page):
