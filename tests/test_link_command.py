@@ -21,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
 # Who is seen where: 10 and 11 at one time by one camera, 12 before them by the other.
 EMBEDDINGS = [[0.0, 0.0], [0.2, 0.0], [0.5, 0.0], [9.0, 0.0]]
 UNKNOWN = table([-1] * 4, [1, 1, 2, 2])
+COLUMNS = ["camera", "track", "left", "top", "width", "height", "confidence"]
 BEGINS = {10: 20.0, 11: 21.0, 12: 5.0, 13: 40.0}
 
 
@@ -130,15 +131,17 @@ def test_the_files_and_the_page_say_what_was_used(unlabelled, capsys):
     assert "B-cubed" not in said + page
 
 
+@pytest.mark.parametrize("left_out", [["time"], ["time", *COLUMNS]])
 def test_without_times_tracklets_of_one_camera_may_be_one_person_and_that_is_said(
-    unlabelled, videos, capsys
+    unlabelled, videos, capsys, left_out
 ):
     rows = pd.read_csv(videos / "manifest.csv")
-    rows[["path", "camid", "tracklet", "frame"]].to_csv(videos / "manifest.csv", index=False)
+    rows.drop(columns=left_out).to_csv(videos / "manifest.csv", index=False)
     _, output = link(unlabelled, "--threshold=1")
     identities = pd.read_csv(output / "identities.csv")
     assert identities["identity"].tolist() == [1, 1, 1, 2]
-    assert identities[["camera", "track", "first_time"]].isna().all(axis=None)
+    assert identities[["first_time", "last_time"]].isna().all(axis=None)
+    assert identities["camera"].isna().all() == ("camera" in left_out)
     assert not (output / "mot").exists()
     assert "no times are known" in capsys.readouterr().out
 
@@ -155,14 +158,16 @@ def test_the_threshold_is_chosen_on_labelled_tracklets(unlabelled, labelled, cap
 
 
 def test_cameras_are_centred_on_both_sides_if_asked_for(tmp_path):
-    # The second camera's embeddings are 5 further on: centred, they are those of the first.
     known = table([3, 7, 3, 7], [1, 1, 2, 2])
-    embeddings = [[0.0], [2.0], [5.0], [7.0]]
-    stored = write_extraction(tmp_path / "embeddings", known, embeddings, dataset="mars")
-    labelled = write_extraction(tmp_path / "known", known, embeddings, dataset="mars")
+    # The second camera's embeddings are 5 further on: centred, they are those of the first.
+    moved = [[0.0], [3.0], [5.0], [8.0]]
+    stored = write_extraction(tmp_path / "embeddings", known, moved, dataset="mars")
+    # Centred -1.5, 1.5, -2 and 2: merged at 0.5, and at (3 + 3.5 + 3.5 + 4) / 4 = 3.5.
+    wider = [[0.0], [3.0], [8.0], [12.0]]
+    labelled = write_extraction(tmp_path / "known", known, wider, dataset="mars")
     _, output = link(stored, f"--labelled={labelled}", "--centre-cameras")
     facts = json.loads((output / "identities.json").read_text())
-    assert (facts["centre_cameras"], facts["threshold"]) == (True, 1)  # half-way from 0 to 2
+    assert (facts["centre_cameras"], facts["threshold"]) == (True, 2)
     assert pd.read_csv(output / "identities.csv")["identity"].tolist() == [1, 2, 1, 2]
 
 
@@ -191,6 +196,18 @@ def test_a_missing_picture_leaves_a_gap_on_the_page_that_is_said(unlabelled, vid
     page = (output / "identities.html").read_text()
     assert page.count('src="data:image/webp') == 3
     assert "tracklet 13" in page
+
+
+def test_a_page_that_gets_too_large_says_how_many_identities_it_shows(
+    unlabelled, capsys, monkeypatch
+):
+    monkeypatch.setattr("stgcn_pyg.report.identities.MOST_BYTES", 2000)
+    _, output = link(unlabelled, "--threshold=1")
+    said = "on the page: the first 2 of 3 identities are shown"
+    assert said in capsys.readouterr().out
+    page = (output / "identities.html").read_text()
+    assert len(re.findall("<h3", page)) == 2
+    assert len(pd.read_csv(output / "identities.csv")) == 4
 
 
 def test_a_camera_may_have_any_name(unlabelled, videos):

@@ -6,8 +6,8 @@ import numpy as np
 
 from stgcn_pyg.evaluation.arrays import Array, to_integers
 from stgcn_pyg.evaluation.bootstrap import EQUAL, IdentitySums, resample
-from stgcn_pyg.evaluation.clustering import cluster_sums, harmonic_mean
-from stgcn_pyg.linking.tree import cut_tree, merge_tree
+from stgcn_pyg.evaluation.clustering import harmonic_mean
+from stgcn_pyg.linking.tree import merge_tree
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +88,10 @@ def choose_threshold(
         raise ValueError(f"confidence={confidence}: give a fraction within (0, 1), such as 0.95")
     pids = to_integers("pids", pids)
     tree = merge_tree(embeddings, cameras, begins, ends)
-    heights = np.unique([0.0, *tree[np.isfinite(tree[:, 2]), 2]])
-    sums = [cluster_sums(cut_tree(tree, height), pids) for height in heights]
+    if len(pids) != len(tree) + 1:
+        raise ValueError(f"{len(pids)} pids for {len(tree) + 1} tracklets: give one for each")
+    heights, both = _sums_by_cut(tree, pids)
     thresholds = np.append((heights[:-1] + heights[1:]) / 2, heights[-1])
-    # Of each cut the precisions and then the recalls, as columns of [P, 2 * cuts].
-    columns = np.concatenate([np.stack([s.sums[:, c] for s in sums], axis=1) for c in (3, 4)], 1)
-    both = IdentitySums(("",) * columns.shape[1], columns, sums[0].counts)
     f = harmonic_mean(*np.split(both.means, 2))
     rng = np.random.default_rng(seed)
     resampled = harmonic_mean(*np.split(resample(both, resamples, rng), 2, axis=1))
@@ -103,7 +101,7 @@ def choose_threshold(
     low = float(np.quantile(thresholds[lowest], (1 - confidence) / 2))
     high = float(np.quantile(thresholds[highest], (1 + confidence) / 2))
     return ChosenThreshold(
-        threshold=float(thresholds[f.argmax()]),
+        threshold=float(thresholds[(f > f.max() - EQUAL).argmax()]),
         low=low,
         high=high,
         f=float(f.max()),
@@ -113,3 +111,30 @@ def choose_threshold(
         resamples=resamples,
         seed=seed,
     )
+
+
+def _sums_by_cut(tree: np.ndarray, pids: np.ndarray) -> tuple[np.ndarray, IdentitySums]:
+    """The distances ``[T]`` at which clusters change, and B-cubed's sums from each on.
+
+    The statistics of the sums are the T precisions, then the T recalls. Only what a merge changes
+    is computed anew.
+    """
+    identities, identity, counts = np.unique(pids, return_inverse=True, return_counts=True)
+    if len(identities) < 2:
+        raise ValueError("identities are resampled: give tracklets of at least 2")
+    clusters = [{p: 1} for p in identity.tolist()]  # the number of tracklets of each identity
+    sums = np.stack([counts, np.ones(len(counts))], axis=1)  # of single tracklets
+    heights, found = [0.0], [sums.copy()]
+    for left, right, height in tree[np.isfinite(tree[:, 2]), :3].tolist():
+        one, other = clusters[int(left)], clusters[int(right)]
+        merged = {p: one.get(p, 0) + other.get(p, 0) for p in one | other}
+        clusters.append(merged)
+        for cluster, sign in ((one, -1), (other, -1), (merged, 1)):
+            p, n = np.array([*cluster]), np.array([*cluster.values()])
+            sums[p] += sign * np.stack([n * n / n.sum(), n * n / counts[p]], axis=1)
+        if height > heights[-1]:
+            heights.append(height)
+            found.append(sums)
+        found[-1] = sums.copy()
+    columns = np.concatenate(np.transpose(found), axis=1)  # of [2, P, T]
+    return np.array(heights), IdentitySums(("",) * columns.shape[1], columns, counts.astype(float))

@@ -66,6 +66,14 @@ def test_people_seen_once_each_are_not_merged():
     assert (chosen.threshold, chosen.f) == (0.5, 1)
 
 
-def test_one_person_is_too_few():
-    with pytest.raises(ValueError, match="at least 2"):
-        choose_threshold([[0.0], [1.0]], [1, 1])
+@pytest.mark.parametrize(
+    ("pids", "options", "message"),
+    [
+        ([1, 1], {}, "at least 2"),
+        ([1, 2, 3], {}, "3 pids for 2 tracklets"),
+        ([1, 2], {"confidence": 0}, "confidence=0"),
+    ],
+)
+def test_what_chooses_nothing_is_refused(pids, options, message):
+    with pytest.raises(ValueError, match=message):
+        choose_threshold([[0.0], [1.0]], pids, **options)
