@@ -61,6 +61,12 @@ def test_the_same_tracklets_give_the_same_result():
     assert choose_threshold(*people()) == choose_threshold(*people())
 
 
+def test_merges_at_one_distance_are_made_together():
+    # No threshold merges the first two alone: precision (2/3 + 2/3 + 1/3) / 3, recall 1.
+    chosen = choose_threshold([[0.0], [0.0], [0.0]], [1, 1, 2])
+    assert chosen.f == pytest.approx(2 * 5 / 9 / (5 / 9 + 1))
+
+
 def test_people_seen_once_each_are_not_merged():
     chosen = choose_threshold([[0.0], [1.0], [3.0]], [1, 2, 3])
     assert (chosen.threshold, chosen.f) == (0.5, 1)
