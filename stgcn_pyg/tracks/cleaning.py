@@ -232,4 +232,5 @@ def _one_size(
             f"{where}: its pictures are of {own[0]} x {own[1]} pixels, not of {given[0]} x "
             f"{given[1]}: pass the video that was tracked"
         )
-    return given or own
+    size = given or own
+    return (int(size[0]), int(size[1])) if size else None

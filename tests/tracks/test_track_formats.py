@@ -337,6 +337,12 @@ def test_tasks_of_cvat_are_cameras(tmp_path):
         ),
         ("a.json", '[{"personID": 1, "views": []}]', "is not named by its frame"),
         ("a.json", '[{"from_name": 1, "type": "videorectangle"}]', "region None: lacks 'value'"),
+        (
+            "a.json",
+            '[{"from_name": 1, "id": "r", "type": "videorectangle", "value": {"framesCount": 1e99, '
+            '"sequence": [{"frame": 1, "x": 0, "y": 0, "width": 1, "height": 1}]}}]',
+            "region 'r': cannot be read (more than 10,000,000 frames)",
+        ),
         ("a.csv", "# VIAME\n1,a.png,0,1,2,3,x,0.5,-1\n", "row 2: cannot be read"),
         ("a.txt", "0 0.5 0.5 0.1 0.2 7\n", "is one frame of ultralytics' labels: pass its folder"),
         ("a.txt", "\0\1\2", "is in no format of tracks"),

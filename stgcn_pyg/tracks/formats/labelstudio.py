@@ -10,6 +10,7 @@ from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, one_name, refuse
 from stgcn_pyg.tracks.formats.rows import Rows
 
 SIDES = ("x", "y", "width", "height")
+LONGEST = 10_000_000  # frames, which is four days of video: a larger number is a mistake
 
 
 def read_labelstudio(path: Path, content: Any) -> Boxes:
@@ -62,6 +63,8 @@ def _tasks(content: list) -> Iterator[tuple[str, list]]:
 def _boxes(sequence: list[dict], length: int | None) -> Iterator[tuple[int, np.ndarray]]:
     """The frames in which a region is, and its boxes in per cent."""
     keys = sorted(sequence, key=lambda key: key["frame"])
+    if keys and max(int(keys[-1]["frame"]), int(length or 0)) > LONGEST:
+        raise ValueError(f"more than {LONGEST:,} frames")
     for key, after in zip(keys, [*keys[1:], None], strict=True):
         frame, box = int(key["frame"]), np.array([float(key[side]) for side in SIDES])
         last = frame

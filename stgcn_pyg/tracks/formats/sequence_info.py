@@ -5,6 +5,8 @@ from pathlib import Path
 
 from stgcn_pyg.errors import UserError
 
+SOUGHT = ("imwidth", "imheight", "seqlength")
+
 
 def read_sequence_info(tracks: Path) -> tuple[tuple[int, int] | None, int | None]:
     """The picture's width and height, and the number of frames, where a `seqinfo.ini` has them.
@@ -28,6 +30,3 @@ def read_sequence_info(tracks: Path) -> tuple[tuple[int, int] | None, int | None
     if "imwidth" in numbers and "imheight" in numbers:
         size = numbers["imwidth"], numbers["imheight"]
     return size, numbers.get("seqlength")
-
-
-SOUGHT = ("imwidth", "imheight", "seqlength")
