@@ -57,6 +57,7 @@ ROWS = "frame,track,left,top,width,height\n0,a,1,2,3,4\n1,a,1,2,3,4\n"
         ("1,a,1", "1,a,x", "row 2: its left is no number"),
         ("1,a,1", "1.5,a,1", "row 2: its frame is no whole number"),
         ("1,a,1", ",a,1", "row 2: has no frame"),
+        (ROWS, "frame,track,left,top,width,height\n7,0,a,1,2,3,4\n", "its rows have more columns"),
         ("1,a,1", "0,a,1", "row 2: track a is in frame 0 again, after row 1"),
         ("1,a,1", "-1,a,1", "row 2: its frame is before frame 0"),
     ],

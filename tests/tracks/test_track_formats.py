@@ -347,6 +347,7 @@ def test_tasks_of_cvat_are_cameras(tmp_path):
         ("a.txt", "0 0.5 0.5 0.1 0.2 7\n", "is one frame of ultralytics' labels: pass its folder"),
         ("a.txt", "\0\1\2", "is in no format of tracks"),
         ("a.csv", "# VIAME\n" + 200_000 * "1", "is no text of a table"),
+        ("a.csv", SINK.splitlines()[0] + "\n" + 10 * "1," + "1\n", "its rows have more columns"),
         ("a.parquet", "frame", "cannot be read as a table"),
     ],
 )

@@ -27,6 +27,10 @@ def read_own_table(path: Path, content: Any = None) -> Boxes:
         except ValueError as error:
             said = " ".join(str(error).split())
             raise UserError(f"{path}: cannot be read as a table: {said}") from error
+    if path.suffix.lower() != ".parquet" and not isinstance(table.index, pd.RangeIndex):
+        raise UserError(
+            f"{path}: its rows have more columns than the header: write a name for each"
+        )
     table.index = pd.RangeIndex(1, len(table) + 1)
     return boxes_of(path.as_posix(), table, "table")
 

@@ -26,6 +26,10 @@ def read_supervision(path: Path, content: Any = None) -> Boxes:
             except ValueError as error:
                 said = " ".join(str(error).split())
                 raise UserError(f"{path}: cannot be read as a table: {said}") from error
+        if not isinstance(table.index, pd.RangeIndex):
+            raise UserError(
+                f"{path}: its rows have more columns than the header: write a name for each"
+            )
         table.index += 2  # the header is the first row
     elif not all(isinstance(row, dict) for row in content):
         raise UserError(f"{path}: holds what is no detection: pass a sink's file")
