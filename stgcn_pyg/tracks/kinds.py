@@ -58,7 +58,7 @@ def _parse_xml(path: Path) -> ElementTree.Element:
     with readable(path):
         try:
             return ElementTree.parse(path).getroot()
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, LookupError, ValueError) as error:
             raise UserError(f"{path}: is no XML: write the file anew ({error})") from error
 
 

@@ -211,6 +211,7 @@ def test_scalabels_classes_are_text_whatever_stands_there(tmp_path):
     [
         ({"image_id": 5}, "annotation 1: lacks 5"),
         ({"bbox": [1, 2, "x", 4]}, "annotation 1: cannot be read"),
+        ({"bbox": [1, 2, 3, 4, 5]}, "annotation 1: cannot be read (a box of 5 numbers)"),
         ({"category_id": []}, "annotation 1: cannot be read"),
     ],
 )
@@ -321,6 +322,7 @@ def test_tasks_of_cvat_are_cameras(tmp_path):
         ("a.xml", "<annotations/>", "has no tracks: export it from CVAT as 'CVAT for video 1.1'"),
         ("a.xml", '<annotations><track id="4"><box frame="1"/></track></annotations>', "track 4"),
         ("a.xml", "<annotations>", "is no XML"),
+        ("a.xml", '<?xml version="1.0" encoding="u1.58"?><annotations/>', "is no XML"),
         ("a.xml", "<html/>", "is in no format of tracks"),
         ("a.xml", "<dataset/>", "has no frames"),
         ("a.xml", '<dataset><frame number="x"/></dataset>', "frame 0: cannot be read"),

@@ -7,6 +7,8 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, has_people, one_name, refuse_entry
 from stgcn_pyg.tracks.formats.rows import Rows, corners
 
+SIZE = ("width", "height")
+
 
 def read_cvat(path: Path, content: Element) -> Boxes:
     """The boxes of a CVAT file. A box that is `outside` ends its track, and is not the person's.
@@ -34,7 +36,7 @@ def read_cvat(path: Path, content: Element) -> Boxes:
     if other:
         assumed.append(f"{other} tracks of points, lines or masks are passed over")
     sizes = {
-        tuple(int(size.findtext(side, "0")) for side in ("width", "height"))
+        tuple(int(text) if (text := size.findtext(side, "")).isdecimal() else 0 for side in SIZE)
         for size in content.iter("original_size")
     }
     width, height = sizes.pop() if len(sizes) == 1 else (0, 0)

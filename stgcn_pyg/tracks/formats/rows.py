@@ -35,6 +35,8 @@ class Rows:
         number = int(frame)
         if number != float(frame) or abs(number) >= 2**53:
             raise ValueError(f"frame {frame} is no whole number, or none of a video's")
+        if len(box) != 4:
+            raise ValueError(f"a box of {len(box)} numbers")
         others = (value if isinstance(value, float) else _text(value) for value in more)
         self.rows.append((number, _text(track), *map(float, box), *others))
 
