@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stgcn_pyg.errors import UserError
@@ -59,6 +59,7 @@ def test_boxes_without_a_pixel_are_left_out():
     assert make_tracklets(table, SIZE)["frame"].tolist() == [2]
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.sets(st.tuples(st.integers(0, 40), st.sampled_from("ab")), min_size=1),
     st.integers(0, 6),
