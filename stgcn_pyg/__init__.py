@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stgcn_pyg.models import STGCN as STGCN
-    from stgcn_pyg.runs.embedder import Embedder as Embedder
 
 __version__ = "0.1.0"
 
 JUNK = -1
 """The pid of junk: boxes in the gallery that show no one, and that no evaluation counts."""
 
-__all__ = ["JUNK", "STGCN", "Embedder", "__version__"]
+__all__ = ["JUNK", "STGCN", "__version__"]
 
 
 def __getattr__(name: str):
@@ -20,8 +19,4 @@ def __getattr__(name: str):
         from stgcn_pyg.models import STGCN
 
         return STGCN
-    if name == "Embedder":
-        from stgcn_pyg.runs.embedder import Embedder
-
-        return Embedder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

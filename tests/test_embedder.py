@@ -7,9 +7,10 @@ from conftest import MarsTree
 from PIL import Image
 from tiny_run import write_run
 
-from stgcn_pyg import STGCN, Embedder
+from stgcn_pyg import STGCN
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.runs.embedder import Embedder
 from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.runs.trained_model import TrainedModel
 

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import torch
 from conftest import MarsTree
+from PIL import Image
 from score_files import read_scores
+from small_video import frame, write_video
 from tiny_run import write_run
 
 from stgcn_pyg import layers
@@ -165,7 +167,36 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_readmes_python_runs_from_top_to_bottom():
+@pytest.fixture
+def station(tmp_path, monkeypatch):
+    """A folder with what the pages about videos name: a run, two cameras' videos and tracks."""
+    write_run(tmp_path / "runs" / "mars", MarsTree(tmp_path / "mars").write())
+    for name in ("hall", "stairs"):
+        write_video(tmp_path / f"{name}.mp4", 12)
+        rows = [f"{i},{k},{9 * k},20,12,30,0.9,0,-1" for i in range(1, 13) for k in (1, 2)]
+        (tmp_path / f"{name}.txt").write_text("\n".join(rows))
+    for name in ("person/0001.jpg", "person/0002.jpg", "other/0001.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(frame(len(name))).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_page_about_videos_runs_from_top_to_bottom(station, capsys):
+    page = (DOCS / "videos.md").read_text()
+    for block in re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.M):
+        for line in block.splitlines():
+            assert main(line.removeprefix("stgcn ").split()) == 0, line
+    assert (station / "boxes.jpg").is_file()
+    assert (station / "linked" / "station" / "mot" / "2-stairs.txt").is_file()
+    assert (station / "explained" / "station" / "lists.csv").is_file()
+    names = run_python_of(DOCS / "videos.md")
+    labelled = load_dataset("manifest", station / "cut" / "station" / "labelled.csv")
+    assert labelled.labelled and labelled.query["camid"].tolist() == [1]
+    assert names["vectors"].shape == (2, len(names["a"]))
+
+
+def test_the_readmes_python_runs_from_top_to_bottom(station):
     assert len(blocks("python")) >= 2
     names = {}
     for block in blocks("python"):
