@@ -7,7 +7,11 @@ SCATTER := $(VENV)/torch-scatter
 DEMO := runs/demo
 DEMO_DATA := runs/demo-data
 
-.PHONY: demo test test-slow test-scatter test-gpu install lint docs wheel clean
+.PHONY: demo test test-slow test-all test-scatter test-gpu install lint docs wheel clean
+
+# Python keeps what it has compiled, even where the shell forbids it: else each of a hundred
+# processes compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 demo: $(VENV)/.installed-report $(DEMO_DATA)/benchmark.json
 	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
@@ -22,7 +26,7 @@ $(DEMO_DATA)/benchmark.json: | $(VENV)/.installed-report
 # Two workers on two cores: more threads would wait for each other. The files are taken in their
 # order, which ends with those that take moments, so that no worker waits long for the other.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
-test test-slow test-scatter docs: export OMP_NUM_THREADS = 1
+test test-slow test-all test-scatter docs: export OMP_NUM_THREADS = 1
 
 test: $(VENV)/.installed-test
 	$(PYTEST) -m "not slow" --ignore tests/pages
@@ -30,6 +34,10 @@ test: $(VENV)/.installed-test
 # What `make test` leaves out: processes that are killed, other processors' kernels, whole tables.
 test-slow: $(VENV)/.installed-test
 	$(PYTEST) -m slow
+
+# Both at once: what several tests use is made once.
+test-all: $(VENV)/.installed-test
+	$(PYTEST) --ignore tests/pages
 
 # The layers once more with torch-scatter, which is built beside the environment, not into it.
 test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test

@@ -86,8 +86,9 @@ def test_maps_and_graphs_are_explained(run):
 
 
 def test_the_commands_explain_and_report(run, tmp_path, capsys):
-    assert main(["explain", str(run), str(tmp_path / "explained"), "--num_workers", "0"]) == 0
-    assert main(["report", str(run), "--output", str(tmp_path / "report.html")]) == 0
+    one = ["--count=1", "--num-workers=0"]
+    assert main(["explain", str(run), str(tmp_path / "explained"), *one]) == 0
+    assert main(["report", str(run), "--output", str(tmp_path / "report.html"), *one]) == 0
     backbone = load_checkpoint(run)[0].options["backbone"]
     assert backbone in (tmp_path / "report.html").read_text()
 

@@ -40,7 +40,7 @@ runpy.run_module("benchmarks.{name}", run_name="__main__", alter_sys=True)
 
 @pytest.fixture(scope="module")
 def begin():
-    with serving() as begin:
+    with serving("--narrow") as begin:
         yield begin
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import pytest
+from conftest import MarsTree
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -47,6 +48,16 @@ for name in {list(COMMANDS)}:
     with suppress(SystemExit), redirect_stdout(StringIO()):  # what --help ends with
         status = main([name, "--help"])
     print(name, status)
+"""
+
+HUB = """
+from stgcn_pyg.errors import UserError
+
+for use in (STGCN.from_pretrained, model.save_pretrained, model.push_to_hub):
+    try:
+        use("model")
+    except UserError as error:
+        print(error)
 """
 
 EVERY_PACKAGE = """
@@ -134,13 +145,6 @@ def test_a_command_whose_extra_is_missing_says_so_in_one_line(core, installed, m
         assert line.endswith(f", which is not installed: pip install 'stgcn-pyg[{extra}]'")
 
 
-def test_a_package_whose_extra_is_missing_says_so_when_it_is_imported(core):
-    done = run_with(core, EVERY_PACKAGE)
-    lines = done.stdout.splitlines()
-    extras = [line.partition(", which is not installed: pip install ")[2] for line in lines]
-    assert extras == ["'stgcn-pyg[report]'"] * 3 + ["'stgcn-pyg[train]'"] * 2, done.stderr
-
-
 def test_an_import_that_fails_for_another_reason_is_not_told_as_an_extra():
     with pytest.raises(ImportError, match="no_such_name"), needs_extra("train"):
         from json import no_such_name  # noqa: F401
@@ -150,7 +154,29 @@ def test_an_import_that_fails_for_another_reason_is_not_told_as_an_extra():
         import no_such_package.part  # noqa: F401
 
 
-def test_the_core_reads_data_computes_and_evaluates(core, mars_tree):
-    done = run_with(core, CORE.format(root=str(mars_tree.write())))
+@pytest.fixture(scope="module")
+def printed(core, tmp_path_factory):
+    """The lines that the core prints at its work, of the hub, and of the other packages."""
+    root = MarsTree(tmp_path_factory.mktemp("core") / "mars").write()
+    parts = CORE.format(root=str(root)), HUB, EVERY_PACKAGE
+    done = run_with(core, "\nprint('next part')\n".join(parts))
     assert done.returncode == 0, done.stderr
-    assert "mAP" in done.stdout
+    names = "core", "hub", "packages"
+    lines = (part.splitlines() for part in done.stdout.split("next part\n"))
+    return dict(zip(names, lines, strict=True))
+
+
+def test_the_core_reads_data_computes_and_evaluates(printed):
+    assert any("mAP" in line for line in printed["core"])
+
+
+def test_without_the_hub_a_model_works_and_says_what_to_install(printed):
+    line = "huggingface_hub is not installed: pip install 'stgcn-pyg[hub]'"
+    assert printed["hub"] == [line] * 3
+
+
+def test_a_package_whose_extra_is_missing_says_so_when_it_is_imported(printed):
+    extras = [
+        line.partition(", which is not installed: pip install ")[2] for line in printed["packages"]
+    ]
+    assert extras == ["'stgcn-pyg[report]'"] * 3 + ["'stgcn-pyg[train]'"] * 2

@@ -131,29 +131,6 @@ def test_a_repository_that_cannot_be_had_is_told_in_one_line():
         STGCN.from_pretrained("nobody/none", local_files_only=True)
 
 
-WITHOUT = """
-import sys
-sys.modules["huggingface_hub"] = None  # as where it is not installed
-from stgcn_pyg import STGCN
-from stgcn_pyg.errors import UserError
-model = STGCN(5, 2, "resnet18", weights=None)
-for use in (STGCN.from_pretrained, model.save_pretrained, model.push_to_hub):
-    try:
-        use("model")
-    except UserError as error:
-        print(error)
-"""
-
-
-@pytest.mark.slow
-def test_without_the_extra_the_model_works_and_says_what_to_install():
-    told = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", WITHOUT], capture_output=True, text=True, check=True
-    ).stdout
-    line = "huggingface_hub is not installed: pip install 'stgcn-pyg[hub]'"
-    assert told.splitlines() == [line] * 3
-
-
 def test_the_package_is_imported_without_it():
     code = "import sys, stgcn_pyg; assert 'huggingface_hub' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,7 @@
 """`stgcn train`: from tracklets on disk to a trained model and its CMC and mAP."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from stgcn_pyg.cli.arguments import Parser, together
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+@cache
 def parser() -> Parser:
     """The options: every setting of a run, and where else to write the scores."""
     parser = Parser(prog="stgcn train", description=DESCRIPTION, renamed=RENAMED)

@@ -24,7 +24,7 @@ from stgcn_pyg.layers import (
     window_edges,
 )
 
-pytestmark = [pytest.mark.usefixtures("shapes_unchecked"), pytest.mark.apart]
+pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 
 C, T, P = 16, 3, 4  # sizes that no number of graphs below is equal to
 
@@ -209,6 +209,7 @@ def test_fake_tensors_go_through_by_graph_size():
         assert gcn(x, edges, graph_size=P).shape == (5 * P, 8)
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 def test_gradients_are_those_without_the_compiler():
     gcn, (x, edges) = AffinityGCN(C, 8, num_layers=2), equal_batch(5)
@@ -230,6 +231,7 @@ def clips(batch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("narrow_backbone")
 def test_the_network_compiles_once():
     # From 16 frames on: below, torch's own convolution is compiled for a size apart.
     model = network()
@@ -237,6 +239,7 @@ def test_the_network_compiles_once():
         assert calls_and_compilations(model, [(clips(batch),) for batch in (6, 7, 11)]) == 1
 
 
+@pytest.mark.usefixtures("narrow_backbone")
 def test_the_network_exports_with_a_free_batch_size():
     model = network()
     program = export(model, (clips(2),), dynamic_shapes={"clips": {0: Dim("batch", min=1)}})
@@ -246,12 +249,16 @@ def test_the_network_exports_with_a_free_batch_size():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("narrow_backbone")
 @pytest.mark.parametrize(
     ("backbone", "options"),
     [
         ("resnet18", {}),
-        ("mobilenet_v2", {"last_stage": "dilated", "neck": "bnneck"}),
-        ("timm/vit_tiny_patch16_224", {"image_size": (64, 32)}),
+        (
+            "timm/test_efficientnet",
+            {"last_stage": "dilated", "neck": "bnneck", "branches": ("global",)},
+        ),
+        ("timm/test_vit", {"image_size": (64, 32), "branches": ("global",)}),
     ],
 )
 def test_onnxruntime_computes_what_the_network_does(backbone, options, tmp_path):

@@ -1,7 +1,12 @@
 """A forward pass that only finds out what a network does with images of a size."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
+from torch.overrides import TorchFunctionMode
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models.forward_modes import evaluating
@@ -19,7 +24,7 @@ def map_of_black_image(network: nn.Module, size: tuple[int, int], name: str) -> 
         UserError: The network gives no map, whatever error it raises itself.
     """
     try:
-        with evaluating(network), torch.no_grad():
+        with evaluating(network), torch.no_grad(), _WithoutBatchNorm():
             return network(torch.zeros(1, 3, *size, device=next(network.parameters()).device))
     except (UserError, MemoryError):
         raise
@@ -29,3 +34,21 @@ def map_of_black_image(network: nn.Module, size: tuple[int, int], name: str) -> 
             f"backbone {name!r} gives no map for images of {size[0]} x {size[1]} ({reason}): "
             "choose another size, last_stage or network"
         ) from error
+
+
+class _WithoutBatchNorm(TorchFunctionMode):
+    """Leaves batch norms out on the device "meta", where they take longer than all else.
+
+    A map there has a shape but no values, and a batch norm changes values alone.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        arguments: Sequence[Any] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if function is batch_norm and arguments[0].is_meta:
+            return arguments[0]
+        return function(*arguments, **(options or {}))
