@@ -2,7 +2,13 @@
 
 import json
 import os
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from several_processes import forked, status_of
 
 from experiments.__main__ import run
 from experiments.running.datasets import open_source
@@ -10,6 +16,7 @@ from experiments.running.jobs import Unit, jobs_of, preset_files
 from experiments.running.results import ResultsFolder
 from experiments.running.run_job import RunContext
 from experiments.tables_1_to_4 import TABLE_3
+from stgcn_pyg.cli import main
 from stgcn_pyg.runs.embedding import ranking_task
 
 NAME = "stgcn-synth-tiny"
@@ -62,3 +69,33 @@ def jobs(context: RunContext, experiment=TABLE_3):
 def read(context: RunContext, job):
     """What a finished run scored."""
     return context.results.read(job.key, ranking_task(context.source.load(job.unit.split)))
+
+
+class ForkedCommand:
+    """What the experiments begin as a process of its own, in one that imports nothing anew."""
+
+    def __init__(self, command, stdout, stderr, start_new_session):
+        arguments = command[command.index("stgcn_pyg.cli") + 1 :]
+
+        def work():
+            os.dup2(stdout.fileno(), 1)
+            os.dup2(stderr.fileno(), 2)
+            return main(arguments)
+
+        self.returncode = None
+        self._pid = forked(work)
+
+    def poll(self):
+        return self.returncode
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            self.returncode = status_of(self._pid)
+
+
+@contextmanager
+def forked_trainings():
+    """Lets the experiments train in forks, with the networks that tests have patched in."""
+    popen = SimpleNamespace(Popen=ForkedCommand, TimeoutExpired=subprocess.TimeoutExpired)
+    with patch("experiments.running.run_job.subprocess", popen):
+        yield

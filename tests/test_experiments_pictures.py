@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from experiment_runs import NAME, arguments, make, shared_place
+from experiment_runs import NAME, arguments, forked_trainings, make, shared_place
 
 from experiments.__main__ import run
 from experiments.figures_5_to_8 import FIGURE_5, FIGURE_6
@@ -15,6 +15,8 @@ from experiments.running.datasets import DataSource
 from experiments.running.results import ResultsFolder
 from experiments.running.run_job import RunContext
 from experiments.tables.two_networks import image_folder, in_markdown, most_changed
+
+pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,9 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(place):
     """The results folder, with both figures."""
-    make(FIGURE_5, place)
-    return make(FIGURE_6, place)
+    with forked_trainings():
+        make(FIGURE_5, place)
+        return make(FIGURE_6, place)
 
 
 def scores(folder):

@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def stgcn(folder):
     """Runs a command to its end: its exit status, its error or None, and all that it printed."""
-    with serving() as begin:
+    with serving("--narrow") as begin:
 
         def run(*arguments):
             job = begin([str(argument) for argument in arguments], folder / "log")

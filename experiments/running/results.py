@@ -160,7 +160,10 @@ class ResultsFolder:
         """
         about = self.finished()[key]
         try:
-            rows = pd.read_parquet(self.table, filters=[("run", "==", key)])
+            # Opened once: by its name PyArrow opens it again, when another process may have
+            # replaced it.
+            with self.table.open("rb") as file:
+                rows = pd.read_parquet(file, filters=[("run", "==", key)])
             by_protocol = dict(list(rows.groupby("protocol", observed=True)))
             results = {
                 name: _result(by_protocol[name], name, scores)

@@ -1,6 +1,7 @@
 """A forward pass that only finds out what a network does with images of a size."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -23,9 +24,11 @@ def map_of_black_image(network: nn.Module, size: tuple[int, int], name: str) -> 
     Raises:
         UserError: The network gives no map, whatever error it raises itself.
     """
+    device = next(network.parameters()).device
+    quickly = _WithoutBatchNorm() if device.type == "meta" else nullcontext()
     try:
-        with evaluating(network), torch.no_grad(), _WithoutBatchNorm():
-            return network(torch.zeros(1, 3, *size, device=next(network.parameters()).device))
+        with evaluating(network), torch.no_grad(), quickly:
+            return network(torch.zeros(1, 3, *size, device=device))
     except (UserError, MemoryError):
         raise
     except Exception as error:  # of other libraries' networks, whatever they raise
@@ -37,7 +40,7 @@ def map_of_black_image(network: nn.Module, size: tuple[int, int], name: str) -> 
 
 
 class _WithoutBatchNorm(TorchFunctionMode):
-    """Leaves batch norms out on the device "meta", where they take longer than all else.
+    """Leaves batch norms out, which on the device "meta" take longer than all else.
 
     A map there has a shape but no values, and a batch norm changes values alone.
     """
@@ -49,6 +52,6 @@ class _WithoutBatchNorm(TorchFunctionMode):
         arguments: Sequence[Any] = (),
         options: Mapping[str, Any] | None = None,
     ) -> Any:
-        if function is batch_norm and arguments[0].is_meta:
+        if function is batch_norm:
             return arguments[0]
         return function(*arguments, **(options or {}))
