@@ -3,7 +3,8 @@
 import json
 import os
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -78,9 +79,8 @@ class ForkedCommand:
         arguments = command[command.index("stgcn_pyg.cli") + 1 :]
 
         def work():
-            os.dup2(stdout.fileno(), 1)
-            os.dup2(stderr.fileno(), 2)
-            return main(arguments)
+            with TextIOWrapper(stdout) as log, redirect_stdout(log), redirect_stderr(log):
+                return main(arguments)
 
         self.returncode = None
         self._pid = forked(work)

@@ -136,6 +136,12 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert [file.name for file in (tmp_path / "results").iterdir()] == ["thesis.txt"]
 
 
+def test_a_folder_that_another_process_is_about_to_describe_is_taken(tmp_path):
+    (tmp_path / "results" / "locks").mkdir(parents=True)
+    (tmp_path / "results" / "folder.json.part").write_text("{")
+    assert folder(tmp_path).finished() == {}
+
+
 def test_no_label_is_kept_and_other_queries_are_refused(tmp_path):
     results = folder(tmp_path)
     results.write("abc", {}, task(), score_features(task(), *features(0, 1.5)))

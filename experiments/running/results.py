@@ -14,7 +14,7 @@ from experiments.running.jobs import OUTSIDE
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation import RankingResult
-from stgcn_pyg.files import write_output
+from stgcn_pyg.files import PART, write_output
 from stgcn_pyg.runs.scoring import RankingTask
 from stgcn_pyg.runs.settings import RENAMED
 
@@ -80,8 +80,10 @@ class ResultsFolder:
             "preset": preset,
             **_of_preset(settings),
         }
-        own = {"locks", stored.name}
-        if not stored.is_file() and path.exists() and {f.name for f in path.iterdir()} - own:
+        # What another process is about to write is no stranger's; listed before it is asked for.
+        own = {"locks", stored.name, stored.name + PART}
+        others = {f.name for f in path.iterdir()} - own if path.exists() else set()
+        if others and not stored.is_file():
             raise UserError(f"{path}: holds something that is no results: choose other --results")
         with self.lock("folder"):
             if not stored.is_file():

@@ -1,6 +1,7 @@
 """`stgcn check`: counts a data set's tracklets and finds its faults."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if result.faults else 0
 
 
+@cache
 def _parser() -> Parser:
     parser = Parser(prog="stgcn check", description=DESCRIPTION)
     add_dataset_arguments(parser)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -84,6 +85,7 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     return 0
 
 
+@cache
 def parser() -> Parser:
     """The options of the command."""
     parser = Parser(prog="stgcn evaluate", description=DESCRIPTION)

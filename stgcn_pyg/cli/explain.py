@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+@cache
 def parser() -> Parser:
     """The parser of the command's arguments."""
     parser = Parser(prog="stgcn explain", description=DESCRIPTION)

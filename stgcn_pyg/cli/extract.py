@@ -1,6 +1,7 @@
 """`stgcn extract`: the embeddings of a data set's tracklets, in files."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         return _extract(_parser().parse_args(arguments), group)
 
 
+@cache
 def _parser() -> Parser:
     parser = Parser(prog="stgcn extract", description=DESCRIPTION)
     parser.add_argument("run", type=Path, help="a run's folder, or a checkpoint")

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+@cache
 def parser() -> Parser:
     """The parser of the command's arguments."""
     parser = Parser(prog="stgcn report", description=DESCRIPTION)
