@@ -110,7 +110,7 @@ def _parser() -> Parser:
     add("--fps", type=PositiveFloat | None, default=None, help=fps)
     starts = "second of a common clock at which each camera begins, in the order of --camera"
     add("--starts", nargs="+", type=float, default=None, help=starts)
-    add("--quality", type=Quality, default=95, help="quality of the JPEG images, 1 to 95")
+    add("--quality", type=Quality, default=90, help="quality of the JPEG images, 1 to 95")
     add("--workers", type=PositiveInt, default=2, help="number of threads that compress images")
     preview = "only draw some frames with their boxes and ids into this JPEG file"
     add("--preview", type=Path | None, default=None, help=preview)

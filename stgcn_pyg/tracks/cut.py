@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +21,12 @@ from PIL import Image
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import PART, errors_of_writing, write_json, write_output
-from stgcn_pyg.tracks.video import Frames
+from stgcn_pyg.tracks.video import Frame, Frames
 
 MANIFEST = "manifest.csv"
 STATE = "cut.json"
 BOX = ("left", "top", "width", "height", "confidence")
-WAITING = 8  # frames whose boxes wait to be written, per thread
+WAITING = 4  # frames that wait to be cut, per thread
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Cut(NamedTuple):
 def cut_tracklets(
     output: Path,
     cameras: Sequence[Camera],
-    quality: int = 95,
+    quality: int = 90,
     workers: int = 2,
     advance: Callable[[int], Any] = lambda frames: None,
 ) -> Cut:
@@ -165,11 +164,7 @@ def _cut_camera(
             rows = range(*np.searchsorted(number, [index, index + 1]).tolist())
             todo = [(paths[row], edges[row]) for row in rows if paths[row] not in there]
             if todo:
-                pixels = frame.rgb()
-                waiting.extend(
-                    pool.submit(_write_boxes, pixels, todo[part::workers], quality)
-                    for part in range(min(workers, len(todo)))
-                )
+                waiting.append(pool.submit(_write_boxes, frame, todo, quality))
             while len(waiting) > WAITING * workers:
                 waiting.popleft().result()
             decoded = index + 1
@@ -190,12 +185,12 @@ def _paths(camera: str, boxes: pd.DataFrame, first_number: int) -> list[str]:
     ]
 
 
-def _write_boxes(pixels: np.ndarray, boxes: Sequence[tuple[Path, list[int]]], quality: int) -> None:
+def _write_boxes(frame: Frame, boxes: Sequence[tuple[Path, list[int]]], quality: int) -> None:
+    pixels = frame.rgb()
     for path, (x0, y0, x1, y1) in boxes:
-        image = BytesIO()
-        Image.fromarray(pixels[y0:y1, x0:x1]).save(image, "JPEG", quality=quality)
         part = path.with_name(path.name + PART)
-        part.write_bytes(image.getbuffer())
+        with part.open("wb") as file:  # Pillow lets other threads run while it writes to a file
+            Image.fromarray(pixels[y0:y1, x0:x1]).save(file, "JPEG", quality=quality)
         part.replace(path)
 
 
