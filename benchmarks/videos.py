@@ -3,8 +3,8 @@
     python -m benchmarks.videos
 
 The video is of 1920 x 1080, with as many people in every frame as --people says; every 5 keeps one
-frame in five of each. Decoding alone makes no RGB of the frames. Reading is timed in a process of its own, with the memory that it takes
-beyond the imports.
+frame in five of each. Decoding alone makes no RGB of the frames. Reading is timed in a process of
+its own, with the memory that it takes beyond the imports.
 """
 
 import json as json_files
