@@ -1,6 +1,6 @@
 """Tracks from Python: a DataFrame, or what a tracker returns frame by frame."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,16 @@ from stgcn_pyg.tracks.formats.own_table import boxes_of
 from stgcn_pyg.tracks.table import Tracks
 
 
-def tracks_of(
-    boxes: pd.DataFrame | Iterable[Any],
-    *,
-    camera: str = "",
-    first_frame: int | None = None,
-    stride: int = 1,
-    classes: Sequence[str] | str | None = None,
-    min_height: float = 0.0,
-    min_visibility: float = 0.0,
-    min_frames: int = 1,
-    image_size: tuple[int, int] | None = None,
-) -> Tracks:
+def tracks_of(boxes: pd.DataFrame | Iterable[Any], **choices: Any) -> Tracks:
     """The table of tracks of boxes that are in memory.
 
     Args:
         boxes: A DataFrame with some of the columns of a table of tracks, at least frame, track and
             the box's; or supervision's ``Detections``, one for each frame: objects with ``xyxy``,
             ``tracker_id``, ``confidence`` and ``class_id``, of which all but the first may be None.
-        camera, first_frame, stride: As in :func:`read_tracks`; frames count from 0.
-        classes: The classes to take, as in :func:`read_tracks`; those of Detections are numbers.
-            None takes all.
-        min_height, min_visibility, min_frames, image_size: As in :func:`read_tracks`.
+        **choices: What to take and how frames count, the arguments of :func:`read_tracks` by name.
+            Frames count from 0; the classes of Detections are numbers, and all are taken if none
+            are named.
 
     Returns:
         The tracks.
@@ -51,19 +39,9 @@ def tracks_of(
         0      0     7  10.0    4.0
         1      1     7  10.0    4.0
     """
-    choices = Choices(
-        camera=camera,
-        first_frame=first_frame,
-        stride=stride,
-        classes=classes,
-        min_height=min_height,
-        min_visibility=min_visibility,
-        min_frames=min_frames,
-        image_size=image_size,
-    )
     table = boxes if isinstance(boxes, pd.DataFrame) else _table_of(boxes)
     table = table.set_axis(pd.RangeIndex(1, len(table) + 1))
-    return clean("the table", boxes_of("the table", table, "python"), choices)
+    return clean("the table", boxes_of("the table", table, "python"), Choices(**choices))
 
 
 def _table_of(frames: Iterable[Any]) -> pd.DataFrame:
