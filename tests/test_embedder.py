@@ -1,10 +1,12 @@
 """A trained network as a function: the vectors are those of `stgcn extract`."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import MarsTree
 from PIL import Image
+from small_video import write_video
 from tiny_run import write_run
 
 from stgcn_pyg import STGCN
@@ -13,6 +15,8 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.embedder import Embedder
 from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.runs.trained_model import TrainedModel
+from stgcn_pyg.tracks import COLUMNS, tracks_of
+from stgcn_pyg.tracks.video import open_frames
 
 pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
 
@@ -73,3 +77,22 @@ def test_a_network_without_a_run_needs_the_size_of_its_frames(run):
 def test_what_are_no_frames_is_refused(run, frames, said):
     with pytest.raises(UserError, match=said):
         Embedder(run).embed(frames)
+
+
+def test_the_tracklets_of_a_video_are_embedded_as_their_images_are(run, tmp_path):
+    video = write_video(tmp_path / "hall.mp4", 50, options={"movflags": "faststart"})
+    boxes = [(frame, track, 9 * track, 20, 12, 30) for frame in range(50) for track in (1, 2)]
+    tracks = tracks_of(pd.DataFrame(boxes, columns=COLUMNS[1:7]))
+    embedder = Embedder(run)
+    table, vectors = embedder.embed_video(video, tracks, every=8)
+    assert table["track"].tolist() == ["1", "2"]
+    assert table[["first_frame", "last_frame", "num_frames"]].values.tolist() == [[0, 48, 7]] * 2
+    frames = [frame.rgb()[20:50, 9:21] for frame in open_frames(video)][::8]
+    np.testing.assert_allclose(vectors[0], embedder.embed(frames), atol=1e-6)
+
+    video.write_bytes(video.read_bytes()[: int(video.stat().st_size * 0.6)])
+    decoded = len(list(open_frames(video)))
+    with pytest.warns(UserWarning, match=f"{50 - decoded} frames with boxes could not be decoded"):
+        table, vectors = embedder.embed_video(video, tracks)
+    assert table["last_frame"].tolist() == [decoded - 1] * 2
+    assert table["num_frames"].tolist() == [decoded] * 2 and np.isfinite(vectors).all()

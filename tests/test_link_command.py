@@ -126,7 +126,7 @@ def test_the_files_and_the_page_say_what_was_used(unlabelled, capsys):
         "camera door, 21.0 to 23.0 s, track t11, tracklet 11",
     ]
     said = capsys.readouterr().out
-    assert "4 tracklets, 3 identities; 1\n" in said
+    assert "4 tracklets, 3 identities; threshold 1\n" in said
     assert "no times" not in said
     assert "B-cubed" not in said + page
 

@@ -34,7 +34,7 @@ are never merged, where the data set is a manifest with times.
 
 Examples:
   stgcn link embeddings/station --labelled embeddings/mars --output identities/station
-  stgcn link embeddings/station --threshold 0.9 --output identities/station"""
+  stgcn link embeddings/station --threshold 0.75 --output identities/station"""
 
 Distance = restricted_number_type("Distance", float, [(">=", 0), ("<", math.inf)])
 NO_TIMES = "no times are known: two tracklets of one camera at one time may get one identity"
@@ -135,7 +135,7 @@ def _link(
     page, gaps = render_identities(title, table, root, frames, used, scores)
     write_output(folder / "identities.html", page.encode())
     lines += [f"on the page: {line}" for line in gaps]
-    lines.append(f"{len(table):,} tracklets, {count:,} identities; {used['Threshold']}")
+    lines.append(f"{len(table):,} tracklets, {count:,} identities; threshold {used['Threshold']}")
     return lines + ([str(scores)] if scores else [])
 
 

@@ -45,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = _parser().parse_args(arguments)
     require_writable("--preview", options.preview)
+    if options.preview is not None and options.preview.suffix.lower() not in (".jpg", ".jpeg"):
+        raise UserError(f"--preview {options.preview}: name a file that ends in .jpg")
     names = [name for name, _, _ in options.camera]
     for name in names:
         if not NAME.fullmatch(name):

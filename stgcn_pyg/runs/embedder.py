@@ -1,6 +1,7 @@
 """A trained network as a function: from frames, or a video and its tracks, to vectors."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,7 +89,7 @@ class Embedder:
         require_known(test_clips=(self.test_clips, TestClips))
         self.clips_per_batch = whole_number("clips_per_batch", clips_per_batch)
 
-    def embed(self, frames: Sequence[Picture]) -> np.ndarray:
+    def embed(self, frames: Iterable[Picture]) -> np.ndarray:
         """The vector of one tracklet.
 
         Args:
@@ -101,7 +102,8 @@ class Embedder:
         Raises:
             UserError: There is no frame, or one cannot be read or is of another kind.
         """
-        if isinstance(frames, str | Path) or not len(frames):
+        frames = [] if isinstance(frames, str | Path) else list(frames)
+        if not frames:
             raise UserError("frames: pass a list of the tracklet's frames, at least one")
         resized = [self._resized(place, frame) for place, frame in enumerate(frames)]
         return self._embed(np.stack(resized))
@@ -134,6 +136,9 @@ class Embedder:
 
         Raises:
             UserError: Video or tracks cannot be read, or do not fit each other.
+
+        Warns:
+            UserWarning: The video is truncated: what could be decoded is embedded.
         """
         frames = open_frames(video, fps)
         read = tracks
@@ -150,12 +155,13 @@ class Embedder:
         )
         if boxes.empty:
             raise UserError(f"{video}: no tracklet has min_frames={min_frames} frames")
-        by_tracklet = boxes.groupby("tracklet")
-        ends = by_tracklet["frame"].last()
+        ends = boxes.groupby("tracklet")["frame"].last()
         by_frame = dict(iter(boxes.groupby("frame")))
         cut: dict[int, list[np.ndarray]] = {number: [] for number in ends.index}
         vectors: dict[int, np.ndarray] = {}
+        decoded = 0
         for number, frame in enumerate(frames):
+            decoded = number + 1
             if number in by_frame:
                 pixels = frame.rgb()
                 for box in by_frame[number].itertuples():
@@ -165,15 +171,23 @@ class Embedder:
                         vectors[box.tracklet] = self._embed(np.stack(cut.pop(box.tracklet)))
             if number >= ends.max():
                 break
+        if decoded <= ends.max():
+            warnings.warn(
+                f"{video}: {ends.max() + 1 - decoded:,} frames with boxes could not be decoded "
+                "(the video is truncated or damaged): the tracklets end before them",
+                stacklevel=2,
+            )
         # Those that a truncated video has ended early.
         vectors |= {number: self._embed(np.stack(some)) for number, some in cut.items() if some}
-        table = by_tracklet.agg(
+        seen = boxes[boxes["frame"] < decoded].groupby("tracklet")
+        table = seen.agg(
             track=("track", "first"),
             first_frame=("frame", "first"),
             last_frame=("frame", "last"),
             num_frames=("frame", "size"),
         )
-        table = table.loc[sorted(vectors)]
+        if table.empty:
+            raise UserError(f"{video}: no frame with a box could be decoded: look at the video")
         return EmbeddedTracklets(table, np.stack([vectors[number] for number in table.index]))
 
     @staticmethod

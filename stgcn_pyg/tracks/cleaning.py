@@ -188,7 +188,7 @@ class _Cleaning:
             size = " x ".join(map(str, self.image_size))
             raise UserError(
                 f"{self.where}: all {beyond.sum():,} boxes lie beyond the picture of {size} "
-                "pixels: pass the size of the video that was tracked"
+                "pixels: pass the video that was tracked"
             )
         self._drop("beyond the picture", beyond)
 

@@ -102,10 +102,9 @@ def cut_tracklets(
 
 def _begin(output: Path, cameras: Sequence[Camera], quality: int) -> None:
     """Begins the folder, or makes sure that the same is continued in it."""
-    content = {
-        "cameras": {camera.name: _digest(camera) for camera in cameras},
-        "quality": quality,
-    }
+    content = {"quality": quality, "cameras": [camera.name for camera in cameras]}
+    for camera in cameras:
+        content |= {f"{what} of {camera.name}": fact for what, fact in _facts(camera).items()}
     state = output / STATE
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: is a file: name a folder")
@@ -113,11 +112,12 @@ def _begin(output: Path, cameras: Sequence[Camera], quality: int) -> None:
         try:
             there = json.loads(state.read_text())
         except ValueError:
-            there = None
-        if there != content:
+            there = {}
+        differs = [what for what in content if there.get(what) != content[what]]
+        if differs:
             raise UserError(
-                f"{output}: holds tracklets that were cut from other videos, tracks or settings: "
-                "name another folder, or pass the same as then"
+                f"{output}: holds tracklets of another cut ({', '.join(differs)} differ): name "
+                "another folder, or pass the same as then"
             )
         return
     if output.exists() and set(os.listdir(output)) - {STATE + PART}:
@@ -125,19 +125,17 @@ def _begin(output: Path, cameras: Sequence[Camera], quality: int) -> None:
     write_json(state, content)
 
 
-def _digest(camera: Camera) -> str:
-    """A digest of a camera's video by its size, of its boxes, and of its clock."""
-    path = camera.frames.path
+def _facts(camera: Camera) -> dict[str, str]:
+    """Digests of what is cut from a camera; of its video the size stands for the content."""
+    frames, path = camera.frames, camera.frames.path
+    times = None if frames.times is None else (frames.times + camera.starts).tolist()
+    size = path.stat().st_size if path.is_file() else None
     facts = {
-        "frames": camera.frames.count,
-        "size": camera.frames.size,
-        "bytes": path.stat().st_size if path.is_file() else None,
-        "starts": camera.starts,
-        "times": None if camera.frames.times is None else camera.frames.times.tolist(),
+        "video": json.dumps([frames.count, frames.size, size]),
+        "times": json.dumps(times),
+        "boxes": camera.boxes.to_csv(index=False),
     }
-    digest = hashlib.sha256(json.dumps(facts).encode())
-    digest.update(camera.boxes.to_csv(index=False).encode())
-    return digest.hexdigest()
+    return {what: hashlib.sha256(fact.encode()).hexdigest() for what, fact in facts.items()}
 
 
 def _cut_camera(

@@ -114,7 +114,7 @@ def read_tracks(
         boxes = READERS[format](path, content)
     else:
         form = "a MOT file" if kind == "mot" else f"in the format {kind}"
-        raise UserError(f"{path}: is not in the format {format}, but {form}: pass format='auto'")
+        raise UserError(f"{path}: is not in the format {format}, but {form}: leave the format out")
     if not len(boxes.table):
         raise UserError(f"{path}: has no boxes: pass a file with tracks")
     return clean(path.as_posix(), boxes, choices)

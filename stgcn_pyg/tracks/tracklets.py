@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, finite_number, whole_number
 from stgcn_pyg.tracks.table import Tracks
 from stgcn_pyg.tracks.video import Frames
 
@@ -35,12 +35,19 @@ def make_tracklets(
         ``x0``, ``y0``, ``x1`` and ``y1`` (half open, within the picture), ordered by tracklet and
         frame. Boxes of no pixel are left out.
 
+    Raises:
+        UserError: A number is below 0, or ``every`` or ``min_frames`` is 0.
+
     Example:
         >>> table = pd.DataFrame({"frame": [0, 1, 90], "track": "7", "left": 2.0, "top": 0.0,
         ...                       "width": 10.0, "height": 20.0})
         >>> make_tracklets(table, (640, 480))[["tracklet", "frame", "x0", "x1"]].values.tolist()
         [[0, 0, 2, 12], [0, 1, 2, 12], [1, 90, 2, 12]]
     """
+    whole_number("max_gap", max_gap, least=0)
+    whole_number("every", every)
+    whole_number("min_frames", min_frames)
+    finite_number("margin", margin)
     beside, above = (table[side] * margin for side in ("width", "height"))
     left, top = table["left"], table["top"]
     edges = {
@@ -102,7 +109,8 @@ def require_fitting(where: str, tracks: Tracks, frames: Frames) -> list[str]:
     if last >= frames.count:
         raise UserError(
             f"{where}: the tracks end at frame {last:,} (counted from 0), but the video has "
-            f"{frames.count:,} frames: pass --first-frame or --stride, or the video of these tracks"
+            f"{frames.count:,} frames: is it truncated, or another one? (--first-frame and "
+            "--stride say how the tracks count)"
         )
     size = tracks.image_size
     if size is not None and tuple(size) != frames.size:

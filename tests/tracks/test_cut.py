@@ -109,10 +109,14 @@ def test_what_a_kill_interrupts_is_continued_to_the_same_bytes(video, tmp_path):
 
 def test_another_cut_is_not_mixed_in(video, tmp_path):
     cut_tracklets(tmp_path / "cut", [camera(video)])
-    for other in ([camera(video, "stairs")], [camera(video, frames=range(29))]):
-        with pytest.raises(UserError, match="cut from other videos, tracks or settings"):
-            cut_tracklets(tmp_path / "cut", other)
-    with pytest.raises(UserError, match="cut from other"):
+    for other, what in (
+        (camera(video, "stairs"), "cameras, video of stairs, times of stairs, boxes of stairs"),
+        (camera(video, frames=range(29)), "boxes of hall"),
+        (camera(video, starts=1.0), "times of hall"),
+    ):
+        with pytest.raises(UserError, match=rf"of another cut \({what} differ\)"):
+            cut_tracklets(tmp_path / "cut", [other])
+    with pytest.raises(UserError, match=r"another cut \(quality differ\)"):
         cut_tracklets(tmp_path / "cut", [camera(video)], quality=50)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter").touch()

@@ -187,7 +187,7 @@ def test_a_summary_says_what_was_read_assumed_and_dropped(tmp_path):
     assert read_tracks(path, camera="door").summary().splitlines() == [
         "trackers: 1 box of 1 track, 1 camera in frames 3 to 3",
         "assumed: written by trackers, by its columns",
-        "assumed: left and top count pixels from 0",
+        "assumed: columns 3 to 6 are left, top, width and height, in pixels from 0",
         "assumed: frame 1 is the video's first",
         "dropped: 1 nobody yet (id -1)",
     ]

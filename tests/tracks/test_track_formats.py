@@ -376,7 +376,9 @@ def test_no_text_no_file_and_no_tracks_are_one_line(tmp_path):
 def test_a_file_in_another_format_than_said_is_refused(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1,1,10,4,4,8\n")
-    with pytest.raises(UserError, match="is not in the format kitti, but a MOT file: pass format="):
+    with pytest.raises(
+        UserError, match="is not in the format kitti, but a MOT file: leave the format out"
+    ):
         read_tracks(path, format="kitti")
     path.write_text("0 3 Pedestrian -1 -1 -10 5 6 9 20 1 1 1 1 1 1 1\n")
     with pytest.raises(UserError, match="is not in the format boxmot, but in the format kitti"):

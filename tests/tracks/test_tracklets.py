@@ -99,7 +99,11 @@ class Video:
     [
         (boxes([]), {}, "its tracks hold no box"),
         (boxes([-1, 0]), {}, "begin at frame -1, before the video's frame 0"),
-        (boxes([0, 60]), {}, r"end at frame 60 \(counted from 0\), but the video has 60 frames"),
+        (
+            boxes([0, 60]),
+            {},
+            r"end at frame 60 \(counted from 0\), but the video has 60 frames: is it truncated",
+        ),
         (boxes([0, 59]), {"image_size": (50, 40)}, "is of 100 x 80 pixels, the tracks of 50 x 40"),
         (boxes([0, 59], left=300.0), {}, "2 of 2 boxes have their middle beyond"),
     ],
@@ -119,3 +123,11 @@ def test_what_is_odd_but_can_be_right_is_said():
     assert "the tracks are of a video of 30" in of_another
     assert "pass --stride 2" in every_second
     assert "every 5th frame only" in said([0, 5, 55])[0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"every": 0}, {"max_gap": -1}, {"min_frames": 0}, {"margin": -1}]
+)
+def test_numbers_that_cut_nothing_are_refused(wrong):
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        make_tracklets(boxes([0]), SIZE, **wrong)

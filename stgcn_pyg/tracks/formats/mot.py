@@ -103,7 +103,7 @@ def read_mot(path: Path, content: Any = None, writer: str = "auto") -> Boxes:
         assumed.append("column 7 is 0 for boxes to ignore, 8 to 10 are no class")
     elif 6 in table:  # trackers, results in MOT15's form, and what nothing is known of
         columns["confidence"] = table[6].where(table[6] != -1)
-    assumed.append("left and top count pixels from 0")
+    assumed.append("columns 3 to 6 are left, top, width and height, in pixels from 0")
     return Boxes(
         format=writer,
         table=pd.DataFrame(columns, copy=False),
