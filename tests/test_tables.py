@@ -93,7 +93,7 @@ def test_a_sound_data_set_is_built():
         ({"frames": pd.Series(range(10))}, "frame 0 is 0: write its path as text"),
         ({"frames": pd.Series(["a.jpg"] * 9 + [None])}, "frame 9 is (nan|None): write its path"),
         ({"frames": ["a.jpg"] * 10}, "frames is a list: pass a Series of paths"),
-        ({"protocols": ()}, "there is no protocol: pass some of mars-official"),
+        ({"protocols": ()}, r"pid is \d+ where no protocol is given"),
         ({"protocols": ("crosscamera",)}, "protocol 'crosscamera' is unknown: pass some of"),
     ],
 )
