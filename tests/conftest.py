@@ -17,6 +17,10 @@ from several_processes import run_apart
 if os.environ.get("STGCN_TEST_DEVICE") != "cuda":
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+# A process's first backward pass decides whether autograd has threads, and with threads no fork can
+# compute a gradient. Now it has none; once torch.compile has been imported, it would.
+torch.ones(1, requires_grad=True).sum().backward()
+
 # Before anything imports the layers: every call in the tests is held to its annotated shapes. (Not
 # `layout`, which has none: objects that a compiled function makes cannot be wrapped so.)
 SHAPED = ("affinity", "conv", "edges", "functional", "gcn", "patches", "pooling")
