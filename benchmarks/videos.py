@@ -56,7 +56,7 @@ def write_video(path: Path, frames: int, width: int, height: int) -> None:
 
 
 def tracks(frames: int, people: int, width: int, height: int) -> pd.DataFrame:
-    """People who walk from left to right, each in a box of a tenth by a quarter of the picture."""
+    """People who walk from left to right, each in a box of 4 by 20 % of the picture."""
     frame, person = (axis.ravel() for axis in np.mgrid[:frames, :people])
     left = (person * width / people + 3 * frame) % (0.9 * width)
     table = pd.DataFrame({"frame": frame, "track": person.astype(str), "left": left})

@@ -11,7 +11,6 @@ import torch
 from narrow import narrow
 from PIL import Image
 from scipy.io import savemat
-from several_processes import run_apart
 
 # Tests ask for the bits of a CPU: they see no GPU, but for those of `make test-gpu`.
 if os.environ.get("STGCN_TEST_DEVICE") != "cuda":
@@ -32,20 +31,6 @@ DATA = Path(os.environ.get("STGCN_DATA", Path(__file__).parents[2] / "shared" / 
 def slow(*values):
     """The values of a parametrized test that `make test` leaves out."""
     return pytest.param(*values, marks=pytest.mark.slow)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
-    """Forks a process for a test that is marked `apart`.
-
-    A backward pass that torch.compile made starts threads of autograd, after which no process that
-    is forked from this one, as other tests do, can compute a gradient.
-    """
-    if pyfuncitem.get_closest_marker("apart") is None:
-        return None
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    assert run_apart(lambda: pyfuncitem.obj(**arguments)) == 0, "its error is on stderr"
-    return True
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,8 @@ import os
 import socket
 import traceback
 
+import torch
+
 
 def environment(rank, world_size, port, slurm=False):
     """What torchrun, or srun, tells a process of a job on one machine."""
@@ -33,16 +35,12 @@ def run_together(work, world_size=2, slurm=False):
     return [status_of(process) for process in [forked(as_rank, r) for r in range(world_size)]]
 
 
-def run_apart(work):
-    """Runs `work()` in a process of its own and gives its exit status, 99 where it raises."""
-    return status_of(forked(work))
-
-
 def forked(work, *arguments):
     """The number of a process that runs `work` and ends."""
     process = os.fork()
     if process == 0:
         try:
+            torch.set_num_threads(1)  # OpenMP would wait for threads that a fork does not have
             os._exit(work(*arguments) or 0)
         finally:  # whatever it raised, it must not go on as a second run of the tests
             traceback.print_exc()

@@ -22,9 +22,9 @@ def network():
         2,
         "resnet18",
         weights=None,
-        branches=("global", "temporal"),
-        temporal_layers=1,
+        spatial_channels=16,
         temporal_patches=2,
+        spatial_patches=2,
     )
 
 
@@ -47,7 +47,6 @@ def gradients_of(run, model):
     return output.embedding, [p.grad for p in model.parameters()], list(model.buffers())
 
 
-@pytest.mark.apart
 def test_compiled_it_trains_the_same_and_its_weights_keep_their_names(compilations):
     plain, compiled = network(), network()
     expected = gradients_of(plain, plain)
@@ -121,7 +120,6 @@ def forward_only():
     return aot_autograd(fw_compiler=lambda graph, inputs: graph.forward, bw_compiler=fails)
 
 
-@pytest.mark.apart
 def test_where_the_backward_fails_auto_trains_on_without(monkeypatch):
     torch.compiler.reset()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=forward_only()))
@@ -135,7 +133,6 @@ def test_where_the_backward_fails_auto_trains_on_without(monkeypatch):
     assert not forward.compiled
 
 
-@pytest.mark.apart
 @pytest.mark.slow
 def test_where_the_backward_fails_on_is_a_users_error(monkeypatch):
     torch.compiler.reset()

@@ -153,7 +153,7 @@ def test_the_threshold_is_chosen_on_labelled_tracklets(unlabelled, labelled, cap
     assert expected.threshold == 4.5  # between 1 and 8
     chosen = json.loads((output / "identities.json").read_text())["chosen"]
     assert chosen == expected.to_dict()
-    assert str(expected) in capsys.readouterr().out
+    assert f" identities; {expected}\n" in capsys.readouterr().out
     assert pd.read_csv(output / "identities.csv")["identity"].tolist() == [2, 1, 1, 3]
 
 

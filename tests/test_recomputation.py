@@ -29,7 +29,6 @@ def test_maps_gradients_and_running_statistics_are_the_same_to_the_last_bit(name
     assert {int(b) for n, b in found[2].items() if "num_batches" in n} == {1}
 
 
-@pytest.mark.apart
 def test_a_compiled_backbone_counts_its_statistics_once_too():
     backbone = build(activation_checkpointing=True)
     run = torch.compile(backbone, fullgraph=True, backend="aot_eager")

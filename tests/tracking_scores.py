@@ -1,7 +1,7 @@
-"""IDF1 and HOTA of linked tracklets, computed by TrackEval (`pip install --no-deps trackeval`)."""
+"""IDF1 and HOTA of linked tracklets, computed by TrackEval."""
 
 import numpy as np
-import pytest
+import trackeval
 
 
 def tracking_scores(frames, truth, linked):
@@ -16,7 +16,6 @@ def tracking_scores(frames, truth, linked):
         truth: The true identity by the number of the tracklet, a Series.
         linked: The linked identity likewise.
     """
-    trackeval = pytest.importorskip("trackeval", reason="TrackEval computes the scores")
     rows = frames[frames["tracklet"].isin(truth.index)].reset_index(drop=True)
     true, found = (
         np.unique(ids.loc[rows["tracklet"]], return_inverse=True)[1] for ids in (truth, linked)

@@ -127,6 +127,7 @@ def _link(
         "num_identities": count,
     }
     write_json(folder / "identities.json", facts)
+    said = f"threshold {threshold:g}" if chosen is None else str(chosen)
     used = {"Embeddings": in_words(stored.about), "Threshold": str(chosen or f"{threshold:g}")}
     if options.centre_cameras:
         used["Embeddings"] += "; less the mean of their camera"
@@ -135,7 +136,7 @@ def _link(
     page, gaps = render_identities(title, table, root, frames, used, scores)
     write_output(folder / "identities.html", page.encode())
     lines += [f"on the page: {line}" for line in gaps]
-    lines.append(f"{len(table):,} tracklets, {count:,} identities; threshold {used['Threshold']}")
+    lines.append(f"{len(table):,} tracklets, {count:,} identities; {said}")
     return lines + ([str(scores)] if scores else [])
 
 

@@ -83,7 +83,7 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("output", type=Path, help="the folder to write")
     add(
-        *("--camera",),
+        "--camera",
         nargs=3,
         action="append",
         required=True,

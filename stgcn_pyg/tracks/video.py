@@ -1,6 +1,5 @@
 """The frames of a camera, in order and each with its time: a video, or a folder of images."""
 
-import configparser
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import numpy as np
 
 from stgcn_pyg.data.decoding import as_rgb, opened, read_file
 from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.tracks.formats.sequence_info import read_sequence_info
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 UNEVEN = 0.25  # of the usual time between two frames: what a variable frame rate goes beyond
@@ -45,14 +45,14 @@ class Frames(ABC):
 class Frame:
     """One frame of a video or folder, which is converted to RGB only if it is asked for."""
 
-    decoded: object
+    decoded: Any
     turns: int = 0
 
     def rgb(self) -> np.ndarray:
         """The frame, upright, ``[H, W, 3]`` of uint8."""
         if isinstance(self.decoded, np.ndarray):
             return self.decoded
-        return np.rot90(self.decoded.to_ndarray(format="rgb24"), self.turns)  # type: ignore[attr-defined]
+        return np.rot90(self.decoded.to_ndarray(format="rgb24"), self.turns)
 
 
 def open_frames(path: str | Path, fps: float | None = None) -> Frames:
@@ -162,7 +162,7 @@ class FrameFolder(Frames):
         self.path = path
         self.images = _numbered(path)
         self.count = len(self.images)
-        rate = fps or _rate_beside(path)
+        rate = fps or read_sequence_info([path, path.parent]).frame_rate
         self.times = None if rate is None else np.arange(self.count) / rate
         self.notes = ()
         if rate is None:
@@ -202,17 +202,3 @@ def _numbered(folder: Path) -> list[Path]:
                 f"{numbers[after].name}: number the frames without gaps, or pass the video"
             )
     return [numbers[number] for number in ordered]
-
-
-def _rate_beside(folder: Path) -> float | None:
-    """The frame rate in a ``seqinfo.ini`` in a folder or above it, where MOTChallenge has it."""
-    for path in (folder / "seqinfo.ini", folder.parent / "seqinfo.ini"):
-        if path.is_file():
-            info = configparser.ConfigParser(interpolation=None)
-            try:
-                info.read_string(path.read_text(encoding="utf-8-sig"))
-                rate = info.getfloat("Sequence", "frameRate", fallback=0.0)
-            except (configparser.Error, ValueError, OSError):
-                return None
-            return rate if rate > 0 else None
-    return None

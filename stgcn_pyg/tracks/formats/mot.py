@@ -66,7 +66,8 @@ def read_mot(path: Path, content: Any = None, writer: str = "auto") -> Boxes:
         "track": ids(table[1]),
         **{name: table[i] for i, name in enumerate(("left", "top", "width", "height"), 2)},
     }
-    size, num_frames = read_sequence_info(path)
+    above = [path.parent.parent] if path.parent.name in ("gt", "det") else []
+    sequence = read_sequence_info([path.parent, *above])
     about: dict[str, Any] = {}
     left_out: list[tuple[str, np.ndarray]] = []
     if writer in ("motchallenge", "datumaro", "visdrone"):
@@ -110,8 +111,8 @@ def read_mot(path: Path, content: Any = None, writer: str = "auto") -> Boxes:
         first_frame=1,
         assumed=assumed,
         left_out=left_out,
-        image_size=size,
-        num_frames=num_frames,
+        image_size=sequence.image_size,
+        num_frames=sequence.num_frames,
         **about,
     )
 
