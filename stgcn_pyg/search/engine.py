@@ -1,0 +1,100 @@
+"""What every gallery can do, whether in a folder here or in a database elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg.evaluation.result import SameCamera
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which tracklets of a gallery may be found; what is None passes all.
+
+    Attributes:
+        camids: Cameras, as the data sets number them.
+        pids: Identities.
+        datasets: Names of the data sets, as the gallery was told them.
+        after: Time in seconds; tracklets that ended before it are left out.
+        before: Time in seconds; tracklets that began after it are left out.
+        same_camera: What is left out for each query, by its own identity and camera, as in
+            :func:`.evaluate_ranking`: ``"person"`` the same identity in the same camera,
+            ``"all"`` everything in the same camera.
+
+    A tracklet whose time is not known passes neither ``after`` nor ``before``.
+    """
+
+    camids: Sequence[int] | None = None
+    pids: Sequence[int] | None = None
+    datasets: Sequence[str] | None = None
+    after: float | None = None
+    before: float | None = None
+    same_camera: SameCamera | None = None
+
+
+class Queries(NamedTuple):
+    """The embeddings of Q queries, with what is known of each."""
+
+    embeddings: np.ndarray
+    """``[Q, D]`` of float32."""
+    pids: np.ndarray | None = None
+    """Identities ``[Q]``; only ``same_camera="person"`` needs them."""
+    camids: np.ndarray | None = None
+    """Cameras ``[Q]``; only ``same_camera`` needs them."""
+
+
+class Found(NamedTuple):
+    """The nearest k tracklets to each of Q queries.
+
+    A query whose filter passes fewer than k has -1 and infinity in the rest of its row.
+    """
+
+    ids: np.ndarray
+    """``[Q, k]`` int64: by distance, at equal distance the lower id first."""
+    distances: np.ndarray
+    """``[Q, k]`` float32: the Euclidean distances of :func:`.pairwise_distances`."""
+
+
+class Engine(Protocol):
+    """A gallery: embeddings with ids and labels, which can be searched, added to and removed from.
+
+    Attributes:
+        width: Length D of an embedding.
+        checkpoint_sha256: SHA-256 of the checkpoint that made the embeddings.
+    """
+
+    width: int
+    checkpoint_sha256: str
+
+    def __len__(self) -> int:
+        """The number of tracklets."""
+        ...
+
+    def add(self, embeddings: np.ndarray, tracklets: pd.DataFrame) -> np.ndarray:
+        """Adds tracklets; one that is there already, by its data set and number, is replaced.
+
+        Args:
+            embeddings: ``[N, D]`` of float32.
+            tracklets: A row for each, with ``dataset``, ``tracklet``, ``pid`` (-1: unknown or
+                junk), ``camid``, ``num_frames``, ``first_frame_path``, ``first_time`` and
+                ``last_time`` (seconds, NaN where they are not known).
+
+        Returns:
+            The ids ``[N]`` of the tracklets, which never change and are never used again.
+        """
+        ...
+
+    def remove(self, ids: np.ndarray) -> int:
+        """Removes tracklets by id and gives the number of those that were there."""
+        ...
+
+    def search(self, queries: Queries, k: int, where: Filter = Filter()) -> Found:
+        """The nearest k tracklets that the filter passes, for each query."""
+        ...
+
+    def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
+        """The rows of tracklets by id, in the order asked for; all of them if not given."""
+        ...
