@@ -26,6 +26,7 @@ EXPERIMENTS = {
 }
 # Programs that have other options than the tables and figures.
 PROGRAMS = {
+    "linking": "How well `stgcn link` finds people that its network has never seen",
     "rendered_benchmark": "What colours, outlines and true bodies score on the rendered benchmark",
     "rendered_sheet": "A contact sheet of the rendered benchmark",
 }
@@ -72,39 +73,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         titles = {key: experiment.title for key, experiment in EXPERIMENTS.items()} | PROGRAMS
         print("\n".join(f"  {key:<24}  {title}" for key, title in titles.items()))
         return 0
-    if name in PROGRAMS:
-        from jsonargparse import auto_cli
-
-        auto_cli(import_module(f"experiments.{name}").main, args=rest)
-        return 0
-    if name in EXPERIMENTS:
-        return run(EXPERIMENTS[name], rest)
+    if name in EXPERIMENTS or name in PROGRAMS:
+        return run(name, rest)
     names = ", ".join([*EXPERIMENTS, *PROGRAMS])
     print(f"experiments: error: {name!r} is unknown: use {names}", file=sys.stderr)
     return 2
 
 
-def run(experiment: Experiment, arguments: Sequence[str]) -> int:
-    """Runs an experiment and gives the exit status; any but 0 is explained in one line.
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Runs an experiment or program and gives the exit status; any but 0 is explained in one line.
 
     0: no run failed. 1: a run failed or could not go on. 2: the user's mistake. 130 and 143: Ctrl-C
     and SIGTERM.
     """
     try:
-        options = parser(experiment).parse_args(arguments)
         with warnings.catch_warnings(), sigterm_raises():
             # Importing PyTorch Geometric gives a warning that no user can do anything about.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
+            if name in PROGRAMS:
+                return _run_program(name, arguments)
+            options = parser(EXPERIMENTS[name]).parse_args(arguments)
             from experiments.running.run_experiment import run_experiment
 
-            return run_experiment(experiment, options)
+            return run_experiment(EXPERIMENTS[name], options)
     except (UserError, RunError) as error:
-        print(f"{experiment.name}: error: {last_line(error)}", file=sys.stderr)
+        print(f"{name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt as interrupt:
         stopped = signalled(interrupt, "stopped; the same command goes on from here")
-        print(f"{experiment.name}: {stopped}", file=sys.stderr)
+        print(f"{name}: {stopped}", file=sys.stderr)
         return stopped.status
+
+
+def _run_program(name: str, arguments: Sequence[str]) -> int:
+    from jsonargparse import auto_cli
+
+    prog = f"python -m experiments {name}"
+    auto_cli(import_module(f"experiments.{name}").main, args=arguments, prog=prog)
+    return 0
 
 
 if __name__ == "__main__":

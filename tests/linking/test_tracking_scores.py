@@ -2,7 +2,8 @@
 
 import pandas as pd
 import pytest
-from tracking_scores import tracking_scores
+
+from experiments.tracking_scores import tracking_scores
 
 
 def two_cameras(boxes=True):

@@ -1,10 +1,17 @@
 """IDF1 and HOTA of linked tracklets, computed by TrackEval."""
 
+from typing import Any
+
 import numpy as np
-import trackeval
+import pandas as pd
+
+from stgcn_pyg.errors import needs_extra
+
+with needs_extra("test"):
+    import trackeval
 
 
-def tracking_scores(frames, truth, linked):
+def tracking_scores(frames: pd.DataFrame, truth: pd.Series, linked: pd.Series) -> dict[str, float]:
     """IDF1 and HOTA, all frames of one camera after those of the other as one sequence.
 
     The boxes themselves are right; only who is in them is scored. Frames without boxes are taken
@@ -26,7 +33,7 @@ def tracking_scores(frames, truth, linked):
     boxes = rows[["left", "top", "width", "height"]].to_numpy() if has_boxes else None
     alone = np.ones((1, 1))
     similarity = [alone if boxes is None else overlaps(boxes[which]) for which in seen]
-    data = {
+    data: dict[str, Any] = {
         "num_timesteps": len(seen),
         "num_gt_dets": len(rows),
         "num_tracker_dets": len(rows),
@@ -41,7 +48,7 @@ def tracking_scores(frames, truth, linked):
     return {"IDF1": float(identity["IDF1"]), "HOTA": float(hota["HOTA"].mean())}
 
 
-def overlaps(boxes):
+def overlaps(boxes: np.ndarray) -> np.ndarray:
     """The intersection over union of each box with each, `[n, n]`."""
     low, size = boxes[:, :2], boxes[:, 2:]
     high = low + size
