@@ -8,6 +8,11 @@ from stgcn_pyg.tracks.table import Tracks
 from stgcn_pyg.tracks.video import Frames
 
 OUTSIDE = 0.5  # share of boxes beyond the picture from which on the tracks are not of this video
+CLIPPED = 0.1  # share of boxes that reach beyond the picture, from which on that is odd
+CORNERS = (
+    "width and height of every box look like its right and lower edge (see --preview); write "
+    "width and height into the file of tracks"
+)
 
 
 def make_tracklets(
@@ -122,9 +127,10 @@ def require_fitting(where: str, tracks: Tracks, frames: Frames) -> list[str]:
     middle = table["left"] + table["width"] / 2, table["top"] + table["height"] / 2
     outside = ~(middle[0].between(0, width) & middle[1].between(0, height))
     if outside.mean() > OUTSIDE:
+        advice = CORNERS if _may_be_corners(table, width, height) else "pass the video they are of"
         raise UserError(
             f"{where}: {outside.sum():,} of {len(table):,} boxes have their middle beyond its "
-            f"{width} x {height} pixels: pass the video that was tracked"
+            f"{width} x {height} pixels: {advice}"
         )
     return _odd(where, tracks, frames, last)
 
@@ -144,4 +150,14 @@ def _odd(where: str, tracks: Tracks, frames: Frames, last: int) -> list[str]:
     step = int(np.gcd.reduce(np.diff(number))) if len(number) > 2 else 1
     if step > 1:
         said.append(f"{where}: the tracks have boxes in every {step}th frame only")
+    if _may_be_corners(tracks.table, *frames.size):
+        said.append(f"{where}: many boxes reach beyond the picture: {CORNERS}")
     return said
+
+
+def _may_be_corners(table: pd.DataFrame, width: int, height: int) -> bool:
+    """Whether boxes would fit the picture if width and height were the right and lower edge."""
+    right, bottom = table["width"], table["height"]
+    fits = (right > table["left"]) & (bottom > table["top"]) & (right <= width) & (bottom <= height)
+    beyond = (table["left"] + right > width) | (table["top"] + bottom > height)
+    return bool(fits.all() and beyond.mean() > CLIPPED)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from stgcn_pyg.errors import UserError
@@ -314,6 +315,20 @@ def test_tasks_of_cvat_are_cameras(tmp_path):
     path.write_text(f"<annotations>{''.join(tasks)}</annotations>")
     tracks = read_tracks(path)
     assert rows(tracks, ["camera", "frame", *BOX]) == [["1", 7, 1, 2, 3, 4], ["2", 7, 1, 2, 3, 4]]
+
+
+def test_a_turned_box_of_cvat_is_read_as_the_upright_box_around_it(tmp_path):
+    # A square of side 10 about (15, 25): turned by 45 degrees it is 10 times the root of 2 wide.
+    shape = '<box frame="{}" outside="0" xtl="10" ytl="20" xbr="20" ybr="30" rotation="{}"/>'
+    boxes = "".join(shape.format(frame, turn) for frame, turn in enumerate((0, 45, 315)))
+    path = tmp_path / "cvat.xml"
+    path.write_text(f'<annotations><track id="0" label="person">{boxes}</track></annotations>')
+    tracks = read_tracks(path)
+    half = 50**0.5
+    around = [15 - half, 25 - half, 2 * half, 2 * half]
+    expected = [[10, 20, 10, 10], around, around]
+    assert np.allclose(tracks.table[BOX], expected)
+    assert "2 turned boxes are read as the upright boxes around them" in str(tracks.assumed)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Tracks to tracklets: where they are split, what is kept, and which pixels are cut."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -123,6 +124,18 @@ def test_what_is_odd_but_can_be_right_is_said():
     assert "the tracks are of a video of 30" in of_another
     assert "pass --stride 2" in every_second
     assert "every 5th frame only" in said([0, 5, 55])[0]
+
+
+def test_corners_in_place_of_width_and_height_are_noticed():
+    places = np.random.default_rng(0).uniform(0, [SIZE[0] - 20, SIZE[1] - 40], (40, 2))
+    right = boxes(range(40), left=places[:, 0], top=places[:, 1], width=20.0, height=40.0)
+    corners = right.assign(width=right["left"] + 20, height=right["top"] + 40)
+    assert require_fitting("hall.mp4", Tracks(right, "boxmot"), Video()) == []
+    (said,) = require_fitting("hall.mp4", Tracks(corners, "boxmot"), Video())
+    assert "look like its right and lower edge" in said
+    of_the_right = corners[corners["left"] + corners["width"] / 2 > SIZE[0]]
+    with pytest.raises(UserError, match=r"beyond.*look like its right"):
+        require_fitting("hall.mp4", Tracks(of_the_right, "boxmot"), Video())
 
 
 @pytest.mark.parametrize(

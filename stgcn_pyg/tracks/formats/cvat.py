@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, has_people, one_name, refuse_entry
-from stgcn_pyg.tracks.formats.rows import Rows, corners
+from stgcn_pyg.tracks.formats.rows import Rows, corners, enclosing
 
 SIZE = ("width", "height")
 
@@ -21,12 +21,14 @@ def read_cvat(path: Path, content: Element) -> Boxes:
         raise UserError(f"{path}: has no tracks: export it from CVAT as 'CVAT for video 1.1'")
     rows = Rows("class", "camera")
     cameras = one_name([track.get("task_id", "") for track in tracks])
-    other = 0
+    other = turned = 0
     for track, camera in zip(tracks, cameras, strict=True):
         other += any(shape.tag not in ("box", "attribute") for shape in track)
         for shape in track.iter("box"):
             try:
                 box = corners(*(shape.attrib[side] for side in ("xtl", "ytl", "xbr", "ybr")))
+                if turn := float(shape.get("rotation", 0)):
+                    box, turned = enclosing(box, turn), turned + 1
                 reason = "outside" if shape.get("outside") == "1" else ""
                 frame = int(shape.attrib["frame"])
                 rows.add(frame, track.get("id"), box, track.get("label"), camera, reason=reason)
@@ -35,6 +37,8 @@ def read_cvat(path: Path, content: Element) -> Boxes:
     assumed = ["frames are the video's own, also where only every n-th was annotated"]
     if other:
         assumed.append(f"{other} tracks of points, lines or masks are passed over")
+    if turned:
+        assumed.append(f"{turned} turned boxes are read as the upright boxes around them")
     sizes = {
         tuple(int(text) if (text := size.findtext(side, "")).isdecimal() else 0 for side in SIZE)
         for size in content.iter("original_size")

@@ -22,7 +22,7 @@ def read_labelstudio(path: Path, content: Any) -> Boxes:
     """
     rows = Rows("class", "camera")
     lengths = set()
-    where = ""
+    where, turned = "", 0
     try:
         tasks = list(_tasks(content))
         for name, (_, results) in zip(one_name([t[0] for t in tasks]), tasks, strict=True):
@@ -33,15 +33,19 @@ def read_labelstudio(path: Path, content: Any) -> Boxes:
                 value = region["value"]
                 lengths.add(value.get("framesCount"))
                 labels = value.get("labels") or [""]
+                turned += any(key.get("rotation") for key in value["sequence"])
                 for frame, box in _boxes(value["sequence"], value.get("framesCount")):
                     rows.add(frame, region["id"], list(box / 100), labels[0], name)
     except ENTRY_ERRORS as error:
         refuse_entry(path, where, error)
+    assumed = ["boxes between keyframes are linear, and the last one stays if it is enabled"]
+    if turned:
+        assumed.append(f"{turned} regions are turned, and read as if they were upright")
     return Boxes(
         format="labelstudio",
         table=rows.table(),
         first_frame=1,
-        assumed=["boxes between keyframes are linear, and the last one stays if it is enabled"],
+        assumed=assumed,
         people=PEOPLE,
         own_words=True,
         relative=True,

@@ -68,3 +68,16 @@ def corners(left: Any, top: Any, right: Any, bottom: Any) -> tuple[float, float,
     """
     left, top = float(left), float(top)
     return left, top, float(right) - left, float(bottom) - top
+
+
+def enclosing(box: Sequence[float], degrees: float) -> tuple[float, float, float, float]:
+    """The upright box around a box that is turned about its middle.
+
+    Example:
+        >>> enclosing((10.0, 20.0, 4.0, 8.0), 90)
+        (8.0, 22.0, 8.0, 4.0)
+    """
+    left, top, width, height = box
+    cos, sin = abs(np.cos(np.deg2rad(degrees))), abs(np.sin(np.deg2rad(degrees)))
+    wide, high = float(width * cos + height * sin), float(width * sin + height * cos)
+    return left + (width - wide) / 2, top + (height - high) / 2, wide, high
