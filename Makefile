@@ -13,11 +13,11 @@ DEMO_DATA := runs/demo-data
 # processes compiles all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-demo: $(VENV)/.installed-report $(DEMO_DATA)/benchmark.json
-	$(BIN)/stgcn train mars $(DEMO_DATA) --preset demo --output $(DEMO)
+demo: $(VENV)/.installed-report,weights $(DEMO_DATA)/benchmark.json
+	$(BIN)/stgcn train mars $(DEMO_DATA) --preset finetune --output $(DEMO)
 	$(BIN)/stgcn report $(DEMO)
 
-$(DEMO_DATA)/benchmark.json: | $(VENV)/.installed-report
+$(DEMO_DATA)/benchmark.json: | $(VENV)/.installed-report,weights
 	rm -rf $(DEMO_DATA)
 	$(BIN)/stgcn synth $(DEMO_DATA) --workers 2 --train-people 32 --test-people 20 --cameras 4 \
 	    --tracklets-per-camera 2 --frames '[6,10]' --look-alikes 2 --occlusion 0.1 --clutter 0.2 \
@@ -69,7 +69,7 @@ $(VENV)/.installed: setup.cfg setup.py pyproject.toml
 	$(INSTALLER) --editable .
 	touch $@
 
-# An extra of setup.cfg: report for the demo, test, docs, ...
+# Extras of setup.cfg: report and weights for the demo, test, docs, ...
 $(VENV)/.installed-%: $(VENV)/.installed setup.cfg
 	$(INSTALLER) --editable ".[$*]"
 	touch $@

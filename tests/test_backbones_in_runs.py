@@ -93,7 +93,7 @@ def test_the_commands_explain_and_report(run, tmp_path, capsys):
     assert backbone in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("preset", ["demo", "finetune", "paper", "small", "strong"])
+@pytest.mark.parametrize("preset", ["finetune", "paper", "small", "strong"])
 def test_the_network_of_every_preset_fits_its_images(preset):
     changes = {"dataset": "mars", "root": "data", "model.weights": None}
     require_fitting_network(load_settings([preset_path(preset)], changes))

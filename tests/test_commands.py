@@ -225,7 +225,8 @@ def test_evaluate_takes_another_data_set(finished, mars_tree, tmp_path):
 def test_presets_are_readable_and_paper_is_section_4_2():
     given = {"dataset": "mars", "root": "data"}
     presets = {
-        name: load_settings([preset_path(name)], given) for name in ("demo", "paper", "small")
+        name: load_settings([preset_path(name)], given)
+        for name in ("finetune", "paper", "small", "strong")
     }
     assert presets["paper"].flat().items() >= {
         "model.backbone": "resnet50", "model.weights": "imagenet", "model.num_frames": 8,
@@ -389,7 +390,7 @@ def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
         (["--model.weights=absent.pth"], "weights absent.pth: no such file"),
         (["--model.temporal_layers=many"], "temporal_layers"),
         (["--modle.temporal_layers=3"], "modle"),
-        (["--preset=papper"], "preset 'papper' is unknown: use demo, finetune, paper, small"),
+        (["--preset=papper"], "preset 'papper' is unknown: use finetune, paper, small"),
         (["--config=absent.yaml"], "absent.yaml"),
         (["--epochs=0"], "epochs"),
         (["--data.height=32"], "feature maps of 2 x 2, too few rows for 4 patches"),

@@ -64,5 +64,5 @@ def test_the_same_settings_give_the_same_network_and_its_batches(root):
 )
 def test_settings_that_make_no_sense_are_refused_in_one_line(changes, words):
     with pytest.raises(UserError) as raised:
-        load_settings([preset_path("demo")], {"dataset": "mars", "root": "data"} | changes)
+        load_settings([preset_path("small")], {"dataset": "mars", "root": "data"} | changes)
     assert words in str(raised.value) and "\n" not in str(raised.value)

@@ -94,7 +94,7 @@ def test_it_is_extracted_and_its_lists_are_drawn(run, own, tmp_path, capsys):
 @pytest.mark.parametrize(
     "command",
     [
-        "train manifest {manifest} --output {tmp}/run --preset demo",
+        "train manifest {manifest} --output {tmp}/run --preset small",
         "evaluate {run} --dataset manifest --root {manifest}",
         "explain {run} {tmp}/e --dataset manifest --root {manifest} --parts summary",
     ],

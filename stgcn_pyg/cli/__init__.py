@@ -34,7 +34,7 @@ commands:
 
 `stgcn COMMAND --help` lists the options of each. For example:
   stgcn synth data/tiny --train-people 16 --test-people 8
-  stgcn train mars data/tiny --preset demo --output runs/tiny
+  stgcn train mars data/tiny --preset finetune --output runs/tiny
   stgcn evaluate runs/tiny
 """
 

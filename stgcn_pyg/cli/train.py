@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 def parser() -> Parser:
     """The options: every setting of a run, and where else to write the scores."""
     parser = Parser(prog="stgcn train", description=DESCRIPTION, renamed=RENAMED)
-    parser.add_argument("--preset", help="settings by name: paper, finetune, small or demo")
+    parser.add_argument("--preset", help="settings by name: paper, strong, finetune or small")
     parser.add_argument(
         "--config", action="config", help="settings from a YAML file, such as RUN/config.yaml"
     )

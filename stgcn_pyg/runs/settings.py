@@ -189,7 +189,7 @@ def load_settings(
 
     Args:
         files: YAML files of settings, each laid over the one before, such as
-            ``preset_path("demo")`` or the ``config.yaml`` of a run.
+            ``preset_path("finetune")`` or the ``config.yaml`` of a run.
         changes: Values by dotted name, which are laid over the files.
 
     Returns:
@@ -201,9 +201,9 @@ def load_settings(
 
     Example:
         >>> changes = {"dataset": "mars", "root": "data/tiny", "model.num_frames": 8}
-        >>> settings = load_settings([preset_path("demo")], changes)
+        >>> settings = load_settings([preset_path("finetune")], changes)
         >>> settings.epochs, settings.model["num_frames"], settings.data["height"]
-        (40, 8, 96)
+        (30, 8, 128)
     """
     values: dict[str, Any] = {}
     for file in files:
