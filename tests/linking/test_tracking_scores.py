@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from experiments.tracking_scores import tracking_scores
+from experiments.linking import tracking_scores
 
 
 def two_cameras(boxes=True):
