@@ -1,7 +1,7 @@
 """The rows of the experiments that the paper does not have."""
 
 from experiments.experiment import Experiment, Row
-from experiments.tables_1_to_4 import STGCN, TABLE_3, TABLE_4
+from experiments.tables_1_to_4 import BASELINE, SFCN, STGCN, TABLE_3, TABLE_4, TFCN
 
 # One reading at a time of what the paper leaves open (docs/choices.md). A row that says what the
 # preset does anyway is the default once more, and is not compared with it.
@@ -51,6 +51,31 @@ ENSEMBLES = Experiment(
         ("Ensemble", "two baselines"),
         ("Ensemble", "two TGCN+global"),
         ("Ensemble", "two SGCN+global"),
+    ],
+)
+
+# Three reasons why a graph may not help, each by one change (docs/experiment_log.md).
+ONE_LAYER = {"model.temporal_layers": 1, "model.spatial_layers": 1}
+MEAN = {"model.pooling": "mean"}
+REASONS = Experiment(
+    name="reasons",
+    title="Why a graph may not help: smoothing, a flat affinity, the pooling",
+    rows=[
+        BASELINE,
+        TABLE_4.row("TFCN+SFCN+global"),
+        STGCN,
+        Row("STGCN, one layer a branch", ONE_LAYER),
+        Row("STGCN, softmax affinity", {"model.affinity": "softmax"}),
+        Row("STGCN, mean pooling", MEAN),
+        Row("TFCN+SFCN+global, mean pooling", TFCN | SFCN | MEAN),
+    ],
+    baseline="baseline",
+    pairs=[
+        ("STGCN, one layer a branch", "STGCN"),
+        ("STGCN, softmax affinity", "STGCN"),
+        ("STGCN, mean pooling", "STGCN"),
+        ("TFCN+SFCN+global, mean pooling", "TFCN+SFCN+global"),
+        ("STGCN", "TFCN+SFCN+global"),
     ],
 )
 

@@ -167,6 +167,23 @@ def test_every_parameter_receives_a_gradient():
     assert without == []
 
 
+@pytest.mark.parametrize("propagation", ["gcn", "fc"])
+def test_the_nodes_of_both_branches_are_pooled_as_asked_for(propagation):
+    options = {"temporal_propagation": propagation, "spatial_propagation": propagation}
+    model = tiny(pooling="mean", **options).eval()
+    clips = torch.randn(2, 3, 3, 64, 32)
+    maps = model.backbone(clips.flatten(0, 1))
+    for name, size in (("temporal", 3 * 4), ("spatial", 4)):
+        branch = model.branches[name]
+        nodes = branch.transformed(branch.graphs(maps, 3)[0], size)
+        by_hand = torch.stack([one.sum(dim=0) / size for one in nodes.split(size)])
+        torch.testing.assert_close(model(clips).features[name], by_hand.reshape(2, -1))
+    assert model.options["pooling"] == "mean"
+    assert tiny(**options).options["pooling"] == "max"
+    with pytest.raises(UserError, match="pooling='sum' is unknown: use max, mean"):
+        tiny(pooling="sum")
+
+
 def test_the_affinity_is_that_of_both_branches():
     model = tiny(affinity="cosine")
     kinds = {type(m).__name__ for m in model.modules() if "Affinity" in type(m).__name__}

@@ -17,6 +17,7 @@ from stgcn_pyg.layers.gcn import AffinityName
 from stgcn_pyg.models.fully_connected import FullyConnected
 
 Propagation = Literal["gcn", "fc"]
+Pooling = Literal["max", "mean"]
 
 
 class GlobalBranch(nn.Module):
@@ -44,6 +45,7 @@ class _GraphBranch(nn.Module):
 
     gcn: AffinityGCN | FullyConnected
     num_patches: int
+    pooling: Pooling
     joins_frames: bool  # whether a graph holds all frames of a video, or one frame
 
     def graphs(self, feature_maps: Tensor, num_frames: int) -> tuple[Batch, int]:
@@ -54,9 +56,9 @@ class _GraphBranch(nn.Module):
         return spatial_graphs(nodes), self.num_patches
 
     def pooled(self, feature_maps: Tensor, num_frames: int) -> Tensor:
-        """The maximum over the nodes of each graph behind the last layer, ``[G, D]``."""
+        """The nodes of each graph behind the last layer, pooled: ``[G, D]``."""
         graphs, size = self.graphs(feature_maps, num_frames)
-        return pool_graphs(self.transformed(graphs, size), "max", graph_size=size)
+        return pool_graphs(self.transformed(graphs, size), self.pooling, graph_size=size)
 
     def transformed(self, graphs: Batch, graph_size: int) -> Tensor:
         """The nodes behind the last layer, ``[V, D]``."""
@@ -83,7 +85,7 @@ def _stack(
 
 
 class TemporalBranch(_GraphBranch):
-    """TGCN: one graph a video over the patches of all frames, max over its nodes (section 3.3).
+    """TGCN: one graph a video over the patches of all frames, pooled (section 3.3).
 
     Args:
         channels: The width C of the feature maps, and of every layer.
@@ -91,6 +93,7 @@ class TemporalBranch(_GraphBranch):
         num_patches: The number P of patches of each frame.
         propagation: ``"gcn"``, or ``"fc"`` for TFCN (Table 4).
         affinity: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
+        pooling: ``"max"`` over the nodes of a graph as in the paper, or their ``"mean"``.
 
     Shapes:
         - Input: feature maps ``[B * T, C, h, w]``.
@@ -106,8 +109,10 @@ class TemporalBranch(_GraphBranch):
         num_patches: int = 4,
         propagation: Propagation = "gcn",
         affinity: AffinityName = "squared",
+        pooling: Pooling = "max",
     ):
         super().__init__()
+        self.pooling = pooling
         self.num_patches = num_patches
         self.out_channels = channels
         self.gcn = _stack(propagation, affinity, channels, channels, num_layers)
@@ -118,8 +123,7 @@ class TemporalBranch(_GraphBranch):
 
 
 class SpatialBranch(_GraphBranch):
-    """SGCN: one graph a frame over its patches, max over its nodes, frames side by side
-    (section 3.4).
+    """SGCN: one graph a frame over its patches, pooled, frames side by side (section 3.4).
 
     Args:
         channels: The width C of the feature maps.
@@ -132,6 +136,7 @@ class SpatialBranch(_GraphBranch):
         weights: ``"per-frame"`` (the :math:`W_i^k` of Eq. 7) or ``"shared"`` by all frames.
         shortcut: Whether layers from the second on add their input (a residual), as in TGCN.
         affinity: ``"squared"`` as in the paper, ``"softmax"`` or ``"cosine"``.
+        pooling: ``"max"`` over the nodes of a graph as in the paper, or their ``"mean"``.
 
     Shapes:
         - Input: feature maps ``[B * T, C, h, w]``.
@@ -152,8 +157,10 @@ class SpatialBranch(_GraphBranch):
         weights: Literal["per-frame", "shared"] = "per-frame",
         shortcut: bool = True,
         affinity: AffinityName = "squared",
+        pooling: Pooling = "max",
     ):
         super().__init__()
+        self.pooling = pooling
         if weights not in ("per-frame", "shared"):
             raise ValueError(f'weights must be "per-frame" or "shared", got {weights!r}')
         self.num_patches = num_patches

@@ -14,6 +14,7 @@ from stgcn_pyg.models.branches import (
     AffinityName,
     Branch,
     GlobalBranch,
+    Pooling,
     Propagation,
     SpatialBranch,
     TemporalBranch,
@@ -69,6 +70,8 @@ class STGCN(nn.Module, HubModel):
         spatial_shortcut: Whether the spatial branch has the residual connection of Eq. 6.
         affinity: Affinity of the nodes in both branches: ``"squared"`` as in the paper,
             ``"softmax"`` or ``"cosine"``.
+        pooling: Pooling of the nodes of a graph in both branches: ``"max"`` as in the paper, or
+            ``"mean"``.
         embedding: ``"normalized"``: each branch's feature is L2-normalised before they are
             concatenated; ``"raw"``: they are concatenated without that; the name of a branch:
             only its feature, normalised.
@@ -122,6 +125,7 @@ class STGCN(nn.Module, HubModel):
         spatial_weights: Literal["per-frame", "shared"] = "per-frame",
         spatial_shortcut: bool = True,
         affinity: AffinityName = "squared",
+        pooling: Pooling = "max",
         embedding: EmbeddingKind = "normalized",
         last_stage: LastStage | None = None,
         image_size: Sequence[int] | None = None,
@@ -134,7 +138,7 @@ class STGCN(nn.Module, HubModel):
         options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         super().__init__()
         _check_options(list(branches), embedding)
-        require_known(neck=(neck, Neck))
+        require_known(neck=(neck, Neck), pooling=(pooling, Pooling))
         self.backbone = Backbone(backbone, weights, last_stage, image_size, patch_stride)
         self.mean = _of_colours("mean", self.backbone.mean if mean is None else mean)
         self.std = _of_colours("std", self.backbone.std if std is None else std)
@@ -156,7 +160,7 @@ class STGCN(nn.Module, HubModel):
             chosen["global"] = GlobalBranch(channels)
         if "temporal" in branches:
             chosen["temporal"] = TemporalBranch(
-                channels, temporal_layers, temporal_patches, temporal_propagation, affinity
+                channels, temporal_layers, temporal_patches, temporal_propagation, affinity, pooling
             )
         if "spatial" in branches:
             chosen["spatial"] = SpatialBranch(
@@ -170,6 +174,7 @@ class STGCN(nn.Module, HubModel):
                 weights=spatial_weights,
                 shortcut=spatial_shortcut,
                 affinity=affinity,
+                pooling=pooling,
             )
         self.branches = nn.ModuleDict(chosen)
         width = sum(branch.out_channels for branch in chosen.values())
