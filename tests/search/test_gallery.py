@@ -1,5 +1,6 @@
 """A gallery's tracklets: added, replaced, removed, and always the whole of a change or nothing."""
 
+import threading
 import warnings
 from tempfile import TemporaryDirectory
 
@@ -176,6 +177,27 @@ def test_an_open_gallery_stays_as_it_was_while_another_writes(gallery):
     assert sorted(reader.tracklets().index) == list(range(6))
     reader.refresh()
     assert reader.tracklets().index.tolist() == [1, 2, 4, 5, 6]
+
+
+def test_a_gallery_opens_while_the_files_it_was_told_of_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(segments, "MOST_BYTES", 2 * 2 * 4)
+    embeddings = alike(60, 2, RNG)
+    gallery = gallery_of(tmp_path / "gallery", embeddings, rows(60, RNG))
+    done = threading.Event()
+
+    def write():
+        for last in range(59, 49, -1):  # each segment is written anew
+            gallery.remove(np.arange(last, 60, 2))
+            gallery.compact()
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    opened = 0
+    while not done.is_set():
+        opened += len(Gallery(gallery.folder)) > 0
+    writer.join()
+    assert opened > 10
 
 
 def test_a_second_writer_is_refused_while_one_writes(gallery):

@@ -66,7 +66,7 @@ def test_readers_go_on_while_a_writer_is_killed_20_times(tmp_path):
             while "writes" not in writer.log.read_text():
                 assert "Traceback" not in writer.log.read_text()
                 time.sleep(0.005)
-            until = time.monotonic() + moments.uniform(0, 0.4)
+            until = time.monotonic() + moments.uniform(0, 0.25)
             while time.monotonic() < until:
                 require_whole(folder)
             assert writer.pid in writer.processes(), writer.log.read_text()
