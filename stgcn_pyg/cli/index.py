@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jsonargparse import Namespace
@@ -94,8 +95,8 @@ def _gallery(folder: Path, extractions: Sequence[Extraction]) -> Iterator[Galler
         yield Gallery(folder)
         return
     there = folder.exists()
-    known = extractions[0].description
-    gallery = Gallery.create(folder, **{name: known.get(name) for name in MODEL})
+    model: dict[str, Any] = {name: extractions[0].description.get(name) for name in MODEL}
+    gallery = Gallery.create(folder, **model)
     try:
         yield gallery
     except BaseException:

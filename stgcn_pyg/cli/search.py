@@ -138,9 +138,11 @@ def _queries(gallery: Gallery, options: Namespace) -> NamedQueries:
 
 
 def _filter(gallery: Gallery, named: NamedQueries, options: Namespace) -> Filter:
-    known = gallery.tracklets()
-    for name, column in (("camera", "camid"), ("identity", "pid"), ("dataset", "dataset")):
-        for value in options[name] or ():
+    chosen = {"camera": "camid", "identity": "pid", "dataset": "dataset"}
+    chosen = {name: column for name, column in chosen.items() if options[name] is not None}
+    known = gallery.tracklets() if chosen else pd.DataFrame()
+    for name, column in chosen.items():
+        for value in options[name]:
             if not (known[column] == value).any():
                 raise UserError(f"--{name} {value}: {options.gallery} has no tracklet of it")
     if options.same_camera is not None and (np.asarray(named.queries.camids) == JUNK).any():

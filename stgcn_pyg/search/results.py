@@ -38,7 +38,7 @@ def results_table(
     ids = found.ids[query, place]
     rows = gallery.tracklets(np.unique(ids)).loc[ids].reset_index(drop=True)
     facts = {
-        "query": [names[row] for row in query],
+        "query": [names[row] for row in query.tolist()],
         **{
             f"query_{name}": np.asarray(getattr(queries, f"{name}s"))[query]
             for name in ("pid", "camid")

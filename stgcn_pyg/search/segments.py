@@ -181,7 +181,7 @@ def write_segments(
         UserError: The files cannot be written, or a piece is not usable.
     """
     most = largest_segment(width)
-    rest, found = iter(_cut(pieces, most)), []
+    rest, found = _cut(pieces, most), list[SegmentFacts]()
     for piece in rest:
         name = f"{first + len(found):08d}"
         with errors_of_writing(folder / name, FULL):
