@@ -215,6 +215,10 @@ def _write_page(
             for name, row in zip(named.names, rows, strict=True)
         }
     facts = {"Gallery": f"{options.gallery}, {len(gallery):,} tracklets", "Query": options.query}
+    for name in ("camera", "identity", "dataset", "after", "before", "same_camera"):
+        if (value := options[name]) is not None:
+            words = map(str, value) if isinstance(value, list) else [str(value)]
+            facts[f"--{name.replace('_', '-')}"] = " ".join(words)
     page, more = render_found(options.gallery.name, table, of_queries, frames, facts, gaps)
     write_output(options.page, page.encode())
     for line in more:

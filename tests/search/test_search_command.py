@@ -173,12 +173,15 @@ def test_the_files_agree(gallery, station, tmp_path):
 def test_the_page_shows_the_frames_of_queries_and_of_what_was_found(gallery, station, tmp_path):
     page = tmp_path / "found.html"
     for query, name in ((station, "10"), ("station:10", "station:10")):
-        assert search(gallery, query, "--top=2", f"--page={page}") == 0
+        options = ["--top=2", "--camera", "1", "2", "--before=50"]
+        assert search(gallery, query, *options, f"--page={page}") == 0
         text = page.read_text()
         captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
         assert captions[0] == "the query, identity 3, camera 1"
         assert "distance 0.250, identity 3, camera 1, 15.0 to 16.0 s, station:15" in text
         assert f"Query {name}" in text
+        assert "<dt>--camera</dt><dd>1 2</dd>" in text
+        assert "<dt>--before</dt><dd>50.0</dd>" in text
         assert text.count('src="data:image/webp;base64,') == len(captions)
         assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
 
