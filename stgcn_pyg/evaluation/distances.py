@@ -197,8 +197,8 @@ class Distances:
         totals: Any = 2.0
         if self.metric == "euclidean":
             totals = np.maximum(self.a.totals[row] + self.b.totals[column], _TINY)
-        squares /= totals
         with np.errstate(over="ignore"):  # the bound of two rows of zeros, by next to nothing
+            squares /= totals
             rest = 1 - (1 - squares).round(_DECIMALS)
         return (rest if self.metric == "cosine" else np.sqrt(rest * totals)).astype(np.float32)
 
