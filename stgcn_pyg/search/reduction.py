@@ -1,0 +1,108 @@
+"""Shorter embeddings: their principal components, in half precision, and what that loses."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+from sklearn.decomposition import PCA
+
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation import ComparisonResult, compare
+from stgcn_pyg.evaluation.arrays import slices
+from stgcn_pyg.evaluation.result import REPORTED_RANKS
+from stgcn_pyg.runs.scoring import RankingTask, score_features
+
+_MOST_ROWS = 20_000  # that the components are computed from
+
+
+class Reduction:
+    """The first D' principal components of embeddings of D numbers.
+
+    Attributes:
+        mean: Mean of the embeddings that they were computed from, ``[D]`` float32.
+        axes: The components, orthonormal, ``[D', D]`` float32.
+    """
+
+    def __init__(self, mean: np.ndarray, axes: np.ndarray):
+        self.mean, self.axes = mean, axes
+
+    @property
+    def width(self) -> int:
+        """D', the number of components."""
+        return len(self.axes)
+
+    @classmethod
+    def of(cls, embeddings: np.ndarray, width: int) -> "Reduction":
+        """Computes the first ``width`` components of embeddings ``[N, D]``, of 20,000 at most.
+
+        Raises:
+            UserError: There are fewer embeddings or numbers in one than that.
+
+        Example:
+            >>> points = np.float32([[0, 0, 1], [1, 1, 1], [2, 2, 1]])
+            >>> reduced = Reduction.of(points, 1).apply(points)
+            >>> np.abs(np.diff(reduced, axis=0)).round(3).ravel().tolist(), reduced.dtype.name
+            ([1.4140625, 1.4140625], 'float16')
+        """
+        some = embeddings[:: -(-len(embeddings) // _MOST_ROWS) or 1]
+        most = min(len(some), embeddings.shape[1])
+        if width > most:
+            raise UserError(
+                f"--reduce {width}: {len(embeddings):,} embeddings of {embeddings.shape[1]:,} "
+                f"numbers have {most:,} components at most: pass fewer"
+            )
+        found = PCA(width, random_state=0).fit(some)
+        return cls(found.mean_.astype(np.float32), found.components_.astype(np.float32))
+
+    def apply(self, embeddings: np.ndarray) -> np.ndarray:
+        """The components of embeddings ``[N, D]``: ``[N, D']`` float16."""
+        result = np.empty((len(embeddings), self.width), dtype=np.float16)
+        for rows in slices(0, len(embeddings), 1024):
+            result[rows] = (embeddings[rows] - self.mean) @ self.axes.T
+        return result
+
+    def to_bytes(self) -> bytes:
+        """The content of a file of it."""
+        rows = np.concatenate([self.mean[None], self.axes])
+        # save writes the numbers as they lie in memory, whatever the order of the axes.
+        return save({"mean and axes": np.ascontiguousarray(rows)})
+
+    @classmethod
+    def from_bytes(cls, name: str, content: bytes) -> "Reduction":
+        """The one in the content of a file; raises a UserError that begins with its name."""
+        try:
+            rows = load(content)["mean and axes"]
+        except (SafetensorError, LookupError) as error:
+            raise UserError(f"{name}: damaged: index its extractions into a new gallery") from error
+        return cls(rows[0], rows[1:])
+
+
+def loss_of_reduction(
+    reduction: Reduction,
+    task: RankingTask,
+    query_features: np.ndarray,
+    gallery_features: np.ndarray,
+    resamples: int = 10_000,
+) -> Mapping[str, ComparisonResult]:
+    """What a reduction changes of mAP and rank-k, by the name of each protocol.
+
+    The difference is that of the reduced embeddings less the whole ones on the same queries, with
+    its interval over their identities (:func:`.compare`). A protocol under which fewer than two
+    identities have a match has none.
+
+    Args:
+        reduction: The reduction.
+        task: Queries and gallery.
+        query_features, gallery_features: Their embeddings, ``[Q, D]`` and ``[G, D]``.
+        resamples: As in :func:`.compare`.
+    """
+    whole = score_features(task, query_features, gallery_features)
+    sides = (reduction.apply(side) for side in (query_features, gallery_features))
+    reduced = score_features(task, *(side.astype(np.float32) for side in sides))
+    found = {}
+    for name, result in whole.items():
+        valid = np.isfinite(result.average_precision)
+        if len(np.unique(task.query_pids[valid])) > 1:
+            found[name] = compare(result, reduced[name], task.query_pids, REPORTED_RANKS, resamples)
+    return found
