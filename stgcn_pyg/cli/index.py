@@ -15,10 +15,11 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.search import Gallery
+from stgcn_pyg.search.evaluation import loss_of_reduction
 from stgcn_pyg.search.extractions import Extraction
 from stgcn_pyg.search.gallery import LOCK, MODEL, NAME, REDUCTION
 from stgcn_pyg.search.queries import ids_of
-from stgcn_pyg.search.reduction import Reduction, loss_of_reduction
+from stgcn_pyg.search.reduction import Reduction
 
 DESCRIPTION = """Puts extractions of embeddings into a gallery, which `stgcn search` searches.
 

@@ -1,17 +1,11 @@
-"""Shorter embeddings: their principal components, in half precision, and what that loses."""
-
-from collections.abc import Mapping
+"""Shorter embeddings: their principal components, in half precision."""
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from sklearn.decomposition import PCA
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation import ComparisonResult, compare
 from stgcn_pyg.evaluation.arrays import slices
-from stgcn_pyg.evaluation.result import REPORTED_RANKS
-from stgcn_pyg.runs.scoring import RankingTask, score_features
 
 _MOST_ROWS = 20_000  # that the components are computed from
 
@@ -45,6 +39,8 @@ class Reduction:
             >>> np.abs(np.diff(reduced, axis=0)).round(3).ravel().tolist(), reduced.dtype.name
             ([1.4140625, 1.4140625], 'float16')
         """
+        from sklearn.decomposition import PCA  # takes a second; a gallery that is open needs none
+
         some = embeddings[:: -(-len(embeddings) // _MOST_ROWS) or 1]
         most = min(len(some), embeddings.shape[1])
         if width > most:
@@ -76,33 +72,3 @@ class Reduction:
         except (SafetensorError, LookupError) as error:
             raise UserError(f"{name}: damaged: index its extractions into a new gallery") from error
         return cls(rows[0], rows[1:])
-
-
-def loss_of_reduction(
-    reduction: Reduction,
-    task: RankingTask,
-    query_features: np.ndarray,
-    gallery_features: np.ndarray,
-    resamples: int = 10_000,
-) -> Mapping[str, ComparisonResult]:
-    """What a reduction changes of mAP and rank-k, by the name of each protocol.
-
-    The difference is that of the reduced embeddings less the whole ones on the same queries, with
-    its interval over their identities (:func:`.compare`). A protocol under which fewer than two
-    identities have a match has none.
-
-    Args:
-        reduction: The reduction.
-        task: Queries and gallery.
-        query_features, gallery_features: Their embeddings, ``[Q, D]`` and ``[G, D]``.
-        resamples: As in :func:`.compare`.
-    """
-    whole = score_features(task, query_features, gallery_features)
-    sides = (reduction.apply(side) for side in (query_features, gallery_features))
-    reduced = score_features(task, *(side.astype(np.float32) for side in sides))
-    found = {}
-    for name, result in whole.items():
-        valid = np.isfinite(result.average_precision)
-        if len(np.unique(task.query_pids[valid])) > 1:
-            found[name] = compare(result, reduced[name], task.query_pids, REPORTED_RANKS, resamples)
-    return found
