@@ -7,6 +7,7 @@ Each embedding, less the mean of its segment, is kept as the signs of its channe
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -157,9 +158,10 @@ class Codes:
             The estimates of the squared distances ``[Q, count]``, ascending, and the rows; infinity
             and -1 where there are no more.
         """
-        chosen = dict(_QUERY)
+        chosen: dict[str, Any] = dict(_QUERY)
         if allowed is not None:
-            chosen["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+            selector: Any = faiss.IDSelectorBitmap  # its types are those of C++
+            chosen["sel"] = selector(np.packbits(allowed, bitorder="little"))
         parameters = faiss.RaBitQSearchParameters(**chosen)
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         estimates, rows = self._index.search(queries, count, params=parameters)
@@ -179,7 +181,7 @@ class Codes:
             facts = json.loads(header["__metadata__"]["facts"])
             if facts.pop("format") != FORMAT:
                 raise UserError(f"{name}: codes of another version than {FORMAT}{AGAIN}")
-            index = faiss.deserialize_index(load(content)["index"])
+            index: Any = faiss.deserialize_index(load(content)["index"])
             return cls(index, CodeFacts(**facts))
         except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
             raise UserError(f"{name}: damaged or no codes{AGAIN}") from error

@@ -158,8 +158,10 @@ def loss_of_reduction(
         resamples: As in :func:`.compare`.
     """
     whole = score_features(task, query_features, gallery_features)
-    sides = (reduction.apply(side) for side in (query_features, gallery_features))
-    reduced = score_features(task, *(side.astype(np.float32) for side in sides))
+    query, gallery = (
+        reduction.apply(side).astype(np.float32) for side in (query_features, gallery_features)
+    )
+    reduced = score_features(task, query, gallery)
     found = {}
     for name, result in whole.items():
         valid = np.isfinite(result.average_precision)

@@ -269,7 +269,8 @@ class Gallery:
             reduced = self.reduction.apply(np.asarray(queries.embeddings))
             queries = queries._replace(embeddings=reduced)
         checked = check_queries(queries, self.stored_width, where)
-        coded, others = [], []
+        coded: list[Chosen] = []
+        others: list[Chosen] = []
         for segment in self.segments:
             allowed = segment.alive & passing(segment.tracklets, where)
             if among is not None:
@@ -424,7 +425,8 @@ def _by_codes(
     from stgcn_pyg.search.candidates import CodedPart, nearest_by_codes
 
     for rows in slices(0, len(queries.embeddings), QUERIES):
-        some = Queries(*(None if array is None else array[rows] for array in queries))
+        pids, camids = (None if x is None else x[rows] for x in (queries.pids, queries.camids))
+        some = Queries(queries.embeddings[rows], pids, camids)
         parts = [
             CodedPart(
                 one.ids, one.embeddings, one.codes, allowed, left_out(some, one.tracklets, where)

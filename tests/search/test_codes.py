@@ -8,6 +8,7 @@ from galleries import gallery_of, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stgcn_pyg.cli import main
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.search import Filter, Gallery, Queries
 from stgcn_pyg.search.candidates import CodedPart, nearest_by_codes
@@ -173,3 +174,31 @@ def test_a_file_of_codes_that_is_gone_is_searched_exactly(copy):
 def test_what_is_no_file_of_codes_is_told_in_one_line(content):
     with pytest.raises(UserError, match=r"^some\.codes: damaged or no codes: [^\n]*$"):
         Codes.from_bytes("some.codes", content)
+
+
+def test_the_command_makes_the_codes_that_are_missing(copy, capsys):
+    assert main(["index", f"--output={copy.folder}", "--codes"]) == 0
+    shown = capsys.readouterr().out
+    assert "codes of 6,600 tracklets; " in shown and "measured on 200 tracklets" in shown
+    tracklet = copy.tracklets()["tracklet"].iloc[0]
+    tables = []
+    for options in ([], ["--exact"]):
+        assert main(["search", str(copy.folder), f"mars:{tracklet}", *options]) == 0
+        tables.append(capsys.readouterr().out)
+    assert tables[0] == tables[1]
+
+
+def test_a_small_gallery_gets_no_codes(tmp_path, capsys):
+    rng = np.random.default_rng(11)
+    gallery = gallery_of(tmp_path / "gallery", clustered(50, rng), rows(50, rng))
+    assert main(["index", f"--output={gallery.folder}", "--codes"]) == 0
+    assert "too small for codes: it is searched exactly" in capsys.readouterr().out
+
+
+def test_a_search_by_the_command_ends_with_one_line_at_damaged_codes(copy, capsys):
+    path = copy.folder / copy.segments[0].facts.codes
+    path.write_bytes(path.read_bytes()[:-1])
+    tracklet = copy.tracklets()["tracklet"].iloc[0]
+    assert main(["search", str(copy.folder), f"mars:{tracklet}"]) == 2
+    assert f"{path}: damaged: " in capsys.readouterr().err.splitlines()[-1]
+    assert main(["search", str(copy.folder), f"mars:{tracklet}", "--exact"]) == 0
