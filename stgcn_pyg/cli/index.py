@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
+from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.search import Gallery
+from stgcn_pyg.search.evaluation import loss_of_reduction
 from stgcn_pyg.search.extractions import Extraction
-from stgcn_pyg.search.gallery import LOCK, MODEL, NAME
+from stgcn_pyg.search.gallery import LOCK, MODEL, NAME, REDUCTION
 from stgcn_pyg.search.queries import ids_of
+from stgcn_pyg.search.reduction import Reduction
 
 DESCRIPTION = """Puts extractions of embeddings into a gallery, which `stgcn search` searches.
 
@@ -26,14 +30,15 @@ interrupted, the gallery is as it was before.
 Examples:
   stgcn index embeddings/mars --output galleries/all
   stgcn index embeddings/hall embeddings/yard --name hall yard --output galleries/all
-  stgcn index --output galleries/all --remove yard hall:17 --compact"""
+  stgcn index --output galleries/all --remove yard hall:17 --compact
+  stgcn index --output galleries/all --codes"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
     extractions = _extractions(options)
-    with _gallery(options.output, extractions) as gallery:
+    with _gallery(options.output, extractions, options.reduce) as gallery:
         for extraction in extractions:
             gallery.require_same_model(str(extraction.folder), extraction.description)
         if options.remove:
@@ -43,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
             _add(gallery, extraction)
         if options.compact:
             gallery.compact()
+        if options.codes:
+            _make_codes(gallery)
         print(
             f"{options.output}: {len(gallery):,} tracklets, embeddings of width {gallery.width:,}"
         )
@@ -66,13 +73,20 @@ def parser() -> Parser:
     add("--remove", nargs="+", type=str, default=[], help=remove)
     compact = "write anew what holds removed tracklets, which frees their space"
     add("--compact", type=bool, default=False, nargs="?", const=True, help=compact)
+    reduce = (
+        "number of principal components of the first extraction to keep of embeddings, in half "
+        "precision; what that loses is shown"
+    )
+    add("--reduce", type=PositiveInt | None, default=None, help=reduce)
+    codes = "make codes where there are none yet, by which a large gallery is searched faster"
+    add("--codes", type=bool, default=False, nargs="?", const=True, help=codes)
     return parser
 
 
 def _extractions(options: Namespace) -> list[Extraction]:
     folders, names = options.embeddings, options.name or []
-    if not (folders or options.remove or options.compact):
-        raise UserError("EMBEDDINGS: name an extraction, or give --remove or --compact")
+    if not (folders or options.remove or options.compact or options.codes):
+        raise UserError("EMBEDDINGS: name an extraction, or give --remove, --compact or --codes")
     if names and len(names) != len(folders):
         raise UserError(
             f"--name: has {len(names)} names for {len(folders)} extractions: give one for each"
@@ -89,19 +103,24 @@ def _extractions(options: Namespace) -> list[Extraction]:
 
 
 @contextmanager
-def _gallery(folder: Path, extractions: Sequence[Extraction]) -> Iterator[Gallery]:
+def _gallery(
+    folder: Path, extractions: Sequence[Extraction], reduce: int | None
+) -> Iterator[Gallery]:
     """The gallery; a new one is removed if the block fails before anything is in it."""
     if (folder / NAME).exists() or not extractions:
+        if reduce is not None:
+            raise UserError(f"--reduce {reduce}: is for a new gallery: name another --output")
         yield Gallery(folder)
         return
     there = folder.exists()
     model: dict[str, Any] = {name: extractions[0].description.get(name) for name in MODEL}
-    gallery = Gallery.create(folder, **model)
+    reduction = None if reduce is None else _reduction(extractions[0], reduce)
+    gallery = Gallery.create(folder, **model, reduction=reduction)
     try:
         yield gallery
     except BaseException:
         if not len(Gallery(folder)):
-            for name in (NAME, LOCK):
+            for name in (NAME, LOCK, REDUCTION):
                 (folder / name).unlink(missing_ok=True)
             with suppress(OSError):
                 if not there:
@@ -124,3 +143,36 @@ def _add(gallery: Gallery, extraction: Extraction) -> None:
     print(said + (f", {replaced:,} of which replace earlier ones" if replaced else ""))
     for note in extraction.notes:
         print(note)
+
+
+def _make_codes(gallery: Gallery) -> None:
+    segments = tqdm(gallery.segments_without_codes(), desc="codes", unit="segment", **bar_options())
+    for segment in segments:
+        gallery.make_codes([segment])
+    facts = [one.codes.facts for one in gallery.segments if one.codes is not None]
+    if not facts:
+        print(f"{gallery.folder}: too small for codes: it is searched exactly")
+        return
+    rows, queries = sum(fact.rows for fact in facts), sum(fact.queries for fact in facts)
+    recall = sum(fact.recall * fact.queries for fact in facts) / queries
+    candidates = sum(fact.candidates for fact in facts)
+    print(
+        f"{gallery.folder}: codes of {rows:,} tracklets; a search for 20 begins with about "
+        f"{candidates:,} candidates or fewer; recall {recall:.5f} of the 20 nearest, measured on "
+        f"{queries:,} tracklets"
+    )
+
+
+def _reduction(extraction: Extraction, width: int) -> Reduction:
+    """The reduction of an extraction, after what it loses is shown."""
+    stored = StoredEmbeddings(extraction.folder)
+    reduction = Reduction.of(stored.embeddings, width)
+    try:
+        losses = loss_of_reduction(reduction, stored.task, *stored.features())
+    except UserError as error:
+        print(f"--reduce {width}: what it loses is not known: {error}")
+        return reduction
+    for name, loss in losses.items():
+        print(f"\n{name}: first all {len(reduction.mean):,} numbers, second the {width:,} kept")
+        print(f"{loss}\n")
+    return reduction

@@ -29,6 +29,7 @@ from stgcn_pyg.files import PART, errors_of_writing, written_aside
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.exact import Part, nearest
 from stgcn_pyg.search.filters import check_queries, left_out, passing
+from stgcn_pyg.search.reduction import Reduction
 from stgcn_pyg.search.segments import (
     AGAIN,
     COLUMNS,
@@ -46,9 +47,12 @@ with needs_extra("search"):
 
 NAME = "gallery.json"
 LOCK = "gallery.lock"
+REDUCTION = "reduction.safetensors"
 FORMAT = 1
 MODEL = ("width", "checkpoint_sha256", "embedding", "num_frames", "test_clips")
 OF_A_SEGMENT = re.compile(rf"\d{{8}}[\w-]*\.(npy|parquet|codes)({re.escape(PART)})?")
+Chosen = tuple[Segment, np.ndarray]  # a segment, and which of its rows may be found
+QUERIES = 64  # that are searched by codes at a time
 NUMBERS = 2**23  # of a part of the embeddings that is searched or copied at a time
 
 
@@ -66,6 +70,7 @@ class Gallery:
         folder: The folder.
         width: Length D of an embedding.
         checkpoint_sha256: SHA-256 of the checkpoint that made the embeddings.
+        reduction: What is kept of the embeddings instead of all, if so.
         facts: The content of its ``gallery.json``.
         segments: Its open segments, by ascending ids.
 
@@ -90,6 +95,7 @@ class Gallery:
         self.segments: list[Segment] = []
         self.refresh()
         self.width: int = self.facts["width"]
+        self.reduction = _read_reduction(self.folder, self.facts)
         self.checkpoint_sha256: str = self.facts["checkpoint_sha256"]
 
     @classmethod
@@ -102,6 +108,7 @@ class Gallery:
         embedding: str | None = None,
         num_frames: int | None = None,
         test_clips: str | None = None,
+        reduction: Reduction | None = None,
     ) -> "Gallery":
         """Makes an empty gallery.
 
@@ -113,6 +120,7 @@ class Gallery:
                 known, also of the next two.
             num_frames: The frames T of a clip.
             test_clips: The clips of a tracklet that are averaged.
+            reduction: What to keep of embeddings instead of all; None: all.
 
         Raises:
             UserError: There is something, or it cannot be made.
@@ -125,8 +133,19 @@ class Gallery:
         with errors_of_writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
+            if reduction is not None:
+                content = reduction.to_bytes()
+                with errors_of_writing(folder), written_aside(folder / REDUCTION) as file:
+                    file.write(content)
+                digest = hashlib.sha256(content).hexdigest()
+                facts |= {"reduced": reduction.width, "reduction_sha256": digest}
             _commit(folder, facts | {"sources": {}, "next_id": 0, "next_segment": 0}, [])
         return cls(folder)
+
+    @property
+    def stored_width(self) -> int:
+        """Length of the embeddings that are kept: D, or that of the reduction."""
+        return _stored(self.facts)[0]
 
     def __len__(self) -> int:
         return sum(segment.facts.num_alive for segment in self.segments)
@@ -137,7 +156,8 @@ class Gallery:
         while True:
             read = facts, described = _read(self.folder)
             try:
-                self.segments = [Segment(self.folder, one, facts["width"]) for one in described]
+                width, dtype = _stored(facts)
+                self.segments = [Segment(self.folder, one, width, dtype) for one in described]
                 break
             except FileNotFoundError as error:
                 if read == before:  # no writer has removed it
@@ -186,8 +206,8 @@ class Gallery:
         added: list[pd.DataFrame] = []
         with self._writing():
             start, number = self.facts["next_id"], self.facts["next_segment"]
-            numbered = _numbered(pieces, start, self.width, added)
-            new = write_segments(self.folder, number, self.width, numbered)
+            numbered = _numbered(pieces, start, self.width, added, self.reduction)
+            new = write_segments(self.folder, number, self.stored_width, numbered)
             if not new:
                 return np.empty(0, dtype=np.int64)
             keys = pd.concat(added)
@@ -225,8 +245,10 @@ class Gallery:
         k: int,
         where: Filter = ANY,
         part_rows: int | None = None,
+        exact: bool = True,
+        among: np.ndarray | None = None,
     ) -> Found:
-        """The nearest k tracklets that the filter passes, for each query, exactly.
+        """The nearest k tracklets that the filter passes, for each query.
 
         Args:
             queries: The queries.
@@ -234,15 +256,30 @@ class Gallery:
             where: What may be found.
             part_rows: Number of tracklets to compare at a time, which changes memory and time, not
                 the answer; some that take 32 MB if not given.
+            exact: Whether all distances are compared exactly, and not only those of candidates
+                where there are codes (:meth:`make_codes`).
+            among: Ids that may be found; None: all.
 
         Raises:
             UserError: The queries have another width, are not finite, or lack the labels that the
                 filter needs.
         """
         whole_number("k", k)
-        checked = check_queries(queries, self.width, where)
-        parts = self._parts(checked, where, part_rows or max(1, NUMBERS // self.width))
-        return nearest(checked.embeddings, parts, k)
+        if self.reduction is not None and np.shape(queries.embeddings)[1:] == (self.width,):
+            reduced = self.reduction.apply(np.asarray(queries.embeddings))
+            queries = queries._replace(embeddings=reduced)
+        checked = check_queries(queries, self.stored_width, where)
+        coded: list[Chosen] = []
+        others: list[Chosen] = []
+        for segment in self.segments:
+            allowed = segment.alive & passing(segment.tracklets, where)
+            if among is not None:
+                allowed &= np.isin(segment.ids, among)
+            by_codes = not exact and segment.codes is not None
+            (coded if by_codes else others).append((segment, allowed))
+        parts = _parts(others, checked, where, part_rows or max(1, NUMBERS // self.stored_width))
+        found = nearest(checked.embeddings, parts, k)
+        return _by_codes(coded, checked, where, k, found) if coded else found
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets, as :class:`.Engine` says; the index is the id."""
@@ -260,9 +297,9 @@ class Gallery:
         return table[~table.index.duplicated()].loc[wanted]
 
     def embeddings(self, ids: np.ndarray) -> np.ndarray:
-        """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
+        """The embeddings of tracklets by id, as they are kept: ``[N, D]``, in that order."""
         wanted = np.asarray(ids, dtype=np.int64)
-        result, found = np.empty((len(wanted), self.width), dtype=np.float32), [wanted[:0]]
+        result, found = np.empty((len(wanted), self.stored_width), dtype=np.float32), [wanted[:0]]
         for segment in self.segments:
             here, rows = segment.rows_of(wanted)
             result[here] = segment.embeddings[rows]
@@ -292,15 +329,19 @@ class Gallery:
         if len(missing):
             raise UserError(f"{self.folder}: has no tracklet with the id {missing[0]}")
 
-    def _parts(self, queries: Queries, where: Filter, most_rows: int) -> Iterator[Part]:
-        for segment in self.segments:
-            rows = np.flatnonzero(segment.alive & passing(segment.tracklets, where))
-            for some in (rows[part] for part in slices(0, len(rows), most_rows)):
-                first, last = int(some[0]), int(some[-1]) + 1
-                # A slice of what is mapped into memory is no copy.
-                chosen: Any = slice(first, last) if last - first == len(some) else some
-                ignored = left_out(queries, segment.tracklets.iloc[chosen], where)
-                yield Part(segment.ids[chosen], segment.embeddings[chosen], ignored)
+    def segments_without_codes(self) -> list[Segment]:
+        """The segments that have no codes and are large enough to need them."""
+        from stgcn_pyg.search.codes import FEWEST_ROWS
+
+        large = [one for one in self.segments if one.facts.rows >= FEWEST_ROWS]
+        return [one for one in large if one.facts.codes is None]
+
+    def make_codes(self, segments: Iterable[Segment] | None = None) -> None:
+        """Makes the codes of some segments; of those without codes if none are given."""
+        from stgcn_pyg.search.codes import Codes
+
+        for one in self.segments_without_codes() if segments is None else segments:
+            self.write_codes({one.facts.name: Codes.of(one.embeddings).to_bytes()})
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -335,7 +376,7 @@ class Gallery:
         So the number of segments grows with the logarithm of the number of additions.
         """
         rows = [segment.facts.rows for segment in self.segments]
-        first, most = len(rows) - 1, largest_segment(self.width)
+        first, most = len(rows) - 1, largest_segment(self.stored_width)
         while first > 0 and rows[first - 1] <= sum(rows[first:]) <= most - rows[first - 1]:
             first -= 1
         if first < len(rows) - 1:
@@ -343,7 +384,7 @@ class Gallery:
 
     def _rewrite(self, segments: list[Segment]) -> None:
         """Writes neighbours of some segments together, but for those that are large and whole."""
-        most = largest_segment(self.width)
+        most = largest_segment(self.stored_width)
         described: list[SegmentFacts] = []
         number = self.facts["next_segment"]
 
@@ -356,14 +397,55 @@ class Gallery:
             if kept or (len(group) == 1 and not group[0].facts.removed):
                 described += [segment.facts for segment in group]
                 continue
-            pieces = chain.from_iterable(s.pieces(NUMBERS // self.width + 1) for s in group)
-            new = write_segments(self.folder, number, self.width, pieces)
+            pieces = chain.from_iterable(s.pieces(NUMBERS // self.stored_width + 1) for s in group)
+            new = write_segments(self.folder, number, self.stored_width, pieces)
             described, number = described + new, number + len(new)
         self._replace(described)
 
 
+def _parts(
+    segments: Iterable[Chosen], queries: Queries, where: Filter, most_rows: int
+) -> Iterator[Part]:
+    """What may be found of some segments, so many rows at a time."""
+    for segment, allowed in segments:
+        rows = np.flatnonzero(allowed)
+        for some in (rows[part] for part in slices(0, len(rows), most_rows)):
+            first, last = int(some[0]), int(some[-1]) + 1
+            # A slice of what is mapped into memory is no copy.
+            chosen: Any = slice(first, last) if last - first == len(some) else some
+            ignored = left_out(queries, segment.tracklets.iloc[chosen], where)
+            embeddings = segment.embeddings[chosen].astype(np.float32, copy=False)
+            yield Part(segment.ids[chosen], embeddings, ignored)
+
+
+def _by_codes(
+    segments: Iterable[Chosen], queries: Queries, where: Filter, k: int, others: Found
+) -> Found:
+    """The nearest k by the codes of some segments, together with the nearest of the others."""
+    from stgcn_pyg.search.candidates import CodedPart, nearest_by_codes
+
+    for rows in slices(0, len(queries.embeddings), QUERIES):
+        pids, camids = (None if x is None else x[rows] for x in (queries.pids, queries.camids))
+        some = Queries(queries.embeddings[rows], pids, camids)
+        parts = [
+            CodedPart(
+                one.ids, one.embeddings, one.codes, allowed, left_out(some, one.tracklets, where)
+            )
+            for one, allowed in segments
+            if one.codes is not None
+        ]
+        of_others = Found(*(array[rows] for array in others))
+        found, _ = nearest_by_codes(some.embeddings, parts, k, of_others)
+        others.ids[rows], others.distances[rows] = found
+    return others
+
+
 def _numbered(
-    pieces: Iterable[Piece], start: int, width: int, added: list[pd.DataFrame]
+    pieces: Iterable[Piece],
+    start: int,
+    width: int,
+    added: list[pd.DataFrame],
+    reduction: Reduction | None,
 ) -> Iterator[Piece]:
     """The pieces with ids from ``start``; adds the data set and number of each to ``added``."""
     for given, tracklets in pieces:
@@ -378,7 +460,29 @@ def _numbered(
         ids = np.arange(start, start + len(tracklets))
         start += len(tracklets)
         added.append(tracklets[["dataset", "tracklet"]].reset_index(drop=True))
+        if reduction is not None:
+            embeddings = reduction.apply(embeddings)
         yield embeddings, tracklets[COLUMNS].assign(id=ids)
+
+
+def _stored(facts: Mapping[str, Any]) -> tuple[int, type]:
+    """The width and the type of the embeddings that are kept."""
+    if (reduced := facts.get("reduced")) is not None:
+        return reduced, np.float16
+    return facts["width"], np.float32
+
+
+def _read_reduction(folder: Path, facts: Mapping[str, Any]) -> Reduction | None:
+    if facts.get("reduced") is None:
+        return None
+    path = folder / REDUCTION
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError.of(path, error) from error
+    if hashlib.sha256(content).hexdigest() != facts["reduction_sha256"]:
+        raise UserError(f"{path}: damaged: {AGAIN}")
+    return Reduction.from_bytes(str(path), content)
 
 
 def _same(segment: Segment, keys: pd.DataFrame) -> np.ndarray:
