@@ -1,0 +1,340 @@
+"""A gallery in a PostgreSQL database that has the extension pgvector."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+
+from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.evaluation.arrays import slices
+from stgcn_pyg.search.answers import Candidates, nearest
+from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
+from stgcn_pyg.search.rows import (
+    COLUMNS,
+    checked_queries,
+    checked_rows,
+    own_labels,
+    require_same_model,
+)
+
+with needs_extra("postgres"):
+    from pgvector import HalfVector
+    from pgvector.psycopg import register_vector
+    from psycopg import sql
+    from psycopg.types.json import Jsonb
+
+    from stgcn_pyg.search.postgres_tables import (
+        FORMAT,
+        connect,
+        exists,
+        in_one_line,
+        make_tables,
+        table_names,
+        without_secrets,
+    )
+
+MOST = 16_000  # numbers that a vector of pgvector may have
+MOST_INDEXED = 4_000  # the same of a halfvec that its HNSW index takes
+_ROWS = 1_000  # projected at a time
+_TYPES = ["int4", "text", "int8", "int8", "int8", "int8", "text", "float8", "float8", "vector"]
+
+_GIVEN = """
+CREATE TEMP TABLE given ON COMMIT DROP AS
+    SELECT 0 AS place, {columns} FROM {table} WITH NO DATA"""
+
+_UPSERT = """
+INSERT INTO {table} AS old ({columns})
+    SELECT {columns} FROM given ORDER BY place
+ON CONFLICT (dataset, tracklet) DO UPDATE SET ({columns}) = ROW ({new})
+    WHERE ({old}) IS DISTINCT FROM ({new})"""
+
+_SOME = """
+SELECT embedding FROM (
+    SELECT embedding, row_number() OVER (ORDER BY id) AS number FROM {table}
+) AS numbered WHERE number %% %s = 0"""
+
+
+class PostgresGallery:
+    """A table of PostgreSQL as a gallery, which many may search and add to at the same time.
+
+    Whole embeddings are kept and compared. :meth:`index` adds a column of their first principal
+    components with an HNSW index, out of which a search that need not be exact takes candidates.
+    Beside the table ``people`` lies ``people_about``, which says whose embeddings they are.
+
+    Args:
+        place: ``postgresql://user@host:port/database/table``, with the parameters that PostgreSQL
+            knows (``?host=/var/run/postgresql``); the password may stand in ``PGPASSWORD`` or
+            ``~/.pgpass``. The table may be ``schema.table``.
+        exact: Whether every tracklet is compared; otherwise the index chooses candidates.
+
+    Attributes:
+        width: Length D of an embedding, at most 16,000.
+        checkpoint_sha256: SHA-256 of the checkpoint that made the embeddings.
+        facts: Both, what else is known of the model, and ``sources``: where the frames are.
+
+    Raises:
+        UserError: No server that answers, no such table, or one of something else.
+    """
+
+    def __init__(self, place: str, exact: bool = True):
+        self.place, self.exact = without_secrets(place), exact
+        self._names = table_names(place)
+        self._connection = connect(place)
+        try:
+            self.facts: dict[str, Any] = self._read_about()
+        except BaseException:
+            self.close()
+            raise
+        self.width: int = self.facts["width"]
+        self.checkpoint_sha256: str = self.facts["checkpoint_sha256"]
+
+    @classmethod
+    def create(cls, place: str, *, width: int, **facts: Any) -> "PostgresGallery":
+        """Makes an empty gallery, or opens the one that is there if it is of the same model.
+
+        Args:
+            place: The place.
+            width: Length D of an embedding, at most 16,000.
+            **facts: ``checkpoint_sha256``, and others as :meth:`.Gallery.create` takes them.
+
+        Raises:
+            UserError: Another model's gallery, longer embeddings, or what opening one raises.
+        """
+        shown = without_secrets(place)
+        if width > MOST:
+            raise UserError(
+                f"{shown}: pgvector holds at most {MOST:,} numbers, not {width:,}: name a gallery "
+                "in a folder or in Qdrant"
+            )
+        with connect(place) as connection, in_one_line(shown):
+            make_tables(connection, place, {"width": width, **facts, "sources": {}})
+        gallery = cls(place)
+        try:
+            gallery.require_same_model("the new embeddings", {"width": width, **facts})
+        except UserError:
+            gallery.close()
+            raise
+        return gallery
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._connection.close()
+
+    def require_same_model(self, source: str, facts: Mapping[str, Any]) -> None:
+        """As :meth:`.Gallery.require_same_model`."""
+        require_same_model(self.place, self.facts, source, facts)
+
+    def __len__(self) -> int:
+        return self._rows("SELECT count(*) FROM {table}")[0][0]
+
+    def add(self, embeddings: np.ndarray, tracklets: pd.DataFrame) -> np.ndarray:
+        """Adds or replaces tracklets, as :class:`.Engine` says; a replaced one keeps its id.
+
+        All are there afterwards, or none if it is interrupted. One that is there already and the
+        same is not written again.
+        """
+        embeddings, rows = checked_rows(self.place, self.width, embeddings, tracklets)
+        labels = rows.astype(object).where(rows.notna(), None).itertuples(index=False, name=None)
+        names = {
+            "columns": _listed("{}", [*COLUMNS, "embedding"]),
+            "old": _listed("old.{}", [*COLUMNS, "embedding"]),
+            "new": _listed("excluded.{}", [*COLUMNS, "embedding"]),
+        }
+        with in_one_line(self.place), self._connection.transaction():
+            self._run(_GIVEN, **names)
+            with self._connection.cursor().copy("COPY given FROM STDIN (FORMAT BINARY)") as copy:
+                copy.set_types(_TYPES)
+                for place, (row, embedding) in enumerate(zip(labels, embeddings, strict=True)):
+                    copy.write_row((place, *row, embedding))
+            self._run(_UPSERT, **names)
+            ids = self._ids("FROM given JOIN {table} USING (dataset, tracklet) ORDER BY place")
+            self._project(ids)
+        return ids
+
+    def add_pieces(
+        self,
+        pieces: Iterable[tuple[np.ndarray, pd.DataFrame]],
+        sources: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> np.ndarray:
+        """Adds tracklets as :meth:`.Gallery.add_pieces`, but each piece by itself.
+
+        If it is interrupted, some pieces are there; the same again adds the others.
+        """
+        self.facts["sources"] |= dict(sources or {})
+        with in_one_line(self.place):
+            self._run("UPDATE {about} SET facts = %s", [Jsonb(self.facts)])
+        return np.concatenate([np.empty(0, np.int64), *(self.add(*piece) for piece in pieces)])
+
+    def remove(self, ids: np.ndarray) -> int:
+        """Removes tracklets by id and gives the number of those that were there."""
+        chosen = np.asarray(ids, dtype=np.int64).tolist()
+        return len(self._rows("DELETE FROM {table} WHERE id = ANY(%s) RETURNING id", [chosen]))
+
+    def search(self, queries: Queries, k: int, where: Filter = ANY) -> Found:
+        """The nearest k tracklets that the filter passes, for each query.
+
+        Distances are exact in any case. With ``exact``, so are the tracklets and their order.
+        """
+        queries = checked_queries(self.place, self.width, queries, where)
+        fit = None if self.exact else self._fit()
+        if fit is None and not self.exact:
+            raise UserError(f"{self.place}: has no index: make one, or search exactly")
+
+        def ask(rows: np.ndarray, limit: int, exact: bool) -> list[Candidates]:
+            with in_one_line(self.place), self._connection.transaction():
+                if not exact:
+                    # Goes on until the filter has passed enough of what the index gives.
+                    self._set("hnsw.iterative_scan", "relaxed_order")
+                    self._set("hnsw.ef_search", str(min(limit, 1000)))
+                return [self._candidates(queries, row, where, limit, exact or fit) for row in rows]
+
+        return nearest(ask, queries.embeddings, k, self.exact)
+
+    def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
+        """The rows of tracklets by id, in the order asked for; all of them if not given."""
+        columns, values = _listed("{}", COLUMNS), []
+        wanted = "{table} ORDER BY id"
+        if ids is not None:
+            values = [np.asarray(ids, dtype=np.int64).tolist()]
+            wanted = (
+                "unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) "
+                "JOIN {table} USING (id) ORDER BY place"
+            )
+        found = self._rows("SELECT id, {columns} FROM " + wanted, values, columns=columns)
+        rows = pd.DataFrame(found, columns=["id", *COLUMNS]).set_index("id")
+        missing = [] if ids is None else np.setdiff1d(ids, rows.index)
+        if len(missing):
+            raise UserError(f"{self.place}: has no tracklet with the id {missing[0]}")
+        return rows.astype({"first_time": "float64", "last_time": "float64"})
+
+    def index(self, components: int = 256, sample: int = 20_000) -> None:
+        """Makes the index of the first principal components, anew if there is one.
+
+        Tracklets that are added later come into it, by the components of those that were there.
+
+        Args:
+            components: Number of principal components, at most 4,000.
+            sample: Number of tracklets, taken evenly by id, that the components are fitted to.
+
+        Raises:
+            UserError: More components than 4,000, than D or than there are tracklets.
+        """
+        count = len(self)
+        most = min(MOST_INDEXED, self.width, count, sample)
+        if not 1 <= components <= most:
+            raise UserError(
+                f"{self.place}: components={components}: its index has from 1 to {most}"
+            )
+        some = self._embeddings(self._rows(_SOME, [max(1, count // sample)]))
+        fitted = PCA(components, svd_solver="covariance_eigh").fit(some)
+        fit = [values.astype("<f4").tobytes() for values in (fitted.mean_, fitted.components_)]
+        with in_one_line(self.place), self._connection.transaction():
+            self._run("ALTER TABLE {table} DROP COLUMN IF EXISTS reduced")
+            size = sql.Literal(components)
+            self._run("ALTER TABLE {table} ADD COLUMN reduced halfvec({size})", size=size)
+            self._run("UPDATE {about} SET mean = %s, components = %s", fit)
+            self._project(self._ids("FROM {table} ORDER BY id"))
+            self._run("CREATE INDEX ON {table} USING hnsw (reduced halfvec_l2_ops)")
+
+    def _read_about(self) -> dict[str, Any]:
+        with in_one_line(self.place):
+            if not exists(self._connection, self._names["table"]):
+                raise UserError(f"{self.place}: no such table: `stgcn index` makes one")
+            if not exists(self._connection, self._names["about"]):
+                raise UserError(f"{self.place}: is a table of something else: name another")
+            register_vector(self._connection)
+            found = self._rows("SELECT format, facts FROM {about}")
+        if len(found) != 1 or found[0][0] != FORMAT:
+            raise UserError(f"{self.place}: is a gallery of another version: index into another")
+        return found[0][1]
+
+    def _fit(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The mean ``[D]`` and the principal components ``[C, D]``, if there is an index."""
+        mean, components = self._rows("SELECT mean, components FROM {about}")[0]
+        if mean is None:
+            return None
+        return np.frombuffer(mean, "<f4"), np.frombuffer(components, "<f4").reshape(-1, self.width)
+
+    def _project(self, ids: np.ndarray) -> None:
+        """Writes the principal components of tracklets, where there is an index."""
+        if (fit := self._fit()) is None:
+            return
+        statement = sql.SQL("UPDATE {table} SET reduced = %s WHERE id = %s").format(**self._names)
+        for part in slices(0, len(ids), _ROWS):
+            chosen = [ids[part].tolist()]
+            some = self._rows("SELECT embedding, id FROM {table} WHERE id = ANY(%s)", chosen)
+            reduced = map(HalfVector, _reduce(self._embeddings(some), *fit))
+            values = [(x, row[1]) for x, row in zip(reduced, some, strict=True)]
+            self._connection.cursor().executemany(statement, values)
+
+    def _candidates(
+        self, queries: Queries, row: int, where: Filter, limit: int, fit: Any
+    ) -> Candidates:
+        """The nearest to a query: of all tracklets, or of those that the index of a fit chooses."""
+        column, query = "embedding", queries.embeddings[row]
+        if fit is not True:
+            column, query = "reduced", HalfVector(_reduce(query, *fit))
+        passes, values = _conditions(where, queries, row)
+        rows = self._rows(
+            "SELECT embedding, id, {column} <-> %s AS distance FROM {table} WHERE {passes} "
+            "ORDER BY distance LIMIT %s",
+            [query, *values, limit],
+            column=sql.Identifier(column),
+            passes=passes,
+        )
+        ids = np.array([row[1] for row in rows], dtype=np.int64)
+        return Candidates(ids, self._embeddings(rows), rows[-1][2] if rows else 0.0)
+
+    def _embeddings(self, rows: list[Any]) -> np.ndarray:
+        """The embeddings ``[n, D]`` that rows begin with."""
+        return np.array([row[0].to_numpy() for row in rows], np.float32).reshape(-1, self.width)
+
+    def _ids(self, rest: str) -> np.ndarray:
+        return np.array(self._rows("SELECT id " + rest), dtype=np.int64).reshape(-1)
+
+    def _rows(self, query: str, values: Any = (), **names: sql.Composable) -> list[Any]:
+        with in_one_line(self.place):
+            return self._run(query, values, **names).fetchall()
+
+    def _run(self, query: str, values: Any = (), **names: sql.Composable) -> Any:
+        composed = sql.SQL(query).format(**self._names, **names)  # type: ignore[arg-type]
+        return self._connection.execute(composed, values, binary=True)
+
+    def _set(self, name: str, value: str) -> None:
+        """Sets a parameter until the end of the transaction."""
+        self._connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+
+def _conditions(where: Filter, queries: Queries, row: int) -> tuple[sql.Composable, list[Any]]:
+    """What a row must be to be found for a query, and the values of its placeholders."""
+    texts, values = ["TRUE"], []
+
+    def require(text: str, *needed: Any) -> None:
+        texts.append(text)
+        values.extend(needed)
+
+    if where.camids is not None:
+        require("camid = ANY(%s::bigint[])", np.asarray(where.camids, dtype=np.int64).tolist())
+    if where.pids is not None:
+        require("pid = ANY(%s::bigint[])", np.asarray(where.pids, dtype=np.int64).tolist())
+    if where.datasets is not None:
+        require("dataset = ANY(%s::text[])", list(map(str, where.datasets)))
+    if where.after is not None:
+        require("last_time >= %s", float(where.after))
+    if where.before is not None:
+        require("first_time <= %s", float(where.before))
+    if own := own_labels(where, queries, row):
+        require(f"NOT ({' AND '.join(f'{name} = %s' for name in own)})", *own.values())
+    return sql.SQL(" AND ".join(texts)), values  # type: ignore[arg-type]
+
+
+def _listed(form: str, columns: list[str]) -> sql.Composable:
+    """Columns as a statement lists them."""
+    parts = [sql.SQL(form).format(sql.Identifier(name)) for name in columns]  # type: ignore[arg-type]
+    return sql.SQL(", ").join(parts)
+
+
+def _reduce(embeddings: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
+    return (embeddings - mean) @ components.T
