@@ -50,9 +50,8 @@ def nearest(ask: Ask, queries: np.ndarray, k: int, exact: bool = True) -> Found:
 
     Example:
         >>> gallery = np.float32([[3.0], [1.0], [1.0]])
-        >>> def ask(rows, limit, exact):
-        ...     order = [1, 2, 0][:limit]
-        ...     return [Candidates(np.array(order), gallery[order], 3.0 - (limit < 3)) for _ in rows]
+        >>> def ask(rows, limit, exact):  # a database of three tracklets
+        ...     return [Candidates(np.array([1, 2, 0]), gallery[[1, 2, 0]], 3.0) for _ in rows]
         >>> nearest(ask, np.float32([[0.0]]), k=2)
         Found(ids=array([[1, 2]]), distances=array([[1., 1.]], dtype=float32))
     """

@@ -152,13 +152,7 @@ class Gallery:
             source: Where they come from, for the message.
             facts: What is known of them, as in an extraction's ``embeddings.json``.
         """
-        for name in MODEL:
-            here, there = self.facts[name], facts.get(name)
-            if here != there and None not in (here, there):
-                raise UserError(
-                    f"{source}: is of another model than {self.folder} ({name} is {there} there, "
-                    f"{here} here): extract it by the gallery's checkpoint and options"
-                )
+        require_same_model(str(self.folder), self.facts, source, facts)
 
     def add(self, embeddings: np.ndarray, tracklets: pd.DataFrame) -> np.ndarray:
         """Adds tracklets, as :class:`.Engine` says."""
@@ -360,6 +354,26 @@ class Gallery:
             new = write_segments(self.folder, number, self.width, pieces)
             described, number = described + new, number + len(new)
         self._replace(described)
+
+
+def require_same_model(
+    gallery: str, here: Mapping[str, Any], source: str, there: Mapping[str, Any]
+) -> None:
+    """Raises a UserError if embeddings are of another model than a gallery's.
+
+    Args:
+        gallery: The place of the gallery.
+        here: What is known of its model; what is missing or None is not compared.
+        source: Where the embeddings come from.
+        there: What is known of theirs.
+    """
+    for name in MODEL:
+        one, other = here.get(name), there.get(name)
+        if one != other and None not in (one, other):
+            raise UserError(
+                f"{source}: is of another model than {gallery} ({name} is {other} there, {one} "
+                "here): extract it by the gallery's checkpoint and options"
+            )
 
 
 def _numbered(

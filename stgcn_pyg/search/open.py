@@ -1,8 +1,10 @@
 """Galleries by the place that names them: a folder, Qdrant or PostgreSQL."""
 
+from pathlib import Path
 from typing import Any
 
 from stgcn_pyg.search.engine import Engine
+from stgcn_pyg.search.gallery import NAME, Gallery
 
 
 def open_gallery(place: str, exact: bool = True) -> Engine:

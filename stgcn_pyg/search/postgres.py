@@ -11,13 +11,9 @@ from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
-from stgcn_pyg.search.rows import (
-    COLUMNS,
-    checked_queries,
-    checked_rows,
-    own_labels,
-    require_same_model,
-)
+from stgcn_pyg.search.gallery import require_same_model
+from stgcn_pyg.search.rows import checked_queries, checked_rows, own_labels
+from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("postgres"):
     from pgvector import HalfVector
@@ -155,7 +151,7 @@ class PostgresGallery:
 
     def add_pieces(
         self,
-        pieces: Iterable[tuple[np.ndarray, pd.DataFrame]],
+        pieces: Iterable[Piece],
         sources: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> np.ndarray:
         """Adds tracklets as :meth:`.Gallery.add_pieces`, but each piece by itself.
@@ -209,7 +205,7 @@ class PostgresGallery:
             raise UserError(f"{self.place}: has no tracklet with the id {missing[0]}")
         return rows.astype({"first_time": "float64", "last_time": "float64"})
 
-    def index(self, components: int = 256, sample: int = 20_000) -> None:
+    def index(self, components: int = 256, sample: int = 10_000) -> None:
         """Makes the index of the first principal components, anew if there is one.
 
         Tracklets that are added later come into it, by the components of those that were there.
@@ -228,7 +224,7 @@ class PostgresGallery:
                 f"{self.place}: components={components}: its index has from 1 to {most}"
             )
         some = self._embeddings(self._rows(_SOME, [max(1, count // sample)]))
-        fitted = PCA(components, svd_solver="covariance_eigh").fit(some)
+        fitted = PCA(components, random_state=0).fit(some)
         fit = [values.astype("<f4").tobytes() for values in (fitted.mean_, fitted.components_)]
         with in_one_line(self.place), self._connection.transaction():
             self._run("ALTER TABLE {table} DROP COLUMN IF EXISTS reduced")
@@ -237,6 +233,7 @@ class PostgresGallery:
             self._run("UPDATE {about} SET mean = %s, components = %s", fit)
             self._project(self._ids("FROM {table} ORDER BY id"))
             self._run("CREATE INDEX ON {table} USING hnsw (reduced halfvec_l2_ops)")
+            self._run("ANALYZE {table}")
 
     def _read_about(self) -> dict[str, Any]:
         with in_one_line(self.place):

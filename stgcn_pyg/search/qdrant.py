@@ -10,16 +10,9 @@ from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
-from stgcn_pyg.search.rows import (
-    COLUMNS,
-    INTEGERS,
-    KEY,
-    TIMES,
-    checked_queries,
-    checked_rows,
-    own_labels,
-    require_same_model,
-)
+from stgcn_pyg.search.gallery import require_same_model
+from stgcn_pyg.search.rows import KEY, TIMES, TYPES, checked_queries, checked_rows, own_labels
+from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("qdrant"):
     from qdrant_client import QdrantClient, models
@@ -140,7 +133,7 @@ class QdrantGallery:
 
     def add_pieces(
         self,
-        pieces: Iterable[tuple[np.ndarray, pd.DataFrame]],
+        pieces: Iterable[Piece],
         sources: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> np.ndarray:
         """Adds tracklets as :meth:`.Gallery.add_pieces`, but each piece by itself.
@@ -213,8 +206,7 @@ class QdrantGallery:
             index=pd.Index([point.id for point in points], dtype="int64", name="id"),
             columns=COLUMNS,
         )
-        types = dict.fromkeys(INTEGERS, "int64") | dict.fromkeys(TIMES, "float64")
-        rows = rows.astype(types).sort_index()
+        rows = rows.astype(TYPES).sort_index()
         if ids is None:
             return rows
         missing = np.setdiff1d(ids, rows.index)

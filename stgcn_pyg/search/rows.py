@@ -1,20 +1,19 @@
 """What is given to a gallery that lies in a database, checked and in the form that it is kept."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.search.engine import Filter, Queries
+from stgcn_pyg.search.exact import require_usable
+from stgcn_pyg.search.filters import check_queries
+from stgcn_pyg.search.segments import COLUMNS
 
-MODEL = ("width", "checkpoint_sha256", "embedding", "num_frames", "test_clips")
 KEY = ["dataset", "tracklet"]  # by which a tracklet is known
-INTEGERS = ("tracklet", "pid", "camid", "num_frames")
-TIMES = ("first_time", "last_time")
-COLUMNS = ["dataset", *INTEGERS, "first_frame_path", *TIMES]
+TIMES = ["first_time", "last_time"]
+TYPES = dict.fromkeys(("tracklet", "pid", "camid", "num_frames"), "int64")
+TYPES |= dict.fromkeys(TIMES, "float64")
 
 
 def checked_rows(
@@ -23,81 +22,58 @@ def checked_rows(
     """Embeddings to add and the columns of their tracklets, in the types that galleries keep.
 
     Raises:
-        UserError: Another width, another number of tracklets, numbers that are not finite, or one
-            tracklet twice.
+        UserError: Another width, another number of tracklets, numbers that are not finite, a column
+            that is missing, or one tracklet twice.
     """
-    embeddings = _checked(place, width, embeddings, "embeddings to add")
-    if len(embeddings) != len(tracklets):
+    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if embeddings.shape != (len(tracklets), width):
         raise UserError(
-            f"{place}: {len(embeddings)} embeddings of {len(tracklets)} tracklets: give one of each"
+            f"{place}: embeddings of shape {list(embeddings.shape)}: those of {len(tracklets)} "
+            f"tracklets must be [{len(tracklets)}, {width}] here"
         )
-    types = dict.fromkeys(INTEGERS, "int64") | dict.fromkeys(TIMES, "float64")
-    rows = tracklets[COLUMNS].astype(types).reset_index(drop=True)
+    require_usable(f"{place}: embeddings", embeddings)
+    if missing := [name for name in COLUMNS if name not in tracklets]:
+        raise UserError(f"{place}: the tracklets lack the columns {', '.join(missing)}")
+    rows = tracklets[COLUMNS].astype(TYPES).reset_index(drop=True)
     twice = rows.duplicated(KEY)
     if twice.any():
         dataset, number = rows.loc[twice.idxmax(), KEY]
-        raise UserError(f"{place}: tracklet {number} of {dataset} is given twice: give it once")
+        raise UserError(
+            f"{place}: tracklet {number} of {dataset} is given twice: give the tracklets of a data "
+            "set different numbers, or data sets different names"
+        )
     return embeddings, rows
 
 
 def checked_queries(place: str, width: int, queries: Queries, where: Filter) -> Queries:
-    """Queries of the gallery's width, with the labels that the filter asks for.
+    """Queries of the gallery's width, with the labels that the filter needs.
 
     Raises:
         UserError: Another width, numbers that are not finite, or labels that are missing.
     """
-    needed = {None: (), "all": ("camids",), "person": ("pids", "camids")}[where.same_camera]
-    missing = [name for name in needed if getattr(queries, name) is None]
-    if missing:
-        raise UserError(
-            f"{place}: same_camera={where.same_camera!r} needs the {' and '.join(missing)} of the "
-            "queries: give them"
-        )
-    return queries._replace(embeddings=_checked(place, width, queries.embeddings, "queries"))
+    checked = check_queries(queries, width, where)
+    require_usable(f"queries to {place}", checked.embeddings)
+    return checked
 
 
 def own_labels(where: Filter, queries: Queries, row: int) -> dict[str, int]:
     """The labels of tracklets that are left out for a query; empty if none are.
 
     Tracklets without an identity (pid -1) are of no query's identity.
+
+    Example:
+        >>> queries = Queries(np.zeros((2, 8)), pids=np.array([4, -1]), camids=np.array([1, 1]))
+        >>> own_labels(Filter(same_camera="person"), queries, 0)
+        {'pid': 4, 'camid': 1}
+        >>> own_labels(Filter(same_camera="person"), queries, 1)
+        {}
     """
-    if where.same_camera is None or queries.camids is None:
+    if where.same_camera is None:
         return {}
+    assert queries.camids is not None
     camera = {"camid": int(queries.camids[row])}
-    if where.same_camera == "all" or queries.pids is None:
+    if where.same_camera == "all":
         return camera
+    assert queries.pids is not None
     pid = int(queries.pids[row])
     return {} if pid == JUNK else {"pid": pid, **camera}
-
-
-def _checked(place: str, width: int, embeddings: np.ndarray, what: str) -> np.ndarray:
-    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if embeddings.ndim != 2 or embeddings.shape[1] != width:
-        raise UserError(
-            f"{place}: {what} have the shape {list(embeddings.shape)}, its embeddings the width "
-            f"{width}: give those of the same checkpoint"
-        )
-    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-    if len(bad):
-        raise UserError(f"{place}: {what} are not finite in row {bad[0]}: extract them again")
-    return embeddings
-
-
-def require_same_model(
-    place: str, here: Mapping[str, Any], source: str, there: Mapping[str, Any]
-) -> None:
-    """Raises a UserError if embeddings are of another model than a gallery's.
-
-    Args:
-        place: The gallery.
-        here: What is known of its model; what is None or missing is not compared.
-        source: Where the embeddings come from.
-        there: What is known of theirs.
-    """
-    for name in MODEL:
-        one, other = here.get(name), there.get(name)
-        if one != other and None not in (one, other):
-            raise UserError(
-                f"{source}: of another model than {place} ({name} is {other} there, {one} here): "
-                "extract by the gallery's checkpoint and options, or name another gallery"
-            )

