@@ -73,7 +73,7 @@ filters = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     changes=st.lists(st.lists(items, max_size=6), min_size=1, max_size=3),
     removed=st.lists(st.integers(0, 30), max_size=4),
@@ -136,6 +136,18 @@ def test_what_the_querys_own_camera_saw_is_left_out(new, rule, found):
     # Nobody knows that two without an identity are one person.
     everybody = ids.tolist() if rule == "person" else ids[found].tolist()
     assert of_unknown[of_unknown >= 0].tolist() == everybody
+
+
+@pytest.mark.parametrize(
+    "bounds, found",
+    [({"after": 2.0}, [1, 2]), ({"before": 1.0}, [0, 1]), ({"after": 2.0, "before": 1.0}, [1])],
+)
+def test_a_time_at_the_bound_passes_and_an_unknown_one_does_not(new, bounds, found):
+    gallery, nan = new(), np.nan
+    table = rows(range(5), first_time=[0, 1, 1.5, nan, nan], last_time=[1.75, 2, 3, nan, nan])
+    ids = gallery.add(np.zeros((5, 3), np.float32), table)
+    passed = gallery.search(Queries(np.zeros((1, 3))), 5, Filter(**bounds)).ids[0]
+    assert passed[passed >= 0].tolist() == ids[found].tolist()
 
 
 def test_of_equal_embeddings_the_lowest_ids_are_found(new):

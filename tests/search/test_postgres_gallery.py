@@ -44,6 +44,7 @@ def indexed(postgres):
     place = new_place("postgres", None, postgres)
     embeddings = clustered(200, 6, 2100, np.random.default_rng(0))  # longer than HNSW takes
     table = rows(range(1200), pid=np.repeat(np.arange(200), 6), camid=np.arange(1200) % 6 + 1)
+    table = table.assign(first_time=np.arange(1200) % 6.0)
     gallery = create_gallery(place, width=2100, **DIGEST)
     gallery.add(embeddings[:1000], table[:1000])
     gallery.index(components=24)
@@ -57,9 +58,11 @@ def table_of(place):
 
 
 def scans(postgres, place):
-    """How often the index was asked."""
-    query = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = %s"
-    return ask(postgres, query, f"{table_of(place)}_reduced_idx")[0][0]
+    """How often the index was asked, and how often the whole table was read."""
+    of_index = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = %s"
+    of_table = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = %s"
+    index = ask(postgres, of_index, f"{table_of(place)}_reduced_idx")
+    return np.array([index[0][0], ask(postgres, of_table, table_of(place))[0][0]])
 
 
 def test_the_index_finds_nearly_what_is_nearest_with_exact_distances(postgres, indexed):
@@ -68,17 +71,28 @@ def test_the_index_finds_nearly_what_is_nearest_with_exact_distances(postgres, i
     gallery = open_gallery(place)
     exact = gallery.search(queries, 10)
     gallery.close()
-    assert scans(postgres, place) == before
+    assert scans(postgres, place)[0] == before[0]
     # So few are compared sooner than an index is read, unless PostgreSQL may not.
     gallery = open_gallery(f"{place}&options=-cenable_seqscan%3Doff", exact=False)
     found = gallery.search(queries, 10)
     gallery.close()  # at the latest then PostgreSQL has counted
-    assert scans(postgres, place) >= before + 40
+    assert scans(postgres, place)[0] >= before[0] + 40
     pairs = zip(found.ids, exact.ids, strict=True)
     assert np.mean([np.isin(*pair).mean() for pair in pairs]) > 0.98
     same = found.ids == exact.ids
     assert_array_equal(found.distances[same], exact.distances[same])
     assert same[-10:, 0].all()  # of what was added after the index, too
+
+
+def test_the_index_goes_on_until_a_filter_has_passed_enough(postgres, indexed):
+    place, embeddings = indexed
+    before = scans(postgres, place)
+    gallery = open_gallery(f"{place}&options=-cenable_seqscan%3Doff", exact=False)
+    found = gallery.search(Queries(embeddings[:9]), 10, Filter(before=0))  # a sixth of all
+    assert (found.ids >= 0).all()
+    assert (gallery.tracklets(found.ids[0])["first_time"] == 0).all()
+    gallery.close()
+    assert (scans(postgres, place) - before).tolist() == [9, 0]
 
 
 @pytest.mark.parametrize("settings", ["", "&options=-cenable_seqscan%3Doff"])

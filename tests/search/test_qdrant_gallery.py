@@ -169,6 +169,8 @@ def test_a_server_is_asked_for_indexes_before_points_and_for_exact_answers(stand
     taken = asked.index(("PATCH", "/collections/people"))
     assert stand_in.requests[taken][2]["metadata"]["next_id"] == 3
     assert taken < asked.index(("PUT", "/collections/people/points"))
+    point = stand_in.requests[asked.index(("PUT", "/collections/people/points"))][2]["points"][0]
+    assert point["id"] == 0 and not {"first_time", "last_time"} & set(point["payload"])  # JSON
     (made,) = [body for m, p, body, _ in stand_in.requests if (m, p) == ("PUT", asked[1][1])]
     assert made["vectors"]["distance"] == "Euclid" and made["vectors"]["size"] == 2
     first, second, third = (
