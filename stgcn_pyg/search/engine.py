@@ -102,3 +102,7 @@ class Engine(Protocol):
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
         ...
+
+    def embeddings(self, ids: np.ndarray) -> np.ndarray:
+        """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
+        ...

@@ -12,7 +12,7 @@ from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.gallery import require_same_model
-from stgcn_pyg.search.rows import checked_queries, checked_rows, own_labels
+from stgcn_pyg.search.rows import TYPES, checked_queries, checked_rows
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("postgres"):
@@ -21,6 +21,14 @@ with needs_extra("postgres"):
     from psycopg import sql
     from psycopg.types.json import Jsonb
 
+    from stgcn_pyg.search.postgres_statements import (
+        GIVEN,
+        SOME,
+        UPSERT,
+        WANTED,
+        conditions,
+        listed,
+    )
     from stgcn_pyg.search.postgres_tables import (
         FORMAT,
         connect,
@@ -35,21 +43,6 @@ MOST = 16_000  # numbers that a vector of pgvector may have
 MOST_INDEXED = 4_000  # the same of a halfvec that its HNSW index takes
 _ROWS = 1_000  # projected at a time
 _TYPES = ["int4", "text", "int8", "int8", "int8", "int8", "text", "float8", "float8", "vector"]
-
-_GIVEN = """
-CREATE TEMP TABLE given ON COMMIT DROP AS
-    SELECT 0 AS place, {columns} FROM {table} WITH NO DATA"""
-
-_UPSERT = """
-INSERT INTO {table} AS old ({columns})
-    SELECT {columns} FROM given ORDER BY place
-ON CONFLICT (dataset, tracklet) DO UPDATE SET ({columns}) = ROW ({new})
-    WHERE ({old}) IS DISTINCT FROM ({new})"""
-
-_SOME = """
-SELECT embedding FROM (
-    SELECT embedding, row_number() OVER (ORDER BY id) AS number FROM {table}
-) AS numbered WHERE number %% %s = 0"""
 
 
 class PostgresGallery:
@@ -134,17 +127,17 @@ class PostgresGallery:
         embeddings, rows = checked_rows(self.place, self.width, embeddings, tracklets)
         labels = rows.astype(object).where(rows.notna(), None).itertuples(index=False, name=None)
         names = {
-            "columns": _listed("{}", [*COLUMNS, "embedding"]),
-            "old": _listed("old.{}", [*COLUMNS, "embedding"]),
-            "new": _listed("excluded.{}", [*COLUMNS, "embedding"]),
+            "columns": listed("{}", [*COLUMNS, "embedding"]),
+            "old": listed("old.{}", [*COLUMNS, "embedding"]),
+            "new": listed("excluded.{}", [*COLUMNS, "embedding"]),
         }
         with in_one_line(self.place), self._connection.transaction():
-            self._run(_GIVEN, **names)
+            self._run(GIVEN, **names)
             with self._connection.cursor().copy("COPY given FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(_TYPES)
                 for place, (row, embedding) in enumerate(zip(labels, embeddings, strict=True)):
                     copy.write_row((place, *row, embedding))
-            self._run(_UPSERT, **names)
+            self._run(UPSERT, **names)
             ids = self._ids("FROM given JOIN {table} USING (dataset, tracklet) ORDER BY place")
             self._project(ids)
         return ids
@@ -190,20 +183,25 @@ class PostgresGallery:
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
-        columns, values = _listed("{}", COLUMNS), []
-        wanted = "{table} ORDER BY id"
+        columns, values, wanted = listed("{}", COLUMNS), [], "{table} ORDER BY id"
         if ids is not None:
-            values = [np.asarray(ids, dtype=np.int64).tolist()]
-            wanted = (
-                "unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) "
-                "JOIN {table} USING (id) ORDER BY place"
-            )
+            values, wanted = [np.asarray(ids, dtype=np.int64).tolist()], WANTED
         found = self._rows("SELECT id, {columns} FROM " + wanted, values, columns=columns)
         rows = pd.DataFrame(found, columns=["id", *COLUMNS]).set_index("id")
-        missing = [] if ids is None else np.setdiff1d(ids, rows.index)
-        if len(missing):
-            raise UserError(f"{self.place}: has no tracklet with the id {missing[0]}")
-        return rows.astype({"first_time": "float64", "last_time": "float64"})
+        self._require([] if ids is None else ids, rows.index)
+        return rows.astype(TYPES)
+
+    def embeddings(self, ids: np.ndarray) -> np.ndarray:
+        """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
+        values = [np.asarray(ids, dtype=np.int64).tolist()]
+        found = self._rows("SELECT embedding, id FROM " + WANTED, values)
+        self._require(ids, [row[1] for row in found])
+        return self._as_array(found)
+
+    def compact(self) -> None:
+        """Writes the table anew, which frees the space of what was removed; others wait."""
+        with in_one_line(self.place):
+            self._run("VACUUM (FULL, ANALYZE) {table}")
 
     def index(self, components: int = 256, sample: int = 10_000) -> None:
         """Makes the index of the first principal components, anew if there is one.
@@ -223,7 +221,7 @@ class PostgresGallery:
             raise UserError(
                 f"{self.place}: components={components}: its index has from 1 to {most}"
             )
-        some = self._embeddings(self._rows(_SOME, [max(1, count // sample)]))
+        some = self._as_array(self._rows(SOME, [max(1, count // sample)]))
         fitted = PCA(components, random_state=0).fit(some)
         fit = [values.astype("<f4").tobytes() for values in (fitted.mean_, fitted.components_)]
         with in_one_line(self.place), self._connection.transaction():
@@ -262,7 +260,7 @@ class PostgresGallery:
         for part in slices(0, len(ids), _ROWS):
             chosen = [ids[part].tolist()]
             some = self._rows("SELECT embedding, id FROM {table} WHERE id = ANY(%s)", chosen)
-            reduced = map(HalfVector, _reduce(self._embeddings(some), *fit))
+            reduced = map(HalfVector, _reduce(self._as_array(some), *fit))
             values = [(x, row[1]) for x, row in zip(reduced, some, strict=True)]
             self._connection.cursor().executemany(statement, values)
 
@@ -273,7 +271,7 @@ class PostgresGallery:
         column, query = "embedding", queries.embeddings[row]
         if fit is not True:
             column, query = "reduced", HalfVector(_reduce(query, *fit))
-        passes, values = _conditions(where, queries, row)
+        passes, values = conditions(where, queries, row)
         rows = self._rows(
             "SELECT embedding, id, {column} <-> %s AS distance FROM {table} WHERE {passes} "
             "ORDER BY distance LIMIT %s",
@@ -282,9 +280,14 @@ class PostgresGallery:
             passes=passes,
         )
         ids = np.array([row[1] for row in rows], dtype=np.int64)
-        return Candidates(ids, self._embeddings(rows), rows[-1][2] if rows else 0.0)
+        return Candidates(ids, self._as_array(rows), rows[-1][2] if rows else 0.0)
 
-    def _embeddings(self, rows: list[Any]) -> np.ndarray:
+    def _require(self, ids: Any, found: Any) -> None:
+        missing = np.setdiff1d(ids, found)
+        if len(missing):
+            raise UserError(f"{self.place}: has no tracklet with the id {missing[0]}")
+
+    def _as_array(self, rows: list[Any]) -> np.ndarray:
         """The embeddings ``[n, D]`` that rows begin with."""
         return np.array([row[0].to_numpy() for row in rows], np.float32).reshape(-1, self.width)
 
@@ -302,35 +305,6 @@ class PostgresGallery:
     def _set(self, name: str, value: str) -> None:
         """Sets a parameter until the end of the transaction."""
         self._connection.execute("SELECT set_config(%s, %s, true)", [name, value])
-
-
-def _conditions(where: Filter, queries: Queries, row: int) -> tuple[sql.Composable, list[Any]]:
-    """What a row must be to be found for a query, and the values of its placeholders."""
-    texts, values = ["TRUE"], []
-
-    def require(text: str, *needed: Any) -> None:
-        texts.append(text)
-        values.extend(needed)
-
-    if where.camids is not None:
-        require("camid = ANY(%s::bigint[])", np.asarray(where.camids, dtype=np.int64).tolist())
-    if where.pids is not None:
-        require("pid = ANY(%s::bigint[])", np.asarray(where.pids, dtype=np.int64).tolist())
-    if where.datasets is not None:
-        require("dataset = ANY(%s::text[])", list(map(str, where.datasets)))
-    if where.after is not None:
-        require("last_time >= %s", float(where.after))
-    if where.before is not None:
-        require("first_time <= %s", float(where.before))
-    if own := own_labels(where, queries, row):
-        require(f"NOT ({' AND '.join(f'{name} = %s' for name in own)})", *own.values())
-    return sql.SQL(" AND ".join(texts)), values  # type: ignore[arg-type]
-
-
-def _listed(form: str, columns: list[str]) -> sql.Composable:
-    """Columns as a statement lists them."""
-    parts = [sql.SQL(form).format(sql.Identifier(name)) for name in columns]  # type: ignore[arg-type]
-    return sql.SQL(", ").join(parts)
 
 
 def _reduce(embeddings: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:

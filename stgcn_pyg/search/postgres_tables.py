@@ -59,7 +59,7 @@ def _make_extension(connection: Connection, shown: str) -> None:
         ) from error
 
 
-def exists(connection: Connection, name: sql.Identifier) -> bool:
+def exists(connection: Connection, name: sql.Composable) -> bool:
     """Whether there is a table of this name."""
     found = connection.execute("SELECT to_regclass(%s)", [name.as_string(connection)]).fetchone()
     return found is not None and found[0] is not None

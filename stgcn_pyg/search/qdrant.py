@@ -11,20 +11,22 @@ from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.gallery import require_same_model
-from stgcn_pyg.search.rows import KEY, TIMES, TYPES, checked_queries, checked_rows, own_labels
+from stgcn_pyg.search.rows import KEY, TYPES, checked_queries, checked_rows
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("qdrant"):
-    from qdrant_client import QdrantClient, models
+    from qdrant_client import models
 
     from stgcn_pyg.search.qdrant_connection import connect, in_one_line, without_secrets
+    from stgcn_pyg.search.qdrant_points import (
+        FORMAT,
+        INDEXES,
+        any_of,
+        filter_of,
+        make_collection,
+        payloads,
+    )
 
-FORMAT = 1
-INDEXES = {
-    "dataset": "keyword",
-    **dict.fromkeys(("tracklet", "pid", "camid"), "integer"),
-    **dict.fromkeys(TIMES, "float"),
-}
 _NUMBERS = 700_000  # sent at a time: a server takes 32 MB, and a number in JSON about 20 bytes
 _POINTS = 1_000  # at a time, where no embeddings are sent
 
@@ -87,7 +89,7 @@ class QdrantGallery:
         client, name, is_local = connect(place, create=True)
         try:
             with in_one_line(without_secrets(place)):
-                _make(client, name, width, facts, indexes={} if is_local else INDEXES)
+                make_collection(client, name, width, facts, indexes={} if is_local else INDEXES)
         finally:
             client.close()
         gallery = cls(place)
@@ -123,7 +125,7 @@ class QdrantGallery:
             new = ids < 0
             ids[new] = self._take_ids(int(new.sum()))
             for part in slices(0, len(rows), max(1, _NUMBERS // self.width)):
-                columns = ids[part].tolist(), embeddings[part].tolist(), _payloads(rows.iloc[part])
+                columns = ids[part].tolist(), embeddings[part].tolist(), payloads(rows.iloc[part])
                 points = [
                     models.PointStruct(id=i, vector=vector, payload=payload)
                     for i, vector, payload in zip(*columns, strict=True)
@@ -171,7 +173,7 @@ class QdrantGallery:
             requests = [
                 models.QueryRequest(
                     query=queries.embeddings[row].tolist(),
-                    filter=_filter(where, queries, row),
+                    filter=filter_of(where, queries, row),
                     params=None if self._is_local else setting,
                     limit=limit,
                     with_vector=True,
@@ -192,27 +194,24 @@ class QdrantGallery:
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
         with in_one_line(self.place):
-            if ids is None:
-                points = list(self._scroll(None))
-            else:
-                wanted = np.unique(ids)
-                points = [
-                    point
-                    for part in _parts(wanted)
-                    for point in self._client.retrieve(self._name, part, with_payload=True)
-                ]
+            points = list(self._scroll(None)) if ids is None else self._points(ids)
         rows = pd.DataFrame(
             [{name: point.payload.get(name) for name in COLUMNS} for point in points],
             index=pd.Index([point.id for point in points], dtype="int64", name="id"),
             columns=COLUMNS,
-        )
-        rows = rows.astype(TYPES).sort_index()
-        if ids is None:
-            return rows
-        missing = np.setdiff1d(ids, rows.index)
-        if len(missing):
-            raise UserError(f"{self.place}: has no tracklet with the id {missing[0]}")
-        return rows.loc[ids]
+        ).astype(TYPES)
+        return rows.sort_index() if ids is None else rows.loc[ids]
+
+    def embeddings(self, ids: np.ndarray) -> np.ndarray:
+        """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
+        with in_one_line(self.place):
+            points = self._points(ids, with_vectors=True)
+        known = {point.id: point.vector for point in points}
+        found = [known[number] for number in np.asarray(ids).tolist()]
+        return np.array(found, dtype=np.float32).reshape(-1, self.width)
+
+    def compact(self) -> None:
+        """Does nothing: Qdrant frees the space of what was removed by itself."""
 
     def _read_about(self) -> None:
         with in_one_line(self.place):
@@ -231,7 +230,7 @@ class QdrantGallery:
 
     def _take_ids(self, count: int) -> range:
         """So many ids that no tracklet has had; they are taken even if a kill follows."""
-        about = self._client.get_collection(self._name).config.metadata
+        about = self._client.get_collection(self._name).config.metadata or {}
         first = about["next_id"]
         if count:
             self._client.update_collection(self._name, metadata={"next_id": first + count})
@@ -240,11 +239,21 @@ class QdrantGallery:
     def _known_ids(self, rows: pd.DataFrame) -> np.ndarray:
         known = {}
         for dataset, group in rows.groupby("dataset"):
-            condition = _any_of("dataset", [dataset]), _any_of("tracklet", group["tracklet"])
+            condition = any_of("dataset", [dataset]), any_of("tracklet", group["tracklet"])
             for point in self._scroll(models.Filter(must=list(condition))):
                 known[dataset, point.payload["tracklet"]] = point.id
         keys = rows[KEY].itertuples(index=False, name=None)
         return np.array([known.get(key, -1) for key in keys], dtype=np.int64)
+
+    def _points(self, ids: np.ndarray, with_vectors: bool = False) -> list[Any]:
+        """The points of these ids, each once, in any order."""
+        points: list[Any] = []
+        for part in _parts(np.unique(ids)):
+            points += self._client.retrieve(self._name, part, with_vectors=with_vectors)
+        missing = np.setdiff1d(ids, [point.id for point in points])
+        if len(missing):
+            raise UserError(f"{self.place}: has no tracklet with the id {missing[0]}")
+        return points
 
     def _scroll(self, condition: models.Filter | None) -> Iterator[Any]:
         offset = None
@@ -265,47 +274,5 @@ class QdrantGallery:
         )
 
 
-def _make(
-    client: QdrantClient,
-    name: str,
-    width: int,
-    facts: Mapping[str, Any],
-    indexes: Mapping[str, str],
-) -> None:
-    """Makes an empty collection if there is none, and the indexes of its labels."""
-    if not client.collection_exists(name):
-        vectors = models.VectorParams(size=width, distance=models.Distance.EUCLID, on_disk=True)
-        facts = {"width": width, **facts, "sources": {}}
-        about = {"stgcn_gallery": FORMAT, "facts": facts, "next_id": 0}
-        client.create_collection(name, vectors_config=vectors, metadata=about)
-    # Before the first point, for an index made later does not reach into the graph. Made again it
-    # changes nothing, and a kill may have come between.
-    for column, kind in indexes.items():
-        client.create_payload_index(name, column, models.PayloadSchemaType(kind))
-
-
 def _parts(ids: np.ndarray) -> list[list[int]]:
     return [ids[part].tolist() for part in slices(0, len(ids), _POINTS)]
-
-
-def _payloads(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """The columns of each; a time that is not known is left out, and no range passes it."""
-    known = rows.to_dict("records")
-    return [{k: v for k, v in row.items() if not (k in TIMES and np.isnan(v))} for row in known]
-
-
-def _any_of(column: str, values: Any) -> models.FieldCondition:
-    plain = np.asarray(values).tolist() if column != "dataset" else [str(v) for v in values]
-    return models.FieldCondition(key=column, match=models.MatchAny(any=plain))
-
-
-def _filter(where: Filter, queries: Queries, row: int) -> models.Filter:
-    """What a tracklet must and must not be to be found for a query."""
-    columns = {"camid": where.camids, "pid": where.pids, "dataset": where.datasets}
-    must = [_any_of(name, values) for name, values in columns.items() if values is not None]
-    if where.after is not None:
-        must.append(models.FieldCondition(key="last_time", range=models.Range(gte=where.after)))
-    if where.before is not None:
-        must.append(models.FieldCondition(key="first_time", range=models.Range(lte=where.before)))
-    own = [_any_of(name, [value]) for name, value in own_labels(where, queries, row).items()]
-    return models.Filter(must=must, must_not=[models.Filter(must=own)] if own else None)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from stgcn_pyg.search import Gallery, create_gallery
 
 SHA = "c0ffee" * 10 + "abcd"
 MEMORY = Path("/dev/shm")  # Qdrant in a folder waits for the disk after every point
+SERVER = os.environ.get("STGCN_QDRANT")  # the address of one that runs
+KINDS = ["folder", "qdrant", "postgres", *(["qdrant-server"] if SERVER else [])]
 _NUMBER = itertools.count()
 
 
@@ -33,6 +36,8 @@ def new_place(kind, folder, postgres):
     number = next(_NUMBER)
     if kind == "postgres":
         return postgres.replace("/postgres?", f"/postgres/people_{number}?")
+    if kind == "qdrant-server":
+        return f"{SERVER}/tests_{os.getpid()}_{number}"
     return {"folder": f"{folder}/{number}", "qdrant": f"qdrant://{folder}/{number}/people"}[kind]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from every_gallery import (
+    KINDS,
     SHA,
     by_plain_loops,
     close,
@@ -23,7 +24,7 @@ from stgcn_pyg.search import Filter, Queries, open_gallery
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module", params=["folder", "qdrant", "postgres"])
+@pytest.fixture(scope="module", params=KINDS)
 def new(request):
     """Makes an empty gallery, or with `place` only the place of one."""
     opened = []
@@ -199,7 +200,8 @@ def test_ids_are_of_one_tracklet_for_ever(new):
 
 def test_rows_come_back_as_they_were_given(new):
     gallery, table = new(), rows([4, 6], first_time=[np.nan, 1.5], last_time=[2.25, np.nan], pid=-1)
-    ids = gallery.add(np.zeros((2, 3), np.float32), table)
+    embeddings = np.float32([[0.1, 1 / 3, 1e-30], [-7, 2**20 + 0.5, 0]])
+    ids = gallery.add(embeddings, table)
     back = gallery.tracklets(ids[[1, 0, 1]])
     assert_array_equal(back.index, ids[[1, 0, 1]])
     pd.testing.assert_frame_equal(
@@ -208,8 +210,10 @@ def test_rows_come_back_as_they_were_given(new):
         check_dtype=False,
     )
     assert sorted(gallery.tracklets().index) == sorted(ids)
-    with pytest.raises(UserError, match=r"no tracklet with the id 999"):
-        gallery.tracklets(np.array([ids[0], 999]))
+    assert_array_equal(gallery.embeddings(ids[[1, 0, 1]]), embeddings[[1, 0, 1]])
+    for read in (gallery.tracklets, gallery.embeddings):
+        with pytest.raises(UserError, match=r"no tracklet with the id 999"):
+            read(np.array([ids[0], 999]))
 
 
 def test_what_was_added_is_there_when_it_is_opened_again(new):
