@@ -31,13 +31,13 @@ Name = Literal["folder", "postgres", "qdrant"]
 K, PIECE, DIRECTIONS, CAMERAS = 20, 1_000, 96, 100
 
 
-def pieces(count: int, width: int, first: int = 0) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
-    """Embeddings and rows of so many tracklets, never all at once."""
+def pieces(count: int, width: int, seed: int = 0) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+    """Embeddings and rows of so many tracklets, never all at once; the seed is of their noise."""
     basis = np.random.default_rng(0).normal(size=(DIRECTIONS, width))
-    for start in range(first, first + count, PIECE):
-        numbers = np.arange(start, min(start + PIECE, first + count))
-        rng = np.random.default_rng(1 + start)
-        people = [np.random.default_rng([2, n // 10]).normal(size=DIRECTIONS) for n in numbers]
+    for start in range(0, count, PIECE):
+        numbers = np.arange(start, min(start + PIECE, count))
+        rng = np.random.default_rng([seed, start])
+        people = [np.random.default_rng([9, 9, n // 10]).normal(size=DIRECTIONS) for n in numbers]
         embeddings = np.array(people) @ basis + 4 * rng.normal(size=(len(numbers), width))
         embeddings *= 3**0.5 / np.linalg.norm(embeddings, axis=1, keepdims=True)
         rows = pd.DataFrame({"tracklet": numbers, "pid": numbers // 10, "camid": numbers % CAMERAS})
@@ -95,7 +95,7 @@ def one(
     engine: Name, given: str | None, count: int, width: int, num_queries: int
 ) -> dict[str, Any]:
     """The figures of one engine."""
-    queries, _ = next(pieces(num_queries, width, first=count))
+    queries = next(pieces(10 * num_queries, width, seed=1))[0][::10]
     with place_of(engine, given) as place:
         gallery = create_gallery(place, width=width, checkpoint_sha256="0" * 64)
         seconds = 0.0

@@ -62,5 +62,7 @@ def filter_of(where: Filter, queries: Queries, row: int) -> models.Filter:
         must.append(models.FieldCondition(key="last_time", range=models.Range(gte=where.after)))
     if where.before is not None:
         must.append(models.FieldCondition(key="first_time", range=models.Range(lte=where.before)))
-    own = [any_of(name, [value]) for name, value in own_labels(where, queries, row).items()]
+    own: list[Any] = [
+        any_of(name, [value]) for name, value in own_labels(where, queries, row).items()
+    ]
     return models.Filter(must=must, must_not=[models.Filter(must=own)] if own else None)
