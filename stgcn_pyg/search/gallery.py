@@ -413,13 +413,11 @@ def _without(segment: Segment, mask: np.ndarray) -> SegmentFacts:
 def _locked(folder: Path) -> Iterator[None]:
     """Keeps other writers out; the system drops the lock when the process ends in any way."""
     lock = FileLock(folder / LOCK)
-    try:
-        with errors_of_writing(folder / LOCK):
+    with errors_of_writing(folder / LOCK):
+        try:
             lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UserError(
-            f"{folder}: another process is writing to it: wait until it ends"
-        ) from error
+        except Timeout as error:  # an OSError, too
+            raise UserError(f"{folder}: another process is writing there: wait for it") from error
     try:
         yield
     finally:

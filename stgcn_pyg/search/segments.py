@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,7 @@ class Segment:
             self.embeddings: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
+        except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:
             raise UserError(f"{path}: damaged or no array of NumPy's: {AGAIN}") from error
         size, (rows, wide) = path.stat().st_size, (*self.embeddings.shape, 0, 0)[:2]
         if (size, rows, wide) != (facts.embeddings_bytes, facts.rows, width) or (
@@ -180,7 +181,7 @@ def write_segments(
         UserError: The files cannot be written, or a piece is not usable.
     """
     most = largest_segment(width)
-    rest, found = iter(_cut(pieces, most)), []
+    rest, found = _cut(pieces, most), list[SegmentFacts]()
     for piece in rest:
         name = f"{first + len(found):08d}"
         with errors_of_writing(folder / name, FULL):
@@ -236,7 +237,10 @@ def _header(rows: int, width: int) -> bytes:
 
 def _table(rows: pd.DataFrame) -> pa.Table:
     try:
-        return pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False)
-    except (KeyError, pa.ArrowException) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"tracklets: not the columns {', '.join(COLUMNS)} ({said})") from error
+        table = pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False)
+    except pa.ArrowException as error:
+        raise UserError(f"tracklets: {' '.join(str(error).split())}") from error
+    for name in SCHEMA.names:
+        if not name.endswith("_time") and table[name].null_count:
+            raise UserError(f"tracklets: {name} is missing in a row: give one to each")
+    return table
