@@ -1,7 +1,7 @@
 """`stgcn index`: extractions into a gallery that `stgcn search` searches."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,24 @@ from tqdm import tqdm
 from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.search import Gallery
+from stgcn_pyg.search import Engine, Gallery, create_gallery, open_gallery
 from stgcn_pyg.search.extractions import Extraction
 from stgcn_pyg.search.gallery import LOCK, MODEL, NAME
+from stgcn_pyg.search.open import is_database
 from stgcn_pyg.search.queries import ids_of
 
 DESCRIPTION = """Puts extractions of embeddings into a gallery, which `stgcn search` searches.
 
 A tracklet that is there already, by the name of its data set and its number, is replaced. A gallery
 holds the embeddings of one checkpoint. While it is written, it can be read; if the command is
-interrupted, the gallery is as it was before.
+interrupted, a gallery in a folder is as it was before, and one in a database has some of them: run
+the command again.
 
 Examples:
   stgcn index embeddings/mars --output galleries/all
   stgcn index embeddings/hall embeddings/yard --name hall yard --output galleries/all
-  stgcn index --output galleries/all --remove yard hall:17 --compact"""
+  stgcn index --output galleries/all --remove yard hall:17 --compact
+  stgcn index embeddings/mars --output postgresql://me@localhost/station/people"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,14 +41,12 @@ def main(arguments: Sequence[str]) -> int:
             gallery.require_same_model(str(extraction.folder), extraction.description)
         if options.remove:
             ids = np.concatenate([ids_of(gallery, name) for name in options.remove])
-            print(f"{options.output}: {gallery.remove(ids):,} tracklets removed")
+            print(f"{gallery.place}: {gallery.remove(ids):,} tracklets removed")
         for extraction in extractions:
             _add(gallery, extraction)
         if options.compact:
             gallery.compact()
-        print(
-            f"{options.output}: {len(gallery):,} tracklets, embeddings of width {gallery.width:,}"
-        )
+        print(f"{gallery.place}: {len(gallery):,} tracklets, embeddings of width {gallery.width:,}")
     return 0
 
 
@@ -54,7 +55,8 @@ def parser() -> Parser:
     parser = Parser(prog="stgcn index", description=DESCRIPTION)
     add = parser.add_argument
     add("embeddings", nargs="*", type=Path, help="folders that `stgcn extract` wrote")
-    add("--output", type=Path, required=True, help="the gallery: a folder, made if there is none")
+    place = "the gallery, made if there is none: a folder, or an address of Qdrant or PostgreSQL"
+    add("--output", type=str, required=True, help=place)
     name = (
         "name in the gallery of the data set of each of them; if not given, the data set's own, or "
         "of a manifest the folder's"
@@ -89,13 +91,18 @@ def _extractions(options: Namespace) -> list[Extraction]:
 
 
 @contextmanager
-def _gallery(folder: Path, extractions: Sequence[Extraction]) -> Iterator[Gallery]:
-    """The gallery; a new one is removed if the block fails before anything is in it."""
-    if (folder / NAME).exists() or not extractions:
-        yield Gallery(folder)
+def _gallery(place: str, extractions: Sequence[Extraction]) -> Iterator[Engine]:
+    """The gallery; a new folder is removed if the block fails before anything is in it."""
+    folder = Path(place)
+    model: dict[str, Any] = {}
+    if extractions:
+        model = {name: extractions[0].description.get(name) for name in MODEL}
+    if is_database(place) or (folder / NAME).exists() or not extractions:
+        create = is_database(place) and extractions
+        with closing(create_gallery(place, **model) if create else open_gallery(place)) as gallery:
+            yield gallery
         return
     there = folder.exists()
-    model: dict[str, Any] = {name: extractions[0].description.get(name) for name in MODEL}
     gallery = Gallery.create(folder, **model)
     try:
         yield gallery
@@ -109,7 +116,7 @@ def _gallery(folder: Path, extractions: Sequence[Extraction]) -> Iterator[Galler
         raise
 
 
-def _add(gallery: Gallery, extraction: Extraction) -> None:
+def _add(gallery: Engine, extraction: Extraction) -> None:
     before = len(gallery)
     with tqdm(total=len(extraction), desc="indexing", unit="tracklet", **bar_options()) as bar:
 

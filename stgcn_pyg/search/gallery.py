@@ -63,7 +63,7 @@ class Gallery:
         folder: A folder that :meth:`create` made.
 
     Attributes:
-        folder: The folder.
+        folder, place: The folder.
         width: Length D of an embedding.
         checkpoint_sha256: SHA-256 of the checkpoint that made the embeddings.
         facts: The content of its ``gallery.json``.
@@ -85,7 +85,7 @@ class Gallery:
     """
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+        self.folder, self.place = Path(folder), str(folder)
         self.facts: Mapping[str, Any] = {}
         self.segments: list[Segment] = []
         self.refresh()
@@ -130,6 +130,9 @@ class Gallery:
 
     def __len__(self) -> int:
         return sum(segment.facts.num_alive for segment in self.segments)
+
+    def close(self) -> None:
+        """Does nothing: a folder needs no connection."""
 
     def refresh(self) -> None:
         """Shows the gallery as it is in the folder now."""

@@ -6,6 +6,9 @@ from typing import Any
 from stgcn_pyg.search.engine import Engine
 from stgcn_pyg.search.gallery import NAME, Gallery
 
+QDRANT = ("qdrant", "qdrant+https")
+POSTGRES = ("postgresql", "postgres")
+
 
 def open_gallery(place: str, exact: bool = True) -> Engine:
     """Opens a gallery.
@@ -47,15 +50,20 @@ def create_gallery(place: str, *, width: int, **facts: Any) -> Engine:
     return gallery
 
 
+def is_database(place: str) -> bool:
+    """Whether a place names a database, and no folder."""
+    return place.partition(":")[0] in (*QDRANT, *POSTGRES)
+
+
 def _database(place: str) -> Any:
     """The class of galleries in the database that a place names, or None for a folder."""
     scheme = place.partition(":")[0]
     # Each needs packages that the others do not.
-    if scheme in ("qdrant", "qdrant+https"):
+    if scheme in QDRANT:
         from stgcn_pyg.search.qdrant import QdrantGallery
 
         return QdrantGallery
-    if scheme in ("postgresql", "postgres"):
+    if scheme in POSTGRES:
         from stgcn_pyg.search.postgres import PostgresGallery
 
         return PostgresGallery
