@@ -23,6 +23,8 @@ with needs_extra("postgres"):
 
     from stgcn_pyg.search.postgres_statements import (
         GIVEN,
+        NEAREST,
+        PASSING,
         SOME,
         UPSERT,
         WANTED,
@@ -41,6 +43,7 @@ with needs_extra("postgres"):
 
 MOST = 16_000  # numbers that a vector of pgvector may have
 MOST_INDEXED = 4_000  # the same of a halfvec that its HNSW index takes
+FEW = 4  # times as many as are asked for: if a filter passes fewer, they are all compared
 _ROWS = 1_000  # projected at a time
 _TYPES = ["int4", "text", "int8", "int8", "int8", "int8", "text", "float8", "float8", "vector"]
 
@@ -70,6 +73,7 @@ class PostgresGallery:
     def __init__(self, place: str, exact: bool = True):
         self.place, self.exact = without_secrets(place), exact
         self._names = table_names(place)
+        self._known: tuple[str, Any] = ("", None)  # a version of the about table, and its fit
         self._connection = connect(place)
         try:
             self.facts: dict[str, Any] = self._read_about()
@@ -177,7 +181,10 @@ class PostgresGallery:
                     # Goes on until the filter has passed enough of what the index gives.
                     self._set("hnsw.iterative_scan", "relaxed_order")
                     self._set("hnsw.ef_search", str(min(limit, 1000)))
-                return [self._candidates(queries, row, where, limit, exact or fit) for row in rows]
+                return [
+                    self._candidates(queries, row, where, limit, None if exact else fit)
+                    for row in rows
+                ]
 
         return nearest(ask, queries.embeddings, k, self.exact)
 
@@ -251,10 +258,15 @@ class PostgresGallery:
 
     def _fit(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The mean ``[D]`` and the principal components ``[C, D]``, if there is an index."""
-        mean, components = self._rows("SELECT mean, components FROM {about}")[0]
-        if mean is None:
-            return None
-        return np.frombuffer(mean, "<f4"), np.frombuffer(components, "<f4").reshape(-1, self.width)
+        version = self._rows("SELECT xmin::text FROM {about}")[0][0]
+        if version != self._known[0]:
+            mean, components = self._rows("SELECT mean, components FROM {about}")[0]
+            fit = None
+            if mean is not None:
+                rows = np.frombuffer(components, "<f4").reshape(-1, self.width)
+                fit = np.frombuffer(mean, "<f4"), rows
+            self._known = version, fit
+        return self._known[1]
 
     def _project(self, ids: np.ndarray) -> None:
         """Writes the principal components of tracklets, where there is an index."""
@@ -269,19 +281,23 @@ class PostgresGallery:
             self._connection.cursor().executemany(statement, values)
 
     def _candidates(
-        self, queries: Queries, row: int, where: Filter, limit: int, fit: Any
+        self,
+        queries: Queries,
+        row: int,
+        where: Filter,
+        limit: int,
+        fit: tuple[np.ndarray, np.ndarray] | None,
     ) -> Candidates:
         """The nearest to a query: of all tracklets, or of those that the index of a fit chooses."""
         column, query = "embedding", queries.embeddings[row]
-        if fit is not True:
-            column, query = "reduced", HalfVector(_reduce(query, *fit))
         passes, values = conditions(where, queries, row)
+        if fit is not None:
+            column, query = "reduced", HalfVector(_reduce(query, *fit))
+            passing = self._rows(PASSING, [*values, FEW * limit], passes=passes)[0][0]
+            if passing < FEW * limit:  # they are sooner compared than found in the index
+                return Candidates(np.empty(0, np.int64), self._as_array([]), 0.0)
         rows = self._rows(
-            "SELECT embedding, id, {column} <-> %s AS distance FROM {table} WHERE {passes} "
-            "ORDER BY distance LIMIT %s",
-            [query, *values, limit],
-            column=sql.Identifier(column),
-            passes=passes,
+            NEAREST, [query, *values, limit], column=sql.Identifier(column), passes=passes
         )
         ids = np.array([row[1] for row in rows], dtype=np.int64)
         return Candidates(ids, self._as_array(rows), rows[-1][2] if rows else 0.0)

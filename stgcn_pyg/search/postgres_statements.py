@@ -30,6 +30,12 @@ WANTED = """
 unnest(%s::bigint[]) WITH ORDINALITY AS wanted (id, place) JOIN {table} USING (id)
 ORDER BY place"""
 
+NEAREST = """
+SELECT embedding, id, {column} <-> %s AS distance FROM {table} WHERE {passes}
+ORDER BY distance LIMIT %s"""
+
+PASSING = "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {passes} LIMIT %s) AS passing"
+
 
 def conditions(where: Filter, queries: Queries, row: int) -> tuple[sql.Composable, list[Any]]:
     """What a row must be to be found for a query, and the values of its placeholders."""

@@ -107,7 +107,7 @@ def _split(place: str) -> tuple[str, list[str]]:
 def without_secrets(place: str) -> str:
     """A place as messages show it: without user, password and parameters."""
     url = urlsplit(place)
-    return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment=""))
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
 
 
 @contextmanager
