@@ -155,6 +155,10 @@ def test_a_segment_has_a_largest_size(tmp_path, monkeypatch):
     assert [segment.facts.rows for segment in gallery.segments] == [10, 9, 10, 4]
     assert {segment.facts.name for segment in gallery.segments} >= set(kept)
     assert [len(np.load(path)) for path in sorted(gallery.folder.glob("*.npy"))] == [10, 10, 4, 9]
+    gallery.remove(np.arange(12, 29))
+    gallery.compact()  # what is small is put together
+    assert [segment.facts.rows for segment in gallery.segments] == [10, 7]
+    np.testing.assert_array_equal(gallery.embeddings([11, 29, 33]), embeddings[[11, 29, 33]])
 
 
 def test_the_files_are_read_by_numpy_and_pandas(gallery):
@@ -263,6 +267,9 @@ def test_another_models_embeddings_are_refused(tmp_path):
 def test_an_unknown_id_is_named(gallery):
     assert "has no tracklet with the id 17" in said_by(gallery.tracklets, [1, 17])
     assert "has no tracklet with the id 17" in said_by(gallery.embeddings, [1, 17])
+    gallery.remove(np.array([4]))
+    assert "has no tracklet with the id 4" in said_by(gallery.tracklets, [4])
+    assert "has no tracklet with the id 4" in said_by(gallery.embeddings, [4])
     assert gallery.tracklets([3, 1, 3]).index.tolist() == [3, 1, 3]
     assert gallery.tracklets([]).empty
     assert gallery.embeddings([]).shape == (0, 2)
