@@ -49,6 +49,7 @@ LOCK = "gallery.lock"
 FORMAT = 1
 MODEL = ("width", "checkpoint_sha256", "embedding", "num_frames", "test_clips")
 OF_A_SEGMENT = re.compile(rf"\d{{8}}[\w-]*\.(npy|parquet|codes)({re.escape(PART)})?")
+QUERIES = 64  # that are searched by codes at a time
 NUMBERS = 2**23  # of a part of the embeddings that is searched or copied at a time
 
 
@@ -225,8 +226,9 @@ class Gallery:
         k: int,
         where: Filter = ANY,
         part_rows: int | None = None,
+        exact: bool = True,
     ) -> Found:
-        """The nearest k tracklets that the filter passes, for each query, exactly.
+        """The nearest k tracklets that the filter passes, for each query.
 
         Args:
             queries: The queries.
@@ -234,6 +236,8 @@ class Gallery:
             where: What may be found.
             part_rows: Number of tracklets to compare at a time, which changes memory and time, not
                 the answer; some that take 32 MB if not given.
+            exact: Whether all distances are compared exactly, and not only those of candidates
+                where there are codes (:meth:`make_codes`).
 
         Raises:
             UserError: The queries have another width, are not finite, or lack the labels that the
@@ -241,8 +245,27 @@ class Gallery:
         """
         whole_number("k", k)
         checked = check_queries(queries, self.width, where)
-        parts = self._parts(checked, where, part_rows or max(1, NUMBERS // self.width))
-        return nearest(checked.embeddings, parts, k)
+        coded = [] if exact else [one for one in self.segments if one.codes is not None]
+        others = [one for one in self.segments if one not in coded]
+        parts = self._parts(others, checked, where, part_rows or max(1, NUMBERS // self.width))
+        found = nearest(checked.embeddings, parts, k)
+        if not coded:
+            return found
+        from stgcn_pyg.search.candidates import CodedPart, nearest_by_codes
+
+        allowed = [one.alive & passing(one.tracklets, where) for one in coded]
+        for rows in slices(0, len(checked.embeddings), QUERIES):
+            some = Queries(*(None if array is None else array[rows] for array in checked))
+            left = (left_out(some, one.tracklets, where) for one in coded)
+            by_codes = [
+                CodedPart(one.ids, one.embeddings, one.codes, mask, ignored)
+                for one, mask, ignored in zip(coded, allowed, left, strict=True)
+                if one.codes is not None and mask.any()
+            ]
+            of_some = Found(*(array[rows] for array in found))
+            of_some, _ = nearest_by_codes(some.embeddings, by_codes, k, of_some)
+            found.ids[rows], found.distances[rows] = of_some
+        return found
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets, as :class:`.Engine` says; the index is the id."""
@@ -292,8 +315,18 @@ class Gallery:
         if len(missing):
             raise UserError(f"{self.folder}: has no tracklet with the id {missing[0]}")
 
-    def _parts(self, queries: Queries, where: Filter, most_rows: int) -> Iterator[Part]:
+    def make_codes(self) -> None:
+        """Makes the codes of the segments that have none and are large enough to need them."""
+        from stgcn_pyg.search.codes import FEWEST_ROWS, Codes
+
         for segment in self.segments:
+            if segment.facts.codes is None and segment.facts.rows >= FEWEST_ROWS:
+                self.write_codes({segment.facts.name: Codes.of(segment.embeddings).to_bytes()})
+
+    def _parts(
+        self, segments: Iterable[Segment], queries: Queries, where: Filter, most_rows: int
+    ) -> Iterator[Part]:
+        for segment in segments:
             rows = np.flatnonzero(segment.alive & passing(segment.tracklets, where))
             for some in (rows[part] for part in slices(0, len(rows), most_rows)):
                 first, last = int(some[0]), int(some[-1]) + 1
