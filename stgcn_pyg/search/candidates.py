@@ -68,7 +68,7 @@ def nearest_by_codes(
     best = Nearest(len(queries), k)
     if others is not None:
         best.found = others
-    searches = [_Search(queries, part, best) for part in parts]
+    searches = [_Search(queries, part, best) for part in parts if part.allowed.any()]
     _look(searches)
     if searches:
         # Those of the lowest estimates first: they limit how far away the others can be.

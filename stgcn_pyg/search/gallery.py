@@ -260,7 +260,7 @@ class Gallery:
             by_codes = [
                 CodedPart(one.ids, one.embeddings, one.codes, mask, ignored)
                 for one, mask, ignored in zip(coded, allowed, left, strict=True)
-                if one.codes is not None and mask.any()
+                if one.codes is not None
             ]
             of_some = Found(*(array[rows] for array in found))
             of_some, _ = nearest_by_codes(some.embeddings, by_codes, k, of_some)
