@@ -25,7 +25,7 @@ import pandas as pd
 from jsonargparse import auto_cli
 
 from benchmarks.measuring import write_results
-from stgcn_pyg.search import Filter, Queries, create_gallery
+from stgcn_pyg.search import Engine, Filter, Queries, create_gallery
 
 Name = Literal["folder", "postgres", "qdrant"]
 K, PIECE, DIRECTIONS, CAMERAS = 20, 1_000, 96, 100
@@ -81,12 +81,14 @@ def size_of(engine: Name, place: str) -> dict[str, int]:
     return {"all": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())}
 
 
-def milliseconds(gallery: Any, queries: np.ndarray, where: Filter) -> tuple[float, np.ndarray]:
+def milliseconds(
+    gallery: Engine, queries: np.ndarray, where: Filter, exact: bool = True
+) -> tuple[float, np.ndarray]:
     """The median time of a query, and the ids that were found."""
     times, ids = [], []
     for query in queries:
         begun = perf_counter()
-        ids.append(gallery.search(Queries(query[None]), K, where).ids[0])
+        ids.append(gallery.search(Queries(query[None]), K, where, exact=exact).ids[0])
         times.append(perf_counter() - begun)
     return 1000 * float(np.median(times)), np.array(ids)
 
@@ -107,19 +109,17 @@ def one(
         figures["bytes"] = size_of(engine, place)["all"] / count
         figures["exact, ms"], exact = milliseconds(gallery, queries, Filter())
         figures["filter, ms"], _ = milliseconds(gallery, queries, Filter(camids=[7]))
-        if engine == "postgres":
-            begun = perf_counter()
-            gallery.index(min(256, width, count))  # type: ignore[attr-defined]
-            figures["make the index, ms"] = 1000 * (perf_counter() - begun) / count
-            figures["bytes of the index"] = size_of(engine, place)["index"] / count
         if engine == "postgres" or given is not None:
-            gallery.exact = False  # type: ignore[attr-defined]
-            figures["index, ms"], found = milliseconds(gallery, queries, Filter())
+            begun = perf_counter()
+            gallery.index()
+            figures["make the index, ms"] = 1000 * (perf_counter() - begun) / count
+            figures["bytes of the index"] = size_of(engine, place).get("index", 0) / count
+            figures["index, ms"], found = milliseconds(gallery, queries, Filter(), exact=False)
             shared = [np.isin(a, b).mean() for a, b in zip(found, exact, strict=True)]
             figures["recall at 20"] = float(np.mean(shared))
-            figures["index with filter, ms"], _ = milliseconds(gallery, queries, Filter(camids=[7]))
-        if engine != "folder":
-            gallery.close()  # type: ignore[attr-defined]
+            where = Filter(camids=[7])
+            figures["index with filter, ms"], _ = milliseconds(gallery, queries, where, exact=False)
+        gallery.close()
     return figures
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
@@ -28,7 +29,13 @@ from stgcn_pyg.runs.score_files import (
     protocols_of,
     scores_as_json,
 )
-from stgcn_pyg.runs.scoring import Source, score_chance, score_features, score_intervals
+from stgcn_pyg.runs.scoring import (
+    RankingTask,
+    Source,
+    score_chance,
+    score_features,
+    score_intervals,
+)
 
 MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
 
@@ -44,6 +51,7 @@ Examples:
   stgcn evaluate runs/mars --rerank --json mars.json --per-query mars.csv
   stgcn evaluate runs/mars --dataset ward --root data/WARD
   stgcn evaluate embeddings/mars --protocols mars-official agrl
+  stgcn evaluate embeddings/mars --index galleries/all
   stgcn evaluate features.npz"""
 
 
@@ -70,6 +78,8 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     if reranking is not None:
         about["reranking"] = reranking._asdict()
         scores["re-ranked"] = score_features(task, *features, max_rank, reranking)
+    if options.index is not None:
+        scores["index"], about["index"] = _score_index(options, source, task, max_rank)
     intervals = {
         row: score_intervals(task, results, options.ranks or REPORTED_RANKS, options.resamples)
         for row, results in scores.items()
@@ -77,6 +87,9 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     }
     print(f"\n{in_words(about)}")
     show(scores, intervals, options.ranks)
+    for name, recalls in about.get("index", {}).get("recall", {}).items():
+        shares = ", ".join(f"{k.replace('-', ' at ')} {100 * v:.2f}" for k, v in recalls.items())
+        print(f"index, {name}: of the nearest by an exact search: {shares}; in per cent")
     if options.json is not None:
         write_json(options.json, scores_as_json(scores, about, intervals))
     if options.per_query is not None:
@@ -105,11 +118,38 @@ def parser() -> Parser:
     parser.add_argument("--k2", type=PositiveInt, default=Reranking().k2, help=k2)
     weight = "weight of the original distance, for --rerank"
     parser.add_argument("--lambda_value", type=float, default=Reranking().lambda_value, help=weight)
+    index = "gallery that holds the extraction, whose search by codes is scored as well"
+    parser.add_argument("--index", type=Path, default=None, help=index)
+    dataset = "name of the extraction's data set in the gallery, for --index"
+    parser.add_argument("--index_name", type=str, default=None, help=dataset)
+    top = "number of tracklets that each query finds, for --index"
+    parser.add_argument("--index_top", type=PositiveInt, default=100, help=top)
     parser.add_argument("--json", type=Path, default=None, help="file to write the results to")
     table = "CSV file to write a row for each query and protocol to"
     parser.add_argument("--per_query", type=Path, default=None, help=table)
     add_model_arguments(parser)
     return parser
+
+
+def _score_index(
+    options: Namespace, source: Source, task: RankingTask, max_rank: int
+) -> tuple[dict[str, RankingResult], dict[str, Any]]:
+    """What the lists of ``--index`` score, and what is to be said of them."""
+    from stgcn_pyg.runs.extraction import StoredEmbeddings
+
+    if not isinstance(source, StoredEmbeddings):
+        raise UserError(f"--index: {options.source}: is no extraction: extract and index it first")
+    from stgcn_pyg.search import Gallery
+    from stgcn_pyg.search.evaluation import score_gallery
+    from stgcn_pyg.search.extractions import Extraction
+
+    gallery = Gallery(options.index)
+    dataset = options.index_name or Extraction(source.folder).dataset
+    ranks = options.ranks or REPORTED_RANKS
+    scores, recalls = score_gallery(
+        gallery, dataset, source, task, ranks, options.index_top, max_rank
+    )
+    return scores, {"gallery": str(options.index), "top": options.index_top, "recall": recalls}
 
 
 def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:

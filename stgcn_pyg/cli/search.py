@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     top = min(options.top, max(1, len(gallery)))
     if top < options.top:
         print(f"--top {options.top}: the gallery holds {len(gallery):,} tracklets")
-    found = _search(gallery, named, top, where)
+    found = _search(gallery, named, top, where, options.exact)
     per_query = (found.ids >= 0).sum(axis=1)
     if not per_query.any():
         raise UserError(f"{gallery.place}: the filter passes no tracklet: widen it")
@@ -81,6 +81,8 @@ def parser() -> Parser:
     add("gallery", type=str, help="the gallery that `stgcn index` wrote: a folder, or an address")
     add("query", type=str, help="what to look for, as above")
     add("--top", type=PositiveInt, default=10, help="number of tracklets to find for each query")
+    exact = "compare all tracklets, also where the gallery has codes or an index"
+    add("--exact", type=bool, default=False, nargs="?", const=True, help=exact)
     parts = "tracklets of an extraction to look for: query or all"
     add("--parts", type=Literal["query", "all"] | None, default=None, help=parts)
     run = "folder or checkpoint of the run that made the gallery's embeddings"
@@ -157,11 +159,11 @@ def _filter(gallery: Engine, named: NamedQueries, options: Namespace) -> Filter:
     )
 
 
-def _search(gallery: Engine, named: NamedQueries, top: int, where: Filter) -> Found:
+def _search(gallery: Engine, named: NamedQueries, top: int, where: Filter, exact: bool) -> Found:
     """The nearest, without the query itself where it is a tracklet of the gallery."""
     if named.own is None:
-        return gallery.search(named.queries, top, where)
-    found = gallery.search(named.queries, top + 1, where)
+        return gallery.search(named.queries, top, where, exact=exact)
+    found = gallery.search(named.queries, top + 1, where, exact=exact)
     # The query goes to the end of its row, which is cut; so does the last of a row without it.
     order = np.argsort(found.ids == named.own[:, None], axis=1, kind="stable")[:, :top]
     ids = np.take_along_axis(found.ids, order, axis=1)

@@ -125,8 +125,16 @@ class Engine(Protocol):
         """Removes tracklets by id and gives the number of those that were there."""
         ...
 
-    def search(self, queries: Queries, k: int, where: Filter = ANY) -> Found:
-        """The nearest k tracklets that the filter passes, for each query."""
+    def search(self, queries: Queries, k: int, where: Filter = ANY, *, exact: bool = True) -> Found:
+        """The nearest k tracklets that the filter passes, for each query.
+
+        Args:
+            queries: The queries.
+            k: Number of tracklets to find, at least 1.
+            where: What may be found.
+            exact: Whether all tracklets are compared. Otherwise codes or an index may choose
+                candidates, if the gallery has some; their distances are exact.
+        """
         ...
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
@@ -135,6 +143,10 @@ class Engine(Protocol):
 
     def embeddings(self, ids: np.ndarray) -> np.ndarray:
         """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
+        ...
+
+    def index(self) -> None:
+        """Makes what chooses candidates for a search that need not be exact."""
         ...
 
     def compact(self) -> None:

@@ -49,6 +49,8 @@ LOCK = "gallery.lock"
 FORMAT = 1
 MODEL = ("width", "checkpoint_sha256", "embedding", "num_frames", "test_clips")
 OF_A_SEGMENT = re.compile(rf"\d{{8}}[\w-]*\.(npy|parquet|codes)({re.escape(PART)})?")
+Chosen = tuple[Segment, np.ndarray]  # a segment, and which of its rows may be found
+QUERIES = 64  # that are searched by codes at a time
 NUMBERS = 2**23  # of a part of the embeddings that is searched or copied at a time
 
 
@@ -222,8 +224,10 @@ class Gallery:
         k: int,
         where: Filter = ANY,
         part_rows: int | None = None,
+        exact: bool = True,
+        among: np.ndarray | None = None,
     ) -> Found:
-        """The nearest k tracklets that the filter passes, for each query, exactly.
+        """The nearest k tracklets that the filter passes, for each query.
 
         Args:
             queries: The queries.
@@ -231,6 +235,9 @@ class Gallery:
             where: What may be found.
             part_rows: Number of tracklets to compare at a time, which changes memory and time, not
                 the answer; some that take 32 MB if not given.
+            exact: Whether all distances are compared exactly, and not only those of candidates
+                where there are codes (:meth:`make_codes`).
+            among: Ids that may be found; None: all.
 
         Raises:
             UserError: The queries have another width, are not finite, or lack the labels that the
@@ -238,8 +245,16 @@ class Gallery:
         """
         whole_number("k", k)
         checked = check_queries(queries, self.width, where)
-        parts = self._parts(checked, where, part_rows or max(1, NUMBERS // self.width))
-        return nearest(checked.embeddings, parts, k)
+        coded, others = [], []
+        for segment in self.segments:
+            allowed = segment.alive & passing(segment.tracklets, where)
+            if among is not None:
+                allowed &= np.isin(segment.ids, among)
+            by_codes = not exact and segment.codes is not None
+            (coded if by_codes else others).append((segment, allowed))
+        parts = _parts(others, checked, where, part_rows or max(1, NUMBERS // self.width))
+        found = nearest(checked.embeddings, parts, k)
+        return _by_codes(coded, checked, where, k, found) if coded else found
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets, as :class:`.Engine` says; the index is the id."""
@@ -289,15 +304,23 @@ class Gallery:
         if len(missing):
             raise UserError(f"{self.folder}: has no tracklet with the id {missing[0]}")
 
-    def _parts(self, queries: Queries, where: Filter, most_rows: int) -> Iterator[Part]:
-        for segment in self.segments:
-            rows = np.flatnonzero(segment.alive & passing(segment.tracklets, where))
-            for some in (rows[part] for part in slices(0, len(rows), most_rows)):
-                first, last = int(some[0]), int(some[-1]) + 1
-                # A slice of what is mapped into memory is no copy.
-                chosen: Any = slice(first, last) if last - first == len(some) else some
-                ignored = left_out(queries, segment.tracklets.iloc[chosen], where)
-                yield Part(segment.ids[chosen], segment.embeddings[chosen], ignored)
+    def segments_without_codes(self) -> list[Segment]:
+        """The segments that have no codes and are large enough to need them."""
+        from stgcn_pyg.search.codes import FEWEST_ROWS
+
+        large = [one for one in self.segments if one.facts.rows >= FEWEST_ROWS]
+        return [one for one in large if one.facts.codes is None]
+
+    def make_codes(self, segments: Iterable[Segment] | None = None) -> None:
+        """Makes the codes of some segments; of those without codes if none are given."""
+        from stgcn_pyg.search.codes import Codes
+
+        for one in self.segments_without_codes() if segments is None else segments:
+            self.write_codes({one.facts.name: Codes.of(one.embeddings).to_bytes()})
+
+    def index(self) -> None:
+        """Makes codes where there are none yet, as :meth:`make_codes`."""
+        self.make_codes()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -377,6 +400,41 @@ def require_same_model(
                 f"{source}: is of another model than {gallery} ({name} is {other} there, {one} "
                 "here): extract it by the gallery's checkpoint and options"
             )
+
+
+def _parts(
+    segments: Iterable[Chosen], queries: Queries, where: Filter, most_rows: int
+) -> Iterator[Part]:
+    """What may be found of some segments, so many rows at a time."""
+    for segment, allowed in segments:
+        rows = np.flatnonzero(allowed)
+        for some in (rows[part] for part in slices(0, len(rows), most_rows)):
+            first, last = int(some[0]), int(some[-1]) + 1
+            # A slice of what is mapped into memory is no copy.
+            chosen: Any = slice(first, last) if last - first == len(some) else some
+            ignored = left_out(queries, segment.tracklets.iloc[chosen], where)
+            yield Part(segment.ids[chosen], segment.embeddings[chosen], ignored)
+
+
+def _by_codes(
+    segments: Iterable[Chosen], queries: Queries, where: Filter, k: int, others: Found
+) -> Found:
+    """The nearest k by the codes of some segments, together with the nearest of the others."""
+    from stgcn_pyg.search.candidates import CodedPart, nearest_by_codes
+
+    for rows in slices(0, len(queries.embeddings), QUERIES):
+        some = Queries(*(None if array is None else array[rows] for array in queries))
+        parts = [
+            CodedPart(
+                one.ids, one.embeddings, one.codes, allowed, left_out(some, one.tracklets, where)
+            )
+            for one, allowed in segments
+            if one.codes is not None
+        ]
+        of_others = Found(*(array[rows] for array in others))
+        found, _ = nearest_by_codes(some.embeddings, parts, k, of_others)
+        others.ids[rows], others.distances[rows] = found
+    return others
 
 
 def _numbered(

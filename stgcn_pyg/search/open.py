@@ -10,13 +10,12 @@ QDRANT = ("qdrant", "qdrant+https")
 POSTGRES = ("postgresql", "postgres")
 
 
-def open_gallery(place: str, exact: bool = True) -> Engine:
+def open_gallery(place: str) -> Engine:
     """Opens a gallery.
 
     Args:
         place: A folder, or an address as :class:`.QdrantGallery` and :class:`.PostgresGallery`
             take it.
-        exact: Whether a database compares every tracklet; otherwise its index chooses candidates.
 
     Raises:
         UserError: There is none, or no server answers.
@@ -24,7 +23,7 @@ def open_gallery(place: str, exact: bool = True) -> Engine:
     """
     database = _database(place)
     if database is not None:
-        return database(place, exact)
+        return database(place)
     return Gallery(place)
 
 

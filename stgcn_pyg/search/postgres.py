@@ -59,7 +59,6 @@ class PostgresGallery:
         place: ``postgresql://user@host:port/database/table``, with the parameters that PostgreSQL
             knows (``?host=/var/run/postgresql``); the password may stand in ``PGPASSWORD`` or
             ``~/.pgpass``. The table may be ``schema.table``.
-        exact: Whether every tracklet is compared; otherwise the index chooses candidates.
 
     Attributes:
         width: Length D of an embedding, at most 16,000.
@@ -70,8 +69,8 @@ class PostgresGallery:
         UserError: No server that answers, no such table, or one of something else.
     """
 
-    def __init__(self, place: str, exact: bool = True):
-        self.place, self.exact = without_secrets(place), exact
+    def __init__(self, place: str):
+        self.place = without_secrets(place)
         self._names = table_names(place)
         self._known: tuple[str, Any] = ("", None)  # a version of the about table, and its fit
         self._connection = connect(place)
@@ -165,28 +164,26 @@ class PostgresGallery:
         chosen = np.asarray(ids, dtype=np.int64).tolist()
         return len(self._rows("DELETE FROM {table} WHERE id = ANY(%s) RETURNING id", [chosen]))
 
-    def search(self, queries: Queries, k: int, where: Filter = ANY) -> Found:
-        """The nearest k tracklets that the filter passes, for each query.
+    def search(self, queries: Queries, k: int, where: Filter = ANY, *, exact: bool = True) -> Found:
+        """The nearest k tracklets that the filter passes, for each query, as :class:`.Engine` says.
 
-        Distances are exact in any case. With ``exact``, so are the tracklets and their order.
+        With ``exact=False`` and an index, a near one may be missed.
         """
         queries = checked_queries(self.place, self.width, queries, where)
-        fit = None if self.exact else self._fit()
-        if fit is None and not self.exact:
-            raise UserError(f"{self.place}: has no index: make one, or search exactly")
+        fit = None if exact else self._fit()
 
-        def ask(rows: np.ndarray, limit: int, exact: bool) -> list[Candidates]:
+        def ask(rows: np.ndarray, limit: int, every: bool) -> list[Candidates]:
             with in_one_line(self.place), self._connection.transaction():
-                if not exact:
+                if not every:
                     # Goes on until the filter has passed enough of what the index gives.
                     self._set("hnsw.iterative_scan", "relaxed_order")
                     self._set("hnsw.ef_search", str(min(limit, 1000)))
                 return [
-                    self._candidates(queries, row, where, limit, None if exact else fit)
+                    self._candidates(queries, row, where, limit, None if every else fit)
                     for row in rows
                 ]
 
-        return nearest(ask, queries.embeddings, k, self.exact)
+        return nearest(ask, queries.embeddings, k, exact=fit is None)
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
@@ -210,13 +207,14 @@ class PostgresGallery:
         with in_one_line(self.place):
             self._run("VACUUM (FULL, ANALYZE) {table}")
 
-    def index(self, components: int = 256, sample: int = 5_000) -> None:
+    def index(self, components: int | None = None, sample: int = 5_000) -> None:
         """Makes the index of the first principal components, anew if there is one.
 
         Tracklets that are added later come into it, by the components of those that were there.
 
         Args:
-            components: Number of principal components, at most 4,000.
+            components: Number of principal components, at most 4,000; 256 if not given, or as many
+                as there can be.
             sample: Number of tracklets, taken evenly by id, that the components are fitted to.
 
         Raises:
@@ -224,6 +222,8 @@ class PostgresGallery:
         """
         count = len(self)
         most = min(MOST_INDEXED, self.width, count, sample)
+        if components is None:
+            components = max(1, min(256, most))
         if not 1 <= components <= most:
             raise UserError(
                 f"{self.place}: components={components}: its index has from 1 to {most}"

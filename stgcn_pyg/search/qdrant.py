@@ -43,7 +43,6 @@ class QdrantGallery:
         place: ``qdrant://host:port/collection``, ``qdrant+https://...``, or without a server
             ``qdrant:///folder/collection`` (``qdrant:folder/collection`` from here). The
             environment variable ``QDRANT_API_KEY`` holds the key, where the server wants one.
-        exact: Whether a server compares every tracklet; otherwise its index chooses candidates.
 
     Attributes:
         width: Length D of an embedding.
@@ -65,8 +64,8 @@ class QdrantGallery:
         >>> gallery.close()
     """
 
-    def __init__(self, place: str, exact: bool = True):
-        self.place, self.exact = without_secrets(place), exact
+    def __init__(self, place: str):
+        self.place = without_secrets(place)
         self._client, self._name, self._is_local = connect(place, create=False)
         try:
             self._read_about()
@@ -143,9 +142,7 @@ class QdrantGallery:
         If it is interrupted, some are there; the same again adds the others.
         """
         if sources:
-            self.facts["sources"] |= dict(sources)
-            with in_one_line(self.place):
-                self._client.update_collection(self._name, metadata={"facts": self.facts})
+            self._set_facts(sources=self.facts["sources"] | dict(sources))
         return np.concatenate([np.empty(0, np.int64), *(self.add(*piece) for piece in pieces)])
 
     def remove(self, ids: np.ndarray) -> int:
@@ -160,16 +157,16 @@ class QdrantGallery:
                     self._client.delete(self._name, chosen, wait=True)
         return count
 
-    def search(self, queries: Queries, k: int, where: Filter = ANY) -> Found:
-        """The nearest k tracklets that the filter passes, for each query.
+    def search(self, queries: Queries, k: int, where: Filter = ANY, *, exact: bool = True) -> Found:
+        """The nearest k tracklets that the filter passes, for each query, as :class:`.Engine` says.
 
-        Distances are exact in any case. With ``exact``, so are the tracklets and their order.
+        With ``exact=False`` and an index, a near one may be missed.
         """
         queries = checked_queries(self.place, self.width, queries, where)
 
-        def ask(rows: np.ndarray, limit: int, exact: bool) -> list[Candidates]:
+        def ask(rows: np.ndarray, limit: int, every: bool) -> list[Candidates]:
             # In a folder every tracklet is compared anyhow, and a setting brings a warning.
-            setting = models.SearchParams(exact=exact, hnsw_ef=None if exact else 2 * limit)
+            setting = models.SearchParams(exact=every, hnsw_ef=None if every else 2 * limit)
             requests = [
                 models.QueryRequest(
                     query=queries.embeddings[row].tolist(),
@@ -189,7 +186,7 @@ class QdrantGallery:
                     found += [self._candidates(answer.points) for answer in answers]
             return found
 
-        return nearest(ask, queries.embeddings, k, self.exact)
+        return nearest(ask, queries.embeddings, k, exact or not self.facts.get("index"))
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
@@ -210,6 +207,10 @@ class QdrantGallery:
         found = [known[number] for number in np.asarray(ids).tolist()]
         return np.array(found, dtype=np.float32).reshape(-1, self.width)
 
+    def index(self) -> None:
+        """Lets searches that need not be exact take candidates from the server's own index."""
+        self._set_facts(index=True)
+
     def compact(self) -> None:
         """Does nothing: Qdrant frees the space of what was removed by itself."""
 
@@ -227,6 +228,11 @@ class QdrantGallery:
         self.facts: dict[str, Any] = about["facts"]
         self.width: int = self.facts["width"]
         self.checkpoint_sha256: str = self.facts["checkpoint_sha256"]
+
+    def _set_facts(self, **changes: Any) -> None:
+        self.facts |= changes
+        with in_one_line(self.place):
+            self._client.update_collection(self._name, metadata={"facts": self.facts})
 
     def _take_ids(self, count: int) -> range:
         """So many ids that no tracklet has had; they are taken even if a kill follows."""

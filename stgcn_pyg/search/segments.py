@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.errors import UnreadableFileError, UserError, needs_extra
 from stgcn_pyg.files import errors_of_writing, written_aside
 from stgcn_pyg.search.exact import require_usable
+
+if TYPE_CHECKING:
+    from stgcn_pyg.search.codes import Codes
 
 with needs_extra("search"):
     import pyarrow as pa
@@ -134,6 +138,25 @@ class Segment:
         for first, last in self.facts.removed:
             mask[first:last] = False
         return mask
+
+    @cached_property
+    def codes(self) -> "Codes | None":
+        """Its codes, if there are any; raises a UserError if they are damaged."""
+        if self.facts.codes is None:
+            return None
+        from stgcn_pyg.search.codes import AGAIN as CODES_AGAIN
+        from stgcn_pyg.search.codes import Codes
+
+        path = self._path.with_name(self.facts.codes)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UnreadableFileError.of(path, error) from error
+        if hashlib.sha256(content).hexdigest() != self.facts.codes_sha256:
+            raise UserError(f"{path}: damaged{CODES_AGAIN}")
+        return Codes.from_bytes(str(path), content)
 
     def rows_of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some ids are here and not removed, a boolean ``[N]``, and the rows of those."""

@@ -254,6 +254,7 @@ def test_queries_that_do_not_fit_are_told_in_one_line(new):
         with pytest.raises(UserError, match=words) as raised:
             gallery.search(queries, 1, where)
         assert "\n" not in str(raised.value)
+    assert gallery.search(Queries(np.zeros((1, 3))), 2, exact=False).ids.tolist() == [[-1, -1]]
     with pytest.raises(UserError, match="k=0"):
         gallery.search(Queries(np.zeros((1, 3))), 0)
 

@@ -73,8 +73,8 @@ def test_the_index_finds_nearly_what_is_nearest_with_exact_distances(postgres, i
     gallery.close()
     assert scans(postgres, place)[0] == before[0]
     # So few are compared sooner than an index is read, unless PostgreSQL may not.
-    gallery = open_gallery(f"{place}&options=-cenable_seqscan%3Doff", exact=False)
-    found = gallery.search(queries, 10)
+    gallery = open_gallery(f"{place}&options=-cenable_seqscan%3Doff")
+    found = gallery.search(queries, 10, exact=False)
     gallery.close()  # at the latest then PostgreSQL has counted
     assert scans(postgres, place)[0] >= before[0] + 40
     pairs = zip(found.ids, exact.ids, strict=True)
@@ -87,8 +87,9 @@ def test_the_index_finds_nearly_what_is_nearest_with_exact_distances(postgres, i
 def test_the_index_goes_on_until_a_filter_has_passed_enough(postgres, indexed):
     place, embeddings = indexed
     before = scans(postgres, place)
-    gallery = open_gallery(f"{place}&options=-cenable_seqscan%3Doff", exact=False)
-    found = gallery.search(Queries(embeddings[:9]), 10, Filter(before=0))  # half of all
+    gallery = open_gallery(f"{place}&options=-cenable_seqscan%3Doff")
+    half = Filter(before=0)
+    found = gallery.search(Queries(embeddings[:9]), 10, half, exact=False)
     assert (found.ids >= 0).all()
     assert (gallery.tracklets(found.ids[0])["first_time"] == 0).all()
     gallery.close()
@@ -101,21 +102,16 @@ def test_the_index_goes_on_until_a_filter_has_passed_enough(postgres, indexed):
 def test_where_a_filter_passes_few_all_of_them_are_found(indexed, passing, settings):
     place, embeddings = indexed
     pids = [3 * n for n in range(passing)]  # of one tracklet each in this camera
-    gallery = open_gallery(place + settings, exact=False)
-    found = gallery.search(Queries(embeddings[600:602]), 10, Filter(pids=pids, camids=[2]))
-    gallery.close()
+    queries, where = Queries(embeddings[600:602]), Filter(pids=pids, camids=[2])
+    gallery = open_gallery(place + settings)
+    found = gallery.search(queries, 10, where, exact=False)
     assert ((found.ids >= 0).sum(axis=1) == min(passing, 10)).all()
-    exactly = open_gallery(place)
-    expected = exactly.search(Queries(embeddings[600:602]), 10, Filter(pids=pids, camids=[2]))
-    exactly.close()
-    assert_array_equal(found.ids, expected.ids)
+    assert_array_equal(found.ids, gallery.search(queries, 10, where).ids)
+    gallery.close()
 
 
-def test_without_an_index_a_search_by_it_is_refused(place):
-    create_gallery(place, width=2, **DIGEST).close()
-    gallery = open_gallery(place, exact=False)
-    with pytest.raises(UserError, match="has no index: make one, or search exactly"):
-        gallery.search(Queries(np.zeros((1, 2))), 1)
+def test_an_index_of_more_components_than_there_can_be_is_refused(place):
+    gallery = create_gallery(place, width=2, **DIGEST)
     with pytest.raises(UserError, match="components=9: its index has from 1 to 0"):
         gallery.index(components=9)
     gallery.close()

@@ -159,8 +159,9 @@ def test_a_server_is_asked_for_indexes_before_points_and_for_exact_answers(stand
     where = Filter(camids=[1], after=2.5, same_camera="person")
     queries = Queries(np.zeros((1, 2)), np.array([7]), np.array([4]))
     gallery.search(queries, 5, where)
-    with pytest.warns(UserWarning, match="insecure"):
-        open_gallery(stand_in.place, exact=False).search(queries, 5)
+    gallery.search(queries, 5, exact=False)
+    gallery.index()
+    gallery.search(queries, 5, exact=False)
     asked = [(method, path) for method, path, *_ in stand_in.requests]
     indexes = [n for n, (_, path) in enumerate(asked) if path.endswith("/index")]
     fields = {stand_in.requests[n][2]["field_name"] for n in indexes}
@@ -173,7 +174,7 @@ def test_a_server_is_asked_for_indexes_before_points_and_for_exact_answers(stand
     assert point["id"] == 0 and not {"first_time", "last_time"} & set(point["payload"])  # JSON
     (made,) = [body for m, p, body, _ in stand_in.requests if (m, p) == ("PUT", asked[1][1])]
     assert made["vectors"]["distance"] == "Euclid" and made["vectors"]["size"] == 2
-    first, second, third = (
+    first, *others = (
         body["searches"][0] for _, path, body, _ in stand_in.requests if path.endswith("batch")
     )
     assert (first["limit"], first["params"]["exact"]) == (17, True)
@@ -183,8 +184,8 @@ def test_a_server_is_asked_for_indexes_before_points_and_for_exact_answers(stand
     ]
     (own,) = first["filter"]["must_not"]
     assert {c["key"]: c["match"]["any"] for c in own["must"]} == {"pid": [7], "camid": [4]}
-    # An index that gives too few is followed by a comparison of all.
-    assert [asked["params"]["exact"] for asked in (second, third)] == [False, True]
+    # Once there is an index, it is asked first; one that gives too few is followed by all.
+    assert [body["params"]["exact"] for body in others] == [True, False, True]
     assert {headers.get("api-key") for *_, headers in stand_in.requests} == {"s3cret"}
 
 

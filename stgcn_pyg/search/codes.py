@@ -1,0 +1,193 @@
+"""Short codes of a segment's embeddings, from which distances are estimated.
+
+Each embedding, less the mean of its segment, is kept as the signs of its channels and two numbers
+(RaBitQ): one bit for 32. How far the estimates are off is measured when the codes are made.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.evaluation.arrays import slices
+from stgcn_pyg.search.exact import Part, nearest
+
+with needs_extra("search"):
+    import faiss
+
+FORMAT = 1
+AGAIN = ": make the gallery's codes again, or search it exactly (--exact)"
+FEWEST_ROWS = 1024  # fewer are compared sooner than codes of them are searched
+RECALL = 0.999  # at least, of the neighbours on which codes are checked
+NEIGHBOURS = 20  # of each embedding on which codes are checked
+_SAMPLE = 200  # embeddings that measure the error and check it, half of them each
+_DEVIATIONS = 4  # of the errors of estimates, above their mean, that are allowed for
+_ROUNDING = 1e-5  # of an estimate, which is in float32
+_MOST_CANDIDATES = 2048  # that a search of codes begins with
+# Of a query's channels. FAISS's default, 0, keeps them as they are and takes 400 times as long.
+# With "centered", 4 bits are about as exact as 8, which take 1.6 times as long.
+_QUERY = {"qb": 4, "centered": True}
+_NUMBERS = 2**23  # of the embeddings that are read at a time
+
+
+@dataclass(frozen=True)
+class CodeFacts:
+    """What was measured when the codes of a segment were made.
+
+    Attributes:
+        rows: The number of embeddings, n.
+        width: Their length D.
+        slack: How far the estimate of a squared distance is allowed for being too large, as a
+            multiple of the query's distance to the segment's mean.
+        candidates: How many embeddings of the segment a search begins with: enough for 95 of 100.
+        recall: The share found of the 20 nearest of embeddings that ``slack`` was not chosen on.
+        queries: The number of those embeddings.
+    """
+
+    rows: int
+    width: int
+    slack: float
+    candidates: int
+    recall: float
+    queries: int
+
+
+class Codes:
+    """The codes of the n embeddings of a segment.
+
+    Attributes:
+        facts: What was measured when they were made.
+    """
+
+    def __init__(self, index: "faiss.IndexRaBitQ", facts: CodeFacts):
+        self.facts = facts
+        self._index = index
+        self._mean = faiss.vector_to_array(index.center)
+
+    @classmethod
+    def of(cls, embeddings: np.ndarray) -> "Codes":
+        """Makes the codes of embeddings ``[n, D]`` float32, a piece of which is read at a time.
+
+        Half of a sample of the embeddings measures how far the estimates of the distances to their
+        20 nearest are too large; four standard deviations above the mean of that are allowed for,
+        or the largest. The other half checks how many of its 20 nearest are found so. If that is
+        less than 0.999, more is allowed for.
+
+        Source: Gao and Long, RaBitQ, SIGMOD 2024; Douze et al., The Faiss library, 2024.
+
+        Example:
+            >>> embeddings = np.random.default_rng(0).random((2000, 64), dtype=np.float32)
+            >>> codes = Codes.of(embeddings)
+            >>> codes.facts.recall >= 0.999, codes.facts.queries
+            (True, 100)
+        """
+        rows, width = embeddings.shape
+        index = faiss.IndexRaBitQ(width)
+        total = sum(piece.sum(axis=0, dtype=np.float64) for piece in _pieces(embeddings))
+        index.train((total / rows).astype(np.float32)[None])  # the mean of one is itself
+        for piece in _pieces(embeddings):
+            index.add(piece)
+        unknown = CodeFacts(rows, width, slack=0.0, candidates=0, recall=0.0, queries=0)
+        return cls(index, cls(index, unknown)._measured(embeddings))
+
+    def _measured(self, embeddings: np.ndarray) -> CodeFacts:
+        rows, width = embeddings.shape
+        sample = np.linspace(0, rows - 1, min(_SAMPLE, rows)).astype(np.int64)
+        queries = np.stack([embeddings[row] for row in sample])
+        parts = (Part(np.arange(rows)[s], embeddings[s]) for s in _row_slices(embeddings))
+        found = nearest(queries, parts, min(NEIGHBOURS + 1, rows))
+        spread = self._spread(queries)
+        # How much slack each neighbour needs for itself, and to be within the farthest.
+        own, needed = [], []
+        for query, ids, distances, row, scale in zip(
+            queries, found.ids, found.distances.astype(np.float64) ** 2, sample, spread, strict=True
+        ):
+            others = ids != row
+            estimates = np.empty(rows)
+            estimates[ids], squares = self._estimates(query, ids), distances[others]
+            own.append((estimates[ids[others]] - squares) / scale)
+            needed.append((estimates[ids[others]] - squares.max(initial=0)) / scale)
+        measure, check = slice(0, None, 2), slice(1, None, 2)
+        errors = np.concatenate(own[measure])
+        slack = max(0.0, errors.max(), errors.mean() + _DEVIATIONS * errors.std())
+        checked = np.concatenate(needed[check])
+        if (checked <= slack).mean() < RECALL:
+            slack = 1.25 * checked.max()
+        limits = found.distances[:, -1].astype(np.float64) ** 2 + slack * spread
+        estimates, _ = self.nearest(queries, min(rows, _MOST_CANDIDATES))
+        counts = (estimates <= limits[:, None]).sum(axis=1)
+        candidates = int(np.quantile(counts, 0.95, method="higher"))
+        recall = float((checked <= slack).mean())
+        return CodeFacts(rows, width, float(slack), candidates, recall, len(needed[check]))
+
+    def _spread(self, queries: np.ndarray) -> np.ndarray:
+        """The distance of each query to the mean, ``[Q]``."""
+        spread = np.linalg.norm(queries.astype(np.float64) - self._mean, axis=1)
+        return np.maximum(spread, np.finfo(np.float32).tiny)
+
+    def _estimates(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The estimates of squared distances to some rows, in their order."""
+        allowed = np.zeros(self.facts.rows, dtype=bool)
+        allowed[rows] = True
+        estimates, found = self.nearest(query[None], len(rows), allowed)
+        order = np.argsort(found[0])
+        return estimates[0, order][np.argsort(np.argsort(rows))]
+
+    def slack(self, queries: np.ndarray) -> np.ndarray:
+        """How far above the squared distance an estimate is allowed to be, for each query."""
+        spread = self._spread(queries)
+        return self.facts.slack * spread + _ROUNDING * spread**2
+
+    def nearest(
+        self, queries: np.ndarray, count: int, allowed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of the lowest estimates for each query.
+
+        Args:
+            queries: ``[Q, D]`` of float32.
+            count: Number of rows to find.
+            allowed: Which rows may be found, a boolean ``[n]``; None: all.
+
+        Returns:
+            The estimates of the squared distances ``[Q, count]``, ascending, and the rows; infinity
+            and -1 where there are no more.
+        """
+        chosen = dict(_QUERY)
+        if allowed is not None:
+            chosen["sel"] = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        parameters = faiss.RaBitQSearchParameters(**chosen)
+        queries = np.ascontiguousarray(queries, dtype=np.float32)
+        estimates, rows = self._index.search(queries, count, params=parameters)
+        estimates[rows < 0] = np.inf  # FAISS gives the largest number
+        return estimates, rows
+
+    def to_bytes(self) -> bytes:
+        """The content of a file of codes."""
+        facts = {"format": FORMAT, **asdict(self.facts)}
+        return save({"index": faiss.serialize_index(self._index)}, {"facts": json.dumps(facts)})
+
+    @classmethod
+    def from_bytes(cls, name: str, content: bytes) -> "Codes":
+        """The codes in the content of a file; raises a UserError that begins with its name."""
+        try:
+            header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+            facts = json.loads(header["__metadata__"]["facts"])
+            if facts.pop("format") != FORMAT:
+                raise UserError(f"{name}: codes of another version than {FORMAT}{AGAIN}")
+            index = faiss.deserialize_index(load(content)["index"])
+            return cls(index, CodeFacts(**facts))
+        except (SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
+            raise UserError(f"{name}: damaged or no codes{AGAIN}") from error
+
+
+def _row_slices(embeddings: np.ndarray) -> list[slice]:
+    return slices(0, len(embeddings), max(1, _NUMBERS // embeddings.shape[1]))
+
+
+def _pieces(embeddings: np.ndarray) -> Iterator[np.ndarray]:
+    for rows in _row_slices(embeddings):
+        yield np.ascontiguousarray(embeddings[rows])
