@@ -62,8 +62,15 @@ def test_a_database_finds_what_a_folder_finds(place, write, tmp_path, capsys):
         found[name] = pd.read_csv(output)
     pd.testing.assert_frame_equal(found["folder"], found["database"])
     assert found["database"]["tracklet"].tolist() == [13, 14, 11]  # two at distance 1
-    assert main(["search", place, str(write()), "--page", str(tmp_path / "found.html")]) == 0
-    assert "s3cret" not in capsys.readouterr().out + (tmp_path / "found.html").read_text()
+    assert "s3cret" not in capsys.readouterr().out
+
+
+def test_the_page_names_the_gallery_without_its_password(postgres, write, tmp_path):
+    place = new_place("postgres", None, postgres).replace("postgres:@", "postgres:s3cret@")
+    assert index(place, write()) == 0
+    assert main(["search", place, "mars:12", f"--page={tmp_path / 'found.html'}"]) == 0
+    page = (tmp_path / "found.html").read_text()
+    assert place.rpartition("/")[2].partition("?")[0] in page and "s3cret" not in page
 
 
 def test_a_shard_at_a_time_comes_in_and_the_same_command_goes_on(place, write, capsys):
@@ -98,3 +105,13 @@ def test_a_server_that_is_not_there_is_told_in_one_line(place, words, write, cap
         assert main(arguments) == 2
         *_, told = capsys.readouterr().err.strip().splitlines()
         assert words in told and "s3cret" not in told
+
+
+def test_an_index_is_made_by_the_command_and_exact_passes_it_over(place, write, capsys):
+    assert index(place, write(), "--codes") == 0
+    assert "searches take candidates from its index, unless they are --exact" in (
+        capsys.readouterr().out
+    )
+    for options in ([], ["--exact"]):
+        assert main(["search", place, "mars:12", "--top", "2", *options]) == 0
+        assert "mars        13" in capsys.readouterr().out

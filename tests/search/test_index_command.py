@@ -151,7 +151,7 @@ def test_another_models_embeddings_are_refused(mars, tmp_path, capsys, name, fac
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "EMBEDDINGS: name an extraction, or give --remove or --compact"),
+        ([], "EMBEDDINGS: name an extraction, or give --remove, --compact or --codes"),
         (["--compact"], "no gallery"),
         (["nowhere"], "nowhere: no extraction"),
         (["{mars}", "--name", "a", "b"], "--name: has 2 names for 1 extractions"),
