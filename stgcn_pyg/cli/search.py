@@ -52,9 +52,10 @@ def main(arguments: Sequence[str]) -> int:
     gallery = open_gallery(options.gallery)
     named = _queries(gallery, options)
     where = _filter(gallery, named, options)
-    top = min(options.top, max(1, len(gallery)))
+    there = len(gallery) - (named.own is not None)
+    top = min(options.top, max(1, there))
     if top < options.top:
-        print(f"--top {options.top}: the gallery holds {len(gallery):,} tracklets")
+        print(f"--top {options.top}: the gallery holds {there:,} tracklets to find")
     found = _search(gallery, named, top, where, options.exact)
     per_query = (found.ids >= 0).sum(axis=1)
     if not per_query.any():
@@ -171,15 +172,26 @@ def _search(gallery: Engine, named: NamedQueries, top: int, where: Filter, exact
 
 
 def _print(table: pd.DataFrame, named: NamedQueries) -> None:
+    """Prints a small table for each query, up to so many."""
+    cells = pd.DataFrame(
+        {
+            "rank": table["rank"],
+            "distance": table["distance"].map("{:.4f}".format),
+            "tracklet": table["dataset"] + ":" + table["tracklet"].astype(str),
+            "identity": table["pid"].astype(str).where(table["pid"] != JUNK, "-"),
+            "camera": table["camid"],
+            "frames": table["num_frames"],
+        }
+    )
+    if table["first_time"].notna().any():
+        times = table[["first_time", "last_time"]].map("{:.1f}".format)
+        cells["seconds"] = times["first_time"] + " to " + times["last_time"]
+    cells["first frame"] = table["first_frame_path"]
     shown = named.names[:PRINTED]
     for name in shown:
-        found = table[table["query"] == name].drop(columns=["query", "query_pid", "query_camid"])
+        found = cells[table["query"] == name]
         print(f"\nquery {name}")
-        cells = found.assign(distance=found["distance"].map("{:.4f}".format)).drop(columns="id")
-        times = cells[["first_time", "last_time"]]
-        if times.isna().all(axis=None):
-            cells = cells.drop(columns=list(times))
-        print(cells.to_string(index=False, na_rep="-") if len(found) else "nobody")
+        print(found.to_string(index=False) if len(found) else "nobody")
     if len(named.names) > len(shown):
         print(f"\n... and {len(named.names) - len(shown):,} more queries: --output writes them all")
 

@@ -71,14 +71,18 @@ def test_the_queries_of_an_extraction_are_looked_for(gallery, station, capsys):
     assert rows["first_time"].tolist() == rows["tracklet"].tolist()
     said = capsys.readouterr().out
     assert "query 10\n" in said
-    assert re.search(r"2 +0\.2500 +station +15 +3 +1 ", said)
+    assert re.search(r"2 +0\.2500 +station:15 +3 +1 +3 +15\.0 to 16\.0 +15-0\.jpg\n", said)
     assert set(found(gallery, station, "--parts=all")["query"]) == set(range(10, 16))
 
 
-def test_a_tracklet_of_the_gallery_does_not_find_itself(gallery):
+def test_a_tracklet_of_the_gallery_does_not_find_itself(gallery, capsys):
     rows = found(gallery, "station:10", "--top=2")
     assert rows["query"].tolist() == ["station:10"] * 2
     assert rows["tracklet"].tolist() == [15, 11]
+    assert len(found(gallery, "station:10", "--top=50")) == 5
+    said = capsys.readouterr().out
+    assert "--top 50: the gallery holds 5 tracklets to find" in said
+    assert "queries find fewer" not in said
     # Nor is one less found where the filter leaves it out already.
     rows = found(gallery, "station:10", "--top=2", "--camera", "2")
     assert rows["tracklet"].tolist() == [11, 13]
@@ -105,7 +109,7 @@ def test_filters_choose_what_may_be_found(gallery, options, tracklets):
 def test_more_than_there_are_gives_all_and_says_so(gallery, station, capsys):
     rows = found(gallery, station, "--top=50")
     assert len(rows) == 12
-    assert "--top 50: the gallery holds 6 tracklets" in capsys.readouterr().out
+    assert "--top 50: the gallery holds 6 tracklets to find" in capsys.readouterr().out
     rows = found(gallery, station, "--top=3", "--camera=2", "--identity", "3", "7")
     assert len(rows) == 4
     assert "2 of 2 queries find fewer than 3: the filter passes no more" in capsys.readouterr().out
