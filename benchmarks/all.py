@@ -45,6 +45,7 @@ QUICK = {
     "videos": "--rounds 3",
     "coverage": "--people [35] --sets 20 --resamples 100",
     "import_time": "--rounds 1",
+    "search": "--smallest true",
 }
 QUICK_ON_A_GPU = QUICK | {
     "train_step": "--rounds 9",

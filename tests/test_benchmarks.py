@@ -20,6 +20,7 @@ WRITTEN = {
     "import_time": {"seconds": {"PyG", "layers"}},
     "evaluation": {},
     "reranking": {},
+    "search": {},
     "coverage": {},
     "videos": {
         "times_the_speed_of_decoding": {"cutting 5 people, every 5"},

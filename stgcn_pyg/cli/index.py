@@ -7,16 +7,20 @@ from typing import Any
 
 import numpy as np
 from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
 from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
+from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.search import Engine, Gallery, create_gallery, open_gallery
+from stgcn_pyg.search.evaluation import loss_of_reduction
 from stgcn_pyg.search.extractions import Extraction
-from stgcn_pyg.search.gallery import LOCK, MODEL, NAME
+from stgcn_pyg.search.gallery import LOCK, MODEL, NAME, REDUCTION
 from stgcn_pyg.search.open import is_database
 from stgcn_pyg.search.queries import ids_of
+from stgcn_pyg.search.reduction import Reduction
 
 DESCRIPTION = """Puts extractions of embeddings into a gallery, which `stgcn search` searches.
 
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
     extractions = _extractions(options)
-    with _gallery(options.output, extractions) as gallery:
+    with _gallery(options.output, extractions, options.reduce) as gallery:
         for extraction in extractions:
             gallery.require_same_model(str(extraction.folder), extraction.description)
         if options.remove:
@@ -71,6 +75,11 @@ def parser() -> Parser:
     add("--remove", nargs="+", type=str, default=[], help=remove)
     compact = "write anew what holds removed tracklets, which frees their space"
     add("--compact", type=bool, default=False, nargs="?", const=True, help=compact)
+    reduce = (
+        "number of principal components of the first extraction to keep of embeddings, in half "
+        "precision; what that loses is shown"
+    )
+    add("--reduce", type=PositiveInt | None, default=None, help=reduce)
     codes = (
         "make codes where there are none yet, by which a large gallery is searched faster; in a "
         "database, an index"
@@ -99,24 +108,27 @@ def _extractions(options: Namespace) -> list[Extraction]:
 
 
 @contextmanager
-def _gallery(place: str, extractions: Sequence[Extraction]) -> Iterator[Engine]:
+def _gallery(place: str, extractions: Sequence[Extraction], reduce: int | None) -> Iterator[Engine]:
     """The gallery; a new folder is removed if the block fails before anything is in it."""
     folder = Path(place)
     model: dict[str, Any] = {}
     if extractions:
         model = {name: extractions[0].description.get(name) for name in MODEL}
     if is_database(place) or (folder / NAME).exists() or not extractions:
+        if reduce is not None:
+            raise UserError(f"--reduce {reduce}: is for a new folder: name another --output")
         create = is_database(place) and extractions
         with closing(create_gallery(place, **model) if create else open_gallery(place)) as gallery:
             yield gallery
         return
     there = folder.exists()
-    gallery = Gallery.create(folder, **model)
+    reduction = None if reduce is None else _reduction(extractions[0], reduce)
+    gallery = Gallery.create(folder, **model, reduction=reduction)
     try:
         yield gallery
     except BaseException:
         if not len(Gallery(folder)):
-            for name in (NAME, LOCK):
+            for name in (NAME, LOCK, REDUCTION):
                 (folder / name).unlink(missing_ok=True)
             with suppress(OSError):
                 if not there:
@@ -161,3 +173,18 @@ def _make_codes(gallery: Engine) -> None:
         f"{candidates:,} candidates or fewer; recall {recall:.5f} of the 20 nearest, measured on "
         f"{queries:,} tracklets"
     )
+
+
+def _reduction(extraction: Extraction, width: int) -> Reduction:
+    """The reduction of an extraction, after what it loses is shown."""
+    stored = StoredEmbeddings(extraction.folder)
+    reduction = Reduction.of(stored.embeddings, width)
+    try:
+        losses = loss_of_reduction(reduction, stored.task, *stored.features())
+    except UserError as error:
+        print(f"--reduce {width}: what it loses is not known: {error}")
+        return reduction
+    for name, loss in losses.items():
+        print(f"\n{name}: first all {len(reduction.mean):,} numbers, second the {width:,} kept")
+        print(f"{loss}\n")
+    return reduction

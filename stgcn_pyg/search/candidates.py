@@ -23,7 +23,7 @@ with needs_extra("search"):
     import faiss
 
 _NUMBERS = 2**20  # of the embeddings that are compared at a time, for the processor's cache
-_STEPS = (1, 2, 4, 8)  # times k candidates are compared before all others that may be near
+_STEPS = (1, 4)  # times k candidates are compared before all others that may be near
 _MORE = 8  # times as many candidates are looked for where there were too few
 
 
@@ -96,8 +96,17 @@ def _compare(searches: Sequence["_Search"], limit: np.ndarray | float = np.inf) 
     pairs = [search.take(limit) for search in searches]
     for search, (_, rows) in zip(searches, pairs, strict=True):
         _read_ahead(search.part.embeddings, np.unique(rows))
-    for search, (query, rows) in zip(searches, pairs, strict=True):
-        search.compare(query, rows)
+    number = np.repeat(np.arange(len(pairs)), [len(rows) for _, rows in pairs])
+    query, row = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    first = searches[0]
+    for some in slices(0, len(row), max(1, _NUMBERS // first.queries.shape[1])):
+        embeddings = np.empty((some.stop - some.start, first.queries.shape[1]), dtype=np.float32)
+        ids = np.empty(len(embeddings), dtype=np.int64)
+        for which in np.unique(number[some]):
+            of_part = number[some] == which
+            part, rows = searches[which].part, row[some][of_part]
+            embeddings[of_part], ids[of_part] = part.embeddings[rows], part.ids[rows]
+        first.add(query[some], ids, embeddings)
 
 
 class _Search:
@@ -146,17 +155,15 @@ class _Search:
         self.done[query, rows] = True
         return query, rows
 
-    def compare(self, query: np.ndarray, rows: np.ndarray) -> None:
-        """Adds those of some pairs that are near, with their exact distances."""
-        for some in slices(0, len(rows), max(1, _NUMBERS // self.queries.shape[1])):
-            embeddings = self.part.embeddings[rows[some]]
-            near = self._may_be_near(query[some], embeddings)
-            if len(near):
-                of, place = np.unique(query[some][near], return_inverse=True)
-                pair = torch.from_numpy(self.queries[of]), torch.from_numpy(embeddings[near])
-                distances = Distances(*pair)
-                exact = distances.of(place, np.arange(len(near))) * np.float32(distances.unit)
-                self.best.add(of[place], self.part.ids[rows[some][near]], exact)
+    def add(self, query: np.ndarray, ids: np.ndarray, embeddings: np.ndarray) -> None:
+        """Adds those of M pairs that are near, with their exact distances; of any part."""
+        near = self._may_be_near(query, embeddings)
+        if len(near):
+            of, place = np.unique(query[near], return_inverse=True)
+            pair = torch.from_numpy(self.queries[of]), torch.from_numpy(embeddings[near])
+            distances = Distances(*pair)
+            exact = distances.of(place, np.arange(len(near))) * np.float32(distances.unit)
+            self.best.add(of[place], ids[near], exact)
 
     def _may_be_near(self, query: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
         """Which of M pairs may be among the nearest k, by their distances in float32."""

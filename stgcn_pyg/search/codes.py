@@ -70,7 +70,7 @@ class Codes:
 
     @classmethod
     def of(cls, embeddings: np.ndarray) -> "Codes":
-        """Makes the codes of embeddings ``[n, D]`` float32, a piece of which is read at a time.
+        """Makes the codes of embeddings ``[n, D]``, a piece of which is read at a time.
 
         Half of a sample of the embeddings measures how far the estimates of the distances to their
         20 nearest are too large; four standard deviations above the mean of that are allowed for,
@@ -97,8 +97,9 @@ class Codes:
     def _measured(self, embeddings: np.ndarray) -> CodeFacts:
         rows, width = embeddings.shape
         sample = np.linspace(0, rows - 1, min(_SAMPLE, rows)).astype(np.int64)
-        queries = np.stack([embeddings[row] for row in sample])
-        parts = (Part(np.arange(rows)[s], embeddings[s]) for s in _row_slices(embeddings))
+        queries = np.stack([embeddings[row] for row in sample]).astype(np.float32)
+        pieces = zip(_row_slices(embeddings), _pieces(embeddings), strict=True)
+        parts = (Part(np.arange(rows)[some], piece) for some, piece in pieces)
         found = nearest(queries, parts, min(NEIGHBOURS + 1, rows))
         spread = self._spread(queries)
         # How much slack each neighbour needs for itself, and to be within the farthest.
@@ -190,4 +191,4 @@ def _row_slices(embeddings: np.ndarray) -> list[slice]:
 
 def _pieces(embeddings: np.ndarray) -> Iterator[np.ndarray]:
     for rows in _row_slices(embeddings):
-        yield np.ascontiguousarray(embeddings[rows])
+        yield np.ascontiguousarray(embeddings[rows], dtype=np.float32)

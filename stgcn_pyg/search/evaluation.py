@@ -1,18 +1,25 @@
-"""What the lists of a gallery score under the protocols, which rank every tracklet otherwise."""
+"""What a search by codes and a reduction lose under the protocols."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation import RankingResult, protocol, select_gallery
+from stgcn_pyg.evaluation import (
+    ComparisonResult,
+    RankingResult,
+    compare,
+    protocol,
+    select_gallery,
+)
 from stgcn_pyg.evaluation.protocols import Protocol
-from stgcn_pyg.evaluation.result import Scoring
+from stgcn_pyg.evaluation.result import REPORTED_RANKS, Scoring
 from stgcn_pyg.runs.extraction import StoredEmbeddings
-from stgcn_pyg.runs.scoring import RankingTask
+from stgcn_pyg.runs.scoring import RankingTask, score_features
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.gallery import Gallery
+from stgcn_pyg.search.reduction import Reduction
 
 
 def score_gallery(
@@ -129,6 +136,36 @@ def score_lists(
     listed = select_gallery(protocol, task.gallery_pids, task.gallery_is_query)
     scoring = Scoring(protocol.ap, max_rank, protocol.same_camera, protocol.depth, protocol.name)
     return scoring.result(scores, int(listed.sum()))
+
+
+def loss_of_reduction(
+    reduction: Reduction,
+    task: RankingTask,
+    query_features: np.ndarray,
+    gallery_features: np.ndarray,
+    resamples: int = 10_000,
+) -> Mapping[str, ComparisonResult]:
+    """What a reduction changes of mAP and rank-k, by the name of each protocol.
+
+    The difference is that of the reduced embeddings less the whole ones on the same queries, with
+    its interval over their identities (:func:`.compare`). A protocol under which fewer than two
+    identities have a match has none.
+
+    Args:
+        reduction: The reduction.
+        task: Queries and gallery.
+        query_features, gallery_features: Their embeddings, ``[Q, D]`` and ``[G, D]``.
+        resamples: As in :func:`.compare`.
+    """
+    whole = score_features(task, query_features, gallery_features)
+    sides = (reduction.apply(side) for side in (query_features, gallery_features))
+    reduced = score_features(task, *(side.astype(np.float32) for side in sides))
+    found = {}
+    for name, result in whole.items():
+        valid = np.isfinite(result.average_precision)
+        if len(np.unique(task.query_pids[valid])) > 1:
+            found[name] = compare(result, reduced[name], task.query_pids, REPORTED_RANKS, resamples)
+    return found
 
 
 def _ids(gallery: Gallery, dataset: str, numbers: np.ndarray, source: str) -> np.ndarray:

@@ -29,6 +29,7 @@ from stgcn_pyg.files import PART, errors_of_writing, written_aside
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.exact import Part, nearest
 from stgcn_pyg.search.filters import check_queries, left_out, passing
+from stgcn_pyg.search.reduction import Reduction
 from stgcn_pyg.search.segments import (
     AGAIN,
     COLUMNS,
@@ -46,6 +47,7 @@ with needs_extra("search"):
 
 NAME = "gallery.json"
 LOCK = "gallery.lock"
+REDUCTION = "reduction.safetensors"
 FORMAT = 1
 MODEL = ("width", "checkpoint_sha256", "embedding", "num_frames", "test_clips")
 OF_A_SEGMENT = re.compile(rf"\d{{8}}[\w-]*\.(npy|parquet|codes)({re.escape(PART)})?")
@@ -68,6 +70,7 @@ class Gallery:
         folder, place: The folder.
         width: Length D of an embedding.
         checkpoint_sha256: SHA-256 of the checkpoint that made the embeddings.
+        reduction: What is kept of the embeddings instead of all, if so.
         facts: The content of its ``gallery.json``.
         segments: Its open segments, by ascending ids.
 
@@ -92,6 +95,7 @@ class Gallery:
         self.segments: list[Segment] = []
         self.refresh()
         self.width: int = self.facts["width"]
+        self.reduction = _read_reduction(self.folder, self.facts)
         self.checkpoint_sha256: str = self.facts["checkpoint_sha256"]
 
     @classmethod
@@ -104,6 +108,7 @@ class Gallery:
         embedding: str | None = None,
         num_frames: int | None = None,
         test_clips: str | None = None,
+        reduction: Reduction | None = None,
     ) -> "Gallery":
         """Makes an empty gallery.
 
@@ -115,6 +120,7 @@ class Gallery:
                 known, also of the next two.
             num_frames: The frames T of a clip.
             test_clips: The clips of a tracklet that are averaged.
+            reduction: What to keep of embeddings instead of all; None: all.
 
         Raises:
             UserError: There is something, or it cannot be made.
@@ -127,8 +133,19 @@ class Gallery:
         with errors_of_writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
+            if reduction is not None:
+                content = reduction.to_bytes()
+                with errors_of_writing(folder), written_aside(folder / REDUCTION) as file:
+                    file.write(content)
+                digest = hashlib.sha256(content).hexdigest()
+                facts |= {"reduced": reduction.width, "reduction_sha256": digest}
             _commit(folder, facts | {"sources": {}, "next_id": 0, "next_segment": 0}, [])
         return cls(folder)
+
+    @property
+    def stored_width(self) -> int:
+        """Length of the embeddings that are kept: D, or that of the reduction."""
+        return _stored(self.facts)[0]
 
     def __len__(self) -> int:
         return sum(segment.facts.num_alive for segment in self.segments)
@@ -142,7 +159,8 @@ class Gallery:
         while True:
             read = facts, described = _read(self.folder)
             try:
-                self.segments = [Segment(self.folder, one, facts["width"]) for one in described]
+                width, dtype = _stored(facts)
+                self.segments = [Segment(self.folder, one, width, dtype) for one in described]
                 break
             except FileNotFoundError as error:
                 if read == before:  # no writer has removed it
@@ -185,8 +203,8 @@ class Gallery:
         added: list[pd.DataFrame] = []
         with self._writing():
             start, number = self.facts["next_id"], self.facts["next_segment"]
-            numbered = _numbered(pieces, start, self.width, added)
-            new = write_segments(self.folder, number, self.width, numbered)
+            numbered = _numbered(pieces, start, self.width, added, self.reduction)
+            new = write_segments(self.folder, number, self.stored_width, numbered)
             if not new:
                 return np.empty(0, dtype=np.int64)
             keys = pd.concat(added)
@@ -244,7 +262,10 @@ class Gallery:
                 filter needs.
         """
         whole_number("k", k)
-        checked = check_queries(queries, self.width, where)
+        if self.reduction is not None and np.shape(queries.embeddings)[1:] == (self.width,):
+            reduced = self.reduction.apply(np.asarray(queries.embeddings))
+            queries = queries._replace(embeddings=reduced)
+        checked = check_queries(queries, self.stored_width, where)
         coded, others = [], []
         for segment in self.segments:
             allowed = segment.alive & passing(segment.tracklets, where)
@@ -252,7 +273,7 @@ class Gallery:
                 allowed &= np.isin(segment.ids, among)
             by_codes = not exact and segment.codes is not None
             (coded if by_codes else others).append((segment, allowed))
-        parts = _parts(others, checked, where, part_rows or max(1, NUMBERS // self.width))
+        parts = _parts(others, checked, where, part_rows or max(1, NUMBERS // self.stored_width))
         found = nearest(checked.embeddings, parts, k)
         return _by_codes(coded, checked, where, k, found) if coded else found
 
@@ -272,9 +293,9 @@ class Gallery:
         return table[~table.index.duplicated()].loc[wanted]
 
     def embeddings(self, ids: np.ndarray) -> np.ndarray:
-        """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
+        """The embeddings of tracklets by id, as they are kept: ``[N, D]``, in that order."""
         wanted = np.asarray(ids, dtype=np.int64)
-        result, found = np.empty((len(wanted), self.width), dtype=np.float32), [wanted[:0]]
+        result, found = np.empty((len(wanted), self.stored_width), dtype=np.float32), [wanted[:0]]
         for segment in self.segments:
             here, rows = segment.rows_of(wanted)
             result[here] = segment.embeddings[rows]
@@ -355,7 +376,7 @@ class Gallery:
         So the number of segments grows with the logarithm of the number of additions.
         """
         rows = [segment.facts.rows for segment in self.segments]
-        first, most = len(rows) - 1, largest_segment(self.width)
+        first, most = len(rows) - 1, largest_segment(self.stored_width)
         while first > 0 and rows[first - 1] <= sum(rows[first:]) <= most - rows[first - 1]:
             first -= 1
         if first < len(rows) - 1:
@@ -363,7 +384,7 @@ class Gallery:
 
     def _rewrite(self, segments: list[Segment]) -> None:
         """Writes neighbours of some segments together, but for those that are large and whole."""
-        most = largest_segment(self.width)
+        most = largest_segment(self.stored_width)
         described: list[SegmentFacts] = []
         number = self.facts["next_segment"]
 
@@ -376,8 +397,8 @@ class Gallery:
             if kept or (len(group) == 1 and not group[0].facts.removed):
                 described += [segment.facts for segment in group]
                 continue
-            pieces = chain.from_iterable(s.pieces(NUMBERS // self.width + 1) for s in group)
-            new = write_segments(self.folder, number, self.width, pieces)
+            pieces = chain.from_iterable(s.pieces(NUMBERS // self.stored_width + 1) for s in group)
+            new = write_segments(self.folder, number, self.stored_width, pieces)
             described, number = described + new, number + len(new)
         self._replace(described)
 
@@ -413,7 +434,8 @@ def _parts(
             # A slice of what is mapped into memory is no copy.
             chosen: Any = slice(first, last) if last - first == len(some) else some
             ignored = left_out(queries, segment.tracklets.iloc[chosen], where)
-            yield Part(segment.ids[chosen], segment.embeddings[chosen], ignored)
+            embeddings = segment.embeddings[chosen].astype(np.float32, copy=False)
+            yield Part(segment.ids[chosen], embeddings, ignored)
 
 
 def _by_codes(
@@ -438,7 +460,11 @@ def _by_codes(
 
 
 def _numbered(
-    pieces: Iterable[Piece], start: int, width: int, added: list[pd.DataFrame]
+    pieces: Iterable[Piece],
+    start: int,
+    width: int,
+    added: list[pd.DataFrame],
+    reduction: Reduction | None,
 ) -> Iterator[Piece]:
     """The pieces with ids from ``start``; adds the data set and number of each to ``added``."""
     for given, tracklets in pieces:
@@ -453,7 +479,29 @@ def _numbered(
         ids = np.arange(start, start + len(tracklets))
         start += len(tracklets)
         added.append(tracklets[["dataset", "tracklet"]].reset_index(drop=True))
+        if reduction is not None:
+            embeddings = reduction.apply(embeddings)
         yield embeddings, tracklets[COLUMNS].assign(id=ids)
+
+
+def _stored(facts: Mapping[str, Any]) -> tuple[int, type]:
+    """The width and the type of the embeddings that are kept."""
+    if (reduced := facts.get("reduced")) is not None:
+        return reduced, np.float16
+    return facts["width"], np.float32
+
+
+def _read_reduction(folder: Path, facts: Mapping[str, Any]) -> Reduction | None:
+    if facts.get("reduced") is None:
+        return None
+    path = folder / REDUCTION
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError.of(path, error) from error
+    if hashlib.sha256(content).hexdigest() != facts["reduction_sha256"]:
+        raise UserError(f"{path}: damaged: {AGAIN}")
+    return Reduction.from_bytes(str(path), content)
 
 
 def _same(segment: Segment, keys: pd.DataFrame) -> np.ndarray:

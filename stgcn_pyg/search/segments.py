@@ -86,14 +86,14 @@ class Segment:
 
     Attributes:
         facts: What is known of it without its files.
-        embeddings: ``[n, D]`` float32, mapped into memory.
+        embeddings: ``[n, D]`` float32, or float16 where they are reduced, mapped into memory.
 
     Raises:
         FileNotFoundError: A file is missing.
         UserError: One is damaged, or of another segment.
     """
 
-    def __init__(self, folder: Path, facts: SegmentFacts, width: int):
+    def __init__(self, folder: Path, facts: SegmentFacts, width: int, dtype: type = np.float32):
         self.facts = facts
         path = folder / f"{facts.name}.npy"
         try:
@@ -105,7 +105,7 @@ class Segment:
             raise UserError(f"{path}: damaged or no array of NumPy's: {AGAIN}") from error
         size, (rows, wide) = path.stat().st_size, (*self.embeddings.shape, 0, 0)[:2]
         if (size, rows, wide) != (facts.embeddings_bytes, facts.rows, width) or (
-            self.embeddings.dtype != np.float32
+            self.embeddings.dtype != dtype
         ):
             raise UserError(
                 f"{path}: damaged or of another gallery ({size:,} bytes, "
@@ -228,19 +228,20 @@ def _write_segment(
 ) -> SegmentFacts:
     """Writes a piece, and those of the rest that belong to the same segment."""
     tables, count, width = [], 0, piece[0].shape[1]
+    dtype = np.dtype(np.float16 if piece[0].dtype == np.float16 else np.float32)
     with written_aside(folder / f"{name}.npy") as file:
-        file.write(_header(0, width))
+        file.write(_header(0, width, dtype))
         following: Piece | None = piece
         while following is not None:
             embeddings, rows = following
             require_usable("embeddings", embeddings)
-            file.write(np.ascontiguousarray(embeddings, dtype=np.float32).data)
+            file.write(np.ascontiguousarray(embeddings, dtype=dtype).data)
             tables.append(_table(rows))
             count += len(rows)
             following = next(rest, None) if count < most else None
         size = file.tell()
         file.seek(0)
-        file.write(_header(count, width))
+        file.write(_header(count, width, dtype))
     buffer = pa.BufferOutputStream()
     table = pa.concat_tables(tables).unify_dictionaries()
     parquet.write_table(table, buffer, compression="zstd", write_page_checksum=True)
@@ -250,10 +251,10 @@ def _write_segment(
     return SegmentFacts(name, count, size, hashlib.sha256(content).hexdigest())
 
 
-def _header(rows: int, width: int) -> bytes:
-    """How an ``.npy`` of float32 begins: as long for any number of rows, as NumPy leaves room."""
+def _header(rows: int, width: int, dtype: np.dtype) -> bytes:
+    """How an ``.npy`` begins: as long for any number of rows, as NumPy leaves room."""
     buffer = io.BytesIO()
-    facts = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
+    facts = {"descr": dtype.newbyteorder("<").str, "fortran_order": False, "shape": (rows, width)}
     np.lib.format.write_array_header_1_0(buffer, facts)
     return buffer.getvalue()
 

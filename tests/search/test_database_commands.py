@@ -114,4 +114,4 @@ def test_an_index_is_made_by_the_command_and_exact_passes_it_over(place, write, 
     )
     for options in ([], ["--exact"]):
         assert main(["search", place, "mars:12", "--top", "2", *options]) == 0
-        assert "mars        13" in capsys.readouterr().out
+        assert "1.0000  mars:13" in capsys.readouterr().out
