@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 
 from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.gallery import require_same_model
+from stgcn_pyg.search.reduction import Reduction
 from stgcn_pyg.search.rows import TYPES, checked_queries, checked_rows
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
@@ -72,7 +72,7 @@ class PostgresGallery:
     def __init__(self, place: str):
         self.place = without_secrets(place)
         self._names = table_names(place)
-        self._known: tuple[str, Any] = ("", None)  # a version of the about table, and its fit
+        self._known: tuple[str, Reduction | None] = ("", None)  # a version of the about table
         self._connection = connect(place)
         try:
             self.facts: dict[str, Any] = self._read_about()
@@ -170,7 +170,7 @@ class PostgresGallery:
         With ``exact=False`` and an index, a near one may be missed.
         """
         queries = checked_queries(self.place, self.width, queries, where)
-        fit = None if exact else self._fit()
+        reduction = None if exact else self._reduction()
 
         def ask(rows: np.ndarray, limit: int, every: bool) -> list[Candidates]:
             with in_one_line(self.place), self._connection.transaction():
@@ -179,11 +179,11 @@ class PostgresGallery:
                     self._set("hnsw.iterative_scan", "relaxed_order")
                     self._set("hnsw.ef_search", str(min(limit, 1000)))
                 return [
-                    self._candidates(queries, row, where, limit, None if every else fit)
+                    self._candidates(queries, row, where, limit, None if every else reduction)
                     for row in rows
                 ]
 
-        return nearest(ask, queries.embeddings, k, exact=fit is None)
+        return nearest(ask, queries.embeddings, k, exact=reduction is None)
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
@@ -229,13 +229,12 @@ class PostgresGallery:
                 f"{self.place}: components={components}: its index has from 1 to {most}"
             )
         some = self._as_array(self._rows(SOME, [max(1, count // sample)]))
-        fitted = PCA(components, random_state=0).fit(some)
-        fit = [values.astype("<f4").tobytes() for values in (fitted.mean_, fitted.components_)]
+        fit = Reduction.of(some, components).to_bytes()
         with in_one_line(self.place), self._connection.transaction():
             self._run("ALTER TABLE {table} DROP COLUMN IF EXISTS reduced")
             size = sql.Literal(components)
             self._run("ALTER TABLE {table} ADD COLUMN reduced halfvec({size})", size=size)
-            self._run("UPDATE {about} SET mean = %s, components = %s", fit)
+            self._run("UPDATE {about} SET reduction = %s", [fit])
             self._project(self._ids("FROM {table} ORDER BY id"))
             # Tracklets of one person are near each other: with fewer links, each stays by itself.
             self._run(
@@ -256,27 +255,24 @@ class PostgresGallery:
             raise UserError(f"{self.place}: is a gallery of another version: index into another")
         return found[0][1]
 
-    def _fit(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """The mean ``[D]`` and the principal components ``[C, D]``, if there is an index."""
+    def _reduction(self) -> Reduction | None:
+        """The principal components of the index, if there is one; read again once it is new."""
         version = self._rows("SELECT xmin::text FROM {about}")[0][0]
         if version != self._known[0]:
-            mean, components = self._rows("SELECT mean, components FROM {about}")[0]
-            fit = None
-            if mean is not None:
-                rows = np.frombuffer(components, "<f4").reshape(-1, self.width)
-                fit = np.frombuffer(mean, "<f4"), rows
-            self._known = version, fit
+            content = self._rows("SELECT reduction FROM {about}")[0][0]
+            found = None if content is None else Reduction.from_bytes(self.place, content)
+            self._known = version, found
         return self._known[1]
 
     def _project(self, ids: np.ndarray) -> None:
         """Writes the principal components of tracklets, where there is an index."""
-        if (fit := self._fit()) is None:
+        if (reduction := self._reduction()) is None:
             return
         statement = sql.SQL("UPDATE {table} SET reduced = %s WHERE id = %s").format(**self._names)
         for part in slices(0, len(ids), _ROWS):
             chosen = [ids[part].tolist()]
             some = self._rows("SELECT embedding, id FROM {table} WHERE id = ANY(%s)", chosen)
-            reduced = map(HalfVector, _reduce(self._as_array(some), *fit))
+            reduced = map(HalfVector, reduction.apply(self._as_array(some)))
             values = [(x, row[1]) for x, row in zip(reduced, some, strict=True)]
             self._connection.cursor().executemany(statement, values)
 
@@ -286,13 +282,13 @@ class PostgresGallery:
         row: int,
         where: Filter,
         limit: int,
-        fit: tuple[np.ndarray, np.ndarray] | None,
+        reduction: Reduction | None,
     ) -> Candidates:
-        """The nearest to a query: of all tracklets, or of those that the index of a fit chooses."""
+        """The nearest to a query: of all tracklets, or of those that the index chooses."""
         column, query = "embedding", queries.embeddings[row]
         passes, values = conditions(where, queries, row)
-        if fit is not None:
-            column, query = "reduced", HalfVector(_reduce(query, *fit))
+        if reduction is not None:
+            column, query = "reduced", HalfVector(reduction.apply(query[None])[0])
             passing = self._rows(PASSING, [*values, FEW * limit], passes=passes)[0][0]
             if passing < FEW * limit:  # they are sooner compared than found in the index
                 return Candidates(np.empty(0, np.int64), self._as_array([]), 0.0)
@@ -325,7 +321,3 @@ class PostgresGallery:
     def _set(self, name: str, value: str) -> None:
         """Sets a parameter until the end of the transaction."""
         self._connection.execute("SELECT set_config(%s, %s, true)", [name, value])
-
-
-def _reduce(embeddings: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
-    return (embeddings - mean) @ components.T

@@ -27,7 +27,7 @@ CREATE TABLE {table} (
 );
 CREATE INDEX ON {table} (pid, camid);
 CREATE INDEX ON {table} (camid);
-CREATE TABLE {about} (format int NOT NULL, facts jsonb NOT NULL, mean bytea, components bytea)"""
+CREATE TABLE {about} (format int NOT NULL, facts jsonb NOT NULL, reduction bytea)"""
 
 
 def make_tables(connection: Connection, place: str, facts: Mapping[str, Any]) -> None:
