@@ -1,7 +1,7 @@
 """`stgcn index`: extractions into a gallery that `stgcn search` searches."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.extraction import StoredEmbeddings
-from stgcn_pyg.search import Gallery
+from stgcn_pyg.search import Engine, Gallery, create_gallery, open_gallery
 from stgcn_pyg.search.evaluation import loss_of_reduction
 from stgcn_pyg.search.extractions import Extraction
 from stgcn_pyg.search.gallery import LOCK, MODEL, NAME, REDUCTION
+from stgcn_pyg.search.open import is_database
 from stgcn_pyg.search.queries import ids_of
 from stgcn_pyg.search.reduction import Reduction
 
@@ -25,13 +26,15 @@ DESCRIPTION = """Puts extractions of embeddings into a gallery, which `stgcn sea
 
 A tracklet that is there already, by the name of its data set and its number, is replaced. A gallery
 holds the embeddings of one checkpoint. While it is written, it can be read; if the command is
-interrupted, the gallery is as it was before.
+interrupted, a gallery in a folder is as it was before, and one in a database has some of them: run
+the command again.
 
 Examples:
   stgcn index embeddings/mars --output galleries/all
   stgcn index embeddings/hall embeddings/yard --name hall yard --output galleries/all
   stgcn index --output galleries/all --remove yard hall:17 --compact
-  stgcn index --output galleries/all --codes"""
+  stgcn index --output galleries/all --codes
+  stgcn index embeddings/mars --output postgresql://me@localhost/station/people"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,16 +46,14 @@ def main(arguments: Sequence[str]) -> int:
             gallery.require_same_model(str(extraction.folder), extraction.description)
         if options.remove:
             ids = np.concatenate([ids_of(gallery, name) for name in options.remove])
-            print(f"{options.output}: {gallery.remove(ids):,} tracklets removed")
+            print(f"{gallery.place}: {gallery.remove(ids):,} tracklets removed")
         for extraction in extractions:
             _add(gallery, extraction)
         if options.compact:
             gallery.compact()
         if options.codes:
             _make_codes(gallery)
-        print(
-            f"{options.output}: {len(gallery):,} tracklets, embeddings of width {gallery.width:,}"
-        )
+        print(f"{gallery.place}: {len(gallery):,} tracklets, embeddings of width {gallery.width:,}")
     return 0
 
 
@@ -61,7 +62,8 @@ def parser() -> Parser:
     parser = Parser(prog="stgcn index", description=DESCRIPTION)
     add = parser.add_argument
     add("embeddings", nargs="*", type=Path, help="folders that `stgcn extract` wrote")
-    add("--output", type=Path, required=True, help="the gallery: a folder, made if there is none")
+    place = "the gallery, made if there is none: a folder, or an address of Qdrant or PostgreSQL"
+    add("--output", type=str, required=True, help=place)
     name = (
         "name in the gallery of the data set of each of them; if not given, the data set's own, or "
         "of a manifest the folder's"
@@ -78,7 +80,10 @@ def parser() -> Parser:
         "precision; what that loses is shown"
     )
     add("--reduce", type=PositiveInt | None, default=None, help=reduce)
-    codes = "make codes where there are none yet, by which a large gallery is searched faster"
+    codes = (
+        "make codes where there are none yet, by which a large gallery is searched faster; in a "
+        "database, an index"
+    )
     add("--codes", type=bool, default=False, nargs="?", const=True, help=codes)
     return parser
 
@@ -103,17 +108,20 @@ def _extractions(options: Namespace) -> list[Extraction]:
 
 
 @contextmanager
-def _gallery(
-    folder: Path, extractions: Sequence[Extraction], reduce: int | None
-) -> Iterator[Gallery]:
-    """The gallery; a new one is removed if the block fails before anything is in it."""
-    if (folder / NAME).exists() or not extractions:
+def _gallery(place: str, extractions: Sequence[Extraction], reduce: int | None) -> Iterator[Engine]:
+    """The gallery; a new folder is removed if the block fails before anything is in it."""
+    folder = Path(place)
+    model: dict[str, Any] = {}
+    if extractions:
+        model = {name: extractions[0].description.get(name) for name in MODEL}
+    if is_database(place) or (folder / NAME).exists() or not extractions:
         if reduce is not None:
-            raise UserError(f"--reduce {reduce}: is for a new gallery: name another --output")
-        yield Gallery(folder)
+            raise UserError(f"--reduce {reduce}: is for a new folder: name another --output")
+        create = is_database(place) and extractions
+        with closing(create_gallery(place, **model) if create else open_gallery(place)) as gallery:
+            yield gallery
         return
     there = folder.exists()
-    model: dict[str, Any] = {name: extractions[0].description.get(name) for name in MODEL}
     reduction = None if reduce is None else _reduction(extractions[0], reduce)
     gallery = Gallery.create(folder, **model, reduction=reduction)
     try:
@@ -128,7 +136,7 @@ def _gallery(
         raise
 
 
-def _add(gallery: Gallery, extraction: Extraction) -> None:
+def _add(gallery: Engine, extraction: Extraction) -> None:
     before = len(gallery)
     with tqdm(total=len(extraction), desc="indexing", unit="tracklet", **bar_options()) as bar:
 
@@ -145,19 +153,23 @@ def _add(gallery: Gallery, extraction: Extraction) -> None:
         print(note)
 
 
-def _make_codes(gallery: Gallery) -> None:
+def _make_codes(gallery: Engine) -> None:
+    if not isinstance(gallery, Gallery):
+        gallery.index()
+        print(f"{gallery.place}: searches take candidates from its index, unless they are --exact")
+        return
     segments = tqdm(gallery.segments_without_codes(), desc="codes", unit="segment", **bar_options())
     for segment in segments:
         gallery.make_codes([segment])
     facts = [one.codes.facts for one in gallery.segments if one.codes is not None]
     if not facts:
-        print(f"{gallery.folder}: too small for codes: it is searched exactly")
+        print(f"{gallery.place}: too small for codes: it is searched exactly")
         return
     rows, queries = sum(fact.rows for fact in facts), sum(fact.queries for fact in facts)
     recall = sum(fact.recall * fact.queries for fact in facts) / queries
     candidates = sum(fact.candidates for fact in facts)
     print(
-        f"{gallery.folder}: codes of {rows:,} tracklets; a search for 20 begins with about "
+        f"{gallery.place}: codes of {rows:,} tracklets; a search for 20 begins with about "
         f"{candidates:,} candidates or fewer; recall {recall:.5f} of the 20 nearest, measured on "
         f"{queries:,} tracklets"
     )

@@ -17,7 +17,7 @@ from stgcn_pyg.files import require_apart, require_writable, write_output
 from stgcn_pyg.runs.extracted_frames import find_frames
 from stgcn_pyg.runs.extraction import NAME as EXTRACTION
 from stgcn_pyg.runs.settings import Accelerator
-from stgcn_pyg.search import Filter, Found, Gallery
+from stgcn_pyg.search import Engine, Filter, Found, open_gallery
 from stgcn_pyg.search.queries import (
     TRACKLET,
     NamedQueries,
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
     _check_outputs(options)
-    gallery = Gallery(options.gallery)
+    gallery = open_gallery(options.gallery)
     named = _queries(gallery, options)
     where = _filter(gallery, named, options)
     there = len(gallery) - (named.own is not None)
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     found = _search(gallery, named, top, where, options.exact)
     per_query = (found.ids >= 0).sum(axis=1)
     if not per_query.any():
-        raise UserError(f"{options.gallery}: the filter passes no tracklet: widen it")
+        raise UserError(f"{gallery.place}: the filter passes no tracklet: widen it")
     if fewer := int((per_query < top).sum()):
         print(
             f"{fewer:,} of {len(per_query):,} queries find fewer than {top:,}: the filter passes "
@@ -79,10 +79,10 @@ def parser() -> Parser:
     """The options of the command."""
     parser = Parser(prog="stgcn search", description=DESCRIPTION)
     add = parser.add_argument
-    add("gallery", type=Path, help="the gallery that `stgcn index` wrote")
+    add("gallery", type=str, help="the gallery that `stgcn index` wrote: a folder, or an address")
     add("query", type=str, help="what to look for, as above")
     add("--top", type=PositiveInt, default=10, help="number of tracklets to find for each query")
-    exact = "compare all tracklets, also where the gallery has codes"
+    exact = "compare all tracklets, also where the gallery has codes or an index"
     add("--exact", type=bool, default=False, nargs="?", const=True, help=exact)
     parts = "tracklets of an extraction to look for: query or all"
     add("--parts", type=Literal["query", "all"] | None, default=None, help=parts)
@@ -120,7 +120,7 @@ def _check_outputs(options: Namespace) -> None:
         raise UserError(f"--output {options.output}: ends in none of {', '.join(SUFFIXES)}")
 
 
-def _queries(gallery: Gallery, options: Namespace) -> NamedQueries:
+def _queries(gallery: Engine, options: Namespace) -> NamedQueries:
     path = Path(options.query)
     if (path / EXTRACTION).is_file():
         return queries_of_extraction(gallery, path, options.parts)
@@ -140,14 +140,14 @@ def _queries(gallery: Gallery, options: Namespace) -> NamedQueries:
     return query_of_gallery(gallery, options.query)
 
 
-def _filter(gallery: Gallery, named: NamedQueries, options: Namespace) -> Filter:
+def _filter(gallery: Engine, named: NamedQueries, options: Namespace) -> Filter:
     chosen = {"camera": "camid", "identity": "pid", "dataset": "dataset"}
     chosen = {name: column for name, column in chosen.items() if options[name] is not None}
     known = gallery.tracklets() if chosen else pd.DataFrame()
     for name, column in chosen.items():
         for value in options[name]:
             if not (known[column] == value).any():
-                raise UserError(f"--{name} {value}: {options.gallery} has no tracklet of it")
+                raise UserError(f"--{name} {value}: {gallery.place} has no tracklet of it")
     if options.same_camera is not None and (np.asarray(named.queries.camids) == JUNK).any():
         raise UserError("--same-camera: the camera of the query is not known: pass --camera")
     return Filter(
@@ -160,7 +160,7 @@ def _filter(gallery: Gallery, named: NamedQueries, options: Namespace) -> Filter
     )
 
 
-def _search(gallery: Gallery, named: NamedQueries, top: int, where: Filter, exact: bool) -> Found:
+def _search(gallery: Engine, named: NamedQueries, top: int, where: Filter, exact: bool) -> Found:
     """The nearest, without the query itself where it is a tracklet of the gallery."""
     if named.own is None:
         return gallery.search(named.queries, top, where, exact=exact)
@@ -197,7 +197,7 @@ def _print(table: pd.DataFrame, named: NamedQueries) -> None:
 
 
 def _write_page(
-    gallery: Gallery, named: NamedQueries, table: pd.DataFrame, options: Namespace
+    gallery: Engine, named: NamedQueries, table: pd.DataFrame, options: Namespace
 ) -> None:
     with needs_extra("report"):
         from stgcn_pyg.report.found import render_found
@@ -216,12 +216,12 @@ def _write_page(
             name: frames.get((row.dataset, row.tracklet), [])
             for name, row in zip(named.names, rows, strict=True)
         }
-    facts = {"Gallery": f"{options.gallery}, {len(gallery):,} tracklets", "Query": options.query}
+    facts = {"Gallery": f"{gallery.place}, {len(gallery):,} tracklets", "Query": options.query}
     for name in ("camera", "identity", "dataset", "after", "before", "same_camera"):
         if (value := options[name]) is not None:
             words = map(str, value) if isinstance(value, list) else [str(value)]
             facts[f"--{name.replace('_', '-')}"] = " ".join(words)
-    page, more = render_found(options.gallery.name, table, of_queries, frames, facts, gaps)
+    page, more = render_found(Path(gallery.place).name, table, of_queries, frames, facts, gaps)
     write_output(options.page, page.encode())
     for line in more:
         print(f"on the page: {line}")

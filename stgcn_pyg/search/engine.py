@@ -1,8 +1,8 @@
 """What every gallery can do, whether in a folder here or in a database elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -66,12 +66,16 @@ class Engine(Protocol):
     """A gallery: embeddings with ids and labels, which can be searched, added to and removed from.
 
     Attributes:
+        place: The folder, or the address of the database without what is secret in it.
         width: Length D of an embedding.
         checkpoint_sha256: SHA-256 of the checkpoint that made the embeddings.
+        facts: Both, what else is known of the model, and ``sources``: where the frames are.
     """
 
+    place: str
     width: int
     checkpoint_sha256: str
+    facts: Mapping[str, Any]
 
     def __len__(self) -> int:
         """The number of tracklets."""
@@ -91,14 +95,64 @@ class Engine(Protocol):
         """
         ...
 
+    def add_pieces(
+        self,
+        pieces: Iterable[tuple[np.ndarray, pd.DataFrame]],
+        sources: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> np.ndarray:
+        """Adds tracklets piece by piece, so that not all embeddings are in memory at a time.
+
+        Args:
+            pieces: Embeddings and tracklets, as :meth:`add` takes them.
+            sources: Where the frames of data sets are, by the name of the data set: its
+                ``dataset``, ``root`` and ``split``, as for ``stgcn train``.
+
+        Returns:
+            The ids of all, in order.
+        """
+        ...
+
+    def require_same_model(self, source: str, facts: Mapping[str, Any]) -> None:
+        """Raises a UserError if embeddings are of another model than the gallery's.
+
+        Args:
+            source: Where they come from, for the message.
+            facts: What is known of them, as in an extraction's ``embeddings.json``.
+        """
+        ...
+
     def remove(self, ids: np.ndarray) -> int:
         """Removes tracklets by id and gives the number of those that were there."""
         ...
 
-    def search(self, queries: Queries, k: int, where: Filter = ANY) -> Found:
-        """The nearest k tracklets that the filter passes, for each query."""
+    def search(self, queries: Queries, k: int, where: Filter = ANY, *, exact: bool = True) -> Found:
+        """The nearest k tracklets that the filter passes, for each query.
+
+        Args:
+            queries: The queries.
+            k: Number of tracklets to find, at least 1.
+            where: What may be found.
+            exact: Whether all tracklets are compared. Otherwise codes or an index may choose
+                candidates, if the gallery has some; their distances are exact.
+        """
         ...
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
+        ...
+
+    def embeddings(self, ids: np.ndarray) -> np.ndarray:
+        """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
+        ...
+
+    def index(self) -> None:
+        """Makes what chooses candidates for a search that need not be exact."""
+        ...
+
+    def compact(self) -> None:
+        """Frees the space of what was removed."""
+        ...
+
+    def close(self) -> None:
+        """Ends the connection to a database, if there is one."""
         ...

@@ -67,7 +67,7 @@ class Gallery:
         folder: A folder that :meth:`create` made.
 
     Attributes:
-        folder: The folder.
+        folder, place: The folder.
         width: Length D of an embedding.
         checkpoint_sha256: SHA-256 of the checkpoint that made the embeddings.
         reduction: What is kept of the embeddings instead of all, if so.
@@ -90,7 +90,7 @@ class Gallery:
     """
 
     def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+        self.folder, self.place = Path(folder), str(folder)
         self.facts: Mapping[str, Any] = {}
         self.segments: list[Segment] = []
         self.refresh()
@@ -150,6 +150,9 @@ class Gallery:
     def __len__(self) -> int:
         return sum(segment.facts.num_alive for segment in self.segments)
 
+    def close(self) -> None:
+        """Does nothing: a folder needs no connection."""
+
     def refresh(self) -> None:
         """Shows the gallery as it is in the folder now."""
         before = None
@@ -172,13 +175,7 @@ class Gallery:
             source: Where they come from, for the message.
             facts: What is known of them, as in an extraction's ``embeddings.json``.
         """
-        for name in MODEL:
-            here, there = self.facts[name], facts.get(name)
-            if here != there and None not in (here, there):
-                raise UserError(
-                    f"{source}: is of another model than {self.folder} ({name} is {there} there, "
-                    f"{here} here): extract it by the gallery's checkpoint and options"
-                )
+        require_same_model(str(self.folder), self.facts, source, facts)
 
     def add(self, embeddings: np.ndarray, tracklets: pd.DataFrame) -> np.ndarray:
         """Adds tracklets, as :class:`.Engine` says."""
@@ -343,6 +340,10 @@ class Gallery:
         for one in self.segments_without_codes() if segments is None else segments:
             self.write_codes({one.facts.name: Codes.of(one.embeddings).to_bytes()})
 
+    def index(self) -> None:
+        """Makes codes where there are none yet, as :meth:`make_codes`."""
+        self.make_codes()
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Keeps other writers out, begins with the newest state, and leaves no file unnamed."""
@@ -401,6 +402,26 @@ class Gallery:
             new = write_segments(self.folder, number, self.stored_width, pieces)
             described, number = described + new, number + len(new)
         self._replace(described)
+
+
+def require_same_model(
+    gallery: str, here: Mapping[str, Any], source: str, there: Mapping[str, Any]
+) -> None:
+    """Raises a UserError if embeddings are of another model than a gallery's.
+
+    Args:
+        gallery: The place of the gallery.
+        here: What is known of its model; what is missing or None is not compared.
+        source: Where the embeddings come from.
+        there: What is known of theirs.
+    """
+    for name in MODEL:
+        one, other = here.get(name), there.get(name)
+        if one != other and None not in (one, other):
+            raise UserError(
+                f"{source}: is of another model than {gallery} ({name} is {other} there, {one} "
+                "here): extract it by the gallery's checkpoint and options"
+            )
 
 
 def _parts(

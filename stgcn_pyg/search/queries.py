@@ -12,8 +12,7 @@ import pandas as pd
 from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.extraction import read_description, read_shards
-from stgcn_pyg.search.engine import Queries
-from stgcn_pyg.search.gallery import Gallery
+from stgcn_pyg.search.engine import Engine, Queries
 from stgcn_pyg.tracks.video import IMAGES
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class NamedQueries:
     own: np.ndarray | None = None
 
 
-def ids_of(gallery: Gallery, name: str) -> np.ndarray:
+def ids_of(gallery: Engine, name: str) -> np.ndarray:
     """The ids of a data set's tracklets, or of the one that ``DATASET:NUMBER`` names.
 
     Raises:
@@ -56,13 +55,13 @@ def ids_of(gallery: Gallery, name: str) -> np.ndarray:
     if not of_name.any():
         there = ", ".join(sorted(table["dataset"].unique())[:10]) or "none"
         raise UserError(
-            f"{gallery.folder}: has no tracklet {name}: name DATASET or DATASET:NUMBER (its data "
+            f"{gallery.place}: has no tracklet {name}: name DATASET or DATASET:NUMBER (its data "
             f"sets: {there})"
         )
     return table.index[of_name].to_numpy()
 
 
-def queries_of_extraction(gallery: Gallery, folder: Path, parts: Parts | None) -> NamedQueries:
+def queries_of_extraction(gallery: Engine, folder: Path, parts: Parts | None) -> NamedQueries:
     """The queries of an extraction, or all its tracklets.
 
     Args:
@@ -89,7 +88,7 @@ def queries_of_extraction(gallery: Gallery, folder: Path, parts: Parts | None) -
     return NamedQueries(Queries(values, *labels), table.index.tolist(), source=description)
 
 
-def query_of_gallery(gallery: Gallery, name: str) -> NamedQueries:
+def query_of_gallery(gallery: Engine, name: str) -> NamedQueries:
     """Tracklets of the gallery, as :func:`ids_of` names them, which do not find themselves."""
     ids = ids_of(gallery, name)
     table = gallery.tracklets(ids)
@@ -98,7 +97,7 @@ def query_of_gallery(gallery: Gallery, name: str) -> NamedQueries:
     return NamedQueries(Queries(gallery.embeddings(ids), *labels), names, own=ids)
 
 
-def embedder_of(gallery: Gallery, run: Path, accelerator: "Accelerator" = "auto") -> "Embedder":
+def embedder_of(gallery: Engine, run: Path, accelerator: "Accelerator" = "auto") -> "Embedder":
     """The network of the gallery's embeddings; raises a UserError if a run's is another."""
     from stgcn_pyg.runs.embedder import Embedder  # and torchvision, which others spare
 

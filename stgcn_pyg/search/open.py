@@ -1,0 +1,69 @@
+"""Galleries by the place that names them: a folder, Qdrant or PostgreSQL."""
+
+from pathlib import Path
+from typing import Any
+
+from stgcn_pyg.search.engine import Engine
+from stgcn_pyg.search.gallery import NAME, Gallery
+
+QDRANT = ("qdrant", "qdrant+https")
+POSTGRES = ("postgresql", "postgres")
+
+
+def open_gallery(place: str) -> Engine:
+    """Opens a gallery.
+
+    Args:
+        place: A folder, or an address as :class:`.QdrantGallery` and :class:`.PostgresGallery`
+            take it.
+
+    Raises:
+        UserError: There is none, or no server answers.
+        MissingPackageError: The extra of this database is not installed.
+    """
+    database = _database(place)
+    if database is not None:
+        return database(place)
+    return Gallery(place)
+
+
+def create_gallery(place: str, *, width: int, **facts: Any) -> Engine:
+    """Makes an empty gallery, or opens the one that is there if it is of the same model.
+
+    Args:
+        place: The place, as :func:`open_gallery` takes it.
+        width: Length D of an embedding.
+        **facts: ``checkpoint_sha256``, and others as :meth:`.Gallery.create` takes them.
+
+    Raises:
+        UserError: Another model's gallery or something else is there, or no server answers.
+        MissingPackageError: The extra of this database is not installed.
+    """
+    database = _database(place)
+    if database is not None:
+        return database.create(place, width=width, **facts)
+    if not (Path(place) / NAME).is_file():
+        return Gallery.create(place, width=width, **facts)
+    gallery = Gallery(place)
+    gallery.require_same_model("the new embeddings", {"width": width, **facts})
+    return gallery
+
+
+def is_database(place: str) -> bool:
+    """Whether a place names a database, and no folder."""
+    return place.partition(":")[0] in (*QDRANT, *POSTGRES)
+
+
+def _database(place: str) -> Any:
+    """The class of galleries in the database that a place names, or None for a folder."""
+    scheme = place.partition(":")[0]
+    # Each needs packages that the others do not.
+    if scheme in QDRANT:
+        from stgcn_pyg.search.qdrant import QdrantGallery
+
+        return QdrantGallery
+    if scheme in POSTGRES:
+        from stgcn_pyg.search.postgres import PostgresGallery
+
+        return PostgresGallery
+    return None

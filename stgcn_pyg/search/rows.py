@@ -1,0 +1,79 @@
+"""What is given to a gallery that lies in a database, checked and in the form that it is kept."""
+
+import numpy as np
+import pandas as pd
+
+from stgcn_pyg import JUNK
+from stgcn_pyg.errors import UserError
+from stgcn_pyg.search.engine import Filter, Queries
+from stgcn_pyg.search.exact import require_usable
+from stgcn_pyg.search.filters import check_queries
+from stgcn_pyg.search.segments import COLUMNS
+
+KEY = ["dataset", "tracklet"]  # by which a tracklet is known
+TIMES = ["first_time", "last_time"]
+TYPES = dict.fromkeys(("tracklet", "pid", "camid", "num_frames"), "int64")
+TYPES |= dict.fromkeys(TIMES, "float64")
+
+
+def checked_rows(
+    place: str, width: int, embeddings: np.ndarray, tracklets: pd.DataFrame
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Embeddings to add and the columns of their tracklets, in the types that galleries keep.
+
+    Raises:
+        UserError: Another width, another number of tracklets, numbers that are not finite, a column
+            that is missing, or one tracklet twice.
+    """
+    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if embeddings.shape != (len(tracklets), width):
+        raise UserError(
+            f"{place}: embeddings of shape {list(embeddings.shape)}: those of {len(tracklets)} "
+            f"tracklets must be [{len(tracklets)}, {width}] here"
+        )
+    require_usable(f"{place}: embeddings", embeddings)
+    if missing := [name for name in COLUMNS if name not in tracklets]:
+        raise UserError(f"{place}: the tracklets lack the columns {', '.join(missing)}")
+    rows = tracklets[COLUMNS].astype(TYPES).reset_index(drop=True)
+    twice = rows.duplicated(KEY)
+    if twice.any():
+        dataset, number = rows.loc[twice.idxmax(), KEY]
+        raise UserError(
+            f"{place}: tracklet {number} of {dataset} is given twice: give the tracklets of a data "
+            "set different numbers, or data sets different names"
+        )
+    return embeddings, rows
+
+
+def checked_queries(place: str, width: int, queries: Queries, where: Filter) -> Queries:
+    """Queries of the gallery's width, with the labels that the filter needs.
+
+    Raises:
+        UserError: Another width, numbers that are not finite, or labels that are missing.
+    """
+    checked = check_queries(queries, width, where)
+    require_usable(f"queries to {place}", checked.embeddings)
+    return checked
+
+
+def own_labels(where: Filter, queries: Queries, row: int) -> dict[str, int]:
+    """The labels of tracklets that are left out for a query; empty if none are.
+
+    Tracklets without an identity (pid -1) are of no query's identity.
+
+    Example:
+        >>> queries = Queries(np.zeros((2, 8)), pids=np.array([4, -1]), camids=np.array([1, 1]))
+        >>> own_labels(Filter(same_camera="person"), queries, 0)
+        {'pid': 4, 'camid': 1}
+        >>> own_labels(Filter(same_camera="person"), queries, 1)
+        {}
+    """
+    if where.same_camera is None:
+        return {}
+    assert queries.camids is not None
+    camera = {"camid": int(queries.camids[row])}
+    if where.same_camera == "all":
+        return camera
+    assert queries.pids is not None
+    pid = int(queries.pids[row])
+    return {} if pid == JUNK else {"pid": pid, **camera}
