@@ -357,12 +357,15 @@ def blocks(resamples: int, num_identities: int) -> Iterator[np.ndarray]:
         yield np.arange(start, min(start + size, resamples))
 
 
-def format_interval(estimate: float, low: float, high: float, signed: bool = False) -> str:
-    """An estimate and its interval in per cent, with one decimal.
+def format_interval(
+    estimate: float, low: float, high: float, signed: bool = False, decimals: int = 1
+) -> str:
+    """An estimate and its interval in per cent.
 
     Args:
         estimate, low, high: Fractions.
         signed: Whether each number gets a sign, as for a difference.
+        decimals: The number of decimals.
 
     Example:
         >>> format_interval(0.62, 0.598, 0.641)
@@ -370,5 +373,5 @@ def format_interval(estimate: float, low: float, high: float, signed: bool = Fal
         >>> format_interval(0.013, -0.0002, 0.022, signed=True)
         '+1.3 [+0.0, +2.2]'
     """
-    style = "+z.1f" if signed else "z.1f"
+    style = f"{'+' if signed else ''}z.{decimals}f"
     return f"{100 * estimate:{style}} [{100 * low:{style}}, {100 * high:{style}}]"

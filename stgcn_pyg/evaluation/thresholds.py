@@ -1,0 +1,178 @@
+"""A distance up to which two tracklets are taken for one identity, chosen on labelled tracklets."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from stgcn_pyg.evaluation.arrays import Array
+from stgcn_pyg.evaluation.bootstrap import EQUAL, check_resampling, drawn_weights
+from stgcn_pyg.evaluation.candidates import check_labels
+from stgcn_pyg.evaluation.distances import Metric
+from stgcn_pyg.evaluation.pairs import MOST_BINS, FeaturePairs, Identities, other_pairs
+from stgcn_pyg.evaluation.result import SameCamera
+from stgcn_pyg.evaluation.roc import Trials
+from stgcn_pyg.evaluation.verification import check_fprs
+
+KEPT = 2**22  # impostor pairs, the nearest, 20 bytes each
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdInterval:
+    """A threshold with the interval that other identities would put it in.
+
+    Attributes:
+        threshold: The distance.
+        low, high: The ends of its interval.
+        num_people: The number of identities that it was chosen on.
+        confidence: The confidence of the interval.
+        resamples: The number of resamples.
+        seed: The seed of the draws.
+    """
+
+    threshold: float
+    low: float
+    high: float
+    num_people: int
+    confidence: float
+    resamples: int
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values by the names of the attributes."""
+        return asdict(self)
+
+    def in_words(self) -> str:
+        """The threshold and its interval."""
+        return f"threshold {self.threshold:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdAtFpr(ThresholdInterval):
+    """The threshold that takes a wanted share of the pairs of two identities for one.
+
+    Attributes:
+        wanted_fpr: The share that was wanted.
+        fpr: The share of the impostor pairs that the threshold accepts, at most the wanted one.
+        tpr: The share of the genuine pairs that it accepts.
+        num_genuine: The number of pairs of one identity; a pair counts once in either direction.
+        num_impostor: The number of pairs of two identities, likewise.
+        threshold, low, high, num_people, confidence, resamples, seed: As in
+            :class:`ThresholdInterval`.
+    """
+
+    wanted_fpr: float
+    fpr: float
+    tpr: float
+    num_genuine: int
+    num_impostor: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.in_words()} for an FPR of {100 * self.wanted_fpr:g} %, chosen on "
+            f"{self.num_impostor:,} impostor pairs of {self.num_people:,} identities, where TPR is "
+            f"{100 * self.tpr:.1f} %"
+        )
+
+
+def threshold_at_fpr(
+    features: Array,
+    pids: Array,
+    camids: Array,
+    fpr: float,
+    same_camera: SameCamera = "person",
+    metric: Metric = "euclidean",
+    resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> ThresholdAtFpr:
+    """The largest threshold that accepts at most a share ``fpr`` of the pairs of two identities.
+
+    Every tracklet is compared with every other one, under the rules of :func:`verify`. The interval
+    is the range of the thresholds that resampled identities would choose, by the weights that
+    :func:`verify` describes. Choose on identities that the network was not trained on: it keeps
+    those that it knows farther apart, and the threshold gets too large for others.
+
+    Memory beside the distances: about 300 MB at most, and 8 KB for each identity.
+
+    Args:
+        features: Features of N labelled tracklets, ``[N, D]``; leave junk out.
+        pids: Identity of each tracklet, ``[N]`` integers.
+        camids: Camera of each tracklet, ``[N]`` integers.
+        fpr: The wanted share, within (0, 1).
+        same_camera, metric: As in :func:`verify_protocol`.
+        resamples: The number of resamples.
+        confidence: The confidence of the interval, within (0, 1).
+        seed: The seed of the draws; the same seed gives the same result.
+
+    Raises:
+        ValueError: As :func:`verify`, or so few impostor pairs that one of them is a larger share.
+
+    Example:
+        >>> features = [[0.0], [1.0], [3.0], [5.0], [9.0], [9.5]]
+        >>> chosen = threshold_at_fpr(features, [1, 1, 2, 2, 3, 3], [1, 2, 1, 2, 1, 2], fpr=0.1)
+        >>> round(chosen.threshold, 4), chosen.fpr, chosen.tpr
+        (3.0, 0.08333333333333333, 1.0)
+    """
+    check_resampling(resamples, confidence)
+    check_fprs([fpr])
+    labels = check_labels(pids, pids, camids, camids, (features, features))
+    source, identities = FeaturePairs(features, features, metric), Identities.of(labels)
+    genuine = source.of(*labels.matches())
+    if not len(genuine) or len(identities) < 2:
+        raise ValueError(
+            f"{len(genuine)} genuine pairs, {len(identities)} identities: give at least one pair "
+            "of one identity in two cameras, and two identities"
+        )
+    total, of_each = 0, np.zeros(len(identities))
+    nearest = np.empty((3, 0))  # distance and both identities of the nearest impostor pairs
+    for query, item, distance in other_pairs(source, labels, same_camera):
+        both = identities.of_query[query], identities.of_query[item]
+        of_each += sum(np.bincount(one, minlength=len(identities)) for one in both)
+        total += len(distance)
+        nearest = np.concatenate([nearest, np.stack([distance, *both])], axis=1)
+        most = max(KEPT, int(8 * fpr * total))
+        if nearest.shape[1] > 2 * most:
+            nearest = nearest[:, nearest[0].argpartition(most)[:most]]
+    check_fprs([fpr], total)
+    nearest = nearest[:, nearest[0].argsort(kind="stable")]
+    distances = nearest[0].astype(genuine.dtype)
+    values, counts = np.unique(distances, return_counts=True)
+    refused = values[min((counts.cumsum() <= _most(fpr, total)).sum(), len(values) - 1)]
+    threshold = np.nextafter(refused, -np.inf)
+
+    bins = values
+    if len(values) > MOST_BINS:
+        place = np.geomspace(1, len(distances), MOST_BINS).round().astype(int) - 1
+        bins = np.unique(distances[place])
+    place = np.searchsorted(bins, distances)
+    counted = [identities.count(one, place, len(bins)) for one in nearest[1:].astype(int)]
+    impostor_of = np.column_stack([sum(counted), of_each - sum(counted).sum(axis=1)])
+    sums = np.bincount(place, minlength=len(bins))
+    trials = Trials(np.zeros_like(impostor_of), impostor_of, np.append(sums, total - sums.sum()))
+    # The distance that a threshold refuses, for each vertex of the curve that has too high an FPR.
+    refused_by = np.concatenate([bins[:1], bins, bins[-1:]])
+    found, rng = np.empty(resamples), np.random.default_rng(seed)
+    for rows, weights in drawn_weights(resamples, len(identities), rng, 4 * len(bins)):
+        curve = trials.weighted(weights)[0]
+        found[rows] = refused_by[np.argmax(curve > fpr * (1 + EQUAL), axis=1)]
+    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return ThresholdAtFpr(
+        threshold=float(threshold),
+        low=float(low),
+        high=float(high),
+        num_people=len(identities),
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+        wanted_fpr=fpr,
+        fpr=float((distances <= threshold).sum() / total),
+        tpr=float((genuine <= threshold).mean()),
+        num_genuine=len(genuine),
+        num_impostor=total,
+    )
+
+
+def _most(fpr: float, total: int) -> float:
+    """How many of all impostor pairs may be accepted."""
+    return fpr * total * (1 + EQUAL)
