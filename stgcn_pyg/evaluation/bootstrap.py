@@ -335,7 +335,7 @@ def bca_levels(
     Args:
         resampled: The statistic of each resample, ``[R]``.
         estimate: The statistic of all identities.
-        left_out: The statistic without each identity in turn, ``[P]``; not all equal.
+        left_out: The statistic without each identity in turn, ``[P]``.
         tails: The levels of a percentile interval.
 
     Source: Efron, Better Bootstrap Confidence Intervals, JASA 1987.
@@ -345,7 +345,8 @@ def bca_levels(
     edge = 1 / (2 * len(resampled))
     bias = norm.ppf(np.clip(below, edge, 1 - edge))
     d = left_out.mean() - left_out
-    acceleration = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
+    scale = 6 * (d**2).sum() ** 1.5
+    acceleration = (d**3).sum() / scale if scale else 0.0
     z = bias + norm.ppf(tails)
     return norm.cdf(bias + z / (1 - acceleration * z))
 

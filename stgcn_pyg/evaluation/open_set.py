@@ -299,7 +299,7 @@ def _identify(
         rate, genuine_of = count(mated, distance)
         names = [f"DIR at FAR {most:g}, rank {k}" for most in fars]
         for threshold in options.thresholds:
-            names += [f"FAR at {threshold:g}", f"DIR at {threshold:g}, rank {k}"]
+            names += [f"FAR at {threshold:.7g}", f"DIR at {threshold:.7g}, rank {k}"]
         found.append(
             bootstrap_curve(
                 Trials(genuine_of, impostor_of, impostor_of.sum(axis=0)),

@@ -121,7 +121,7 @@ class Identities:
 def round_down(threshold: float, dtype: np.dtype) -> np.floating:
     """The largest number of a type of distances that is not above a threshold."""
     rounded = dtype.type(threshold)
-    return np.nextafter(rounded, dtype.type(-np.inf)) if rounded > threshold else rounded
+    return np.nextafter(rounded, dtype.type(-np.inf)) if float(rounded) > threshold else rounded
 
 
 def spread(values: np.ndarray) -> np.ndarray:

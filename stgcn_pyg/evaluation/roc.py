@@ -29,8 +29,9 @@ def rates(counts: np.ndarray) -> np.ndarray:
     """
     sums = counts.cumsum(axis=-1, dtype=float)
     total = sums[..., -1:]
-    sums /= np.where(total > 0, total, np.nan)
-    return np.concatenate([np.zeros_like(total), sums], axis=-1)
+    shares = np.concatenate([np.zeros_like(total), sums], axis=-1)
+    shares /= np.where(total > 0, total, np.nan)
+    return shares
 
 
 def tpr_at(fpr: np.ndarray, tpr: np.ndarray, most: float, interpolate: bool = False) -> np.ndarray:
@@ -60,7 +61,7 @@ def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
     low, high = _at(gap, before), _at(gap, after)
     share = np.divide(-low, high - low, out=np.zeros_like(low), where=high > low)
     left = _at(fpr, before)
-    return left + share * (_at(fpr, after) - left)
+    return left + share * (_at(fpr, after) - left) + 0 * low  # NaN where there is nothing to count
 
 
 def area_under(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
@@ -136,7 +137,7 @@ def bootstrap_curve(
         resampled[rows] = statistics(*trials.weighted(weights))
     left_out = statistics(*trials.without_each())
     left_out = np.where(np.isnan(left_out), estimate, left_out)
-    varies = np.ptp(left_out, axis=0) > EQUAL
+    varies = np.fmax.reduce(resampled) - np.fmin.reduce(resampled) > EQUAL
     low, high = interval_ends(resampled, estimate, left_out, varies, confidence, method)
 
     def named(values: np.ndarray) -> dict[str, float]:
@@ -146,7 +147,7 @@ def bootstrap_curve(
         estimate=named(estimate),
         low=named(low),
         high=named(high),
-        standard_error=named(np.nanstd(resampled, axis=0, ddof=1)),
+        standard_error=named(_standard_error(resampled)),
         confidence=confidence,
         method=method,
         num_people=num_identities,
@@ -154,3 +155,10 @@ def bootstrap_curve(
         resamples=resamples,
         seed=seed,
     )
+
+
+def _standard_error(resampled: np.ndarray) -> np.ndarray:
+    """The standard deviation of the resamples that have a statistic, ``[S]``."""
+    count = (~np.isnan(resampled)).sum(axis=0)
+    squares = (resampled - np.nansum(resampled, axis=0) / np.maximum(count, 1)) ** 2
+    return np.sqrt(np.nansum(squares, axis=0) / np.maximum(count - 1, 1))

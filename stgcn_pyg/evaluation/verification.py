@@ -227,7 +227,7 @@ class _Options:
     def chosen_fprs(self, num_impostor: int) -> tuple[float, ...]:
         """The FPRs at which to give the TPR."""
         if self.fprs is None:
-            return tuple(fpr for fpr in USUAL_FPRS if fpr * num_impostor >= 1)
+            return tuple(fpr for fpr in USUAL_FPRS if fpr * num_impostor >= 1 - EQUAL)
         check_fprs(self.fprs, num_impostor)
         return tuple(self.fprs)
 
@@ -265,7 +265,7 @@ def _verify(
 
     names = [f"TPR at FPR {fpr:g}" for fpr in fprs] + ["EER", "AUC"]
     for threshold in options.thresholds:
-        names += [f"FPR at {threshold:g}", f"TPR at {threshold:g}"]
+        names += [f"FPR at {threshold:.7g}", f"TPR at {threshold:.7g}"]
     fpr, tpr = rates(counts.impostor), rates(counts.genuine)
     found = bootstrap_curve(
         counts.trials,
