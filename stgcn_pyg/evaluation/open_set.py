@@ -17,7 +17,7 @@ from stgcn_pyg.evaluation.bootstrap import (
     IntervalMethod,
     format_interval,
 )
-from stgcn_pyg.evaluation.candidates import Labels, check_labels
+from stgcn_pyg.evaluation.candidates import JUNK, Labels, check_labels
 from stgcn_pyg.evaluation.distances import Metric
 from stgcn_pyg.evaluation.pairs import (
     MOST_BINS,
@@ -52,7 +52,7 @@ class OpenSetResult:
             every query with its identity ``"left out"`` of the gallery.
         num_mated: The number of searches for somebody who is in the gallery.
         num_impostors: The number of searches for somebody who is not.
-        num_gallery: The size of the gallery.
+        num_gallery: The number of gallery items without junk.
         protocol: The name of the protocol, or None.
     """
 
@@ -73,7 +73,7 @@ class OpenSetResult:
         name = self.protocol or "open set"
         return (
             f"{name}; {self.num_mated:,} searches for an identity in the gallery of "
-            f"{self.num_gallery:,}, {self.num_impostors:,} for one that is not ({self.impostors}); "
+            f"{self.num_gallery:,}, {self.num_impostors:,} for one that is not ({self.impostors})\n"
             f"{found.caption()}\n{pd.Series(lines).to_string()}"
         )
 
@@ -323,7 +323,7 @@ def _identify(
         impostors=impostors,
         num_mated=int(mated.sum()),
         num_impostors=len(alarms),
-        num_gallery=ranking.num_gallery,
+        num_gallery=int((labels.listed & (labels.gallery_pids != JUNK)).sum()),
         protocol=ranking.protocol,
     )
 

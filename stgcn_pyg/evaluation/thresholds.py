@@ -55,8 +55,8 @@ class ThresholdAtFpr(ThresholdInterval):
         wanted_fpr: The share that was wanted.
         fpr: The share of the impostor pairs that the threshold accepts, at most the wanted one.
         tpr: The share of the genuine pairs that it accepts.
-        num_genuine: The number of pairs of one identity; a pair counts once in either direction.
-        num_impostor: The number of pairs of two identities, likewise.
+        num_genuine: The number of pairs of one identity.
+        num_impostor: The number of pairs of two identities.
         threshold, low, high, num_people, confidence, resamples, seed: As in
             :class:`ThresholdInterval`.
     """
@@ -88,7 +88,7 @@ def threshold_at_fpr(
 ) -> ThresholdAtFpr:
     """The largest threshold that accepts at most a share ``fpr`` of the pairs of two identities.
 
-    Every tracklet is compared with every other one, under the rules of :func:`verify`. The interval
+    Each pair of tracklets is compared once, under the rules of :func:`verify`. The interval
     is the range of the thresholds that resampled identities would choose, by the weights that
     :func:`verify` describes. Choose on identities that the network was not trained on: it keeps
     those that it knows farther apart, and the threshold gets too large for others.
@@ -127,6 +127,8 @@ def threshold_at_fpr(
     total, of_each = 0, np.zeros(len(identities))
     nearest = np.empty((3, 0))  # distance and both identities of the nearest impostor pairs
     for query, item, distance in other_pairs(source, labels, same_camera):
+        once = query < item
+        query, item, distance = query[once], item[once], distance[once]
         both = identities.of_query[query], identities.of_query[item]
         of_each += sum(np.bincount(one, minlength=len(identities)) for one in both)
         total += len(distance)
@@ -168,7 +170,7 @@ def threshold_at_fpr(
         wanted_fpr=fpr,
         fpr=float((distances <= threshold).sum() / total),
         tpr=float((genuine <= threshold).mean()),
-        num_genuine=len(genuine),
+        num_genuine=len(genuine) // 2,  # either way
         num_impostor=total,
     )
 

@@ -75,7 +75,7 @@ class VerificationResult:
         }
         name = self.protocol or f"same camera: {self.same_camera}"
         return (
-            f"{name}; {self.num_genuine:,} genuine and {self.num_impostor:,} impostor pairs; "
+            f"{name}; {self.num_genuine:,} genuine and {self.num_impostor:,} impostor pairs\n"
             f"{found.caption()}\n{pd.Series(lines).to_string()}"
         )
 
