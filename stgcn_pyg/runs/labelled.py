@@ -55,9 +55,9 @@ def choose_at_fpr(labelled: StoredEmbeddings, fpr: float) -> ThresholdAtFpr:
     known = has_identity(labelled.tracklets)
     pids, camids = (labelled.tracklets[name].to_numpy()[known] for name in ("pid", "camid"))
     require_identities(labelled, pids)
-    rule = protocol(labelled.description["protocols"][0])
-    embeddings = labelled.embeddings[known]
+    names = labelled.description["protocols"]
+    same_camera = protocol(names[0]).same_camera if names else "person"
     try:
-        return threshold_at_fpr(embeddings, pids, camids, fpr, rule.same_camera)
+        return threshold_at_fpr(labelled.embeddings[known], pids, camids, fpr, same_camera)
     except ValueError as error:
         raise UserError(f"--labelled {labelled.folder}: {error}") from error
