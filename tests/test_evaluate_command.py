@@ -230,7 +230,7 @@ def test_verification_is_that_of_each_protocol_printed_once_for_the_same_pairs(
         assert rows["features"]["verification"] == expected.to_dict()
         expected = identify_protocol(protocol(name), *features, **labels, **options)
         assert rows["features"]["open_set"] == expected.to_dict()
-        assert rows["features"]["open_set"]["impostors"] == "without match"
+        assert rows["features"]["open_set"]["impostors"] == "left out"
         assert "verification" not in rows["chance"]
     said = capsys.readouterr().out
     assert said.count("genuine and") == 2

@@ -33,7 +33,7 @@ from stgcn_pyg.evaluation.protocols import Protocol, select_gallery
 from stgcn_pyg.evaluation.ranking import rank_distances, rank_features
 from stgcn_pyg.evaluation.result import RankingResult, SameCamera, Scoring
 from stgcn_pyg.evaluation.roc import Trials, bootstrap_curve, rates, tpr_at
-from stgcn_pyg.evaluation.verification import check_fprs, check_thresholds
+from stgcn_pyg.evaluation.verification import check_fprs, check_thresholds, usual_rates
 
 Impostors = Literal["without match", "left out"]
 USUAL_FARS = (0.1, 0.01, 0.001)
@@ -121,10 +121,10 @@ def identify(
     items, and at equal distance a match ranks last, as in :func:`evaluate_ranking`.
 
     **Impostors** are the queries without a match, whose identity is not in the gallery or was seen
-    by the query's own camera alone, which the rules leave out. If there are none, every query is
-    searched for twice: in the gallery, and once more with its identity left out of it. This says
-    nothing of people who differ from those in the test set, but needs no choice of whom to leave
-    out.
+    by the query's own camera alone, which the rules leave out. If there are fewer than 10, every
+    query is searched for twice: in the gallery, and once more with its identity left out of it.
+    This needs no choice of whom to leave out, but says nothing of people unlike those in the test
+    set.
 
     **Intervals** resample the identities of the queries as :func:`bootstrap` does, with a threshold
     found anew in each resample. The gallery stays as it is: FAR grows with its size, and holds for
@@ -134,12 +134,12 @@ def identify(
         distances: Distances ``[Q, G]``, smaller is more alike.
         query_pids, gallery_pids, query_camids, gallery_camids, same_camera: As in
             :func:`evaluate_ranking`.
-        fars: The FARs at which to give the DIR; of 0.1, 0.01 and 0.001 those that so many impostors
-            can tell from 0 if not given.
+        fars: The FARs at which to give the DIR; 0.1, and of 0.01 and 0.001 those that so many
+            impostors can tell from 0 if not given.
         ranks: The k of each DIR.
         thresholds: Distances at which to give FAR and DIR.
-        impostors: ``"without match"`` or ``"left out"``; the first, if there are such queries, if
-            not given.
+        impostors: ``"without match"`` or ``"left out"``; the first, if there are 10 such queries,
+            if not given.
         resamples, confidence, seed, method: As for :func:`bootstrap`.
 
     Raises:
@@ -150,9 +150,13 @@ def identify(
     and Jain (editors), Handbook of Face Recognition, 2005.
 
     Example:
+        Four people, two of whom are in the gallery: a threshold that lets one of the others through
+        finds both.
+
         >>> distances = [[0.1, 0.5], [0.7, 0.2], [0.3, 0.6], [0.8, 0.9]]
-        >>> pids, cameras = [4, 5, 6, 7], [1, 1, 1, 1]
-        >>> result = identify(distances, pids, [4, 5], cameras, [2, 2], fars=[0.5], ranks=[1])
+        >>> labels = [4, 5, 6, 7], [4, 5], [1, 1, 1, 1], [2, 2]
+        >>> options = {"fars": [0.5], "ranks": [1], "impostors": "without match"}
+        >>> result = identify(distances, *labels, **options)
         >>> result.num_mated, result.num_impostors, result.statistics.estimate
         (2, 2, {'DIR at FAR 0.5, rank 1': 1.0})
     """
@@ -256,15 +260,17 @@ def _identify(
 ) -> OpenSetResult:
     match, other = _nearest(source, labels, ranking.same_camera)
     mated = np.isfinite(match)
-    impostors: Impostors = options.impostors or ("left out" if mated.all() else "without match")
+    enough = (~mated).sum() * USUAL_FARS[0] >= 1 - EQUAL
+    impostors: Impostors = options.impostors or ("without match" if enough else "left out")
     searched = np.ones_like(mated) if impostors == "left out" else ~mated
     alarms = np.sort(other[searched])
     if not len(alarms):
         raise ValueError("every query has a match: give impostors='left out'")
     fars = options.fars
     if fars is None:
-        fars = [far for far in USUAL_FARS if far * len(alarms) >= 1 - EQUAL]
-    check_fprs(fars, len(alarms))
+        fars = usual_rates(USUAL_FARS, len(alarms))
+    else:
+        check_fprs(fars, len(alarms))
     identities = Identities.of(labels)
     if len(identities) < 2:
         raise ValueError("identities are resampled: give queries of at least 2")

@@ -133,8 +133,8 @@ def verify(
         distances: Distances ``[Q, G]``, smaller is more alike.
         query_pids, gallery_pids, query_camids, gallery_camids, same_camera: As in
             :func:`evaluate_ranking`.
-        fprs: The FPRs at which to give the TPR; of 0.1, 0.01, 0.001 and 0.0001 those that so many
-            pairs can tell from 0 if not given.
+        fprs: The FPRs at which to give the TPR; 0.1, and of 0.01, 0.001 and 0.0001 those that so
+            many pairs can tell from 0 if not given.
         thresholds: Distances at which to give FPR and TPR.
         resamples, confidence, seed, method: As for :func:`bootstrap`.
 
@@ -151,8 +151,8 @@ def verify(
         >>> distances = [[0.1, 0.5, 0.9], [0.7, 0.2, 0.8], [0.4, 0.6, 0.3]]
         >>> pids, cameras = [4, 5, 6], [1, 1, 1]
         >>> result = verify(distances, pids, pids, cameras, [2, 2, 2], thresholds=[0.45])
-        >>> result.statistics.estimate
-        {'EER': 0.0, 'AUC': 1.0, 'FPR at 0.45': 0.16666666666666666, 'TPR at 0.45': 1.0}
+        >>> {name: round(value, 3) for name, value in result.statistics.estimate.items()}
+        {'TPR at FPR 0.1': 1.0, 'EER': 0.0, 'AUC': 1.0, 'FPR at 0.45': 0.167, 'TPR at 0.45': 1.0}
     """
     source = GivenPairs(distances)
     rows_of = (source.matrix, source.matrix.T)
@@ -227,9 +227,15 @@ class _Options:
     def chosen_fprs(self, num_impostor: int) -> tuple[float, ...]:
         """The FPRs at which to give the TPR."""
         if self.fprs is None:
-            return tuple(fpr for fpr in USUAL_FPRS if fpr * num_impostor >= 1 - EQUAL)
+            return usual_rates(USUAL_FPRS, num_impostor)
         check_fprs(self.fprs, num_impostor)
         return tuple(self.fprs)
+
+
+def usual_rates(rates: Sequence[float], num_impostor: int) -> tuple[float, ...]:
+    """The first of some rates, and those of the others that so many impostors can tell from 0."""
+    told = [rate for rate in rates[1:] if rate * num_impostor >= 1 - EQUAL]
+    return (rates[0], *told)
 
 
 def check_thresholds(thresholds: Sequence[float]) -> None:
