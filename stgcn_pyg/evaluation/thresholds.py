@@ -14,7 +14,7 @@ from stgcn_pyg.evaluation.result import SameCamera
 from stgcn_pyg.evaluation.roc import Trials
 from stgcn_pyg.evaluation.verification import check_fprs
 
-KEPT = 2**22  # impostor pairs, the nearest, 20 bytes each
+KEPT = 2**20  # impostor pairs at least, the nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,8 @@ def threshold_at_fpr(
     :func:`verify` describes. Choose on identities that the network was not trained on: it keeps
     those that it knows farther apart, and the threshold gets too large for others.
 
-    Memory beside the distances: about 300 MB at most, and 8 KB for each identity.
+    Beside the distances it takes about 150 MB of memory, and more if ``fpr`` times the number of
+    pairs is above 250,000: about 350 bytes each.
 
     Args:
         features: Features of N labelled tracklets, ``[N, D]``; leave junk out.
@@ -124,21 +125,16 @@ def threshold_at_fpr(
             f"{len(genuine)} genuine pairs, {len(identities)} identities: give at least one pair "
             "of one identity in two cameras, and two identities"
         )
-    total, of_each = 0, np.zeros(len(identities))
-    nearest = np.empty((3, 0))  # distance and both identities of the nearest impostor pairs
+    nearest = _Nearest(max(KEPT, int(4 * fpr * len(features) * (len(features) - 1) / 2)))
+    of_each = np.zeros(len(identities))  # impostor pairs
     for query, item, distance in other_pairs(source, labels, same_camera):
         once = query < item
-        query, item, distance = query[once], item[once], distance[once]
-        both = identities.of_query[query], identities.of_query[item]
+        both = identities.of_query[query[once]], identities.of_query[item[once]]
         of_each += sum(np.bincount(one, minlength=len(identities)) for one in both)
-        total += len(distance)
-        nearest = np.concatenate([nearest, np.stack([distance, *both])], axis=1)
-        most = max(KEPT, int(8 * fpr * total))
-        if nearest.shape[1] > 2 * most:
-            nearest = nearest[:, nearest[0].argpartition(most)[:most]]
+        nearest.add(distance[once], *both)
+    total = int(of_each.sum()) // 2
     check_fprs([fpr], total)
-    nearest = nearest[:, nearest[0].argsort(kind="stable")]
-    distances = nearest[0].astype(genuine.dtype)
+    distances, *both = nearest.pairs()
     values, counts = np.unique(distances, return_counts=True)
     refused = values[min((counts.cumsum() <= _most(fpr, total)).sum(), len(values) - 1)]
     threshold = np.nextafter(refused, -np.inf)
@@ -148,7 +144,7 @@ def threshold_at_fpr(
         place = np.geomspace(1, len(distances), MOST_BINS).round().astype(int) - 1
         bins = np.unique(distances[place])
     place = np.searchsorted(bins, distances)
-    counted = [identities.count(one, place, len(bins)) for one in nearest[1:].astype(int)]
+    counted = [identities.count(one, place, len(bins)) for one in both]
     impostor_of = np.column_stack([sum(counted), of_each - sum(counted).sum(axis=1)])
     sums = np.bincount(place, minlength=len(bins))
     trials = Trials(np.zeros_like(impostor_of), impostor_of, np.append(sums, total - sums.sum()))
@@ -178,3 +174,31 @@ def threshold_at_fpr(
 def _most(fpr: float, total: int) -> float:
     """How many of all impostor pairs may be accepted."""
     return fpr * total * (1 + EQUAL)
+
+
+class _Nearest:
+    """The nearest of many pairs, so many at least: distance and identities of each."""
+
+    def __init__(self, count: int):
+        self.count, self.held, self.farthest = count, 0, np.inf
+        self.parts: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, distance: np.ndarray, *both: np.ndarray) -> None:
+        """Adds pairs that may be among the nearest."""
+        near = distance <= self.farthest
+        self.parts.append((distance[near], *(one[near].astype(np.int32) for one in both)))
+        self.held += int(near.sum())
+        if self.held > 2 * self.count:
+            whole = self._whole()
+            kept = whole[0].argpartition(self.count - 1)[: self.count]
+            self.parts = [tuple(array[kept] for array in whole)]
+            self.held, self.farthest = self.count, whole[0][kept].max()
+
+    def pairs(self) -> list[np.ndarray]:
+        """The pairs by distance."""
+        whole = self._whole()
+        order = whole[0].argsort(kind="stable")
+        return [array[order] for array in whole]
+
+    def _whole(self) -> list[np.ndarray]:
+        return [np.concatenate(arrays) for arrays in zip(*self.parts, strict=True)]
