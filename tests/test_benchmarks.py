@@ -21,6 +21,7 @@ WRITTEN = {
     "evaluation": {},
     "reranking": {},
     "coverage": {},
+    "pair_coverage": {},
     "videos": {
         "times_the_speed_of_decoding": {"cutting 5 people, every 5"},
         "reading": {"seconds"},

@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pairs_by_the_book import drawn, loop_pairs, weights_of_pairs
 from ranking_by_the_book import Case
-from test_verification import simulated
 
+from benchmarks.pair_coverage import draw_people
 from stgcn_pyg.evaluation import CROSS_CAMERA, pairwise_distances, threshold_at_fpr, verify_protocol
 
 TRACKLETS = st.lists(
@@ -66,7 +66,7 @@ def test_the_threshold_and_its_interval_are_those_of_loops(tracklets, fpr, same_
 
 
 def test_the_pairs_that_are_not_kept_change_nothing(monkeypatch):
-    features, pids, cameras = simulated(40, np.random.default_rng(0))
+    features, pids, cameras = draw_people(40, np.random.default_rng(0))
     expected = threshold_at_fpr(features, pids, cameras, 0.01, "all", resamples=100)
     module = import_module("stgcn_pyg.evaluation.thresholds")
     monkeypatch.setattr(module, "KEPT", 10)
@@ -78,7 +78,7 @@ def test_the_pairs_that_are_not_kept_change_nothing(monkeypatch):
 
 
 def test_what_is_chosen_is_what_verification_finds():
-    features, pids, cameras = simulated(40, np.random.default_rng(0))
+    features, pids, cameras = draw_people(40, np.random.default_rng(0))
     chosen = threshold_at_fpr(features, pids, cameras, 0.01, "all", resamples=100)
     labels = pids, pids, cameras, cameras
     result = verify_protocol(
@@ -95,7 +95,7 @@ def test_the_interval_holds_the_threshold_of_the_population():
     rng = np.random.default_rng(3)
 
     def chosen(num_people, resamples):
-        features, pids, cameras = simulated(num_people, rng)
+        features, pids, cameras = draw_people(num_people, rng)
         return threshold_at_fpr(features, pids, cameras, 0.01, "all", resamples=resamples)
 
     truth = np.mean([chosen(200, 2).threshold for _ in range(15)])

@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from benchmarks.pair_coverage import draw_people
 from stgcn_pyg.evaluation import (
     CROSS_CAMERA,
     FULL_GALLERY,
@@ -125,21 +126,12 @@ def test_intervals_are_those_of_loops_over_the_pairs_of_drawn_identities(case, s
         assert (result.low[name], result.high[name]) == pytest.approx(ends, abs=1e-9)
 
 
-def simulated(num_people, rng, num_cameras=3):
-    """Features of people some of whom look like many others, and some of whom vary much."""
-    centres = rng.normal(size=(num_people, 1, 12)) * rng.gamma(6, 1 / 6, size=(num_people, 1, 1))
-    noise = rng.normal(size=(num_people, num_cameras, 12))
-    features = centres + 0.55 * np.exp(0.4 * rng.normal(size=(num_people, 1, 1))) * noise
-    pids, cameras = np.mgrid[:num_people, :num_cameras]
-    return features.reshape(-1, 12).astype(np.float32), pids.ravel(), cameras.ravel()
-
-
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     rng = np.random.default_rng(1)
     options = {"fprs": [0.01], "thresholds": [2.6]}
 
     def verified(num_people, **more):
-        features, pids, cameras = simulated(num_people, rng)
+        features, pids, cameras = draw_people(num_people, rng)
         labels = pids, pids, cameras, cameras
         result = verify_protocol(CROSS_CAMERA, features, features, *labels, **options, **more)
         return result.statistics
@@ -188,7 +180,7 @@ def test_distractors_are_impostors_that_are_not_resampled():
 
 def some_features(seed=0, num_people=12):
     rng = np.random.default_rng(seed)
-    features, pids, cameras = simulated(num_people, rng)
+    features, pids, cameras = draw_people(num_people, rng)
     features[5] = features[0]  # equal vectors, of two people
     junk = rng.random(len(pids)) < 0.1
     return features, np.where(junk, -1, pids), cameras, pids, ~junk
@@ -220,7 +212,7 @@ def test_features_give_what_their_distances_give(protocol, metric, monkeypatch):
 
 
 def test_features_too_long_for_their_squares_are_compared_at_their_own_distances():
-    features, pids, cameras = simulated(6, np.random.default_rng(0))
+    features, pids, cameras = draw_people(6, np.random.default_rng(0))
     labels = pids, pids, cameras, cameras
     usual = verify_protocol(CROSS_CAMERA, features, features, *labels, resamples=2)
     far = features * 2.0**40
@@ -232,7 +224,7 @@ def test_features_too_long_for_their_squares_are_compared_at_their_own_distances
 
 @pytest.mark.parametrize("bins", [100, 200])
 def test_bins_change_no_estimate_and_hardly_an_interval(bins, monkeypatch):
-    features, pids, cameras = simulated(60, np.random.default_rng(2))
+    features, pids, cameras = draw_people(60, np.random.default_rng(2))
     labels = pids, pids, cameras, cameras
     options = {"thresholds": [2.5], "resamples": 400}
     exact = verify_protocol(CROSS_CAMERA, features, features, *labels, **options)
@@ -285,7 +277,7 @@ def test_only_rates_that_so_many_pairs_can_tell_are_given():
 
 
 def test_the_same_seed_gives_the_same_bits_whatever_the_block_size(monkeypatch):
-    features, pids, cameras = simulated(20, np.random.default_rng(2))
+    features, pids, cameras = draw_people(20, np.random.default_rng(2))
     labels = pids, pids, cameras, cameras
     expected = verify_protocol(FULL_GALLERY, features, features, *labels, resamples=99).to_dict()
     monkeypatch.setattr(import_module("stgcn_pyg.evaluation.bootstrap"), "BLOCK_DRAWS", 1000)
