@@ -11,7 +11,7 @@ from conftest import MarsTree
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from stgcn_pyg.cli import COMMANDS
+from stgcn_pyg.cli import COMMANDS, EXTRAS
 from stgcn_pyg.errors import MissingPackageError, needs_extra
 
 CONFIG = ConfigParser()
@@ -140,7 +140,7 @@ def test_a_command_whose_extra_is_missing_says_so_in_one_line(core, installed, m
     lines = done.stderr.splitlines()
     assert len(lines) == len(missing)
     for name, line in zip(missing, lines, strict=True):
-        extra = "report" if name in ("explain", "report", "link") else "train"
+        extra = EXTRAS.get(name, "train")
         assert line.startswith(f"stgcn {name}: error: needs ")
         assert line.endswith(f", which is not installed: pip install 'stgcn-pyg[{extra}]'")
 

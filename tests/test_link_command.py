@@ -218,7 +218,7 @@ def test_a_missing_picture_leaves_a_gap_on_the_page_that_is_said(unlabelled, vid
 def test_a_page_that_gets_too_large_says_how_many_identities_it_shows(
     unlabelled, capsys, monkeypatch
 ):
-    monkeypatch.setattr("stgcn_pyg.report.identities.MOST_BYTES", 2000)
+    monkeypatch.setattr("stgcn_pyg.report.strips.MOST_BYTES", 2000)
     _, output = link(unlabelled, "--threshold=1")
     said = "on the page: the first 2 of 3 identities are shown"
     assert said in capsys.readouterr().out

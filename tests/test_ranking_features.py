@@ -59,6 +59,8 @@ def test_distances_are_those_of_the_definition_also_between_near_duplicates():
     cosine = 1 - (a @ b.T) / np.outer(np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1))
     np.testing.assert_allclose(pairwise_distances(a, b, "cosine"), cosine, atol=1e-7)
     assert pairwise_distances(np.zeros((1, 4)), np.zeros((1, 4))).item() == 0
+    of_zeros = pairwise_distances(np.zeros((1, 4)), np.array([[0] * 4, [200] * 4], float))
+    assert of_zeros.tolist() == [[0, 400]]  # and no warning of an overflow
     assert pairwise_distances(np.zeros((1, 4)), np.ones((1, 4)), "cosine").item() == 1
 
 

@@ -20,10 +20,16 @@ COMMANDS = {
     "threshold": "choose the distance up to which two tracklets show one person",
     "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
     "report": "write one HTML page about a run, or about several side by side",
+    "index": "put embeddings into a gallery, to search it",
+    "search": "find the nearest tracklets of a gallery",
     "link": "find which tracklets show one person, across cameras",
 }
 
-EXTRAS = {"explain": "report", "report": "report", "link": "report"}  # all others need "train"
+# All others need "train".
+EXTRAS = {
+    **dict.fromkeys(("explain", "report", "link"), "report"),
+    **dict.fromkeys(("index", "search"), "search"),
+}
 
 HELP = """\
 usage: stgcn COMMAND ...

@@ -23,7 +23,7 @@ from stgcn_pyg.linking import (
 from stgcn_pyg.linking.tables import identity_table, mot_files
 from stgcn_pyg.report.identities import render_identities
 from stgcn_pyg.runs.about import in_words
-from stgcn_pyg.runs.extracted_frames import frames_of_extraction
+from stgcn_pyg.runs.extracted_frames import frames_of_extraction, tracklets_of
 from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.runs.labelled import (
     choose_at_fpr,
@@ -159,10 +159,8 @@ def _times(stored: StoredEmbeddings, frames: pd.DataFrame) -> Times:
     """Cameras, begins and ends of the tracklets, where times are known."""
     if "time" not in frames:
         return ()
-    times = frames.groupby("tracklet")["time"]
-    begins, ends = (
-        ends.reindex(stored.tracklets.index).to_numpy() for ends in (times.min(), times.max())
-    )
+    times = tracklets_of(frames).reindex(stored.tracklets.index)
+    begins, ends = times["first_time"].to_numpy(), times["last_time"].to_numpy()
     return stored.tracklets["camid"].to_numpy(), begins, ends
 
 

@@ -198,7 +198,8 @@ class Distances:
         if self.metric == "euclidean":
             totals = np.maximum(self.a.totals[row] + self.b.totals[column], _TINY)
         squares /= totals
-        rest = 1 - (1 - squares).round(_DECIMALS)
+        with np.errstate(over="ignore"):  # the bound of two rows of zeros, by next to nothing
+            rest = 1 - (1 - squares).round(_DECIMALS)
         return (rest if self.metric == "cosine" else np.sqrt(rest * totals)).astype(np.float32)
 
     def rough(self, left: Tile, right: Tile) -> Tensor:

@@ -17,7 +17,7 @@ from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError, needs_extra, require_known, whole_number
 from stgcn_pyg.evaluation import pairwise_distances
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.runs.checkpoint import load_checkpoint
+from stgcn_pyg.runs.checkpoint import load_with_digest
 from stgcn_pyg.runs.devices import device_for
 from stgcn_pyg.tracks import Tracks, read_tracks
 from stgcn_pyg.tracks.tracklets import make_tracklets, require_fitting
@@ -50,6 +50,9 @@ class Embedder:
         clips_per_batch: Number of clips to embed at once.
         accelerator: Where to embed; auto means a CUDA GPU if there is one.
 
+    Attributes:
+        checkpoint_sha256: SHA-256 of the checkpoint; None for a network.
+
     Raises:
         UserError: There is no such checkpoint, or a network comes without height and width.
 
@@ -74,12 +77,13 @@ class Embedder:
         accelerator: Accelerator = "auto",
     ):
         data: dict[str, Any] = {}
+        self.checkpoint_sha256: str | None = None
         if isinstance(run, STGCN):
             model = run
             if height is None or width is None:
                 raise UserError("height and width: pass those that the network was trained with")
         else:
-            model, config = load_checkpoint(run)
+            model, config, self.checkpoint_sha256 = load_with_digest(Path(run))
             data = nest(renamed(flatten(config))).get("data", {})
         self.device = device_for(accelerator)
         self.model = model.to(self.device).eval()

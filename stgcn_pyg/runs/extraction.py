@@ -8,7 +8,7 @@ embeddings.json     what they are: data set, checkpoint, sizes, and the key that
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,26 @@ def shards_of(description: Description) -> list[slice]:
     """The rows of the tracklets that each shard holds."""
     total, size = description["num_tracklets"], description["shard_size"]
     return [slice(first, min(first + size, total)) for first in range(0, total, size)]
+
+
+def read_shards(folder: Path, description: Description) -> Iterator[Shard]:
+    """The shards of an extraction, one after the other, each compared with its checksums.
+
+    Args:
+        folder: The folder that ``stgcn extract`` wrote.
+        description: What :func:`read_description` gives.
+
+    Raises:
+        UserError: As :class:`StoredEmbeddings`; where all fit together, but are not the tracklets
+            that were described, after the last shard.
+    """
+    tables = []
+    for number, rows in enumerate(shards_of(description)):
+        shard = read_shard(folder, description, number, rows.stop - rows.start)
+        tables.append(shard.tracklets)
+        yield shard
+    if digest_of_tracklets(pd.concat(tables)) != description["tracklets_sha256"]:
+        raise UserError(f"{folder}: its tracklets are not those that {NAME} names: {AGAIN}")
 
 
 def digest_of_tracklets(tracklets: pd.DataFrame) -> str:
@@ -210,14 +230,12 @@ class StoredEmbeddings:
         self.embeddings = np.empty(shape, dtype=np.float32)
         self.passed_over: set[str] = set()
         tables = []
-        for number, rows in enumerate(shards_of(self.description)):
-            shard = read_shard(folder, self.description, number, rows.stop - rows.start)
+        shards = read_shards(folder, self.description)
+        for shard, rows in zip(shards, shards_of(self.description), strict=True):
             self.embeddings[rows] = shard.embeddings
             self.passed_over.update(shard.passed_over)
             tables.append(shard.tracklets)
         self.tracklets = pd.concat(tables)
-        if digest_of_tracklets(self.tracklets) != self.description["tracklets_sha256"]:
-            raise UserError(f"{folder}: its tracklets are not those that {NAME} names: {AGAIN}")
 
     @property
     def task(self) -> RankingTask:

@@ -35,6 +35,10 @@ class Filter:
     same_camera: SameCamera | None = None
 
 
+ANY = Filter()
+"""Passes every tracklet."""
+
+
 class Queries(NamedTuple):
     """The embeddings of Q queries, with what is known of each."""
 
@@ -91,7 +95,7 @@ class Engine(Protocol):
         """Removes tracklets by id and gives the number of those that were there."""
         ...
 
-    def search(self, queries: Queries, k: int, where: Filter = Filter()) -> Found:
+    def search(self, queries: Queries, k: int, where: Filter = ANY) -> Found:
         """The nearest k tracklets that the filter passes, for each query."""
         ...
 

@@ -1,0 +1,223 @@
+"""`stgcn search`: the nearest tracklets of a gallery, as a table, a file and a page."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
+
+from stgcn_pyg import JUNK
+from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.evaluation.result import SameCamera
+from stgcn_pyg.files import require_apart, require_writable, write_output
+from stgcn_pyg.runs.extracted_frames import find_frames
+from stgcn_pyg.runs.extraction import NAME as EXTRACTION
+from stgcn_pyg.runs.settings import Accelerator
+from stgcn_pyg.search import Filter, Found, Gallery
+from stgcn_pyg.search.queries import (
+    TRACKLET,
+    NamedQueries,
+    embedder_of,
+    queries_of_extraction,
+    queries_of_video,
+    query_of_frames,
+    query_of_gallery,
+)
+from stgcn_pyg.search.results import SUFFIXES, results_table, write_results
+
+PRINTED = 10  # queries
+
+DESCRIPTION = """Finds the nearest tracklets of a gallery that `stgcn index` wrote.
+
+QUERY is one of these:
+- a folder that `stgcn extract` wrote: its queries, or all its tracklets if it has none;
+- a tracklet of the gallery, DATASET:NUMBER, which does not find itself;
+- a folder of images, the frames of one tracklet, with --run;
+- a video, or a folder of its numbered frames, with --run and --tracks.
+
+Examples:
+  stgcn search galleries/all mars:17
+  stgcn search galleries/all embeddings/mars --same-camera person --output found.csv
+  stgcn search galleries/all hall.mp4 --tracks hall.txt --run runs/mars --page found.html"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    options = parser().parse_args(arguments)
+    _check_outputs(options)
+    gallery = Gallery(options.gallery)
+    named = _queries(gallery, options)
+    where = _filter(gallery, named, options)
+    top = min(options.top, max(1, len(gallery)))
+    if top < options.top:
+        print(f"--top {options.top}: the gallery holds {len(gallery):,} tracklets")
+    found = _search(gallery, named, top, where)
+    per_query = (found.ids >= 0).sum(axis=1)
+    if not per_query.any():
+        raise UserError(f"{options.gallery}: the filter passes no tracklet: widen it")
+    if fewer := int((per_query < top).sum()):
+        print(
+            f"{fewer:,} of {len(per_query):,} queries find fewer than {top:,}: the filter passes "
+            "no more"
+        )
+    table = results_table(named.names, named.queries, found, gallery)
+    _print(table, named)
+    if options.output is not None:
+        write_results(options.output, table)
+        print(f"{options.output}: {len(table):,} rows")
+    if options.page is not None:
+        _write_page(gallery, named, table, options)
+    return 0
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    parser = Parser(prog="stgcn search", description=DESCRIPTION)
+    add = parser.add_argument
+    add("gallery", type=Path, help="the gallery that `stgcn index` wrote")
+    add("query", type=str, help="what to look for, as above")
+    add("--top", type=PositiveInt, default=10, help="number of tracklets to find for each query")
+    parts = "tracklets of an extraction to look for: query or all"
+    add("--parts", type=Literal["query", "all"] | None, default=None, help=parts)
+    run = "folder or checkpoint of the run that made the gallery's embeddings"
+    add("--run", type=Path | None, default=None, help=run)
+    tracks = "file of tracks of the video, as for `stgcn tracklets`"
+    add("--tracks", type=Path | None, default=None, help=tracks)
+    add("--format", type=str, default="auto", help="format of the file of tracks")
+    where = "where to embed; auto means a CUDA GPU if there is one"
+    add("--accelerator", type=Accelerator, default="auto", help=where)
+    add("--camera", nargs="+", type=int, default=None, help="cameras to look in, by number")
+    add("--identity", nargs="+", type=int, default=None, help="identities to look among")
+    add("--dataset", nargs="+", type=str, default=None, help="data sets to look in, by name")
+    after = "second before whose time no tracklet may have ended"
+    add("--after", type=float | None, default=None, help=after)
+    before = "second after whose time no tracklet may have begun"
+    add("--before", type=float | None, default=None, help=before)
+    same = (
+        "what each query leaves out: person, its own identity in its own camera, or all of its "
+        "own camera"
+    )
+    add("--same_camera", type=SameCamera | None, default=None, help=same)
+    output = f"file to write all that was found to: {', '.join(SUFFIXES)}"
+    add("--output", type=Path | None, default=None, help=output)
+    page = "HTML file to write with frames of each query and of the tracklets found"
+    add("--page", type=Path | None, default=None, help=page)
+    return parser
+
+
+def _check_outputs(options: Namespace) -> None:
+    for name in ("output", "page"):
+        require_writable(f"--{name}", options[name])
+    require_apart({"--output": options.output, "--page": options.page})
+    if options.output is not None and options.output.suffix.lower() not in SUFFIXES:
+        raise UserError(f"--output {options.output}: ends in none of {', '.join(SUFFIXES)}")
+
+
+def _queries(gallery: Gallery, options: Namespace) -> NamedQueries:
+    path = Path(options.query)
+    if (path / EXTRACTION).is_file():
+        return queries_of_extraction(gallery, path, options.parts)
+    if path.exists():
+        if options.run is None:
+            raise UserError(f"{path}: is no extraction: pass --run and the run to embed it by")
+        if options.tracks is None and not path.is_dir():
+            raise UserError(f"{path}: pass --tracks and the file of the video's tracks")
+        embedder = embedder_of(gallery, options.run, options.accelerator)
+        if options.tracks is None:
+            return query_of_frames(embedder, path)
+        return queries_of_video(embedder, path, options.tracks, options.format)
+    if not TRACKLET.fullmatch(options.query):
+        raise UserError(
+            f"{path}: no such folder or video, and no tracklet of the gallery (DATASET:NUMBER)"
+        )
+    return query_of_gallery(gallery, options.query)
+
+
+def _filter(gallery: Gallery, named: NamedQueries, options: Namespace) -> Filter:
+    chosen = {"camera": "camid", "identity": "pid", "dataset": "dataset"}
+    chosen = {name: column for name, column in chosen.items() if options[name] is not None}
+    known = gallery.tracklets() if chosen else pd.DataFrame()
+    for name, column in chosen.items():
+        for value in options[name]:
+            if not (known[column] == value).any():
+                raise UserError(f"--{name} {value}: {options.gallery} has no tracklet of it")
+    if options.same_camera is not None and (np.asarray(named.queries.camids) == JUNK).any():
+        raise UserError("--same-camera: the camera of the query is not known: pass --camera")
+    return Filter(
+        camids=options.camera,
+        pids=options.identity,
+        datasets=options.dataset,
+        after=options.after,
+        before=options.before,
+        same_camera=options.same_camera,
+    )
+
+
+def _search(gallery: Gallery, named: NamedQueries, top: int, where: Filter) -> Found:
+    """The nearest, without the query itself where it is a tracklet of the gallery."""
+    if named.own is None:
+        return gallery.search(named.queries, top, where)
+    found = gallery.search(named.queries, top + 1, where)
+    # The query goes to the end of its row, which is cut; so does the last of a row without it.
+    order = np.argsort(found.ids == named.own[:, None], axis=1, kind="stable")[:, :top]
+    ids = np.take_along_axis(found.ids, order, axis=1)
+    return Found(ids, np.take_along_axis(found.distances, order, axis=1))
+
+
+def _print(table: pd.DataFrame, named: NamedQueries) -> None:
+    shown = named.names[:PRINTED]
+    for name in shown:
+        found = table[table["query"] == name].drop(columns=["query", "query_pid", "query_camid"])
+        print(f"\nquery {name}")
+        cells = found.assign(distance=found["distance"].map("{:.4f}".format)).drop(columns="id")
+        times = cells[["first_time", "last_time"]]
+        if times.isna().all(axis=None):
+            cells = cells.drop(columns=list(times))
+        print(cells.to_string(index=False, na_rep="-") if len(found) else "nobody")
+    if len(named.names) > len(shown):
+        print(f"\n... and {len(named.names) - len(shown):,} more queries: --output writes them all")
+
+
+def _write_page(
+    gallery: Gallery, named: NamedQueries, table: pd.DataFrame, options: Namespace
+) -> None:
+    with needs_extra("report"):
+        from stgcn_pyg.report.found import render_found
+    gaps: list[str] = []
+    frames: dict[tuple[str, int], list[Path]] = {}
+    for dataset in table["dataset"].unique():
+        source = gallery.facts["sources"].get(dataset)
+        paths = _paths(source, gaps) if source else {}
+        frames |= {(dataset, number): some for number, some in paths.items()}
+    of_queries: Mapping[Any, list[Path]] = named.frames
+    if named.source is not None:
+        of_queries = _paths(named.source, gaps)
+    elif named.own is not None:
+        rows = gallery.tracklets(named.own).itertuples()
+        of_queries = {
+            name: frames.get((row.dataset, row.tracklet), [])
+            for name, row in zip(named.names, rows, strict=True)
+        }
+    facts = {"Gallery": f"{options.gallery}, {len(gallery):,} tracklets", "Query": options.query}
+    page, more = render_found(options.gallery.name, table, of_queries, frames, facts, gaps)
+    write_output(options.page, page.encode())
+    for line in more:
+        print(f"on the page: {line}")
+    print(f"{options.page}: {len(page.encode()) / 1e6:.1f} MB")
+
+
+def _paths(source: Mapping[str, Any], gaps: list[str]) -> dict[int, list[Path]]:
+    """The frames of a data set's tracklets; adds a line where they are not known."""
+    try:
+        root, frames, _ = find_frames(source)
+    except UserError as error:
+        gaps.append(f"the frames are not known: {error}")
+        return {}
+    return {
+        number: [root / path for path in paths]
+        for number, paths in frames.groupby("tracklet")["path"]
+    }

@@ -1,0 +1,298 @@
+"""`stgcn search`: what is found, in the terminal, in files and on the page."""
+
+import json
+import os
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import MarsTree
+from PIL import Image
+from rendered import tiny
+from small_video import write_video
+from stored_embeddings import table, write_extraction
+from test_index_command import manifest_of
+from tiny_run import write_run
+
+from stgcn_pyg.cli import main
+from stgcn_pyg.evaluation import pairwise_distances
+from stgcn_pyg.runs.embedder import Embedder
+from stgcn_pyg.runs.extraction import StoredEmbeddings
+
+pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
+
+# Tracklets 10 to 15: two people in two cameras, one of nobody known, and a near duplicate.
+KNOWN = table([3, 3, 7, 7, -1, 3], [1, 2, 1, 2, 2, 1])
+EMBEDDINGS = np.float32([[0], [1], [4], [6], [9], [0.25]])
+
+
+@pytest.fixture
+def station(tmp_path):
+    """An extraction of videos with times, whose frames lie beside the manifest."""
+    path = manifest_of(tmp_path / "videos", KNOWN)
+    for image in pd.read_csv(path)["path"]:
+        Image.new("RGB", (20, 40), (int(image[:2]) * 9, 50, 80)).save(path.parent / image)
+    queries = KNOWN.assign(is_query=[True, False, True, False, False, False])
+    queries = queries.assign(first_frame_path=[f"{number}-0.jpg" for number in KNOWN.index])
+    return write_extraction(tmp_path / "station", queries, EMBEDDINGS, root=str(path))
+
+
+@pytest.fixture
+def gallery(station, tmp_path):
+    assert main(["index", str(station), f"--output={tmp_path / 'gallery'}"]) == 0
+    return tmp_path / "gallery"
+
+
+def search(gallery, query, *options):
+    return main(["search", str(gallery), str(query), *map(str, options)])
+
+
+def found(gallery, query, *options):
+    """The rows of the file that is written."""
+    path = gallery.parent / "found.csv"
+    path.unlink(missing_ok=True)
+    assert search(gallery, query, f"--output={path}", *options) == 0
+    return pd.read_csv(path)
+
+
+def error_of(capsys):
+    *_, line = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_the_queries_of_an_extraction_are_looked_for(gallery, station, capsys):
+    rows = found(gallery, station, "--top=3")
+    assert rows["query"].tolist() == [10] * 3 + [12] * 3
+    assert rows["rank"].tolist() == [1, 2, 3] * 2
+    assert rows["tracklet"].tolist() == [10, 15, 11, 12, 13, 11]
+    assert rows["distance"].tolist() == [0, 0.25, 1, 0, 2, 3]
+    assert rows["query_pid"].tolist() == [3] * 3 + [7] * 3
+    assert rows["first_time"].tolist() == rows["tracklet"].tolist()
+    said = capsys.readouterr().out
+    assert "query 10\n" in said
+    assert re.search(r"2 +0\.2500 +station +15 +3 +1 ", said)
+    assert set(found(gallery, station, "--parts=all")["query"]) == set(range(10, 16))
+
+
+def test_a_tracklet_of_the_gallery_does_not_find_itself(gallery):
+    rows = found(gallery, "station:10", "--top=2")
+    assert rows["query"].tolist() == ["station:10"] * 2
+    assert rows["tracklet"].tolist() == [15, 11]
+    # Nor is one less found where the filter leaves it out already.
+    rows = found(gallery, "station:10", "--top=2", "--camera", "2")
+    assert rows["tracklet"].tolist() == [11, 13]
+
+
+@pytest.mark.parametrize(
+    ("options", "tracklets"),
+    [
+        (["--camera", "2"], [11, 13, 14]),
+        (["--camera", "2", "1", "--identity", "7"], [12, 13]),
+        (["--identity", "-1"], [14]),
+        (["--dataset", "station"], [15, 11, 12, 13, 14]),
+        (["--after", "15"], [15, 14]),
+        (["--before=11"], [11]),
+        (["--same-camera=person"], [11, 12, 13, 14]),
+        (["--same-camera=all"], [11, 13, 14]),
+        (["--same_camera", "all", "--after=13", "--before=13.5"], [13]),
+    ],
+)
+def test_filters_choose_what_may_be_found(gallery, options, tracklets):
+    assert found(gallery, "station:10", *options)["tracklet"].tolist() == tracklets
+
+
+def test_more_than_there_are_gives_all_and_says_so(gallery, station, capsys):
+    rows = found(gallery, station, "--top=50")
+    assert len(rows) == 12
+    assert "--top 50: the gallery holds 6 tracklets" in capsys.readouterr().out
+    rows = found(gallery, station, "--top=3", "--camera=2", "--identity", "3", "7")
+    assert len(rows) == 4
+    assert "2 of 2 queries find fewer than 3: the filter passes no more" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--after=99"], "the filter passes no tracklet: widen it"),
+        (["--camera=1", "--identity=-1"], "the filter passes no tracklet: widen it"),
+        (["--camera", "1", "9"], "--camera 9: "),
+        (["--identity", "8"], "--identity 8: "),
+        (["--dataset", "statoin"], "--dataset statoin: "),
+        (["--same-camera=none"], "same_camera"),
+        (["--top=0"], "top"),
+        (["--output=found.txt"], "--output found.txt: ends in none of .csv, .json, .parquet"),
+        (["--output=a.csv", "--page=a.csv"], "--output and --page are the same file"),
+    ],
+)
+def test_what_finds_nobody_or_cannot_be_meant_is_one_line(gallery, capsys, options, message):
+    before = sorted(gallery.parent.iterdir())
+    assert search(gallery, "station:10", *options) == 2
+    assert message in error_of(capsys)
+    assert sorted(gallery.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("nowhere", "nowhere: no such folder or video, and no tracklet of the gallery"),
+        ("station:99", "has no tracklet station:99"),
+        ("hall:10", "has no tracklet hall:10"),
+        ("{folder}/videos", "is no extraction: pass --run"),
+    ],
+)
+def test_a_query_that_is_not_there_is_named(gallery, capsys, query, message):
+    assert search(gallery, query.format(folder=gallery.parent)) == 2
+    assert message in error_of(capsys)
+
+
+def test_queries_of_another_model_are_refused(gallery, tmp_path, capsys):
+    facts = {"checkpoint_sha256": "b" * 64}
+    other = write_extraction(tmp_path / "other", KNOWN, EMBEDDINGS, **facts)
+    assert search(gallery, other) == 2
+    assert "is of another model than" in error_of(capsys)
+    only = write_extraction(tmp_path / "only", KNOWN, EMBEDDINGS)
+    assert search(gallery, only, "--parts=query") == 2
+    assert "holds no query: pass --parts all" in error_of(capsys)
+
+
+def test_the_files_agree(gallery, station, tmp_path):
+    rows = found(gallery, station)
+    for name in ("found.json", "found.parquet"):
+        assert search(gallery, station, f"--output={tmp_path / name}") == 0
+    of_json = pd.DataFrame(json.loads((tmp_path / "found.json").read_text()))
+    of_parquet = pd.read_parquet(tmp_path / "found.parquet").astype({"query": int})
+    for other in (of_json, of_parquet):
+        pd.testing.assert_frame_equal(other, rows, check_dtype=False)
+
+
+def test_the_page_shows_the_frames_of_queries_and_of_what_was_found(gallery, station, tmp_path):
+    page = tmp_path / "found.html"
+    for query, name in ((station, "10"), ("station:10", "station:10")):
+        assert search(gallery, query, "--top=2", f"--page={page}") == 0
+        text = page.read_text()
+        captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+        assert captions[0] == "the query, identity 3, camera 1"
+        assert "distance 0.250, identity 3, camera 1, 15.0 to 16.0 s, station:15" in text
+        assert f"Query {name}" in text
+        assert text.count('src="data:image/webp;base64,') == len(captions)
+        assert not re.findall(r'(?:src|href)="(?!data:|#)', text)
+
+
+def test_frames_that_are_gone_leave_gaps_that_are_said(gallery, tmp_path, capsys):
+    page = tmp_path / "found.html"
+    (tmp_path / "videos" / "15-0.jpg").unlink()
+    assert search(gallery, "station:10", f"--page={page}") == 0
+    assert "on the page: 1 frames cannot be shown, the first: " in capsys.readouterr().out
+    (tmp_path / "videos" / "manifest.csv").unlink()
+    assert search(gallery, "station:10", f"--page={page}") == 0
+    assert "on the page: the frames are not known: " in capsys.readouterr().out
+    assert "data:image/webp" not in page.read_text()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    """A gallery of the test tracklets of a small data set, with the run that embedded them."""
+    folder = tmp_path_factory.mktemp("embedded")
+    tree = MarsTree(folder / "mars")
+    root = tree.write()
+    run = write_run(folder / "run", root)
+    stored = folder / "stored"
+    assert main(["extract", str(run), str(stored), "--num-workers=0"]) == 0
+    assert main(["index", str(stored), f"--output={folder / 'gallery'}"]) == 0
+    return tree, run, stored, folder / "gallery"
+
+
+def test_a_folder_of_frames_finds_its_own_tracklet(embedded, tmp_path):
+    tree, run, stored, gallery = embedded
+    frames = tmp_path / "somebody"
+    frames.mkdir()
+    for name in [name for name in tree.names["test"] if name.startswith("0003C2")]:
+        os.link(tree.path(name), frames / name)
+    page = tmp_path / "page.html"
+    rows = found(gallery, frames, f"--run={run}", "--top=2", f"--page={page}")
+    assert rows["query"].tolist() == ["somebody"] * 2
+    assert rows.loc[0, ["pid", "camid"]].tolist() == [3, 2]
+    embeddings = StoredEmbeddings(stored).embeddings
+    vector = Embedder(run).embed(sorted(frames.iterdir()))
+    expected = np.sort(pairwise_distances(vector[None], embeddings).numpy()[0])[:2]
+    np.testing.assert_array_equal(rows["distance"].to_numpy(np.float32), expected)
+    assert page.read_text().count("data:image/webp") == 3
+
+
+def test_frames_need_the_run_of_the_gallery_and_have_no_camera(embedded, tmp_path, capsys):
+    tree, run, _, gallery = embedded
+    frames = tmp_path / "somebody"
+    frames.mkdir()
+    assert search(gallery, frames, f"--run={run}") == 2
+    assert "holds neither an extraction nor images" in error_of(capsys)
+    os.link(tree.path(tree.names["test"][0]), frames / "1.jpg")
+    assert search(gallery, frames, f"--run={run}", "--same-camera=all") == 2
+    assert "--same-camera: the camera of the query is not known" in error_of(capsys)
+    other = write_run(tmp_path / "run", tree.root, seed=1)
+    assert search(gallery, frames, f"--run={other}") == 2
+    assert f"{other}: is of another model than {gallery}" in error_of(capsys)
+    assert search(gallery, frames / "1.jpg", f"--run={run}") == 2
+    assert "pass --tracks and the file of the video's tracks" in error_of(capsys)
+
+
+def test_the_tracks_of_a_video_are_looked_for(embedded, tmp_path):
+    _, run, _, gallery = embedded
+    video, tracks = write_video(tmp_path / "hall.mp4", count=12), tmp_path / "hall.txt"
+    boxes = [f"{f},{t},{9 * t},20,12,30,1,-1,-1,-1" for f in range(1, 13) for t in (4, 7)]
+    tracks.write_text("\n".join(boxes))
+    rows = found(gallery, video, f"--tracks={tracks}", f"--run={run}", "--top=3")
+    names = ["track 4 from frame 0", "track 7 from frame 0"]
+    assert rows["query"].tolist() == [names[0]] * 3 + [names[1]] * 3
+    vectors = Embedder(run).embed_video(video, tracks).embeddings
+    embeddings = StoredEmbeddings(embedded[2]).embeddings
+    expected = np.sort(pairwise_distances(vectors, embeddings).numpy(), axis=1)[:, :3]
+    np.testing.assert_array_equal(rows["distance"].to_numpy(np.float32), expected.ravel())
+
+
+def average_precisions(rows, queries, tracklets):
+    """Of each query, by a plain loop over what was found for it, without junk."""
+    values = []
+    for number in queries.index:
+        pid, camid = queries.loc[number, ["pid", "camid"]]
+        # At equal distance the protocols rank a match last.
+        ranked = sorted(
+            (row.distance, row.pid == pid)
+            for row in rows[rows["query"] == number].itertuples()
+            if row.pid != -1
+        )
+        hits = [right for _, right in ranked]
+        precisions = [sum(hits[: i + 1]) / (i + 1) for i, right in enumerate(hits) if right]
+        # All of the gallery is in the list.
+        matches = (tracklets["pid"] == pid) & (tracklets["camid"] != camid)
+        assert len(precisions) == matches.sum()
+        if precisions:
+            values.append(sum(precisions) / len(precisions))
+    return values
+
+
+def require_the_protocols_score(folder, run, protocol, same_camera, *chosen):
+    """Extracts, indexes and searches, and compares the lists with `stgcn evaluate`."""
+    stored, gallery, scores = (folder / name for name in ("stored", "gallery", "scores.json"))
+    assert main(["extract", str(run), str(stored), "--num-workers=0", *chosen]) == 0
+    assert main(["index", str(stored), f"--output={gallery}"]) == 0
+    everything = ["--top=100000", f"--same-camera={same_camera}"]
+    rows = found(gallery, stored, "--parts=query", *everything)
+    assert main(["evaluate", str(stored), f"--protocols={protocol}", f"--json={scores}"]) == 0
+    evaluated = json.loads(scores.read_text())[protocol]["trained"]
+    table = StoredEmbeddings(stored).tracklets
+    values = average_precisions(rows, table[table["is_query"]], table[table["is_gallery"]])
+    assert len(values) == evaluated["num_valid_queries"]
+    assert 0 < np.mean(values) == pytest.approx(evaluated["mAP"], abs=1e-12)
+
+
+def test_the_lists_have_the_mean_average_precision_of_marss_protocol(tmp_path):
+    benchmark = tiny(tmp_path / "mars", test_people=5, cameras=3, tracklets_per_camera=2, junk=4)
+    run = write_run(tmp_path / "run", benchmark.path)
+    require_the_protocols_score(tmp_path, run, "full-gallery", "person")
+
+
+def test_the_lists_have_the_mean_average_precision_of_wards_protocol(ward_root, tmp_path):
+    run = write_run(tmp_path / "run", ward_root)
+    chosen = ["--dataset=ward", f"--root={ward_root}"]
+    require_the_protocols_score(tmp_path, run, "cross-camera", "all", *chosen)
