@@ -336,10 +336,16 @@ def _identify(
 
 def _together(results: Sequence[BootstrapResult]) -> BootstrapResult:
     """The statistics of several results of the same resamples, as one."""
-    names = ("estimate", "low", "high", "standard_error")
-    values = {name: [getattr(result, name) for result in results] for name in names}
+
+    def each(name: str) -> dict[str, float]:
+        return dict(ChainMap(*(getattr(result, name) for result in reversed(results))))
+
     return replace(
-        results[0], **{name: dict(ChainMap(*each[::-1])) for name, each in values.items()}
+        results[0],
+        estimate=each("estimate"),
+        low=each("low"),
+        high=each("high"),
+        standard_error=each("standard_error"),
     )
 
 

@@ -125,35 +125,37 @@ def threshold_at_fpr(
             f"{len(genuine)} genuine pairs, {len(identities)} identities: give at least one pair "
             "of one identity in two cameras, and two identities"
         )
-    nearest = _Nearest(max(KEPT, int(4 * fpr * len(features) * (len(features) - 1) / 2)))
+    count = len(labels.query_pids)
+    nearest = _Nearest(max(KEPT, int(4 * fpr * count * (count - 1) / 2)))
     of_each = np.zeros(len(identities))  # impostor pairs
     for query, item, distance in other_pairs(source, labels, same_camera):
         once = query < item
-        both = identities.of_query[query[once]], identities.of_query[item[once]]
-        of_each += sum(np.bincount(one, minlength=len(identities)) for one in both)
-        nearest.add(distance[once], *both)
+        one, other = identities.of_query[query[once]], identities.of_query[item[once]]
+        for identity in (one, other):
+            of_each += np.bincount(identity, minlength=len(of_each))
+        nearest.add(distance[once], one, other)
     total = int(of_each.sum()) // 2
     check_fprs([fpr], total)
-    distances, *both = nearest.pairs()
-    values, counts = np.unique(distances, return_counts=True)
-    refused = values[min((counts.cumsum() <= _most(fpr, total)).sum(), len(values) - 1)]
-    threshold = np.nextafter(refused, -np.inf)
+    distance, one, other = nearest.pairs()
+    values, counts = np.unique(distance, return_counts=True)
+    accepted = (counts.cumsum() <= fpr * total * (1 + EQUAL)).sum()
+    threshold = np.nextafter(values[min(accepted, len(values) - 1)], -np.inf)
 
+    # What each resample refuses first, among all distances or so many of them.
     bins = values
     if len(values) > MOST_BINS:
-        place = np.geomspace(1, len(distances), MOST_BINS).round().astype(int) - 1
-        bins = np.unique(distances[place])
-    place = np.searchsorted(bins, distances)
-    counted = [identities.count(one, place, len(bins)) for one in both]
-    impostor_of = np.column_stack([sum(counted), of_each - sum(counted).sum(axis=1)])
+        place = np.geomspace(1, len(distance), MOST_BINS).round().astype(int) - 1
+        bins = np.unique(distance[place])
+    place = np.searchsorted(bins, distance)
+    near = identities.count(one, place, len(bins)) + identities.count(other, place, len(bins))
+    impostor_of = np.column_stack([near, of_each - near.sum(axis=1)])
     sums = np.bincount(place, minlength=len(bins))
     trials = Trials(np.zeros_like(impostor_of), impostor_of, np.append(sums, total - sums.sum()))
-    # The distance that a threshold refuses, for each vertex of the curve that has too high an FPR.
-    refused_by = np.concatenate([bins[:1], bins, bins[-1:]])
+    refused = np.concatenate([bins[:1], bins, bins[-1:]])  # by the vertex with too high an FPR
     found, rng = np.empty(resamples), np.random.default_rng(seed)
     for rows, weights in drawn_weights(resamples, len(identities), rng, 4 * len(bins)):
-        curve = trials.weighted(weights)[0]
-        found[rows] = refused_by[np.argmax(curve > fpr * (1 + EQUAL), axis=1)]
+        curve, _ = trials.weighted(weights)
+        found[rows] = refused[np.argmax(curve > fpr * (1 + EQUAL), axis=1)]
     low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
     return ThresholdAtFpr(
         threshold=float(threshold),
@@ -164,16 +166,11 @@ def threshold_at_fpr(
         resamples=resamples,
         seed=seed,
         wanted_fpr=fpr,
-        fpr=float((distances <= threshold).sum() / total),
+        fpr=float((distance <= threshold).sum() / total),
         tpr=float((genuine <= threshold).mean()),
-        num_genuine=len(genuine) // 2,  # either way
+        num_genuine=len(genuine) // 2,  # each is there either way
         num_impostor=total,
     )
-
-
-def _most(fpr: float, total: int) -> float:
-    """How many of all impostor pairs may be accepted."""
-    return fpr * total * (1 + EQUAL)
 
 
 class _Nearest:
