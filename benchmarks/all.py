@@ -44,6 +44,7 @@ QUICK = {
     "uncertainty": "--smallest true",
     "videos": "--rounds 3",
     "coverage": "--people [35] --sets 20 --resamples 100",
+    "pair_coverage": "--smallest true",
     "import_time": "--rounds 1",
     "search": "--smallest true",
 }

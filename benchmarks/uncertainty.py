@@ -3,7 +3,9 @@
     python -m benchmarks.uncertainty
 
 1,980 queries of 626 identities, 10,000 resamples, mAP, mINP and rank-1/5/10/20: `bootstrap` (bca
-and percentile), `compare`, and the percentile intervals by `scipy.stats.bootstrap`.
+and percentile), `compare`, and the percentile intervals by `scipy.stats.bootstrap`. Then `verify`
+and `identify` on the distances to a gallery of 9,330, and those distances themselves (2,048
+channels).
 """
 
 from pathlib import Path
@@ -15,11 +17,11 @@ from scipy import stats
 
 from benchmarks.coverage import all_ranks, take
 from benchmarks.measuring import median_times, write_results
-from stgcn_pyg.evaluation import bootstrap, compare
+from stgcn_pyg.evaluation import bootstrap, compare, identify, pairwise_distances, verify
 from stgcn_pyg.evaluation.bootstrap import scores_by_statistic, sum_by_identity
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
 
-QUERIES, IDENTITIES = 1980, 626
+QUERIES, IDENTITIES, GALLERY, WIDTH = 1980, 626, 9330, 2048
 BAR = 5.0
 
 
@@ -34,8 +36,9 @@ def main(
         smallest: One round of 100 resamples, to see that it runs.
         json: Where to write the figures.
     """
+    gallery, width = GALLERY, WIDTH
     if smallest:
-        rounds, resamples = 1, 100
+        rounds, resamples, gallery, width = 1, 100, 700, 16
     rng = np.random.default_rng(0)
     more = rng.integers(IDENTITIES, size=QUERIES - IDENTITIES)
     pids = np.concatenate([np.arange(IDENTITIES), more])
@@ -44,6 +47,16 @@ def main(
     sums = by_identity.sums.T
     counts = np.broadcast_to(by_identity.counts, sums.shape)
     options = {"n_resamples": resamples, "batch": 100, "paired": True, "axis": 1, "rng": 0}
+
+    # A third of the gallery are distractors, as on MARS.
+    gallery_pids = np.where(rng.random(gallery) < 1 / 3, -2, rng.integers(IDENTITIES, size=gallery))
+    centres = rng.normal(size=(IDENTITIES + 1, width))  # the last is the distractors'
+    query_features, gallery_features = (
+        (centres[of] + 3 * rng.normal(size=(len(of), width))).astype(np.float32)
+        for of in (pids, gallery_pids)
+    )
+    cameras = rng.integers(6, size=QUERIES), rng.integers(6, size=gallery)
+    pairs = pairwise_distances(query_features, gallery_features).numpy(), pids, gallery_pids
 
     def mean(sums: np.ndarray, counts: np.ndarray, axis: int) -> np.ndarray:
         return sums.sum(axis) / counts.sum(axis)
@@ -54,13 +67,18 @@ def main(
             "percentile": lambda: bootstrap(first, pids, resamples=resamples, method="percentile"),
             "compare": lambda: compare(first, second, pids, resamples=resamples),
             "scipy": lambda: stats.bootstrap((sums, counts), mean, method="percentile", **options),
+            "verify": lambda: verify(*pairs, *cameras, resamples=resamples),
+            "identify": lambda: identify(*pairs, *cameras, resamples=resamples),
+            "distances": lambda: pairwise_distances(query_features, gallery_features),
         },
         rounds,
     )
-    table = pd.DataFrame({"seconds": times, "bar": dict.fromkeys(("bootstrap", "compare"), BAR)})
+    table = pd.DataFrame(
+        {"seconds": times, "bar": dict.fromkeys(("bootstrap", "compare", "verify"), BAR)}
+    )
     print(table.reindex(times).round(3).to_string(na_rep=""))
     print(f"scipy / percentile {times['scipy'] / times['percentile']:.1f}")
-    sizes = {"queries": QUERIES, "people": IDENTITIES, "resamples": resamples}
+    sizes = {"queries": QUERIES, "people": IDENTITIES, "gallery": gallery, "resamples": resamples}
     results = {"seconds": times, "sizes": sizes, "statistics": list(by_identity.names)}
     write_results(json, results)
 

@@ -22,6 +22,7 @@ WRITTEN = {
     "reranking": {},
     "search": {},
     "coverage": {},
+    "pair_coverage": {},
     "videos": {
         "times_the_speed_of_decoding": {"cutting 5 people, every 5"},
         "reading": {"seconds"},

@@ -23,8 +23,10 @@ from stgcn_pyg.evaluation import (
     bootstrap,
     evaluate_protocol,
     evaluate_ranking,
+    identify_protocol,
     protocol,
     rerank,
+    verify_protocol,
 )
 from stgcn_pyg.models import STGCN
 
@@ -214,6 +216,31 @@ def test_query_free_is_left_out_where_no_query_has_a_match(arrays, tmp_path, que
     assert list(evaluated(source, tmp_path)) == ["mars-official", "full-gallery"]
     assert main(["evaluate", source, "--protocols", "query-free"]) == 2
     assert "gallery" in error_line(capsys)
+
+
+def test_verification_is_that_of_each_protocol_printed_once_for_the_same_pairs(
+    arrays, tmp_path, capsys
+):
+    scores = evaluated(arrays(), tmp_path, "--verification", "--thresholds=1.5", "--resamples=50")
+    labels = {k: ARRAYS[k] for k in ARRAYS if not k.endswith("features")}
+    features = ARRAYS["query_features"], ARRAYS["gallery_features"]
+    options = {"thresholds": [1.5], "resamples": 50}
+    for name, rows in scores.items():
+        expected = verify_protocol(protocol(name), *features, **labels, **options)
+        assert rows["features"]["verification"] == expected.to_dict()
+        expected = identify_protocol(protocol(name), *features, **labels, **options)
+        assert rows["features"]["open_set"] == expected.to_dict()
+        assert rows["features"]["open_set"]["impostors"] == "left out"
+        assert "verification" not in rows["chance"]
+    said = capsys.readouterr().out
+    assert said.count("genuine and") == 2
+    assert "\nmars-official, full-gallery; 3 genuine and 8 impostor pairs\n" in said
+    assert said.count("DIR at 1.5, rank 1") == 2
+
+
+def test_thresholds_without_verification_are_refused(arrays, capsys):
+    assert main(["evaluate", arrays(), "--thresholds=1"]) == 2
+    assert error_line(capsys) == "--thresholds: is for verification: pass --verification as well"
 
 
 def test_per_query_has_a_row_a_query_and_protocol(arrays, tmp_path):

@@ -13,6 +13,7 @@ from tiny_run import write_run
 
 from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset, write_manifest
+from stgcn_pyg.evaluation import threshold_at_fpr
 from stgcn_pyg.linking import choose_threshold, link_tracklets
 from stgcn_pyg.runs.extraction import StoredEmbeddings
 
@@ -157,6 +158,22 @@ def test_the_threshold_is_chosen_on_labelled_tracklets(unlabelled, labelled, cap
     assert pd.read_csv(output / "identities.csv")["identity"].tolist() == [2, 1, 1, 3]
 
 
+def test_the_threshold_is_chosen_for_a_wanted_share_of_wrong_pairs(unlabelled, labelled, capsys):
+    _, output = link(unlabelled, f"--labelled={labelled}", "--fpr=0.3")
+    embeddings = np.float32([[0, 0], [1, 0], [8, 0], [9, 0]])
+    # One of the four pairs of two people may be nearer: 7, then 8, 8 and 9.
+    expected = threshold_at_fpr(embeddings, [3, 3, 7, 7], [1, 2, 1, 2], 0.3)
+    assert expected.threshold == pytest.approx(8)
+    facts = json.loads((output / "identities.json").read_text())
+    assert facts["chosen"] == expected.to_dict()
+    assert facts["threshold"] == expected.threshold
+    said = capsys.readouterr().out
+    assert f" identities; {expected}\n" in said
+    alone = pd.read_csv(output / "identities.csv")["identity"].value_counts() == 1
+    assert facts["num_alone"] == alone.sum()
+    assert f"merged with no other: {alone.sum()}\n" in said
+
+
 def test_cameras_are_centred_on_both_sides_if_asked_for(tmp_path):
     known = table([3, 7, 3, 7], [1, 1, 2, 2])
     # The second camera's embeddings are 5 further on: centred, they are those of the first.
@@ -250,6 +267,7 @@ def test_embeddings_of_another_model_choose_no_threshold(unlabelled, tmp_path, c
         (["--threshold=nan"], '"threshold": '),
         (["--threshold=inf"], '"threshold": '),
         (["--labelled=away"], "away: no extraction"),
+        (["--threshold=1", "--fpr=0.1"], "--fpr: is for a threshold chosen on tracklets"),
         (["--threshold=1", "--manifest=away.csv"], "away.csv: no such file"),
     ],
 )

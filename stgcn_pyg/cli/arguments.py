@@ -1,5 +1,6 @@
 """What the commands share: the parser, the options of a trained model, and several processes."""
 
+import math
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import DefaultHelpFormatter, Namespace
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt, restricted_number_type
 
 from stgcn_pyg.errors import AlreadyReportedError, RunError, UserError
 from stgcn_pyg.runs.settings import (
@@ -28,6 +29,8 @@ from stgcn_pyg.runs.signals import SignalledError, signalled
 
 if TYPE_CHECKING:
     from stgcn_pyg.distributed import ProcessGroup
+
+Distance = restricted_number_type("Distance", float, [(">=", 0), ("<", math.inf)])
 
 
 class _Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):

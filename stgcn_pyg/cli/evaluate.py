@@ -10,6 +10,7 @@ from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 
 from stgcn_pyg.cli.arguments import (
+    Distance,
     Parser,
     add_model_arguments,
     model_arguments,
@@ -25,6 +26,7 @@ from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.score_files import (
     Intervals,
     Scores,
+    Verifications,
     per_query,
     protocols_of,
     scores_as_json,
@@ -35,6 +37,7 @@ from stgcn_pyg.runs.scoring import (
     score_chance,
     score_features,
     score_intervals,
+    score_verification,
 )
 
 MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
@@ -52,6 +55,7 @@ Examples:
   stgcn evaluate runs/mars --dataset ward --root data/WARD
   stgcn evaluate embeddings/mars --protocols mars-official agrl
   stgcn evaluate embeddings/mars --index galleries/all
+  stgcn evaluate embeddings/mars --verification --thresholds 0.75
   stgcn evaluate features.npz"""
 
 
@@ -64,6 +68,8 @@ def main(arguments: Sequence[str]) -> int:
 def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     max_rank = max(MAX_RANK, *options.ranks or [MAX_RANK])
     chosen = _known(options.protocols)
+    if options.thresholds and not options.verification:
+        raise UserError("--thresholds: is for verification: pass --verification as well")
     _require_outputs(options)
     reranking = _reranking(options)
     source = open_source(options, group)
@@ -85,13 +91,19 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
         for row, results in scores.items()
         if row != "chance"
     }
+    verified = {}
+    if options.verification:
+        given = options.thresholds or (), options.resamples
+        verified[source.method] = score_verification(task, *features, *given)
     print(f"\n{in_words(about)}")
     show(scores, intervals, options.ranks)
     for name, recalls in about.get("index", {}).get("recall", {}).items():
         shares = ", ".join(f"{k.replace('-', ' at ')} {100 * v:.2f}" for k, v in recalls.items())
         print(f"index, {name}: of the nearest by an exact search: {shares}; in per cent")
+    for found in verified.values():
+        show_verification(found)
     if options.json is not None:
-        write_json(options.json, scores_as_json(scores, about, intervals))
+        write_json(options.json, scores_as_json(scores, about, intervals, verified))
     if options.per_query is not None:
         table = per_query(task, scores[source.method], {"method": source.method} | about)
         write_output(options.per_query, table.to_csv(index=False, lineterminator="\n").encode())
@@ -110,6 +122,11 @@ def parser() -> Parser:
     parser.add_argument("--ranks", nargs="+", type=PositiveInt, default=None, help=ranks)
     resamples = "number of bootstrap samples of the test identities, for the intervals"
     parser.add_argument("--resamples", type=PositiveInt, default=10_000, help=resamples)
+    verify = "also verify pairs by a threshold (TPR at FPR), and search an open set (DIR at FAR)"
+    add = parser.add_argument
+    add("--verification", type=bool, default=False, nargs="?", const=True, help=verify)
+    given = "distances at which to give the rates, for --verification"
+    add("--thresholds", nargs="+", type=Distance, default=None, help=given)
     rerank = "also re-rank by k-reciprocal neighbours"
     parser.add_argument("--rerank", type=bool, default=False, nargs="?", const=True, help=rerank)
     k1 = "number of nearest neighbours, for --rerank"
@@ -189,6 +206,20 @@ def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> N
     print(
         "\nThe intervals cover the choice of the test identities, not the seed of the training; "
         "docs/protocols.md says how they are computed."
+    )
+
+
+def show_verification(found: Verifications) -> None:
+    """Prints verification and the open set, once for protocols that compare the same pairs."""
+    shown: dict[int, list[str]] = {}
+    for name, (verification, _) in found.items():
+        shown.setdefault(id(verification.statistics), []).append(name)
+    for names in shown.values():
+        for result in found[names[0]]:
+            print(f"\n{replace(result, protocol=', '.join(names))}")
+    print(
+        "\nFPR and FAR are of pairs and of searches: docs/thresholds.md says what each statistic "
+        "is, and how a threshold is chosen."
     )
 
 

@@ -39,9 +39,10 @@ def _parser() -> Parser:
     parser.add_argument("output", type=Path, help="the folder to write the embeddings to")
     parser.add_argument(
         "--parts",
-        type=Literal["test", "train", "all"],
+        type=Literal["test", "train", "held-out", "all"],
         default="test",
-        help="which tracklets: test (query and gallery), train or all",
+        help="which tracklets: test (query and gallery), train, held-out (those of the training "
+        "identities that --validation-share held out) or all",
     )
     parser.add_argument(
         "--shard_size", type=PositiveInt, default=1024, help="number of tracklets in a shard"
@@ -52,7 +53,10 @@ def _parser() -> Parser:
 
 def _extract(options: Namespace, group: ProcessGroup) -> int:
     trained = TrainedModel(options.run, **model_arguments(options), group=group)
-    tracklets = trained.data.dataset.tracklets(options.parts)
+    if options.parts == "held-out":
+        tracklets = trained.held_out()
+    else:
+        tracklets = trained.data.dataset.tracklets(options.parts)
     description = _describe(trained, tracklets, options)
     # The first process writes; the others share its work.
     writer = None

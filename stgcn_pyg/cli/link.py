@@ -1,6 +1,5 @@
 """`stgcn link`: identities across cameras, out of embeddings of tracklets."""
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from jsonargparse import Namespace
-from jsonargparse.typing import restricted_number_type
+from jsonargparse.typing import OpenUnitInterval
 
-from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.cli.arguments import Distance, Parser
 from stgcn_pyg.data.tracked_frames import BOX
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.clustering import score_clusters
+from stgcn_pyg.evaluation.thresholds import ThresholdInterval
 from stgcn_pyg.files import new_folder, write_json, write_output
 from stgcn_pyg.linking import (
-    ChosenThreshold,
     centred_by_camera,
     choose_threshold,
     link_tracklets,
@@ -26,6 +25,12 @@ from stgcn_pyg.report.identities import render_identities
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.extracted_frames import frames_of_extraction, tracklets_of
 from stgcn_pyg.runs.extraction import StoredEmbeddings
+from stgcn_pyg.runs.labelled import (
+    choose_at_fpr,
+    has_identity,
+    require_identities,
+    require_same_model,
+)
 
 DESCRIPTION = """Finds which tracklets of an extraction show one person, across cameras.
 
@@ -34,9 +39,9 @@ are never merged, where the data set is a manifest with times.
 
 Examples:
   stgcn link embeddings/station --labelled embeddings/mars --output identities/station
+  stgcn link embeddings/station --labelled embeddings/mars --fpr 0.001 --output identities/few
   stgcn link embeddings/station --threshold 0.75 --output identities/station"""
 
-Distance = restricted_number_type("Distance", float, [(">=", 0), ("<", math.inf)])
 NO_TIMES = "no times are known: two tracklets of one camera at one time may get one identity"
 Times = tuple[np.ndarray, np.ndarray, np.ndarray] | tuple[()]
 
@@ -46,11 +51,13 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     if (options.threshold is None) == (options.labelled is None):
         raise UserError("--threshold, --labelled: give one of the two")
+    if options.fpr is not None and options.labelled is None:
+        raise UserError("--fpr: is for a threshold chosen on tracklets: pass --labelled as well")
     stored = StoredEmbeddings(options.embeddings)
     labelled = None
     if options.labelled is not None:
         labelled = StoredEmbeddings(options.labelled)
-        _require_comparable(stored, labelled)
+        require_same_model(stored, labelled)
     if options.centre_cameras:
         for some in filter(None, (stored, labelled)):
             some.embeddings = centred_by_camera(some.embeddings, some.tracklets["camid"])
@@ -70,21 +77,13 @@ def parser() -> Parser:
     add("--threshold", type=Distance, default=None, help=threshold)
     labelled = "extraction of labelled tracklets by the same model, to choose the threshold on"
     add("--labelled", type=Path, default=None, help=labelled)
+    fpr = "share of the pairs of two people to take for one, to choose the threshold by"
+    add("--fpr", type=OpenUnitInterval, default=None, help=fpr)
     centre = "take the mean of its camera from each embedding; for cameras that see many people"
     add("--centre_cameras", type=bool, default=False, nargs="?", const=True, help=centre)
     manifest = "the manifest of the tracklets; manifest.csv of their data set if not given"
     add("--manifest", type=Path, default=None, help=manifest)
     return parser
-
-
-def _require_comparable(stored: StoredEmbeddings, labelled: StoredEmbeddings) -> None:
-    for name in ("width", "checkpoint_sha256", "embedding"):
-        one, other = (some.description.get(name) for some in (stored, labelled))
-        if one != other:
-            raise UserError(
-                f"--labelled {labelled.folder}: is of another model than {stored.folder} ({name} "
-                f"is {other} there, {one} here): extract it by the same checkpoint"
-            )
 
 
 def _link(
@@ -100,18 +99,19 @@ def _link(
     times = _times(stored, frames)
     if not times:
         lines.append(NO_TIMES)
-    chosen = None if labelled is None else _choose(labelled, lines)
+    chosen = None if labelled is None else _choose(labelled, options.fpr, lines)
     threshold = options.threshold if chosen is None else chosen.threshold
     try:
         labels = link_tracklets(stored.embeddings, *times, threshold=threshold)
     except ValueError as error:  # embeddings that are not finite
         raise UserError(f"{stored.folder}: {error}") from error
-    known = _has_identity(stored.tracklets)
+    known = has_identity(stored.tracklets)
     scores = None
     if stored.tracklets["pid"][known].nunique() > 1:
         scores = score_clusters(labels[known], stored.tracklets["pid"][known])
     table = identity_table(stored.tracklets, frames, labels)
     count = int(table["identity"].max())
+    alone = int((table["identity"].value_counts() == 1).sum())
     write_output(folder / "identities.csv", table.to_csv(index=False).encode())
     if times and set(BOX) <= set(frames):
         for name, content in _named(mot_files(table, frames), table).items():
@@ -125,6 +125,7 @@ def _link(
         "scores": None if scores is None else scores.to_dict(),
         "num_tracklets": len(table),
         "num_identities": count,
+        "num_alone": alone,
     }
     write_json(folder / "identities.json", facts)
     said = f"threshold {threshold:g}" if chosen is None else str(chosen)
@@ -137,6 +138,7 @@ def _link(
     write_output(folder / "identities.html", page.encode())
     lines += [f"on the page: {line}" for line in gaps]
     lines.append(f"{len(table):,} tracklets, {count:,} identities; {said}")
+    lines.append(f"identities of a single tracklet, which was merged with no other: {alone:,}")
     return lines + ([str(scores)] if scores else [])
 
 
@@ -162,29 +164,20 @@ def _times(stored: StoredEmbeddings, frames: pd.DataFrame) -> Times:
     return stored.tracklets["camid"].to_numpy(), begins, ends
 
 
-def _choose(labelled: StoredEmbeddings, lines: list[str]) -> ChosenThreshold:
+def _choose(labelled: StoredEmbeddings, fpr: float | None, lines: list[str]) -> ThresholdInterval:
     """The threshold of the labelled tracklets; a line is added where their times are not known."""
+    if fpr is not None:
+        return choose_at_fpr(labelled, fpr)
     _, frames, gaps = _frames(labelled, None, required=False)
     lines += gaps
-    known = _has_identity(labelled.tracklets)
+    known = has_identity(labelled.tracklets)
     pids = labelled.tracklets["pid"].to_numpy()[known]
-    if len(np.unique(pids)) < 2:
-        raise UserError(
-            f"--labelled {labelled.folder}: holds fewer than two identities: extract tracklets "
-            "whose identities are known"
-        )
+    require_identities(labelled, pids)
     times = (values[known] for values in _times(labelled, frames))
     try:
         return choose_threshold(labelled.embeddings[known], pids, *times)
     except ValueError as error:
         raise UserError(f"--labelled {labelled.folder}: {error}") from error
-
-
-def _has_identity(tracklets: pd.DataFrame) -> np.ndarray:
-    """Which tracklets are neither junk nor distractors (pid 0, where no query has it)."""
-    pid = tracklets["pid"]
-    zero = tracklets["is_train"] | bool((pid[tracklets["is_query"]] == 0).any())
-    return ((pid > 0) | ((pid == 0) & zero)).to_numpy()
 
 
 def _named(contents: dict[int, str], table: pd.DataFrame) -> dict[str, str]:

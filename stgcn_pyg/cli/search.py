@@ -7,15 +7,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from jsonargparse import Namespace
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
 from stgcn_pyg import JUNK
-from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.cli.arguments import Distance, Parser
 from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.evaluation.result import SameCamera
 from stgcn_pyg.files import require_apart, require_writable, write_output
 from stgcn_pyg.runs.extracted_frames import find_frames
 from stgcn_pyg.runs.extraction import NAME as EXTRACTION
+from stgcn_pyg.runs.extraction import StoredEmbeddings
+from stgcn_pyg.runs.labelled import choose_at_fpr
 from stgcn_pyg.runs.settings import Accelerator
 from stgcn_pyg.search import Engine, Filter, Found, open_gallery
 from stgcn_pyg.search.queries import (
@@ -42,6 +44,7 @@ QUERY is one of these:
 Examples:
   stgcn search galleries/all mars:17
   stgcn search galleries/all embeddings/mars --same-camera person --output found.csv
+  stgcn search galleries/all embeddings/mars --labelled embeddings/held-out --fpr 0.0001
   stgcn search galleries/all hall.mp4 --tracks hall.txt --run runs/mars --page found.html"""
 
 
@@ -65,13 +68,27 @@ def main(arguments: Sequence[str]) -> int:
             f"{fewer:,} of {len(per_query):,} queries find fewer than {top:,}: the filter passes "
             "no more"
         )
+    threshold, said = _threshold(gallery, options)
+    facts = {"Gallery": f"{gallery.place}, {len(gallery):,} tracklets", "Query": options.query}
+    for name in ("camera", "identity", "dataset", "after", "before", "same_camera"):
+        if (value := options[name]) is not None:
+            words = map(str, value) if isinstance(value, list) else [str(value)]
+            facts[f"--{name.replace('_', '-')}"] = " ".join(words)
+    if threshold is not None:
+        found = found.within(threshold)
+        nobody = np.flatnonzero((found.ids < 0).all(axis=1))
+        print(f"{said}\nnobody within it: {len(nobody):,} of {len(per_query):,} queries")
+        facts["Threshold"] = said
+        facts["Queries with nobody within it"] = (
+            ", ".join(str(named.names[query]) for query in nobody.tolist()) or "none"
+        )
     table = results_table(named.names, named.queries, found, gallery)
     _print(table, named)
     if options.output is not None:
         write_results(options.output, table)
         print(f"{options.output}: {len(table):,} rows")
     if options.page is not None:
-        _write_page(gallery, named, table, options)
+        _write_page(gallery, named, table, facts, options)
     return 0
 
 
@@ -105,6 +122,12 @@ def parser() -> Parser:
         "own camera"
     )
     add("--same_camera", type=SameCamera | None, default=None, help=same)
+    threshold = "largest distance of a tracklet that is found; none if not given"
+    add("--threshold", type=Distance | None, default=None, help=threshold)
+    labelled = "extraction of labelled tracklets by the same model, to choose the threshold on"
+    add("--labelled", type=Path | None, default=None, help=labelled)
+    fpr = "share of the pairs of two people that may be taken for one, for --labelled"
+    add("--fpr", type=OpenUnitInterval | None, default=None, help=fpr)
     output = f"file to write all that was found to: {', '.join(SUFFIXES)}"
     add("--output", type=Path | None, default=None, help=output)
     page = "HTML file to write with frames of each query and of the tracklets found"
@@ -113,11 +136,29 @@ def parser() -> Parser:
 
 
 def _check_outputs(options: Namespace) -> None:
+    if (options.labelled is None) != (options.fpr is None):
+        raise UserError("--labelled, --fpr: give both, or neither")
+    if options.threshold is not None and options.labelled is not None:
+        raise UserError("--threshold, --labelled: give one of the two")
     for name in ("output", "page"):
         require_writable(f"--{name}", options[name])
     require_apart({"--output": options.output, "--page": options.page})
     if options.output is not None and options.output.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {options.output}: ends in none of {', '.join(SUFFIXES)}")
+
+
+def _threshold(gallery: Engine, options: Namespace) -> tuple[float | None, str]:
+    """The threshold that is given or chosen, if any, and what to say of it."""
+    if options.labelled is None:
+        return options.threshold, f"threshold {options.threshold}"
+    labelled = StoredEmbeddings(options.labelled)
+    gallery.require_same_model(str(options.labelled), labelled.description)
+    chosen = choose_at_fpr(labelled, options.fpr)
+    wrong = chosen.wanted_fpr * len(gallery)
+    return chosen.threshold, (
+        f"{chosen}\nat that FPR a search of {len(gallery):,} tracklets finds up to {wrong:,.2g} "
+        "wrong ones on average"
+    )
 
 
 def _queries(gallery: Engine, options: Namespace) -> NamedQueries:
@@ -197,7 +238,11 @@ def _print(table: pd.DataFrame, named: NamedQueries) -> None:
 
 
 def _write_page(
-    gallery: Engine, named: NamedQueries, table: pd.DataFrame, options: Namespace
+    gallery: Engine,
+    named: NamedQueries,
+    table: pd.DataFrame,
+    facts: Mapping[str, str],
+    options: Namespace,
 ) -> None:
     with needs_extra("report"):
         from stgcn_pyg.report.found import render_found
@@ -216,11 +261,6 @@ def _write_page(
             name: frames.get((row.dataset, row.tracklet), [])
             for name, row in zip(named.names, rows, strict=True)
         }
-    facts = {"Gallery": f"{gallery.place}, {len(gallery):,} tracklets", "Query": options.query}
-    for name in ("camera", "identity", "dataset", "after", "before", "same_camera"):
-        if (value := options[name]) is not None:
-            words = map(str, value) if isinstance(value, list) else [str(value)]
-            facts[f"--{name.replace('_', '-')}"] = " ".join(words)
     page, more = render_found(Path(gallery.place).name, table, of_queries, frames, facts, gaps)
     write_output(options.page, page.encode())
     for line in more:

@@ -217,15 +217,32 @@ def sum_by_identity(scores: Mapping[str, np.ndarray], query_pids: Array) -> Iden
 def resample(sums: IdentitySums, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """The statistics of each resample of the identities: ``[R, S]``."""
     totals = np.column_stack([sums.sums, sums.counts])
-    num_identities = len(sums.counts)
     means = np.empty((resamples, len(sums.names)))
-    for rows in blocks(resamples, num_identities):
+    for rows, weights in drawn_weights(resamples, len(sums.counts), rng):
+        weighted = weights @ totals
+        means[rows] = weighted[:, :-1] / weighted[:, -1:]
+    return means
+
+
+def drawn_weights(
+    resamples: int, num_identities: int, rng: np.random.Generator, numbers: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """How often each resample draws each of P identities, for some resamples at a time.
+
+    Args:
+        resamples: The number of resamples.
+        num_identities: P; each resample draws as many.
+        rng: The generator of the draws.
+        numbers: How many numbers the caller holds for each resample; P if not given.
+
+    Yields:
+        Which resamples, and their weights: ``[R]`` and ``[R, P]``, float64.
+    """
+    for rows in blocks(resamples, numbers or num_identities):
         drawn = rng.integers(num_identities, size=(len(rows), num_identities))
         drawn += num_identities * np.arange(len(rows))[:, None]  # each row has bins of its own
         weights = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
-        weighted = weights.astype(float) @ totals
-        means[rows] = weighted[:, :-1] / weighted[:, -1:]
-    return means
+        yield rows, weights.astype(float)
 
 
 def intervals(
@@ -245,23 +262,11 @@ def intervals(
     Clopper and Pearson's interval for 0 of P), and score as low or as high as can be: ``lowest``
     or 1.
     """
-    if resamples < 2:
-        raise ValueError(f"resamples={resamples}: give at least 2, and thousands to rely on")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence}: give a fraction within (0, 1), such as 0.95")
-    if method not in ("bca", "percentile"):
-        raise ValueError(f"method={method!r} is unknown: give 'bca' or 'percentile'")
+    check_resampling(resamples, confidence, method)
     resampled = resample(sums, resamples, rng)
-    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    exceptions = 1 - tails[0] ** (1 / len(sums.counts))
-    ends = sums.means + exceptions * (np.array([[lowest], [1]]) - sums.means)
-    averages = sums.sums / sums.counts[:, None]
-    for s in np.flatnonzero(np.ptp(averages, axis=0) > EQUAL):
-        levels = tails
-        if method == "bca":
-            left_out = sums.sums[:, s].sum() - sums.sums[:, s], sums.counts.sum() - sums.counts
-            levels = bca_levels(resampled[:, s], sums.means[s], left_out[0] / left_out[1], tails)
-        ends[:, s] = np.quantile(resampled[:, s], levels)
+    left_out = (sums.sums.sum(axis=0) - sums.sums) / (sums.counts.sum() - sums.counts)[:, None]
+    varies = np.ptp(sums.sums / sums.counts[:, None], axis=0) > EQUAL
+    ends = interval_ends(resampled, sums.means, left_out, varies, confidence, method, lowest)
     return {
         "low": sums.named(ends[0]),
         "high": sums.named(ends[1]),
@@ -272,6 +277,46 @@ def intervals(
         "num_queries": int(sums.counts.sum()),
         "resamples": resamples,
     }
+
+
+def check_resampling(resamples: int, confidence: float, method: str = "bca") -> None:
+    """Raises a ValueError if intervals cannot be computed so."""
+    if resamples < 2:
+        raise ValueError(f"resamples={resamples}: give at least 2, and thousands to rely on")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence}: give a fraction within (0, 1), such as 0.95")
+    if method not in ("bca", "percentile"):
+        raise ValueError(f"method={method!r} is unknown: give 'bca' or 'percentile'")
+
+
+def interval_ends(
+    resampled: np.ndarray,
+    estimate: np.ndarray,
+    left_out: np.ndarray,
+    varies: np.ndarray,
+    confidence: float,
+    method: IntervalMethod = "bca",
+    lowest: float = 0,
+) -> np.ndarray:
+    """Both ends of the intervals of S statistics, ``[2, S]``, as :func:`intervals` describes them.
+
+    Args:
+        resampled: The statistics of each resample, ``[R, S]``; NaN where it has none.
+        estimate: The statistics of all P identities, ``[S]``.
+        left_out: The statistics without each identity in turn, ``[P, S]``.
+        varies: ``[S]``, whether the identities differ in the statistic.
+        confidence, method, lowest: As for :func:`intervals`.
+    """
+    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    exceptions = 1 - tails[0] ** (1 / len(left_out))
+    ends = estimate + exceptions * (np.array([[lowest], [1]]) - estimate)
+    for s in np.flatnonzero(varies):
+        drawn = resampled[~np.isnan(resampled[:, s]), s]
+        levels = tails
+        if method == "bca":
+            levels = bca_levels(drawn, estimate[s], left_out[:, s], tails)
+        ends[:, s] = np.quantile(drawn, levels)
+    return ends
 
 
 def bca_levels(
@@ -290,7 +335,7 @@ def bca_levels(
     Args:
         resampled: The statistic of each resample, ``[R]``.
         estimate: The statistic of all identities.
-        left_out: The statistic without each identity in turn, ``[P]``; not all equal.
+        left_out: The statistic without each identity in turn, ``[P]``.
         tails: The levels of a percentile interval.
 
     Source: Efron, Better Bootstrap Confidence Intervals, JASA 1987.
@@ -300,7 +345,8 @@ def bca_levels(
     edge = 1 / (2 * len(resampled))
     bias = norm.ppf(np.clip(below, edge, 1 - edge))
     d = left_out.mean() - left_out
-    acceleration = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
+    scale = 6 * (d**2).sum() ** 1.5
+    acceleration = (d**3).sum() / scale if scale else 0.0
     z = bias + norm.ppf(tails)
     return norm.cdf(bias + z / (1 - acceleration * z))
 
@@ -312,12 +358,15 @@ def blocks(resamples: int, num_identities: int) -> Iterator[np.ndarray]:
         yield np.arange(start, min(start + size, resamples))
 
 
-def format_interval(estimate: float, low: float, high: float, signed: bool = False) -> str:
-    """An estimate and its interval in per cent, with one decimal.
+def format_interval(
+    estimate: float, low: float, high: float, signed: bool = False, decimals: int = 1
+) -> str:
+    """An estimate and its interval in per cent.
 
     Args:
         estimate, low, high: Fractions.
         signed: Whether each number gets a sign, as for a difference.
+        decimals: The number of decimals.
 
     Example:
         >>> format_interval(0.62, 0.598, 0.641)
@@ -325,5 +374,5 @@ def format_interval(estimate: float, low: float, high: float, signed: bool = Fal
         >>> format_interval(0.013, -0.0002, 0.022, signed=True)
         '+1.3 [+0.0, +2.2]'
     """
-    style = "+z.1f" if signed else "z.1f"
+    style = f"{'+' if signed else ''}z.{decimals}f"
     return f"{100 * estimate:{style}} [{100 * low:{style}}, {100 * high:{style}}]"

@@ -10,8 +10,9 @@ from stgcn_pyg.evaluation.arrays import Array, to_integers
 from stgcn_pyg.evaluation.bootstrap import (
     EQUAL,
     IdentitySums,
-    bca_levels,
+    check_resampling,
     format_interval,
+    interval_ends,
     resample,
 )
 
@@ -119,22 +120,14 @@ def score_clusters(
         B-cubed recall        75.0 [50.0, 100.0]
         B-cubed F              70.6 [57.1, 80.0]
     """
-    if resamples < 2:
-        raise ValueError(f"resamples={resamples}: give at least 2, and thousands to rely on")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence}: give a fraction within (0, 1), such as 0.95")
+    check_resampling(resamples, confidence)
     sums = cluster_sums(labels, pids)
     estimate = _scores(sums.means)
     resampled = _scores(resample(sums, resamples, np.random.default_rng(seed)))
     rest = sums.sums.sum(axis=0) - sums.sums, sums.counts.sum() - sums.counts
     left_out = _scores(rest[0] / rest[1][:, None])
-    tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    # Where no identity makes a difference: as in `bootstrap.intervals`.
-    exceptions = 1 - tails[0] ** (1 / len(sums.counts))
-    ends = estimate + exceptions * (np.array([[0], [1]]) - estimate)
-    for s in np.flatnonzero(np.ptp(left_out, axis=0) > EQUAL):
-        levels = bca_levels(resampled[:, s], estimate[s], left_out[:, s], tails)
-        ends[:, s] = np.quantile(resampled[:, s], levels)
+    varies = np.ptp(left_out, axis=0) > EQUAL
+    ends = interval_ends(resampled, estimate, left_out, varies, confidence)
     low, high = (dict(zip(NAMES, row.tolist(), strict=True)) for row in ends)
     return ClusterScores(
         estimate=dict(zip(NAMES, estimate.tolist(), strict=True)),

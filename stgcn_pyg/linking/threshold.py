@@ -1,51 +1,36 @@
 """The threshold of linking, chosen on labelled tracklets."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from stgcn_pyg.evaluation.arrays import Array, to_integers
-from stgcn_pyg.evaluation.bootstrap import EQUAL, IdentitySums, resample
+from stgcn_pyg.evaluation.bootstrap import EQUAL, IdentitySums, check_resampling, resample
 from stgcn_pyg.evaluation.clustering import harmonic_mean
+from stgcn_pyg.evaluation.thresholds import ThresholdInterval
 from stgcn_pyg.linking.tree import merge_tree
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChosenThreshold:
+class ChosenThreshold(ThresholdInterval):
     """A threshold with the interval that other identities would put it in.
 
     Attributes:
         threshold: The distance up to which clusters are merged.
-        low, high: The ends of its interval.
         f: The B-cubed F of the tracklets that it was chosen on, as a fraction. It is the best of
             many, so expect less on others.
-        num_people: The number of identities that it was chosen on.
-        num_tracklets: The number of their tracklets.
-        confidence: The confidence of the interval.
-        resamples: The number of resamples.
-        seed: The seed of the draws.
+        num_tracklets: The number of tracklets that it was chosen on.
+        low, high, num_people, confidence, resamples, seed: As in :class:`.ThresholdInterval`.
     """
 
-    threshold: float
-    low: float
-    high: float
     f: float
-    num_people: int
     num_tracklets: int
-    confidence: float
-    resamples: int
-    seed: int
 
     def __str__(self) -> str:
         return (
-            f"threshold {self.threshold:.4f} [{self.low:.4f}, {self.high:.4f}], chosen on "
-            f"{self.num_tracklets:,} tracklets of {self.num_people:,} identities, where B-cubed F "
-            f"is {100 * self.f:.1f} %"
+            f"{self.in_words()}, chosen on {self.num_tracklets:,} tracklets of "
+            f"{self.num_people:,} identities, where B-cubed F is {100 * self.f:.1f} %"
         )
-
-    def to_dict(self) -> dict[str, float]:
-        """Plain JSON values by the names of the attributes."""
-        return asdict(self)
 
 
 def choose_threshold(
@@ -84,8 +69,7 @@ def choose_threshold(
         >>> chosen.threshold, chosen.f
         (4.75, 1.0)
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence}: give a fraction within (0, 1), such as 0.95")
+    check_resampling(resamples, confidence)
     pids = to_integers("pids", pids)
     tree = merge_tree(embeddings, cameras, begins, ends)
     if len(pids) != len(tree) + 1:

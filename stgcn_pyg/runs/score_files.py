@@ -6,7 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from stgcn_pyg.evaluation import BootstrapResult, RankingResult
+from stgcn_pyg.evaluation import (
+    BootstrapResult,
+    OpenSetResult,
+    RankingResult,
+    VerificationResult,
+)
 from stgcn_pyg.runs.about import ABOUT
 from stgcn_pyg.runs.scoring import RankingTask
 
@@ -16,6 +21,9 @@ Scores = Mapping[str, Mapping[str, RankingResult]]
 Intervals = Mapping[str, Mapping[str, BootstrapResult]]
 """By row of the table, by protocol; not every row has them."""
 
+Verifications = Mapping[str, tuple[VerificationResult, OpenSetResult]]
+"""By protocol."""
+
 
 def protocols_of(scores: Scores) -> list[str]:
     """The names of the protocols, the data set's usual one first."""
@@ -23,15 +31,28 @@ def protocols_of(scores: Scores) -> list[str]:
 
 
 def scores_as_json(
-    scores: Scores, about: Mapping[str, Any], intervals: Intervals | None = None
+    scores: Scores,
+    about: Mapping[str, Any],
+    intervals: Intervals | None = None,
+    verifications: Mapping[str, Verifications] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The content of a file of scores: ``about``, then the scores by protocol and row."""
+    """The content of a file of scores: ``about``, then the scores by protocol and row.
+
+    Args:
+        scores, intervals: By row and protocol.
+        about: What was evaluated, by the names of :mod:`.about`.
+        verifications: Verification and the open set, by row and protocol.
+    """
     content: dict[str, Any] = {ABOUT: dict(about)}
     for name in protocols_of(scores):
         content[name] = {row: results[name].to_dict() for row, results in scores.items()}
     for row, by_protocol in (intervals or {}).items():
         for name, interval in by_protocol.items():
             content[name][row]["intervals"] = interval.to_dict()
+    for row, found in verifications.items():
+        for name, (verification, open_set) in found.items():
+            content[name][row]["verification"] = verification.to_dict()
+            content[name][row]["open_set"] = open_set.to_dict()
     return content
 
 

@@ -15,13 +15,17 @@ from stgcn_pyg.data.dataset import NO_LABELS
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import (
     BootstrapResult,
+    OpenSetResult,
     RankingResult,
     Reranking,
+    VerificationResult,
     bootstrap,
     chance_for_protocol,
     evaluate_protocol,
+    identify_protocol,
     protocol,
     select_gallery,
+    verify_protocol,
 )
 from stgcn_pyg.evaluation.arrays import Array
 
@@ -178,6 +182,40 @@ def score_intervals(
         if len(np.unique(task.query_pids[valid])) > 1:
             intervals[name] = bootstrap(result, task.query_pids, ranks, resamples)
     return intervals
+
+
+def score_verification(
+    task: RankingTask,
+    query_features: Array,
+    gallery_features: Array,
+    thresholds: Sequence[float] = (),
+    resamples: int = 10_000,
+) -> dict[str, tuple[VerificationResult, OpenSetResult]]:
+    """Verification and the open set, by the name of each protocol.
+
+    Protocols that compare the same pairs share their results.
+
+    Raises:
+        UserError: There are no such pairs, or features and labels do not fit.
+    """
+    found: dict[tuple[str, bool], tuple[VerificationResult, OpenSetResult]] = {}
+    features = query_features, gallery_features
+    given = task.labels() | {"thresholds": thresholds, "resamples": resamples}
+    results = {}
+    for name in task.protocols:
+        rule = protocol(name)
+        pairs = rule.same_camera, rule.keep_queries
+        try:
+            if pairs not in found:
+                found[pairs] = (
+                    verify_protocol(rule, *features, **given),
+                    identify_protocol(rule, *features, **given),
+                )
+        except ValueError as error:
+            raise UserError(f"{task.title}: {name}: {error}") from error
+        verification, open_set = found[pairs]
+        results[name] = replace(verification, protocol=name), replace(open_set, protocol=name)
+    return results
 
 
 def _by_protocol(

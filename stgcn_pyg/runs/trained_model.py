@@ -21,6 +21,7 @@ from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import RankingTask
 from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
+from stgcn_pyg.runs.training.validation import hold_out
 
 
 class TrainedModel:
@@ -35,6 +36,7 @@ class TrainedModel:
         model: The model.
         data: The data set and its clips.
         config: The run's configuration, with the data set that is taken.
+        trained_on: Name and split of the run's own data set.
         device: Where the model embeds.
         checkpoint_sha256: SHA-256 of the bytes of the checkpoint that were loaded.
 
@@ -52,6 +54,7 @@ class TrainedModel:
         self.device = device_for(chosen.accelerator, group)
         self.model, stored, self.checkpoint_sha256 = load_with_digest(run)
         self.config = nest(renamed(flatten(stored)))
+        self.trained_on = {name: self.config.get(name) for name in ("dataset", "split")}
         for name in ("dataset", "root", "split"):
             if options.get(name) is not None:
                 self.config[name] = options[name]
@@ -89,6 +92,27 @@ class TrainedModel:
     def task(self) -> RankingTask:
         """The query and gallery of the data set; raises a UserError if no query has a match."""
         return ranking_task(self.data.dataset)
+
+    def held_out(self) -> pd.DataFrame:
+        """The tracklets of the identities that the training held out, as ``tracklets()`` has them.
+
+        Raises:
+            UserError: It held out none, or the data set is not the one of the training.
+        """
+        share = self.config.get("validation_share", 0)
+        if not share:
+            raise UserError(
+                f"{self.run}: its training held out no identity: train with --validation-share"
+            )
+        dataset = self.data.dataset
+        if any(self.config.get(name) != self.trained_on.get(name) for name in ("dataset", "split")):
+            raise UserError(
+                f"{self.run}: held identities out of {self.trained_on.get('dataset')}, split "
+                f"{self.trained_on.get('split')}: leave --dataset and --split out"
+            )
+        _, table = hold_out(dataset, share, self.config["seed"])
+        tracklets = dataset.tracklets("train")
+        return tracklets[tracklets.index.isin(table.index)]
 
     def features(self) -> tuple[Tensor, Tensor]:
         """Embeds query and gallery, and prints which bad images were skipped."""

@@ -61,6 +61,18 @@ class Found(NamedTuple):
     distances: np.ndarray
     """``[Q, k]`` float32: the Euclidean distances of :func:`.pairwise_distances`."""
 
+    def within(self, threshold: float) -> "Found":
+        """The same without the tracklets beyond a distance.
+
+        Example:
+            >>> found = Found(np.array([[4, 7]]), np.array([[0.2, 0.9]], dtype=np.float32))
+            >>> found.within(0.5).ids
+            array([[ 4, -1]])
+        """
+        near = self.distances <= np.float64(threshold)
+        infinity = self.distances.dtype.type(np.inf)
+        return Found(np.where(near, self.ids, -1), np.where(near, self.distances, infinity))
+
 
 class Engine(Protocol):
     """A gallery: embeddings with ids and labels, which can be searched, added to and removed from.

@@ -254,6 +254,12 @@ def test_the_page_about_identities_runs_from_top_to_bottom(tmp_path, monkeypatch
     assert written == {"identities.csv", "identities.html", "identities.json"}
 
 
+def test_the_python_of_the_page_about_thresholds_prints_what_is_shown(capsys):
+    page = DOCS / "thresholds.md"
+    run_python_of(page)
+    assert f"```text\n{capsys.readouterr().out}```" in page.read_text()
+
+
 def columns_of(page):
     """The first column of the table of columns."""
     table = page.split("| column | type | what |")[1].split("\n\n")[0]

@@ -106,6 +106,54 @@ def test_filters_choose_what_may_be_found(gallery, options, tracklets):
     assert found(gallery, "station:10", *options)["tracklet"].tolist() == tracklets
 
 
+def test_beyond_the_threshold_is_nobody(gallery, station, capsys):
+    rows = found(gallery, station, "--threshold=0.25", "--same-camera=all")
+    assert rows.empty
+    assert "nobody within it: 2 of 2 queries" in capsys.readouterr().out
+    rows = found(gallery, station, "--threshold=1", "--same-camera=all")
+    assert rows["query"].tolist() == [10]
+    assert rows["tracklet"].tolist() == [11]
+    said = capsys.readouterr().out
+    assert "threshold 1.0\nnobody within it: 1 of 2 queries" in said
+    assert said.count("\nnobody\n") == 1
+    page = gallery.parent / "found.html"
+    assert search(gallery, station, "--threshold=0.25", "--same-camera=all", f"--page={page}") == 0
+    shown = re.sub(r"<[^>]*>\s*", " ", page.read_text())
+    assert re.search(r"Queries with nobody within it\s+10, 12\s", shown)
+
+
+def test_the_threshold_is_chosen_for_a_wanted_share_of_wrong_pairs(gallery, station, capsys):
+    rows = found(gallery, station, f"--labelled={station}", "--fpr=0.2")
+    # Of the distances of two people, 3, 3.75, 4, 5, 5.75 and 6, one may be within it.
+    assert rows["distance"].max() == 3
+    assert rows["tracklet"].tolist() == [10, 15, 11, 12, 13, 11]
+    said = capsys.readouterr().out
+    assert "threshold 3.7500 [" in said
+    assert "a search of 6 tracklets finds up to 1.2 wrong ones on average" in said
+    assert "nobody within it: 0 of 2 queries" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--fpr=0.1"], "--labelled, --fpr: give both, or neither"),
+        (["--labelled=x"], "--labelled, --fpr: give both, or neither"),
+        (["--labelled=x", "--fpr=0.1", "--threshold=1"], "--threshold, --labelled: give one"),
+        (["--labelled=x", "--fpr=0.1"], "x: no extraction"),
+        (["--threshold=-1"], '"threshold"'),
+        (["--labelled={station}", "--fpr=0.1"], "6 impostors cannot tell it from 0"),
+        (["--labelled={other}", "--fpr=0.1"], "checkpoint"),
+    ],
+)
+def test_a_threshold_that_cannot_be_is_one_line(
+    gallery, station, tmp_path, capsys, options, message
+):
+    other = write_extraction(tmp_path / "other", KNOWN, EMBEDDINGS, checkpoint_sha256="b" * 64)
+    given = [option.format(station=station, other=other) for option in options]
+    assert search(gallery, station, *given) == 2
+    assert message in error_of(capsys)
+
+
 def test_more_than_there_are_gives_all_and_says_so(gallery, station, capsys):
     rows = found(gallery, station, "--top=50")
     assert len(rows) == 12
