@@ -116,7 +116,7 @@ def _gallery(place: str, extractions: Sequence[Extraction], reduce: int | None) 
         model = {name: extractions[0].description.get(name) for name in MODEL}
     if is_database(place) or (folder / NAME).exists() or not extractions:
         if reduce is not None:
-            raise UserError(f"--reduce {reduce}: is for a new folder: name another --output")
+            raise UserError(f"--reduce {reduce}: is for a new gallery: name another --output")
         create = is_database(place) and extractions
         with closing(create_gallery(place, **model) if create else open_gallery(place)) as gallery:
             yield gallery

@@ -29,7 +29,7 @@ _SAMPLE = 200  # embeddings that measure the error and check it, half of them ea
 _DEVIATIONS = 4  # of the errors of estimates, above their mean, that are allowed for
 _ROUNDING = 1e-5  # of an estimate, which is in float32
 _MOST_CANDIDATES = 2048  # that a search of codes begins with
-# Of a query's channels. FAISS's default, 0, keeps them as they are and takes 400 times as long.
+# Bits of a query's channels. 0 keeps them as they are and takes 400 times as long.
 # With "centered", 4 bits are about as exact as 8, which take 1.6 times as long.
 _QUERY = {"qb": 4, "centered": True}
 _NUMBERS = 2**23  # of the embeddings that are read at a time
