@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from stgcn_pyg.errors import needs_extra
 from stgcn_pyg.evaluation.arrays import in_threads, slices
-from stgcn_pyg.evaluation.distances import Distances
 from stgcn_pyg.search.codes import Codes
 from stgcn_pyg.search.engine import Found
 from stgcn_pyg.search.exact import Nearest
@@ -65,7 +63,7 @@ def nearest_by_codes(
         >>> int(found.ids[0, 0]), float(found.distances[0, 0]), bool(compared[0] < 2000)
         (0, 0.0, True)
     """
-    best = Nearest(len(queries), k)
+    best = Nearest(queries, k)
     if others is not None:
         best.found = others
     searches = [_Search(queries, part, best) for part in parts if part.allowed.any()]
@@ -106,7 +104,7 @@ def _compare(searches: Sequence["_Search"], limit: np.ndarray | float = np.inf) 
             of_part = number[some] == which
             part, rows = searches[which].part, row[some][of_part]
             embeddings[of_part], ids[of_part] = part.embeddings[rows], part.ids[rows]
-        first.add(query[some], ids, embeddings)
+        first.best.compare(query[some], ids, embeddings)
 
 
 class _Search:
@@ -120,7 +118,6 @@ class _Search:
 
     def __init__(self, queries: np.ndarray, part: CodedPart, best: Nearest):
         self.queries, self.part, self.best = queries, part, best
-        self.lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
         self.slack = part.codes.slack(queries)
         self.done = np.zeros((len(queries), len(part.ids)), dtype=bool)
         if part.left_out is not None:
@@ -154,27 +151,6 @@ class _Search:
         self.estimates[wanted] = np.inf
         self.done[query, rows] = True
         return query, rows
-
-    def add(self, query: np.ndarray, ids: np.ndarray, embeddings: np.ndarray) -> None:
-        """Adds those of M pairs that are near, with their exact distances; of any part."""
-        near = self._may_be_near(query, embeddings)
-        if len(near):
-            of, place = np.unique(query[near], return_inverse=True)
-            pair = torch.from_numpy(self.queries[of]), torch.from_numpy(embeddings[near])
-            distances = Distances(*pair)
-            exact = distances.of(place, np.arange(len(near))) * np.float32(distances.unit)
-            self.best.add(of[place], ids[near], exact)
-
-    def _may_be_near(self, query: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-        """Which of M pairs may be among the nearest k, by their distances in float32."""
-        differences = self.queries[query]
-        np.subtract(embeddings, differences, out=differences)
-        squares = np.einsum("nd,nd->n", differences, differences).astype(np.float64)
-        # A sum of D squares is off by (D + 2) / 2^24 of itself at most; distances are rounded, too.
-        lowest = squares * (1 - (differences.shape[1] + 16) * 2.0**-23)
-        farthest = self.best.farthest[query].astype(np.float64)
-        rounding = 1e-11 * (self.lengths[query] + farthest) ** 2
-        return np.flatnonzero(lowest <= farthest**2 + rounding)
 
     def needs_more(self) -> bool:
         """Whether there may be more candidates for a query: which are looked for next."""

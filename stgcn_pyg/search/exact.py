@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation.arrays import slices
+from stgcn_pyg.evaluation.arrays import in_threads, slices
 from stgcn_pyg.evaluation.distances import Distances
 from stgcn_pyg.search.engine import Found
 
 LONGEST = 2.0**30  # of an embedding: with longer ones, distances would depend on the parts
 _QUERIES = 1024  # at a time
+_FEW = 4  # queries, up to which each is compared by itself
+_NUMBERS = 2**18  # of the embeddings that a thread compares at a time, for its cache
 _MOST_DOUBTFUL = 1 / 16  # the share of a part from which on all of it is computed in float64
 
 
@@ -53,11 +55,16 @@ def nearest(queries: np.ndarray, parts: Iterable[Part], k: int) -> Found:
         Found(ids=array([[ 8,  7, -1]]), distances=array([[ 1.,  5., inf]], dtype=float32))
     """
     require_usable("queries", queries)
-    best = Nearest(len(queries), k)
-    for part in parts:
-        if len(part.ids):
-            for rows in slices(0, len(queries), _QUERIES):
-                best.add(*_candidates(queries, rows, part, best))
+    best = Nearest(queries, k)
+    for part in filter(lambda part: len(part.ids), parts):
+        if len(queries) <= _FEW:  # preparing the factors of a product takes longer
+            for query in range(len(queries)):
+                rows = slice(None) if part.left_out is None else ~part.left_out[query]
+                ids = part.ids[rows]
+                best.compare(np.full(len(ids), query), ids, part.embeddings[rows])
+            continue
+        for some in slices(0, len(queries), _QUERIES):
+            best.add(*_candidates(queries, some, part, best))
     return best.found
 
 
@@ -65,17 +72,58 @@ class Nearest:
     """The nearest k tracklets to each of Q queries among those that were added.
 
     Attributes:
-        found: Their ids and distances, in order.
+        queries: The queries, ``[Q, D]``.
+        found: The ids and distances of the nearest, in order.
     """
 
-    def __init__(self, num_queries: int, k: int):
-        shape = (num_queries, k)
+    def __init__(self, queries: np.ndarray, k: int):
+        self.queries, shape = queries, (len(queries), k)
+        self._lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
         self.found = Found(np.full(shape, -1, np.int64), np.full(shape, np.inf, np.float32))
 
     @property
     def farthest(self) -> np.ndarray:
         """The distance of each query's k-th, ``[Q]``; infinity while there are fewer."""
         return self.found.distances[:, -1]
+
+    def compare(self, query: np.ndarray, ids: np.ndarray, embeddings: np.ndarray) -> None:
+        """Adds those of M pairs that may be among the nearest, with their exact distances.
+
+        Args:
+            query: Row of the query, ``[M]``.
+            ids: Id of the tracklet, ``[M]``.
+            embeddings: Embedding of the tracklet, ``[M, D]`` of float32.
+        """
+        near = np.flatnonzero(self._may_be_near(query, embeddings))
+        if len(near):
+            of, place = np.unique(query[near], return_inverse=True)
+            pair = torch.from_numpy(self.queries[of]), torch.from_numpy(embeddings[near])
+            distances = Distances(*pair)
+            exact = distances.of(place, np.arange(len(near))) * np.float32(distances.unit)
+            self.add(of[place], ids[near], exact)
+
+    def _may_be_near(self, query: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+        """Which of M pairs may be among the nearest, by their distances in float32."""
+        width = embeddings.shape[1]
+
+        def sums(some: slice) -> np.ndarray:
+            differences = self.queries[query[some]]
+            np.subtract(embeddings[some], differences, out=differences)
+            return np.einsum("nd,nd->n", differences, differences)
+
+        parts = slices(0, len(query), max(1, _NUMBERS // max(1, width)))
+        found = in_threads(sums, parts, embeddings.size)
+        squares = np.concatenate([np.empty(0, np.float32), *found]).astype(np.float64)
+        # A sum of D squares is off by (D + 2) / 2^24 of itself at most, and where squares are below
+        # the least float32 by that of each. Distances are rounded, too.
+        error, least = (width + 16) * 2.0**-23, width * 2.0**-148
+        limit = self.farthest[query].astype(np.float64) ** 2
+        k = self.found.ids.shape[1]
+        if len(query) > k and (query == query[0]).all():
+            # There are k within the k-th of these, too.
+            limit = np.minimum(limit, np.partition(squares, k - 1)[k - 1] * (1 + error) + least)
+        rounding = 1e-11 * (self._lengths[query] + np.sqrt(limit)) ** 2
+        return squares * (1 - error) - least <= limit + rounding
 
     def add(self, query: np.ndarray, ids: np.ndarray, distances: np.ndarray) -> None:
         """Adds M pairs: the row of the query, the tracklet's id, and their distance."""
