@@ -186,7 +186,9 @@ def require_outside(files: dict[str, Path | None], folders: Iterable[Path | None
     """
     for name, path in files.items():
         for folder in folders:
-            if None not in (path, folder) and path.resolve().parent == folder.resolve():
+            if path is None or folder is None:
+                continue
+            if path.resolve().parent == folder.resolve():
                 raise UserError(
                     f"{name} {path}: is among the files of {folder}: name a file in another folder"
                 )

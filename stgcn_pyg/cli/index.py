@@ -142,7 +142,7 @@ def _gallery(place: str, extractions: Sequence[Extraction], reduce: int | None) 
 
 
 def _add(gallery: Engine, extraction: Extraction) -> None:
-    before = len(gallery)
+    before, earlier = len(gallery), gallery.facts["sources"].get(extraction.dataset)
     with tqdm(total=len(extraction), desc="indexing", unit="tracklet", **bar_options()) as bar:
 
         def pieces():  # type: ignore[no-untyped-def]
@@ -154,6 +154,11 @@ def _add(gallery: Engine, extraction: Extraction) -> None:
     replaced = before + len(extraction) - len(gallery)
     said = f"{extraction.dataset}: {len(extraction):,} tracklets of {extraction.folder}"
     print(said + (f", {replaced:,} of which replace earlier ones" if replaced else ""))
+    if replaced and earlier not in (None, extraction.source):
+        print(
+            f"{extraction.dataset}: the earlier ones were of {earlier['root']}: if that is another "
+            "data set, index both anew, each by a --name of its own"
+        )
     for note in extraction.notes:
         print(note)
 

@@ -203,3 +203,13 @@ def test_a_command_of_several_parts_does_all_of_them_or_nothing(mars, tmp_path, 
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert index(tmp_path / "new", mars, other) == 2
     assert not (tmp_path / "new").exists()
+
+
+def test_that_tracklets_of_another_data_set_were_replaced_is_said(mars, tmp_path, capsys):
+    said = "mars: the earlier ones were of "
+    for _ in range(2):
+        assert index(tmp_path / "gallery", mars) == 0
+    assert said not in capsys.readouterr().out
+    other = write_extraction(tmp_path / "o", KNOWN, EMBEDDINGS, dataset="mars", root="elsewhere")
+    assert index(tmp_path / "gallery", other) == 0
+    assert said in capsys.readouterr().out
