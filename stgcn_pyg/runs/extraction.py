@@ -74,7 +74,7 @@ def read_description(folder: Path) -> Description:
     path = folder / NAME
     try:
         content = json.loads(path.read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{folder}: no extraction (it has no {NAME})") from error
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: damaged: extract into a new folder") from error

@@ -154,6 +154,7 @@ def test_another_models_embeddings_are_refused(mars, tmp_path, capsys, name, fac
         ([], "EMBEDDINGS: name an extraction, or give --remove, --compact or --codes"),
         (["--compact"], "no gallery"),
         (["nowhere"], "nowhere: no extraction"),
+        (["{mars}/embeddings.json"], "{mars}/embeddings.json: no extraction (it has no "),
         (["{mars}", "--name", "a", "b"], "--name: has 2 names for 1 extractions"),
         (["{mars}", "{mars}", "--manifest=x"], "--manifest: is of one extraction; 2 are named"),
         (["{mars}", "--manifest=away.csv"], "away.csv: no such file"),
@@ -166,7 +167,7 @@ def test_what_cannot_be_meant_is_one_line_and_leaves_nothing(
 ):
     given = [option.format(mars=mars) for option in options]
     assert index(tmp_path / "gallery", *given) == 2
-    assert message in error_of(capsys)
+    assert message.format(mars=mars) in error_of(capsys)
     assert not (tmp_path / "gallery").exists()
 
 
