@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -175,6 +175,21 @@ def require_apart(files: dict[str, Path | None]) -> None:
         first = seen.setdefault(path.resolve(), name)
         if first != name:
             raise UserError(f"{first} and {name} are the same file, {path}: name two files")
+
+
+def require_outside(files: dict[str, Path | None], folders: Iterable[Path | None]) -> None:
+    """Raises a UserError if the file of an option would lie in a folder that is read from.
+
+    Args:
+        files: The options, each with its file; None: not given.
+        folders: Folders of an extraction or a gallery, whose own files results would replace.
+    """
+    for name, path in files.items():
+        for folder in folders:
+            if None not in (path, folder) and path.resolve().parent == folder.resolve():
+                raise UserError(
+                    f"{name} {path}: is among the files of {folder}: name a file in another folder"
+                )
 
 
 def _is_special(path: Path) -> bool:

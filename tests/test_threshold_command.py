@@ -114,13 +114,17 @@ def error_of(capsys):
         (["--fpr=0.0001"], "cannot tell it from 0"),
         (["--fpr=0.05", "--test=away"], "away: no extraction"),
         (["--fpr=0.05", "--json=."], "is a folder"),
+        (["--fpr=0.05", "--json={labelled}/embeddings.json"], "is among the files of {labelled}"),
+        (["--fpr=0.0001"], "error: {labelled}: a rate of 0.0001: "),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(labelled, capsys, options, message):
-    assert main(["threshold", str(labelled), *options]) == 2
+    given = [option.format(labelled=labelled) for option in options]
+    assert main(["threshold", str(labelled), *given]) == 2
     line = error_of(capsys)
     assert line.startswith("stgcn threshold: error: ")
-    assert message in line
+    assert message.format(labelled=labelled) in line
+    StoredEmbeddings(labelled)  # is as it was
 
 
 def test_a_test_set_of_another_model_is_refused(labelled, tmp_path, capsys):
@@ -135,7 +139,7 @@ def test_a_test_set_of_another_model_is_refused(labelled, tmp_path, capsys):
 def test_tracklets_without_identities_choose_no_threshold(tmp_path, capsys):
     nobody = write_extraction(tmp_path / "n", table([-1, -1], [1, 2]), np.eye(2))
     assert main(["threshold", str(nobody), "--fpr=0.05"]) == 2
-    assert "holds fewer than two identities" in error_of(capsys)
+    assert f"error: {nobody}: holds fewer than two identities" in error_of(capsys)
 
 
 @pytest.mark.usefixtures("narrow_backbone", "one_thread")

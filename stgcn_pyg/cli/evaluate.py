@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
@@ -21,7 +21,13 @@ from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
 from stgcn_pyg.evaluation.result import REPORTED_RANKS
-from stgcn_pyg.files import require_apart, require_writable, write_json, write_output
+from stgcn_pyg.files import (
+    require_apart,
+    require_outside,
+    require_writable,
+    write_json,
+    write_output,
+)
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.score_files import (
     Intervals,
@@ -40,6 +46,10 @@ from stgcn_pyg.runs.scoring import (
     score_verification,
 )
 
+if TYPE_CHECKING:
+    from stgcn_pyg.search import Gallery
+
+INDEX_TOP = 100  # tracklets that each query finds
 MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
 
 DESCRIPTION = """Evaluates embeddings under every protocol that their data set allows.
@@ -71,6 +81,7 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     if options.thresholds and not options.verification:
         raise UserError("--thresholds: is for verification: pass --verification as well")
     _require_outputs(options)
+    gallery = _open_index(options)
     reranking = _reranking(options)
     source = open_source(options, group)
     task = source.task if chosen is None else replace(source.task, protocols=chosen)
@@ -84,8 +95,8 @@ def _evaluate(options: Namespace, group: ProcessGroup) -> int:
     if reranking is not None:
         about["reranking"] = reranking._asdict()
         scores["re-ranked"] = score_features(task, *features, max_rank, reranking)
-    if options.index is not None:
-        scores["index"], about["index"] = _score_index(options, source, task, max_rank)
+    if gallery is not None:
+        scores["index"], about["index"] = _score_index(gallery, options, source, task, max_rank)
     intervals = {
         row: score_intervals(task, results, options.ranks or REPORTED_RANKS, options.resamples)
         for row, results in scores.items()
@@ -135,12 +146,12 @@ def parser() -> Parser:
     parser.add_argument("--k2", type=PositiveInt, default=Reranking().k2, help=k2)
     weight = "weight of the original distance, for --rerank"
     parser.add_argument("--lambda_value", type=float, default=Reranking().lambda_value, help=weight)
-    index = "gallery that holds the extraction, whose search by codes is scored as well"
-    parser.add_argument("--index", type=Path, default=None, help=index)
+    index = "gallery in a folder that holds the extraction, whose search by codes is scored as well"
+    parser.add_argument("--index", type=str, default=None, help=index)
     dataset = "name of the extraction's data set in the gallery, for --index"
     parser.add_argument("--index_name", type=str, default=None, help=dataset)
-    top = "number of tracklets that each query finds, for --index"
-    parser.add_argument("--index_top", type=PositiveInt, default=100, help=top)
+    top = f"number of tracklets that each query finds, for --index; {INDEX_TOP} if not given"
+    parser.add_argument("--index_top", type=PositiveInt | None, default=None, help=top)
     parser.add_argument("--json", type=Path, default=None, help="file to write the results to")
     table = "CSV file to write a row for each query and protocol to"
     parser.add_argument("--per_query", type=Path, default=None, help=table)
@@ -148,25 +159,38 @@ def parser() -> Parser:
     return parser
 
 
+def _open_index(options: Namespace) -> "Gallery | None":
+    """The gallery of ``--index``, before anything is computed."""
+    if options.index is None:
+        for name in ("index_name", "index_top"):
+            if options[name] is not None:
+                option = "--" + name.replace("_", "-")
+                raise UserError(f"{option} {options[name]}: is for --index: pass it as well")
+        return None
+    from stgcn_pyg.search import Gallery
+    from stgcn_pyg.search.open import is_database
+
+    if not (options.source / "embeddings.json").is_file():
+        raise UserError(f"--index: {options.source}: is no extraction: extract and index it first")
+    if is_database(options.index):
+        raise UserError("--index: is for a gallery in a folder, and not for one in a database")
+    return Gallery(options.index)
+
+
 def _score_index(
-    options: Namespace, source: Source, task: RankingTask, max_rank: int
+    gallery: "Gallery", options: Namespace, source: Source, task: RankingTask, max_rank: int
 ) -> tuple[dict[str, RankingResult], dict[str, Any]]:
     """What the lists of ``--index`` score, and what is to be said of them."""
     from stgcn_pyg.runs.extraction import StoredEmbeddings
-
-    if not isinstance(source, StoredEmbeddings):
-        raise UserError(f"--index: {options.source}: is no extraction: extract and index it first")
-    from stgcn_pyg.search import Gallery
     from stgcn_pyg.search.evaluation import score_gallery
     from stgcn_pyg.search.extractions import Extraction
 
-    gallery = Gallery(options.index)
+    assert isinstance(source, StoredEmbeddings)
+    top = options.index_top or INDEX_TOP
     dataset = options.index_name or Extraction(source.folder).dataset
     ranks = options.ranks or REPORTED_RANKS
-    scores, recalls = score_gallery(
-        gallery, dataset, source, task, ranks, options.index_top, max_rank
-    )
-    return scores, {"gallery": str(options.index), "top": options.index_top, "recall": recalls}
+    scores, recalls = score_gallery(gallery, dataset, source, task, ranks, top, max_rank)
+    return scores, {"gallery": options.index, "top": top, "recall": recalls}
 
 
 def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
@@ -253,8 +277,10 @@ def _require_outputs(options: Namespace) -> None:
     """Refuses files that cannot be written, before anything is embedded."""
     require_writable("--json", options.json)
     require_writable("--per-query", options.per_query)
-    files = {"the source": options.source, "--json": options.json, "--per-query": options.per_query}
-    require_apart(files)
+    outputs = {"--json": options.json, "--per-query": options.per_query}
+    require_apart({"the source": options.source, **outputs})
+    if (options.source / "embeddings.json").is_file():
+        require_outside(outputs, [options.source])
 
 
 def _require_ranks(ranks: Sequence[int] | None, results: dict[str, RankingResult]) -> None:

@@ -25,9 +25,9 @@ from stgcn_pyg.search.reduction import Reduction
 DESCRIPTION = """Puts extractions of embeddings into a gallery, which `stgcn search` searches.
 
 A tracklet that is there already, by the name of its data set and its number, is replaced. A gallery
-holds the embeddings of one checkpoint. While it is written, it can be read; if the command is
-interrupted, a gallery in a folder is as it was before, and one in a database has some of them: run
-the command again.
+holds the embeddings of one checkpoint. While it is written, it can be read. If the command is
+interrupted, a gallery in a folder has each extraction whole or not at all, and one in a database
+may have a part of one: run the command again.
 
 Examples:
   stgcn index embeddings/mars --output galleries/all
@@ -44,6 +44,9 @@ def main(arguments: Sequence[str]) -> int:
     with _gallery(options.output, extractions, options.reduce) as gallery:
         for extraction in extractions:
             gallery.require_same_model(str(extraction.folder), extraction.description)
+        if options.remove or len(extractions) > 1:  # what fails later would leave half of it done
+            for extraction in extractions:
+                extraction.check()
         if options.remove:
             ids = np.concatenate([ids_of(gallery, name) for name in options.remove])
             print(f"{gallery.place}: {gallery.remove(ids):,} tracklets removed")
@@ -116,7 +119,9 @@ def _gallery(place: str, extractions: Sequence[Extraction], reduce: int | None) 
         model = {name: extractions[0].description.get(name) for name in MODEL}
     if is_database(place) or (folder / NAME).exists() or not extractions:
         if reduce is not None:
-            raise UserError(f"--reduce {reduce}: is for a new gallery: name another --output")
+            wrong = "is for a new gallery in a folder: name another --output"
+            said = wrong if extractions else "is computed from an extraction: name one"
+            raise UserError(f"--reduce {reduce}: {said}")
         create = is_database(place) and extractions
         with closing(create_gallery(place, **model) if create else open_gallery(place)) as gallery:
             yield gallery

@@ -13,13 +13,14 @@ from stgcn_pyg import JUNK
 from stgcn_pyg.cli.arguments import Distance, Parser
 from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.evaluation.result import SameCamera
-from stgcn_pyg.files import require_apart, require_writable, write_output
+from stgcn_pyg.files import require_apart, require_outside, require_writable, write_output
 from stgcn_pyg.runs.extracted_frames import find_frames
 from stgcn_pyg.runs.extraction import NAME as EXTRACTION
 from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.runs.labelled import choose_at_fpr
 from stgcn_pyg.runs.settings import Accelerator
 from stgcn_pyg.search import Engine, Filter, Found, open_gallery
+from stgcn_pyg.search.open import is_database
 from stgcn_pyg.search.queries import (
     TRACKLET,
     NamedQueries,
@@ -56,7 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     named = _queries(gallery, options)
     where = _filter(gallery, named, options)
     there = len(gallery) - (named.own is not None)
-    top = min(options.top, max(1, there))
+    if not there:
+        raise UserError(f"{gallery.place}: holds no tracklet to find: index an extraction into it")
+    threshold, said = _threshold(gallery, options)
+    top = min(options.top, there)
     if top < options.top:
         print(f"--top {options.top}: the gallery holds {there:,} tracklets to find")
     found = _search(gallery, named, top, where, options.exact)
@@ -68,7 +72,6 @@ def main(arguments: Sequence[str]) -> int:
             f"{fewer:,} of {len(per_query):,} queries find fewer than {top:,}: the filter passes "
             "no more"
         )
-    threshold, said = _threshold(gallery, options)
     facts = {"Gallery": f"{gallery.place}, {len(gallery):,} tracklets", "Query": options.query}
     for name in ("camera", "identity", "dataset", "after", "before", "same_camera"):
         if (value := options[name]) is not None:
@@ -142,7 +145,11 @@ def _check_outputs(options: Namespace) -> None:
         raise UserError("--threshold, --labelled: give one of the two")
     for name in ("output", "page"):
         require_writable(f"--{name}", options[name])
-    require_apart({"--output": options.output, "--page": options.page})
+    files = {"--output": options.output, "--page": options.page}
+    require_apart(files)
+    extractions = (Path(options.query), options.labelled)
+    read = [one for one in extractions if one is not None and (one / EXTRACTION).is_file()]
+    require_outside(files, [*read, None if is_database(options.gallery) else Path(options.gallery)])
     if options.output is not None and options.output.suffix.lower() not in SUFFIXES:
         raise UserError(f"--output {options.output}: ends in none of {', '.join(SUFFIXES)}")
 
@@ -164,8 +171,10 @@ def _threshold(gallery: Engine, options: Namespace) -> tuple[float | None, str]:
 def _queries(gallery: Engine, options: Namespace) -> NamedQueries:
     path = Path(options.query)
     if (path / EXTRACTION).is_file():
+        _refuse(options, "an extraction", "run", "tracks")
         return queries_of_extraction(gallery, path, options.parts)
     if path.exists():
+        _refuse(options, "no extraction", "parts")
         if options.run is None:
             raise UserError(f"{path}: is no extraction: pass --run and the run to embed it by")
         if options.tracks is None and not path.is_dir():
@@ -178,7 +187,17 @@ def _queries(gallery: Engine, options: Namespace) -> NamedQueries:
         raise UserError(
             f"{path}: no such folder or video, and no tracklet of the gallery (DATASET:NUMBER)"
         )
+    _refuse(options, "a tracklet of the gallery", "run", "tracks", "parts")
     return query_of_gallery(gallery, options.query)
+
+
+def _refuse(options: Namespace, kind: str, *names: str) -> None:
+    """Raises a UserError if an option is given that says nothing of this kind of query."""
+    for name in names:
+        if options[name] is not None:
+            raise UserError(
+                f"--{name} {options[name]}: {options.query} is {kind}: leave the option out"
+            )
 
 
 def _filter(gallery: Engine, named: NamedQueries, options: Namespace) -> Filter:
@@ -190,7 +209,10 @@ def _filter(gallery: Engine, named: NamedQueries, options: Namespace) -> Filter:
             if not (known[column] == value).any():
                 raise UserError(f"--{name} {value}: {gallery.place} has no tracklet of it")
     if options.same_camera is not None and (np.asarray(named.queries.camids) == JUNK).any():
-        raise UserError("--same-camera: the camera of the query is not known: pass --camera")
+        raise UserError(
+            "--same-camera: the camera of the query is not known: leave the option out; --camera "
+            "names the cameras to look in"
+        )
     return Filter(
         camids=options.camera,
         pids=options.identity,

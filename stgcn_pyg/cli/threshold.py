@@ -8,7 +8,7 @@ from jsonargparse import Namespace
 from jsonargparse.typing import OpenUnitInterval, PositiveInt
 
 from stgcn_pyg.cli.arguments import Parser
-from stgcn_pyg.files import require_apart, require_writable, write_json
+from stgcn_pyg.files import require_apart, require_outside, require_writable, write_json
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.runs.labelled import choose_at_fpr, has_identity, require_same_model
@@ -34,12 +34,13 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     require_writable("--json", options.json)
     require_apart({name: options[name] for name in ("labelled", "test", "json")})
+    require_outside({"--json": options.json}, [options.labelled, options.test])
     labelled = StoredEmbeddings(options.labelled)
     test = None
     if options.test is not None:
         test = StoredEmbeddings(options.test)
         require_same_model(labelled, test, "--test")
-    chosen = choose_at_fpr(labelled, options.fpr)
+    chosen = choose_at_fpr(labelled, options.fpr, option="")
     content = {"about": labelled.about, "chosen": chosen.to_dict()}
     print(f"{in_words(labelled.about)}\n{chosen}")
     used = labelled.tracklets[has_identity(labelled.tracklets)]

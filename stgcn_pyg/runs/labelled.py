@@ -37,27 +37,36 @@ def require_same_model(
             )
 
 
-def require_identities(labelled: StoredEmbeddings, pids: np.ndarray) -> None:
+def require_identities(
+    labelled: StoredEmbeddings, pids: np.ndarray, option: str = "--labelled "
+) -> None:
     """Raises a UserError if there are fewer than two identities among those of an extraction."""
     if len(np.unique(pids)) < 2:
         raise UserError(
-            f"--labelled {labelled.folder}: holds fewer than two identities: extract tracklets "
+            f"{option}{labelled.folder}: holds fewer than two identities: extract tracklets "
             "whose identities are known"
         )
 
 
-def choose_at_fpr(labelled: StoredEmbeddings, fpr: float) -> ThresholdAtFpr:
+def choose_at_fpr(
+    labelled: StoredEmbeddings, fpr: float, option: str = "--labelled "
+) -> ThresholdAtFpr:
     """The threshold for a wanted FPR among the labelled tracklets, by their data set's protocol.
+
+    Args:
+        labelled: The extraction.
+        fpr: The wanted share of the impostor pairs.
+        option: The option that names the extraction, for messages.
 
     Raises:
         UserError: Too few identities are known, or they have too few pairs for that FPR.
     """
     known = has_identity(labelled.tracklets)
     pids, camids = (labelled.tracklets[name].to_numpy()[known] for name in ("pid", "camid"))
-    require_identities(labelled, pids)
+    require_identities(labelled, pids, option)
     names = labelled.description["protocols"]
     same_camera = protocol(names[0]).same_camera if names else "person"
     try:
         return threshold_at_fpr(labelled.embeddings[known], pids, camids, fpr, same_camera)
     except ValueError as error:
-        raise UserError(f"--labelled {labelled.folder}: {error}") from error
+        raise UserError(f"{option}{labelled.folder}: {error}") from error

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.result import SameCamera
 
 
@@ -33,6 +35,15 @@ class Filter:
     after: float | None = None
     before: float | None = None
     same_camera: SameCamera | None = None
+
+    def __post_init__(self) -> None:
+        """Raises a UserError if what has to be a list is none: a word would be its letters."""
+        for name, kinds in (("camids", Integral), ("pids", Integral), ("datasets", str)):
+            values = getattr(self, name)
+            whole = isinstance(values, Iterable) and not isinstance(values, str)
+            if values is not None and not (whole and all(isinstance(v, kinds) for v in values)):
+                of = "names" if name == "datasets" else "whole numbers"
+                raise UserError(f"{name}={values!r}: pass a list of {of}")
 
 
 ANY = Filter()

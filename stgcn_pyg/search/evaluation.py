@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError
@@ -52,8 +53,8 @@ def score_gallery(
         UserError: The gallery is of another model, or lacks a tracklet.
     """
     gallery.require_same_model(str(stored.folder), stored.description)
-    numbers = stored.tracklets.index[stored.tracklets["is_gallery"]].to_numpy()
-    ids = _ids(gallery, dataset, numbers, str(stored.folder))
+    items = stored.tracklets[stored.tracklets["is_gallery"]]
+    ids = _ids(gallery, dataset, items, str(stored.folder))
     queries = Queries(stored.features()[0], task.query_pids, task.query_camids)
     scores, recalls = {}, {}
     for name in task.protocols:
@@ -170,12 +171,20 @@ def loss_of_reduction(
     return found
 
 
-def _ids(gallery: Gallery, dataset: str, numbers: np.ndarray, source: str) -> np.ndarray:
+def _ids(gallery: Gallery, dataset: str, items: pd.DataFrame, source: str) -> np.ndarray:
+    """The ids of an extraction's tracklets; raises a UserError if others have their numbers."""
     table = gallery.tracklets()
-    table = table[table["dataset"] == dataset]
-    ids = {number: id_ for id_, number in zip(table.index, table["tracklet"], strict=True)}
-    if missing := [number for number in numbers.tolist() if number not in ids]:
+    table = table[table["dataset"] == dataset].reset_index().set_index("tracklet")
+    for lacking in items.index.difference(table.index)[:1]:
         raise UserError(
-            f"{gallery.folder}: lacks tracklet {dataset}:{missing[0]} of {source}: index it first"
+            f"{gallery.folder}: lacks tracklet {dataset}:{lacking} of {source}: index it first"
         )
-    return np.array([ids[number] for number in numbers.tolist()], dtype=np.int64)
+    there = table.loc[items.index]
+    for name in ("pid", "camid", "num_frames", "first_frame_path"):
+        for other in items.index[(there[name] != items[name]).to_numpy()][:1]:
+            raise UserError(
+                f"{gallery.folder}: tracklet {dataset}:{other} is another one than in {source} "
+                f"({name} is {there[name][other]} there, {items[name][other]} here): index it by "
+                "another --name, and pass that as --index-name"
+            )
+    return there["id"].to_numpy()

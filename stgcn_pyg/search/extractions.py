@@ -65,6 +65,11 @@ class Extraction:
     def __len__(self) -> int:
         return self.description["num_tracklets"]
 
+    def check(self) -> None:
+        """Raises a UserError if a shard is missing or damaged, or the times are of others."""
+        for _ in self.pieces():
+            pass
+
     def pieces(self) -> Iterator[Piece]:
         """The embeddings and tracklets of each shard, with the columns of a gallery."""
         for shard in read_shards(self.folder, self.description):

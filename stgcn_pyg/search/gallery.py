@@ -30,6 +30,7 @@ from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.exact import Part, nearest
 from stgcn_pyg.search.filters import check_queries, left_out, passing
 from stgcn_pyg.search.reduction import Reduction
+from stgcn_pyg.search.rows import checked_ids
 from stgcn_pyg.search.segments import (
     AGAIN,
     COLUMNS,
@@ -125,6 +126,7 @@ class Gallery:
         Raises:
             UserError: There is something, or it cannot be made.
         """
+        whole_number("width", width)
         folder = Path(folder)
         if folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {LOCK}):
             raise UserError(f"{folder}: holds something already: choose another folder")
@@ -222,11 +224,12 @@ class Gallery:
 
     def remove(self, ids: np.ndarray) -> int:
         """Removes tracklets, as :class:`.Engine` says; :meth:`compact` frees their space."""
+        wanted = checked_ids(ids)
         with self._writing():
             before, kept = len(self), []
             for segment in self.segments:
                 mask = np.zeros(segment.facts.rows, dtype=bool)
-                mask[segment.rows_of(np.asarray(ids, dtype=np.int64))[1]] = True
+                mask[segment.rows_of(wanted)[1]] = True
                 kept.append(_without(segment, mask))
             self._replace(kept)
             return before - len(self)
@@ -280,7 +283,7 @@ class Gallery:
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets, as :class:`.Engine` says; the index is the id."""
-        wanted = None if ids is None else np.asarray(ids, dtype=np.int64)
+        wanted = None if ids is None else checked_ids(ids)
         tables = []
         for segment in self.segments:
             rows = segment.alive if wanted is None else segment.rows_of(wanted)[1]
@@ -295,7 +298,7 @@ class Gallery:
 
     def embeddings(self, ids: np.ndarray) -> np.ndarray:
         """The embeddings of tracklets by id, as they are kept: ``[N, D]``, in that order."""
-        wanted = np.asarray(ids, dtype=np.int64)
+        wanted = checked_ids(ids)
         result, found = np.empty((len(wanted), self.stored_width), dtype=np.float32), [wanted[:0]]
         for segment in self.segments:
             here, rows = segment.rows_of(wanted)
@@ -478,6 +481,8 @@ def _numbered(
             )
         if missing := [name for name in COLUMNS if name not in tracklets]:
             raise UserError(f"tracklets: lack the columns {', '.join(missing)}")
+        if not pd.api.types.is_numeric_dtype(tracklets["tracklet"]):  # others would look new
+            raise UserError("tracklets: tracklet is no whole number: number the tracklets")
         ids = np.arange(start, start + len(tracklets))
         start += len(tracklets)
         added.append(tracklets[["dataset", "tracklet"]].reset_index(drop=True))

@@ -10,7 +10,7 @@ QDRANT = ("qdrant", "qdrant+https")
 POSTGRES = ("postgresql", "postgres")
 
 
-def open_gallery(place: str) -> Engine:
+def open_gallery(place: str | Path) -> Engine:
     """Opens a gallery.
 
     Args:
@@ -27,7 +27,7 @@ def open_gallery(place: str) -> Engine:
     return Gallery(place)
 
 
-def create_gallery(place: str, *, width: int, **facts: Any) -> Engine:
+def create_gallery(place: str | Path, *, width: int, **facts: Any) -> Engine:
     """Makes an empty gallery, or opens the one that is there if it is of the same model.
 
     Args:
@@ -49,14 +49,14 @@ def create_gallery(place: str, *, width: int, **facts: Any) -> Engine:
     return gallery
 
 
-def is_database(place: str) -> bool:
+def is_database(place: str | Path) -> bool:
     """Whether a place names a database, and no folder."""
-    return place.partition(":")[0] in (*QDRANT, *POSTGRES)
+    return str(place).partition(":")[0] in (*QDRANT, *POSTGRES)
 
 
-def _database(place: str) -> Any:
+def _database(place: str | Path) -> Any:
     """The class of galleries in the database that a place names, or None for a folder."""
-    scheme = place.partition(":")[0]
+    scheme = str(place).partition(":")[0]
     # Each needs packages that the others do not.
     if scheme in QDRANT:
         from stgcn_pyg.search.qdrant import QdrantGallery

@@ -12,7 +12,7 @@ from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.gallery import require_same_model
 from stgcn_pyg.search.reduction import Reduction
-from stgcn_pyg.search.rows import TYPES, checked_queries, checked_rows
+from stgcn_pyg.search.rows import TYPES, checked_ids, checked_queries, checked_rows
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("postgres"):
@@ -161,7 +161,7 @@ class PostgresGallery:
 
     def remove(self, ids: np.ndarray) -> int:
         """Removes tracklets by id and gives the number of those that were there."""
-        chosen = np.asarray(ids, dtype=np.int64).tolist()
+        chosen = checked_ids(ids).tolist()
         return len(self._rows("DELETE FROM {table} WHERE id = ANY(%s) RETURNING id", [chosen]))
 
     def search(self, queries: Queries, k: int, where: Filter = ANY, *, exact: bool = True) -> Found:
@@ -189,7 +189,7 @@ class PostgresGallery:
         """The rows of tracklets by id, in the order asked for; all of them if not given."""
         columns, values, wanted = listed("{}", COLUMNS), [], "{table} ORDER BY id"
         if ids is not None:
-            values, wanted = [np.asarray(ids, dtype=np.int64).tolist()], WANTED
+            values, wanted = [checked_ids(ids).tolist()], WANTED
         found = self._rows("SELECT id, {columns} FROM " + wanted, values, columns=columns)
         rows = pd.DataFrame(found, columns=["id", *COLUMNS]).set_index("id")
         self._require([] if ids is None else ids, rows.index)
@@ -197,7 +197,7 @@ class PostgresGallery:
 
     def embeddings(self, ids: np.ndarray) -> np.ndarray:
         """The embeddings of tracklets by id: ``[N, D]``, in the order asked for."""
-        values = [np.asarray(ids, dtype=np.int64).tolist()]
+        values = [checked_ids(ids).tolist()]
         found = self._rows("SELECT embedding, id FROM " + WANTED, values)
         self._require(ids, [row[1] for row in found])
         return self._as_array(found)

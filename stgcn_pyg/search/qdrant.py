@@ -11,7 +11,7 @@ from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.gallery import require_same_model
-from stgcn_pyg.search.rows import KEY, TYPES, checked_queries, checked_rows
+from stgcn_pyg.search.rows import KEY, TYPES, checked_ids, checked_queries, checked_rows
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("qdrant"):
@@ -147,9 +147,9 @@ class QdrantGallery:
 
     def remove(self, ids: np.ndarray) -> int:
         """Removes tracklets by id and gives the number of those that were there."""
-        count = 0
+        count, chosen_ids = 0, np.unique(checked_ids(ids))
         with in_one_line(self.place):
-            for part in _parts(np.unique(ids)):
+            for part in _parts(chosen_ids):
                 there = [p.id for p in self._client.retrieve(self._name, part, with_payload=False)]
                 count += len(there)
                 if there:
@@ -204,7 +204,7 @@ class QdrantGallery:
         with in_one_line(self.place):
             points = self._points(ids, with_vectors=True)
         known = {point.id: point.vector for point in points}
-        found = [known[number] for number in np.asarray(ids).tolist()]
+        found = [known[number] for number in checked_ids(ids).tolist()]
         return np.array(found, dtype=np.float32).reshape(-1, self.width)
 
     def index(self) -> None:
@@ -254,7 +254,7 @@ class QdrantGallery:
     def _points(self, ids: np.ndarray, with_vectors: bool = False) -> list[Any]:
         """The points of these ids, each once, in any order."""
         points: list[Any] = []
-        for part in _parts(np.unique(ids)):
+        for part in _parts(np.unique(checked_ids(ids))):
             points += self._client.retrieve(self._name, part, with_vectors=with_vectors)
         missing = np.setdiff1d(ids, [point.id for point in points])
         if len(missing):

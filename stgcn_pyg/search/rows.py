@@ -1,7 +1,8 @@
-"""What is given to a gallery that lies in a database, checked and in the form that it is kept."""
+"""What is given to a gallery, checked and in the form that a database keeps it."""
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError
@@ -54,6 +55,25 @@ def checked_queries(place: str, width: int, queries: Queries, where: Filter) -> 
     checked = check_queries(queries, width, where)
     require_usable(f"queries to {place}", checked.embeddings)
     return checked
+
+
+def checked_ids(ids: ArrayLike) -> np.ndarray:
+    """Ids as an array ``[N]`` of int64.
+
+    Raises:
+        UserError: They are something else, such as a mask or a single number.
+
+    Example:
+        >>> checked_ids([4, 7])
+        array([4, 7])
+    """
+    given = np.asarray(ids)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise UserError(
+            f"ids: of type {given.dtype} and shape {list(given.shape)}: pass a list of whole "
+            "numbers, such as the index of tracklets()"
+        )
+    return given.astype(np.int64)
 
 
 def own_labels(where: Filter, queries: Queries, row: int) -> dict[str, int]:

@@ -101,7 +101,9 @@ class Segment:
             self.embeddings: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:
+        except OSError as error:
+            raise UnreadableFileError.of(path, error) from error
+        except (ValueError, EOFError, SyntaxError, TokenError) as error:
             raise UserError(f"{path}: damaged or no array of NumPy's: {AGAIN}") from error
         size, (rows, wide) = path.stat().st_size, (*self.embeddings.shape, 0, 0)[:2]
         if (size, rows, wide) != (facts.embeddings_bytes, facts.rows, width) or (
@@ -112,7 +114,12 @@ class Segment:
                 f"{self.embeddings.dtype} {list(self.embeddings.shape)}): {AGAIN}"
             )
         self._path = path.with_suffix(".parquet")
-        self._table: bytes = self._path.read_bytes()
+        try:
+            self._table: bytes = self._path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise UnreadableFileError.of(self._path, error) from error
         if hashlib.sha256(self._table).hexdigest() != facts.tracklets_sha256:
             raise UserError(f"{self._path}: damaged or of another gallery: {AGAIN}")
 

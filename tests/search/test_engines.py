@@ -19,7 +19,7 @@ from numpy.testing import assert_array_equal
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.distances import pairwise_distances
-from stgcn_pyg.search import Filter, Queries, open_gallery
+from stgcn_pyg.search import Filter, Queries, create_gallery, open_gallery
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -257,6 +257,36 @@ def test_queries_that_do_not_fit_are_told_in_one_line(new):
     assert gallery.search(Queries(np.zeros((1, 3))), 2, exact=False).ids.tolist() == [[-1, -1]]
     with pytest.raises(UserError, match="k=0"):
         gallery.search(Queries(np.zeros((1, 3))), 0)
+
+
+@pytest.mark.parametrize("ids", [[True, False, True], [0.5], ["0"], 1])
+def test_ids_that_are_none_are_refused_and_nothing_is_removed(new, ids):
+    gallery = new()
+    gallery.add(np.zeros((3, 3), np.float32), rows(range(3)))
+    for call in (gallery.remove, gallery.tracklets, gallery.embeddings):
+        with pytest.raises(UserError, match=r"^ids: of type .*: pass a list of whole numbers"):
+            call(np.array(ids))
+    assert len(gallery) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"datasets": "station"}, "datasets='station': pass a list of names"),
+        ({"datasets": [3]}, "datasets=\\[3\\]: pass a list of names"),
+        ({"camids": 1}, "camids=1: pass a list of whole numbers"),
+        ({"pids": ["1"]}, "pids=\\['1'\\]: pass a list of whole numbers"),
+    ],
+)
+def test_a_filter_whose_values_are_no_list_does_not_pass_nobody_silently(values, words):
+    with pytest.raises(UserError, match=words):
+        Filter(**values)
+    assert Filter(camids=np.array([1]), pids=(2,), datasets={"station"}).pids == (2,)
+
+
+def test_a_gallery_is_opened_and_made_by_a_path_as_by_text(tmp_path):
+    made = create_gallery(tmp_path / "gallery", width=3, checkpoint_sha256=SHA)
+    assert len(made) == len(open_gallery(tmp_path / "gallery")) == 0
 
 
 def test_an_empty_gallery_finds_nobody(new):

@@ -147,3 +147,28 @@ def test_only_an_extraction_is_looked_for_in_a_gallery(gallery, tmp_path, capsys
     np.savez(tmp_path / "features.npz", **arrays, **cameras)
     assert main(["evaluate", str(tmp_path / "features.npz"), f"--index={gallery.folder}"]) == 2
     assert "is no extraction: extract and index it first" in error_of(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--index=nowhere"], "nowhere: no gallery"),
+        (["--index=postgresql://me@localhost/a/b"], "--index: is for a gallery in a folder"),
+        (["--index-name=mars"], "--index-name mars: is for --index: pass it as well"),
+        (["--index-top=5"], "--index-top 5: is for --index: pass it as well"),
+        (["--json={stored}/embeddings.json"], "is among the files of {stored}"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(stored, capsys, options, message):
+    given = [option.format(stored=stored.folder) for option in options]
+    assert main(["evaluate", str(stored.folder), *given]) == 2
+    assert message.format(stored=stored.folder) in error_of(capsys)
+    StoredEmbeddings(stored.folder)  # is as it was
+
+
+def test_other_tracklets_with_the_same_numbers_are_not_scored(stored, gallery, capsys):
+    command = ["evaluate", str(stored.folder), f"--index={gallery.folder}"]
+    assert main([*command, "--index-name=others"]) == 2
+    said = error_of(capsys)
+    assert f"{gallery.folder}: tracklet others:" in said
+    assert f"is another one than in {stored.folder} (pid is " in said

@@ -269,6 +269,7 @@ def test_an_addition_that_fails_midway_leaves_nothing(gallery):
         (np.zeros((2, 2)), {"camid": None}, "tracklets: lack the columns camid"),
         (np.zeros((2, 2)), {"tracklet": [1, 1]}, "tracklet 1 of mars is there twice"),
         (np.zeros((2, 2)), {"pid": ["x", "y"]}, "tracklets: "),
+        (np.zeros((2, 2)), {"tracklet": ["0", "1"]}, "tracklets: tracklet is no whole number"),
         (np.zeros((2, 2)), {"pid": [1.5, 2]}, "tracklets: "),
         (np.zeros((2, 2)), {"pid": [None, 2]}, "tracklets: pid is missing"),
         (np.zeros((2, 2)), {"dataset": [None, "mars"]}, "dataset is missing"),
@@ -317,6 +318,15 @@ def forget(name):
     return lambda folder: next(folder.glob(name)).unlink()
 
 
+def in_place_of(name):
+    def changed(folder):
+        path = next(folder.glob(name))
+        path.unlink()
+        path.mkdir()
+
+    return changed
+
+
 def foreign(folder):
     np.save(folder / "00000000.npy", np.zeros((4, 2)))
 
@@ -327,6 +337,8 @@ def foreign(folder):
         (forget("gallery.json"), "no gallery (it has no gallery.json)"),
         (forget("*.npy"), ".npy: missing"),
         (forget("*.parquet"), ".parquet: missing"),
+        (in_place_of("*.parquet"), ".parquet: cannot be read: Is a directory"),
+        (in_place_of("*.npy"), ".npy: cannot be read: Is a directory"),
         (edit("gallery.json", lambda b: b[:-40]), "gallery.json: damaged"),
         (edit("gallery.json", lambda b: b"\xff\xfe" + b), "gallery.json: damaged"),
         (edit("gallery.json", lambda b: b"[]"), "gallery.json: of another version"),

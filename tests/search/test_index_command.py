@@ -158,6 +158,7 @@ def test_another_models_embeddings_are_refused(mars, tmp_path, capsys, name, fac
         (["{mars}", "{mars}", "--manifest=x"], "--manifest: is of one extraction; 2 are named"),
         (["{mars}", "--manifest=away.csv"], "away.csv: no such file"),
         (["{mars}", "--remove", "duke"], "has no tracklet duke"),
+        (["--codes", "--reduce=2"], "--reduce 2: is computed from an extraction: name one"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line_and_leaves_nothing(
@@ -183,3 +184,22 @@ def test_a_damaged_extraction_and_a_full_disk_leave_the_gallery_as_it_was(mars, 
     assert index(folder, mars) == 2
     assert "00000.safetensors: damaged" in error_of(capsys)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged"])
+def test_a_command_of_several_parts_does_all_of_them_or_nothing(mars, tmp_path, capsys, fault):
+    folder = tmp_path / "gallery"
+    assert index(folder, mars) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = write_extraction(tmp_path / "other", KNOWN, EMBEDDINGS, dataset="duke")
+    shard = other / "00000.safetensors"
+    content = shard.read_bytes()
+    shard.unlink()
+    if fault == "damaged":
+        shard.write_bytes(content[:-4] + b"0000")
+    assert index(folder, other, "--remove", "mars:12") == 2
+    assert index(folder, mars, other) == 2
+    assert f"00000.safetensors: {fault}" in error_of(capsys)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert index(tmp_path / "new", mars, other) == 2
+    assert not (tmp_path / "new").exists()

@@ -175,13 +175,39 @@ def test_more_than_there_are_gives_all_and_says_so(gallery, station, capsys):
         (["--top=0"], "top"),
         (["--output=found.txt"], "--output found.txt: ends in none of .csv, .json, .parquet"),
         (["--output=a.csv", "--page=a.csv"], "--output and --page are the same file"),
+        (["--output={gallery}/gallery.json"], "is among the files of {gallery}: name a file in an"),
+        (["--page={gallery}/new.html"], "is among the files of {gallery}: name a file in another"),
+        (["--run=runs/other"], "--run runs/other: station:10 is a tracklet of the gallery: leave"),
+        (["--tracks=a.txt"], "--tracks a.txt: station:10 is a tracklet of the gallery: leave"),
+        (["--parts=all"], "--parts all: station:10 is a tracklet of the gallery: leave"),
     ],
 )
 def test_what_finds_nobody_or_cannot_be_meant_is_one_line(gallery, capsys, options, message):
-    before = sorted(gallery.parent.iterdir())
-    assert search(gallery, "station:10", *options) == 2
-    assert message in error_of(capsys)
-    assert sorted(gallery.parent.iterdir()) == before
+    before = sorted(gallery.parent.rglob("*"))
+    given = [option.format(gallery=gallery) for option in options]
+    assert search(gallery, "station:10", *given) == 2
+    assert message.format(gallery=gallery) in error_of(capsys)
+    assert sorted(gallery.parent.rglob("*")) == before
+    assert search(gallery, "station:10") == 0
+
+
+def test_results_do_not_replace_the_files_of_an_extraction(gallery, station, capsys):
+    before = {path.name: path.read_bytes() for path in station.iterdir()}
+    path = station / "00000.parquet"
+    assert search(gallery, station, f"--output={path}") == 2
+    assert f"--output {path}: is among the files of {station}" in error_of(capsys)
+    labelled = [f"--labelled={station}", "--fpr=0.5"]
+    assert search(gallery, "station:10", *labelled, f"--output={path}") == 2
+    assert f"--output {path}: is among the files of {station}" in error_of(capsys)
+    assert search(gallery, station, "--run=runs/other") == 2
+    assert "--run runs/other: " in error_of(capsys)
+    assert {path.name: path.read_bytes() for path in station.iterdir()} == before
+
+
+def test_an_empty_gallery_has_nothing_to_find(gallery, station, capsys):
+    assert main(["index", f"--output={gallery}", "--remove", "station"]) == 0
+    assert search(gallery, station) == 2
+    assert f"{gallery}: holds no tracklet to find: index an extraction" in error_of(capsys)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +309,7 @@ def test_frames_need_the_run_of_the_gallery_and_have_no_camera(embedded, tmp_pat
     assert "holds neither an extraction nor images" in error_of(capsys)
     os.link(tree.path(tree.names["test"][0]), frames / "1.jpg")
     assert search(gallery, frames, f"--run={run}", "--same-camera=all") == 2
-    assert "--same-camera: the camera of the query is not known" in error_of(capsys)
+    assert "--same-camera: the camera of the query is not known: leave the" in error_of(capsys)
     other = write_run(tmp_path / "run", tree.root, seed=1)
     assert search(gallery, frames, f"--run={other}") == 2
     assert f"{other}: is of another model than {gallery}" in error_of(capsys)
