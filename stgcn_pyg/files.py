@@ -184,11 +184,10 @@ def require_outside(files: dict[str, Path | None], folders: Iterable[Path | None
         files: The options, each with its file; None: not given.
         folders: Folders of an extraction or a gallery, whose own files results would replace.
     """
+    read = [folder for folder in folders if folder is not None]
     for name, path in files.items():
-        for folder in folders:
-            if path is None or folder is None:
-                continue
-            if path.resolve().parent == folder.resolve():
+        for folder in read:
+            if path is not None and path.resolve().parent == folder.resolve():
                 raise UserError(
                     f"{name} {path}: is among the files of {folder}: name a file in another folder"
                 )

@@ -84,8 +84,8 @@ def parser() -> Parser:
     )
     add("--reduce", type=PositiveInt | None, default=None, help=reduce)
     codes = (
-        "make codes where there are none yet, by which a large gallery is searched faster; in a "
-        "database, an index"
+        "whether to make codes where there are none yet, by which a large gallery is searched "
+        "faster; in a database, an index"
     )
     add("--codes", type=bool, default=False, nargs="?", const=True, help=codes)
     return parser

@@ -114,7 +114,8 @@ class Engine(Protocol):
                 ``last_time`` (seconds, NaN where they are not known).
 
         Returns:
-            The ids ``[N]`` of the tracklets, which never change and are never used again.
+            The ids ``[N]`` of the tracklets, which are never used for others. A tracklet that is
+            replaced keeps its id in a database and gets a new one in a folder.
         """
         ...
 
