@@ -8,7 +8,7 @@ python -m experiments components --dataset stgcn-synth-v1 --preset small --seeds
 import argparse
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -73,29 +73,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         titles = {key: experiment.title for key, experiment in EXPERIMENTS.items()} | PROGRAMS
         print("\n".join(f"  {key:<24}  {title}" for key, title in titles.items()))
         return 0
-    if name in EXPERIMENTS or name in PROGRAMS:
-        return run(name, rest)
+    if name in EXPERIMENTS:
+        return run(EXPERIMENTS[name], rest)
+    if name in PROGRAMS:
+        return run_program(name, rest)
     names = ", ".join([*EXPERIMENTS, *PROGRAMS])
     print(f"experiments: error: {name!r} is unknown: use {names}", file=sys.stderr)
     return 2
 
 
-def run(name: str, arguments: Sequence[str]) -> int:
-    """Runs an experiment or program and gives the exit status; any but 0 is explained in one line.
+def run(experiment: Experiment, arguments: Sequence[str]) -> int:
+    """Runs an experiment and gives the exit status; any but 0 is explained in one line.
 
     0: no run failed. 1: a run failed or could not go on. 2: the user's mistake. 130 and 143: Ctrl-C
     and SIGTERM.
     """
+
+    def job() -> int:
+        options = parser(experiment).parse_args(arguments)
+        from experiments.running.run_experiment import run_experiment
+
+        return run_experiment(experiment, options)
+
+    return _explained(experiment.name, job)
+
+
+def run_program(name: str, arguments: Sequence[str]) -> int:
+    """Runs a program and gives the exit status, as :func:`run`."""
+
+    def job() -> int:
+        from jsonargparse import auto_cli
+
+        main = import_module(f"experiments.{name}").main
+        auto_cli(main, args=arguments, prog=f"python -m experiments {name}")
+        return 0
+
+    return _explained(name, job)
+
+
+def _explained(name: str, job: Callable[[], int]) -> int:
     try:
         with warnings.catch_warnings(), sigterm_raises():
             # Importing PyTorch Geometric gives a warning that no user can do anything about.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
-            if name in PROGRAMS:
-                return _run_program(name, arguments)
-            options = parser(EXPERIMENTS[name]).parse_args(arguments)
-            from experiments.running.run_experiment import run_experiment
-
-            return run_experiment(EXPERIMENTS[name], options)
+            return job()
     except (UserError, RunError) as error:
         print(f"{name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
@@ -103,14 +124,6 @@ def run(name: str, arguments: Sequence[str]) -> int:
         stopped = signalled(interrupt, "stopped; the same command goes on from here")
         print(f"{name}: {stopped}", file=sys.stderr)
         return stopped.status
-
-
-def _run_program(name: str, arguments: Sequence[str]) -> int:
-    from jsonargparse import auto_cli
-
-    prog = f"python -m experiments {name}"
-    auto_cli(import_module(f"experiments.{name}").main, args=arguments, prog=prog)
-    return 0
 
 
 if __name__ == "__main__":

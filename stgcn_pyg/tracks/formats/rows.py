@@ -74,8 +74,8 @@ def enclosing(box: Sequence[float], degrees: float) -> tuple[float, float, float
     """The upright box around a box that is turned about its middle.
 
     Example:
-        >>> enclosing((10.0, 20.0, 4.0, 8.0), 90)
-        (8.0, 22.0, 8.0, 4.0)
+        >>> [round(side, 3) for side in enclosing((10.0, 20.0, 4.0, 8.0), 90)]
+        [8.0, 22.0, 8.0, 4.0]
     """
     left, top, width, height = box
     cos, sin = abs(np.cos(np.deg2rad(degrees))), abs(np.sin(np.deg2rad(degrees)))
