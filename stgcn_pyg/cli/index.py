@@ -17,7 +17,7 @@ from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.search import Engine, Gallery, create_gallery, open_gallery
 from stgcn_pyg.search.evaluation import loss_of_reduction
 from stgcn_pyg.search.extractions import Extraction
-from stgcn_pyg.search.gallery import LOCK, MODEL, NAME, REDUCTION
+from stgcn_pyg.search.gallery_file import LOCK, MODEL, NAME, REDUCTION
 from stgcn_pyg.search.open import is_database
 from stgcn_pyg.search.queries import ids_of
 from stgcn_pyg.search.reduction import Reduction

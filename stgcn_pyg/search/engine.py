@@ -98,7 +98,11 @@ class Engine(Protocol):
     place: str
     width: int
     checkpoint_sha256: str
-    facts: Mapping[str, Any]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What is known of the model, and the ``sources``."""
+        ...
 
     def __len__(self) -> int:
         """The number of tracklets."""

@@ -9,12 +9,11 @@ are left over from a writer that was killed; the next one removes them.
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
@@ -22,19 +21,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg import __version__
-from stgcn_pyg.errors import UnreadableFileError, UserError, needs_extra, whole_number
-from stgcn_pyg.evaluation.arrays import slices
+from stgcn_pyg.errors import UserError, whole_number
 from stgcn_pyg.files import PART, errors_of_writing, written_aside
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
-from stgcn_pyg.search.exact import Part, nearest
-from stgcn_pyg.search.filters import check_queries, left_out, passing
+from stgcn_pyg.search.exact import nearest
+from stgcn_pyg.search.filters import check_queries, passing
+from stgcn_pyg.search.gallery_file import (
+    LOCK,
+    MODEL,
+    REDUCTION,
+    commit,
+    locked,
+    read_gallery,
+    read_reduction,
+    require_same_model,
+    stored_form,
+)
 from stgcn_pyg.search.reduction import Reduction
 from stgcn_pyg.search.rows import checked_ids
+from stgcn_pyg.search.segment_search import Chosen, found_by_codes, parts_of
 from stgcn_pyg.search.segments import (
     AGAIN,
     COLUMNS,
-    FULL,
     Piece,
     Segment,
     SegmentFacts,
@@ -43,17 +51,7 @@ from stgcn_pyg.search.segments import (
     write_segments,
 )
 
-with needs_extra("search"):
-    from filelock import FileLock, Timeout
-
-NAME = "gallery.json"
-LOCK = "gallery.lock"
-REDUCTION = "reduction.safetensors"
-FORMAT = 1
-MODEL = ("width", "checkpoint_sha256", "embedding", "num_frames", "test_clips")
 OF_A_SEGMENT = re.compile(rf"\d{{8}}[\w-]*\.(npy|parquet|codes)({re.escape(PART)})?")
-Chosen = tuple[Segment, np.ndarray]  # a segment, and which of its rows may be found
-QUERIES = 64  # that are searched by codes at a time
 NUMBERS = 2**23  # of a part of the embeddings that is searched or copied at a time
 
 
@@ -96,7 +94,7 @@ class Gallery:
         self.segments: list[Segment] = []
         self.refresh()
         self.width: int = self.facts["width"]
-        self.reduction = _read_reduction(self.folder, self.facts)
+        self.reduction = read_reduction(self.folder, self.facts)
         self.checkpoint_sha256: str = self.facts["checkpoint_sha256"]
 
     @classmethod
@@ -134,20 +132,20 @@ class Gallery:
         facts = dict(zip(MODEL, model, strict=True))
         with errors_of_writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             if reduction is not None:
                 content = reduction.to_bytes()
                 with errors_of_writing(folder), written_aside(folder / REDUCTION) as file:
                     file.write(content)
                 digest = hashlib.sha256(content).hexdigest()
                 facts |= {"reduced": reduction.width, "reduction_sha256": digest}
-            _commit(folder, facts | {"sources": {}, "next_id": 0, "next_segment": 0}, [])
+            commit(folder, facts | {"sources": {}, "next_id": 0, "next_segment": 0}, [])
         return cls(folder)
 
     @property
     def stored_width(self) -> int:
         """Length of the embeddings that are kept: D, or that of the reduction."""
-        return _stored(self.facts)[0]
+        return stored_form(self.facts)[0]
 
     def __len__(self) -> int:
         return sum(segment.facts.num_alive for segment in self.segments)
@@ -159,9 +157,9 @@ class Gallery:
         """Shows the gallery as it is in the folder now."""
         before = None
         while True:
-            read = facts, described = _read(self.folder)
+            read = facts, described = read_gallery(self.folder)
             try:
-                width, dtype = _stored(facts)
+                width, dtype = stored_form(facts)
                 self.segments = [Segment(self.folder, one, width, dtype) for one in described]
                 break
             except FileNotFoundError as error:
@@ -277,9 +275,9 @@ class Gallery:
                 allowed &= np.isin(segment.ids, among)
             by_codes = not exact and segment.codes is not None
             (coded if by_codes else others).append((segment, allowed))
-        parts = _parts(others, checked, where, part_rows or max(1, NUMBERS // self.stored_width))
+        parts = parts_of(others, checked, where, part_rows or max(1, NUMBERS // self.stored_width))
         found = nearest(checked.embeddings, parts, k)
-        return _by_codes(coded, checked, where, k, found) if coded else found
+        return found_by_codes(coded, checked, where, k, found) if coded else found
 
     def tracklets(self, ids: np.ndarray | None = None) -> pd.DataFrame:
         """The rows of tracklets, as :class:`.Engine` says; the index is the id."""
@@ -350,7 +348,7 @@ class Gallery:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Keeps other writers out, begins with the newest state, and leaves no file unnamed."""
-        with _locked(self.folder):
+        with locked(self.folder):
             self.refresh()
             self._remove_unnamed()
             try:
@@ -359,7 +357,7 @@ class Gallery:
                 self._remove_unnamed()
 
     def _remove_unnamed(self) -> None:
-        _, described = _read(self.folder)
+        _, described = read_gallery(self.folder)
         named = set().union(*(facts.files for facts in described))
         for path in self.folder.iterdir():
             if OF_A_SEGMENT.fullmatch(path.name) and path.name not in named:
@@ -371,7 +369,7 @@ class Gallery:
         numbers = [int(facts.name) + 1 for facts in described]
         following = max([self.facts["next_segment"], *numbers])
         facts = {**self.facts, "next_segment": following, **changes}
-        _commit(self.folder, facts, [one for one in described if one.num_alive])
+        commit(self.folder, facts, [one for one in described if one.num_alive])
         self.refresh()
 
     def _merge_small(self) -> None:
@@ -407,63 +405,6 @@ class Gallery:
         self._replace(described)
 
 
-def require_same_model(
-    gallery: str, here: Mapping[str, Any], source: str, there: Mapping[str, Any]
-) -> None:
-    """Raises a UserError if embeddings are of another model than a gallery's.
-
-    Args:
-        gallery: The place of the gallery.
-        here: What is known of its model; what is missing or None is not compared.
-        source: Where the embeddings come from.
-        there: What is known of theirs.
-    """
-    for name in MODEL:
-        one, other = here.get(name), there.get(name)
-        if one != other and None not in (one, other):
-            raise UserError(
-                f"{source}: is of another model than {gallery} ({name} is {other} there, {one} "
-                "here): extract it by the gallery's checkpoint and options"
-            )
-
-
-def _parts(
-    segments: Iterable[Chosen], queries: Queries, where: Filter, most_rows: int
-) -> Iterator[Part]:
-    """What may be found of some segments, so many rows at a time."""
-    for segment, allowed in segments:
-        rows = np.flatnonzero(allowed)
-        for some in (rows[part] for part in slices(0, len(rows), most_rows)):
-            first, last = int(some[0]), int(some[-1]) + 1
-            # A slice of what is mapped into memory is no copy.
-            chosen: Any = slice(first, last) if last - first == len(some) else some
-            ignored = left_out(queries, segment.tracklets.iloc[chosen], where)
-            embeddings = segment.embeddings[chosen].astype(np.float32, copy=False)
-            yield Part(segment.ids[chosen], embeddings, ignored)
-
-
-def _by_codes(
-    segments: Iterable[Chosen], queries: Queries, where: Filter, k: int, others: Found
-) -> Found:
-    """The nearest k by the codes of some segments, together with the nearest of the others."""
-    from stgcn_pyg.search.candidates import CodedPart, nearest_by_codes
-
-    for rows in slices(0, len(queries.embeddings), QUERIES):
-        pids, camids = (None if x is None else x[rows] for x in (queries.pids, queries.camids))
-        some = Queries(queries.embeddings[rows], pids, camids)
-        parts = [
-            CodedPart(
-                one.ids, one.embeddings, one.codes, allowed, left_out(some, one.tracklets, where)
-            )
-            for one, allowed in segments
-            if one.codes is not None
-        ]
-        of_others = Found(*(array[rows] for array in others))
-        found, _ = nearest_by_codes(some.embeddings, parts, k, of_others)
-        others.ids[rows], others.distances[rows] = found
-    return others
-
-
 def _numbered(
     pieces: Iterable[Piece],
     start: int,
@@ -491,26 +432,6 @@ def _numbered(
         yield embeddings, tracklets[COLUMNS].assign(id=ids)
 
 
-def _stored(facts: Mapping[str, Any]) -> tuple[int, type]:
-    """The width and the type of the embeddings that are kept."""
-    if (reduced := facts.get("reduced")) is not None:
-        return reduced, np.float16
-    return facts["width"], np.float32
-
-
-def _read_reduction(folder: Path, facts: Mapping[str, Any]) -> Reduction | None:
-    if facts.get("reduced") is None:
-        return None
-    path = folder / REDUCTION
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableFileError.of(path, error) from error
-    if hashlib.sha256(content).hexdigest() != facts["reduction_sha256"]:
-        raise UserError(f"{path}: damaged: {AGAIN}")
-    return Reduction.from_bytes(str(path), content)
-
-
 def _same(segment: Segment, keys: pd.DataFrame) -> np.ndarray:
     """The rows of a segment that have the data set and number of one of the keys."""
     mask = np.zeros(segment.facts.rows, dtype=bool)
@@ -523,55 +444,3 @@ def _same(segment: Segment, keys: pd.DataFrame) -> np.ndarray:
 def _without(segment: Segment, mask: np.ndarray) -> SegmentFacts:
     """What is known of a segment once the rows of a mask are removed from it, too."""
     return replace(segment.facts, removed=runs_of(~segment.alive | mask))
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keeps other writers out; the system drops the lock when the process ends in any way."""
-    lock = FileLock(folder / LOCK)
-    with errors_of_writing(folder / LOCK):
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:  # an OSError, too
-            raise UserError(f"{folder}: another process is writing there: wait for it") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _commit(folder: Path, facts: Mapping[str, Any], described: list[SegmentFacts]) -> None:
-    content = {
-        "format": FORMAT,
-        "version": __version__,
-        **facts,
-        "segments": [asdict(one) for one in described],
-    }
-    content |= {"sha256": _digest(content)}
-    path = folder / NAME
-    with errors_of_writing(path, FULL), written_aside(path) as file:
-        file.write((json.dumps(content) + "\n").encode())
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], list[SegmentFacts]]:
-    """What a gallery's ``gallery.json`` says of it, and of its segments."""
-    path = folder / NAME
-    try:
-        content = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{folder}: no gallery (it has no {NAME})") from error
-    except OSError as error:
-        raise UnreadableFileError.of(path, error) from error
-    except ValueError as error:
-        raise UserError(f"{path}: damaged: {AGAIN}") from error
-    if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-        raise UserError(f"{path}: of another version than {FORMAT}: {AGAIN}")
-    if content.pop("sha256", None) != _digest({"format": FORMAT, **content}):
-        raise UserError(f"{path}: altered since it was written: {AGAIN}")
-    described = [SegmentFacts(**facts) for facts in content.pop("segments")]
-    del content["version"]  # that of the last writer
-    return content, described
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from stgcn_pyg.search.engine import Engine
-from stgcn_pyg.search.gallery import NAME, Gallery
+from stgcn_pyg.search.gallery import Gallery
+from stgcn_pyg.search.gallery_file import NAME, of_same_model
 
 QDRANT = ("qdrant", "qdrant+https")
 POSTGRES = ("postgresql", "postgres")
@@ -44,9 +45,7 @@ def create_gallery(place: str | Path, *, width: int, **facts: Any) -> Engine:
         return database.create(place, width=width, **facts)
     if not (Path(place) / NAME).is_file():
         return Gallery.create(place, width=width, **facts)
-    gallery = Gallery(place)
-    gallery.require_same_model("the new embeddings", {"width": width, **facts})
-    return gallery
+    return of_same_model(Gallery(place), {"width": width, **facts})
 
 
 def is_database(place: str | Path) -> bool:

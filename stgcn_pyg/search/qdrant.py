@@ -10,7 +10,7 @@ from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
-from stgcn_pyg.search.gallery import require_same_model
+from stgcn_pyg.search.gallery_file import of_same_model, require_same_model
 from stgcn_pyg.search.rows import KEY, TYPES, checked_ids, checked_queries, checked_rows
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
@@ -91,13 +91,7 @@ class QdrantGallery:
                 make_collection(client, name, width, facts, indexes={} if is_local else INDEXES)
         finally:
             client.close()
-        gallery = cls(place)
-        try:
-            gallery.require_same_model("the new embeddings", {"width": width, **facts})
-        except UserError:
-            gallery.close()
-            raise
-        return gallery
+        return of_same_model(cls(place), {"width": width, **facts})
 
     def close(self) -> None:
         """Ends the connection, and lets others open a gallery in a folder."""

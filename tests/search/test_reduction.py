@@ -11,7 +11,7 @@ from stgcn_pyg.evaluation import FULL_GALLERY, compare, evaluate_protocol
 from stgcn_pyg.runs.extraction import StoredEmbeddings
 from stgcn_pyg.search import Gallery, Queries
 from stgcn_pyg.search.evaluation import loss_of_reduction
-from stgcn_pyg.search.gallery import REDUCTION
+from stgcn_pyg.search.gallery_file import REDUCTION
 from stgcn_pyg.search.reduction import Reduction
 
 WIDTH, COUNT = 12, 90
