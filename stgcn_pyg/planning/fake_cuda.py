@@ -71,14 +71,15 @@ class RealHost(TorchDispatchMode):
 
         kwargs = kwargs or {}
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        to_device = torch.device(kwargs.get("device") or "cpu").type != "cpu"
-        if not to_device and not any(isinstance(tensor, FakeTensor) for tensor in tensors):
+        real = [tensor for tensor in tensors if not isinstance(tensor, FakeTensor)]
+        if len(real) == len(tensors) and torch.device(kwargs.get("device") or "cpu").type == "cpu":
             with unset_fake_temporarily():
                 return function(*args, **kwargs)
-        fake = _mode().from_tensor
-        args, kwargs = tree_map_only(
-            Tensor, lambda t: t if isinstance(t, FakeTensor) else fake(t), (args, kwargs)
-        )
+        if real:
+            fake = _mode().from_tensor
+            args, kwargs = tree_map_only(
+                Tensor, lambda t: t if isinstance(t, FakeTensor) else fake(t), (args, kwargs)
+            )
         return function(*args, **kwargs)
 
 
