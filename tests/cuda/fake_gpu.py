@@ -39,6 +39,12 @@ class OnFakeGPU(STGCNTraining):
     def cpu(self):
         return self  # what is fake stays fake
 
+    def build_optimizer(self, epochs):
+        optimizer, schedule = super().build_optimizer(epochs)
+        if not self.fused:  # what PyTorch takes on a GPU, for any tensors but fake ones
+            optimizer.param_groups[0]["foreach"] = True
+        return optimizer, schedule
+
     def forward(self, batch):
         self.begun.append((len(self.crossings.found), len(self.crossings.queued)))
         if len(self.begun) > self.steps:

@@ -4,26 +4,15 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from conftest import MarsTree
 from fake_gpu import OnFakeGPU, network, train
-
-from stgcn_pyg.data import TrackletDataModule, load_dataset
+from training_data import batches, dataset_in
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked", "narrow_backbone")
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
-    tree = MarsTree(tmp_path_factory.mktemp("cuda") / "mars")
-    for pid in (10, 12, 14, 16):
-        tree.add("train", pid, camid=1, frames=3)
-    return load_dataset("mars", tree.write())
-
-
-def batches(dataset, **options):
-    """Four steps an epoch."""
-    size = {"height": 32, "width": 16, "identities_per_batch": 2, "tracklets_per_identity": 2}
-    return TrackletDataModule(dataset, 2, num_workers=0, **size | options)
+    return dataset_in(tmp_path_factory.mktemp("cuda"))
 
 
 MOVES = {"shift": 0.1, "zoom": 0.1, "erase": 0.5}
@@ -58,7 +47,15 @@ CASES = {
         {},
     ),
 }
-BOTH = {"contiguous maps", "the paper's", "recomputed", "in parts", "vit", "every change", "adamw, by layer"}
+BOTH = {
+    "contiguous maps",
+    "the paper's",
+    "recomputed",
+    "in parts",
+    "vit",
+    "every change",
+    "adamw, by layer",
+}
 needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
 
 
@@ -99,3 +96,22 @@ def check_types(module, precision, channels_last):
     values = [*module.state_dict().values(), *(p.grad for p in trained)]
     assert {value.device.type for value in values} == {"cuda"}
     assert {v.dtype for v in values if v.is_floating_point()} == {torch.float32}
+
+
+def test_the_looks_read_and_are_seen(dataset, tmp_path):
+    module = OnFakeGPU(network(), steps=3)
+    train(module, batches(dataset), tmp_path, epochs=1, finite_check_every=2)
+    (first, _), (second, _), (third, _) = module.by_step()
+    assert first == third == []
+    # Whether all was finite; then what is logged.
+    assert second[0].startswith("_local_scalar_dense < finite_checks.py")
+    assert all(read.startswith("_local_scalar_dense < log.py") for read in second[1:])
+    assert len(second) == 1 + 2 * len(module.terms)
+
+
+def test_an_optimiser_that_is_not_fused_waits_once_a_step(dataset, tmp_path):
+    module = OnFakeGPU(network(), fused=False)
+    train(module, batches(dataset), tmp_path, epochs=1)
+    for found, _ in module.by_step():
+        (read,) = found
+        assert read.startswith("_local_scalar_dense < finite_checks.py")
