@@ -14,10 +14,13 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 SEEN_IN = "2.14.1"
 PRIVATE = (
     "torch._subclasses.fake_tensor.FakeTensorMode",
+    "torch._subclasses.fake_tensor.unset_fake_temporarily",
     "torch.cuda.amp.common.amp_definitely_not_available",
     "torch._C._current_graph_task_id",
     "torch._C._storage_Use_Count",
@@ -58,6 +61,31 @@ def fake_cuda(mode: Any = None) -> Iterator[Any]:
         FakeTensorMode() if mode is None else mode as entered,
     ):
         yield entered
+
+
+class RealHost(TorchDispatchMode):
+    """Inside :func:`fake_cuda`, tensors on the CPU keep their values: those of the GPU alone are fake.
+
+    So loaders, samplers and whatever else computes on the host work as they do beside a real GPU.
+    """
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
+
+        kwargs = kwargs or {}
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        real = [tensor for tensor in tensors if not isinstance(tensor, FakeTensor)]
+        if len(real) == len(tensors) and torch.device(kwargs.get("device") or "cpu").type == "cpu":
+            with unset_fake_temporarily():
+                return function(*args, **kwargs)
+        if real:
+            fake = _mode().from_tensor
+            args, kwargs = tree_map_only(
+                Tensor, lambda t: t if isinstance(t, FakeTensor) else fake(t), (args, kwargs)
+            )
+        return function(*args, **kwargs)
 
 
 def move(module: nn.Module, device: str = "cuda") -> nn.Module:
