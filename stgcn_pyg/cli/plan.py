@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jsonargparse import Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from stgcn_pyg.cli.arguments import Parser
@@ -161,6 +160,6 @@ def _does_not_fit(plan: Plan, settings: RunSettings, memory: float, name: str) -
         sizes = [_batch(way.largest or 0, k) for way in plan.ways]
         advice.append(f"smaller images, fewer frames, or a smaller backbone (batches: {sizes})")
     return (
-        f"a step of {first.memory.total / GIB:.2f} GiB does not fit {memory:g} GiB of {name}: pass "
-        f"{' or '.join(advice)}"
+        f"a step takes {first.memory.total / GIB:.2f} GiB, and {memory:g} GiB of {name} less "
+        f"{RESERVE / GIB:g} for CUDA itself are less than that: pass {' or '.join(advice)}"
     )
