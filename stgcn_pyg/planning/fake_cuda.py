@@ -59,7 +59,7 @@ def fake_cuda() -> Iterator[None]:
 
 
 class RealHost(TorchDispatchMode):
-    """Inside :func:`fake_cuda`, tensors on the CPU keep their values: those of the GPU alone are fake.
+    """Inside :func:`fake_cuda`, the tensors on the CPU keep their values; the GPU's are fake.
 
     So loaders, samplers and whatever else computes on the host work as they do beside a real GPU.
     """
