@@ -5,6 +5,7 @@ these names a later version has moved.
 """
 
 import heapq
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -22,6 +23,7 @@ PRIVATE = (
     "torch._subclasses.fake_tensor.unset_fake_temporarily",
     "torch.cuda.amp.common.amp_definitely_not_available",
     "torch._C._current_graph_task_id",
+    "torch._C._storage_Use_Count",
     "torch.autograd.graph.Node._sequence_nr",
     "torch.autograd.graph.Node._input_metadata",
 )
@@ -42,20 +44,23 @@ def missing() -> str | None:
 
 
 @contextmanager
-def fake_cuda() -> Iterator[None]:
+def fake_cuda(mode: Any = None) -> Iterator[Any]:
     """Inside, tensors have shapes, types and devices but no values, and "cuda" is a device.
 
     Modules are built before, for real, and moved with :func:`move`; ``loss.backward()`` is
     :func:`backward`. Reading a value, as ``.item()`` does, raises an error.
+
+    Args:
+        mode: What an earlier block gave, if that block's tensors are to be used.
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with (
         patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
         patch("torch.cuda.is_bf16_supported", lambda *_, **__: True),
-        FakeTensorMode(),
+        FakeTensorMode() if mode is None else mode as entered,
     ):
-        yield
+        yield entered
 
 
 class RealHost(TorchDispatchMode):
@@ -155,14 +160,23 @@ def backward(loss: Tensor) -> None:
                     if gradient.shape != expected.shape:
                         gradient = gradient.sum_to_size(expected.shape)
                     gradient = gradient.to(expected.dtype)
-                    before = held[slot]
-                    held[slot] = gradient if before is None else before + gradient
-                    del before
+                    if held[slot] is None:
+                        held[slot] = gradient
+                    elif sys.getrefcount(held[slot]) == 2 and _owns_memory(held[slot]):
+                        held[slot] += gradient
+                    else:
+                        held[slot] = held[slot] + gradient
                 del gradient
                 waiting[_key(child)] -= 1
                 if waiting[_key(child)] == 0:
                     heapq.heappush(ready, (-_order(child), _key(child), child))
             del children, child
+
+
+def _owns_memory(tensor: Tensor) -> bool:
+    """Whether no other tensor has its memory; the engine adds to such gradients in place."""
+    storage = tensor.untyped_storage()
+    return torch._C._storage_Use_Count(storage._cdata) <= 2  # the tensor's, and this one
 
 
 def _order(node: Any) -> int:
