@@ -86,9 +86,9 @@ def train(module, data, output, **options):
         with (
             patch("stgcn_pyg.runs.training.fit.device_for", device_for),
             patch.object(torch.Tensor, "backward", backward),
+            suppress(Enough),
         ):
-            with suppress(Enough):
-                fit(module, data, output, **options)
+            fit(module, data, output, **options)
 
 
 def there(value):
