@@ -141,8 +141,9 @@ def backward(loss: Tensor) -> None:
             _, key, node = heapq.heappop(ready)
             gradients = received.pop(key)
             if hasattr(node, "variable"):
-                _accumulate(node.variable, gradients[0])
+                _accumulate(node.variable, gradients.pop())
                 continue
+            gradients.extend([None] * (len(node._input_metadata) - len(gradients)))
             run = node.apply if hasattr(node, "apply") else node
             out = run(*gradients)
             del gradients
@@ -207,7 +208,14 @@ def _counts_of_parents(root: Any) -> dict[int, int]:
 def _accumulate(parameter: Tensor, gradient: Tensor | None) -> None:
     if gradient is None:
         return
-    if parameter.grad is None:
+    if parameter.grad is not None:
+        parameter.grad += gradient
+    # The engine keeps a gradient that nobody else has, laid out as the parameter is.
+    elif (
+        sys.getrefcount(gradient) == 2
+        and _owns_memory(gradient)
+        and gradient.stride() == parameter.stride()
+    ):
         parameter.grad = gradient
     else:
-        parameter.grad += gradient
+        parameter.grad = torch.empty_like(parameter).copy_(gradient)
