@@ -24,6 +24,7 @@ PRIVATE = (
     "torch.cuda.amp.common.amp_definitely_not_available",
     "torch._C._current_graph_task_id",
     "torch._C._storage_Use_Count",
+    "torch.Tensor._use_count",
     "torch.autograd.graph.Node._sequence_nr",
     "torch.autograd.graph.Node._input_metadata",
 )
@@ -213,7 +214,7 @@ def _accumulate(parameter: Tensor, gradient: Tensor | None) -> None:
     # The engine keeps a gradient that nobody else has, laid out as the parameter is.
     elif (
         sys.getrefcount(gradient) == 2
-        and _owns_memory(gradient)
+        and gradient._use_count() == 1  # type: ignore[attr-defined]
         and gradient.stride() == parameter.stride()
     ):
         parameter.grad = gradient
