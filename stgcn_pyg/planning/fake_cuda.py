@@ -13,6 +13,7 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -25,6 +26,7 @@ PRIVATE = (
     "torch._C._current_graph_task_id",
     "torch._C._storage_Use_Count",
     "torch.Tensor._use_count",
+    "torch.testing._internal.distributed.fake_pg.FakeStore",
     "torch.autograd.graph.Node._sequence_nr",
     "torch.autograd.graph.Node._input_metadata",
 )
@@ -62,6 +64,18 @@ def fake_cuda(mode: Any = None) -> Iterator[Any]:
         FakeTensorMode() if mode is None else mode as entered,
     ):
         yield entered
+
+
+@contextmanager
+def fake_processes(rank: int, world_size: int) -> Iterator[None]:
+    """Inside, this is one of several processes, whose values an exchange takes for its own."""
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", rank=rank, world_size=world_size, store=FakeStore())
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
 
 
 class RealHost(TorchDispatchMode):

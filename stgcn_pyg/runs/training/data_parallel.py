@@ -77,7 +77,7 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
         others = (0, *range(2, x.dim()))
         by_channel = (-1, *(1 for _ in others[1:]))
         # Summed in float64, as PyTorch's own kernel does on the CPU.
-        number = values.new_tensor([x.numel() // x.size(1)], dtype=torch.float64)
+        number = values.new_full((1,), x.numel() // x.size(1), dtype=torch.float64)
         sums = _Sum.apply(torch.cat([values.sum(others, dtype=torch.float64), number]))
         mean, count = sums[:-1] / sums[-1], sums[-1].detach()
         centred = values - mean.to(values.dtype).view(by_channel)
