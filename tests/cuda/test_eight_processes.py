@@ -5,13 +5,14 @@ import torch
 from conftest import MarsTree
 from crossings import Crossings
 from fake_gpu import backward, fake_cuda, move, network
+from torch.nn.modules.batchnorm import _BatchNorm
 from training_data import batches
 
 from stgcn_pyg.data import load_dataset
+from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.planning.fake_cuda import fake_processes
-from stgcn_pyg.runs.training import STGCNTraining
+from stgcn_pyg.runs.training import STGCNTraining, data_parallel
 from stgcn_pyg.runs.training import module as training
-from stgcn_pyg.runs.training.data_parallel import SyncedBatchNorm
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked", "narrow_backbone")
 
@@ -44,8 +45,17 @@ def test_the_parts_of_all_are_the_batch_of_one(data):
         assert torch.equal(joined, getattr(whole, name))
 
 
+@pytest.fixture
+def without_reducer(monkeypatch):
+    """DistributedDataParallel adds gradients up in C++, which takes no fake tensors."""
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(data_parallel, "DistributedDataParallel", lambda module, devices: module)
+
+
+@pytest.mark.usefixtures("without_reducer")
+@pytest.mark.parametrize("synchronised", [True, False])
 @pytest.mark.parametrize("options", [{}, {"micro_batches": 2, "centre_loss": 0.1}])
-def test_the_loss_is_over_all_and_waits_for_nothing(data, options, monkeypatch):
+def test_the_loss_is_over_all_and_waits_for_nothing(data, options, synchronised, monkeypatch):
     seen = {}
 
     def losses(features, logits, labels, *more, original=training.stgcn_losses):
@@ -53,32 +63,46 @@ def test_the_loss_is_over_all_and_waits_for_nothing(data, options, monkeypatch):
         return original(features, logits, labels, *more)
 
     monkeypatch.setattr(training, "stgcn_losses", losses)
-    model = network(data.num_classes)
+    model = network(data.num_classes, neck="bnneck")
     module = STGCNTraining(model, compile="off", **options)
+    group = ProcessGroup(rank=5, world_size=R)
+    how = torch.device("cuda"), synchronised, True  # the batch norms of a compiled network
     with fake_processes(5, R), fake_cuda():
         move(module)
         optimizer, _ = module.build_optimizer(1)
-        with Crossings() as crossings:
-            batch = data.move_and_normalize(first_batch(data), "cuda", model.mean, model.std)
-            with torch.autocast("cuda", torch.bfloat16):
-                terms = module(batch)
-            backward(terms["loss"])
-            optimizer.step()
+        with data_parallel.data_parallel(module, group, *how) as parallel:
+            kinds = {type(part) for part in module.modules() if isinstance(part, _BatchNorm)}
+            assert (kinds == {data_parallel.SyncedBatchNorm}) == synchronised
+            with Crossings() as crossings:
+                batch = data.move_and_normalize(first_batch(data), "cuda", model.mean, model.std)
+                with torch.autocast("cuda", torch.bfloat16):
+                    terms = parallel(batch)
+                backward(terms["loss"])
+                optimizer.step()
     assert crossings.found == []
     assert {(len(value), value.device.type) for value in seen.values()} == {(P * K, "cuda")}
     for weight in module.model.parameters():
-        assert (weight.grad.shape, weight.grad.dtype) == (weight.shape, torch.float32)
+        if weight.requires_grad:
+            assert (weight.grad.shape, weight.grad.dtype) == (weight.shape, torch.float32)
+
+
+@pytest.mark.usefixtures("without_reducer")
+def test_uncompiled_batch_norms_on_a_gpu_are_pytorchs():
+    """Its kernels take less memory; they have no form without values, so that nothing runs here."""
+    norms = torch.nn.Sequential(torch.nn.BatchNorm2d(4), torch.nn.BatchNorm1d(4))
+    group = ProcessGroup(rank=5, world_size=R)
+    with data_parallel.data_parallel(norms, group, torch.device("cuda"), True) as parallel:
+        assert {type(part) for part in parallel} == {torch.nn.SyncBatchNorm}
+    assert [type(part) for part in norms] == [torch.nn.BatchNorm2d, torch.nn.BatchNorm1d]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_batch_norm_over_all_waits_for_nothing(dtype):
-    norm = SyncedBatchNorm(8)
+def test_batch_norm_over_all_keeps_types(dtype):
+    norm = data_parallel.SyncedBatchNorm(8)
     with fake_processes(5, R), fake_cuda():
         move(norm)
         x = torch.randn(4, 8, 5, 5, device="cuda", dtype=dtype, requires_grad=True)
-        with Crossings() as crossings:
-            y = norm(x)
-            backward(y.float().sum())
-    assert crossings.found == []
+        y = norm(x)
+        backward(y.float().sum())
     assert y.dtype == x.grad.dtype == dtype
     assert norm.weight.grad.dtype == norm.running_mean.dtype == torch.float32
