@@ -84,13 +84,27 @@ class RealHost(TorchDispatchMode):
     So loaders, samplers and whatever else computes on the host work as they do beside a real GPU.
     """
 
+    def see(self, name: str, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
+        """Called before each operation; what a subclass returns, if not NotImplemented, is its
+        result."""
+        return NotImplemented
+
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 
         kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled() and function.namespace == "aten":
+            # There operations come before they are taken apart into those that are known by name.
+            with self:
+                out = function.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        out = self.see(function.overloadpacket.__name__, tensors, args, kwargs)
+        if out is not NotImplemented:
+            return out
         real = [tensor for tensor in tensors if not isinstance(tensor, FakeTensor)]
         if len(real) == len(tensors) and torch.device(kwargs.get("device") or "cpu").type == "cpu":
             with unset_fake_temporarily():
@@ -141,7 +155,7 @@ def backward(loss: Tensor) -> None:
 
     Nodes run in the engine's order, the last made first, and each is let go once it has run, so
     that what it kept of the forward pass is freed when the engine would free it. ``loss`` loses
-    its graph.
+    its graph. Hooks on tensors do not run.
     """
     root = loss.grad_fn
     if root is None:

@@ -46,7 +46,9 @@ class PlannedStep:
             settings, model=model, training=training, weights_from=None, pack=None
         )
         require_fitting_network(self.settings)
-        self.data = build_data(self.settings, _tracklets_of_nobody(settings.dataset, num_identities))
+        self.data = build_data(
+            self.settings, _tracklets_of_nobody(settings.dataset, num_identities)
+        )
         self.module = build_module(self.settings, self.data).train()
         self.num_parameters = sum(p.numel() for p in self.module.model.parameters())
         with fake_cuda() as self._mode:
