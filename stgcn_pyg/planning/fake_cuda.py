@@ -36,6 +36,7 @@ def missing() -> str | None:
     """What this version of PyTorch lacks for a fake GPU, in one line; None if nothing."""
     for name in PRIVATE:
         place, _, last = name.rpartition(".")
+        owner: Any
         try:
             owner = import_module(place)
         except ModuleNotFoundError:
@@ -173,7 +174,7 @@ def backward(loss: Tensor) -> None:
                 _accumulate(node.variable, gradients.pop())
                 continue
             gradients.extend([None] * (len(node._input_metadata) - len(gradients)))
-            run = node.apply if hasattr(node, "apply") else node
+            run: Any = node.apply if hasattr(node, "apply") else node
             out = run(*gradients)
             del gradients
             found = list(out) if isinstance(out, tuple | list) else [out]
@@ -192,7 +193,9 @@ def backward(loss: Tensor) -> None:
                     gradient = gradient.to(expected.dtype)
                     if held[slot] is None:
                         held[slot] = gradient
-                    elif sys.getrefcount(held[slot]) == 2 and _owns_memory(held[slot]):
+                    elif sys.getrefcount(held[slot]) == 2 and _owns_memory(
+                        cast(Tensor, held[slot])
+                    ):
                         held[slot] += gradient
                     else:
                         held[slot] = held[slot] + gradient
@@ -235,6 +238,7 @@ def _counts_of_parents(root: Any) -> dict[int, int]:
 
 
 def _accumulate(parameter: Tensor, gradient: Tensor | None) -> None:
+    """As the engine does, which gives a new gradient the parameter's memory format."""
     if gradient is None:
         return
     if parameter.grad is not None:
