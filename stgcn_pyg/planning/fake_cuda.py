@@ -193,7 +193,7 @@ def backward(loss: Tensor) -> None:
                     gradient = gradient.to(expected.dtype)
                     if held[slot] is None:
                         held[slot] = gradient
-                    elif sys.getrefcount(held[slot]) == 2 and _owns_memory(
+                    elif sys.getrefcount(held[slot]) <= 2 and _owns_memory(
                         cast(Tensor, held[slot])
                     ):
                         held[slot] += gradient
@@ -245,7 +245,7 @@ def _accumulate(parameter: Tensor, gradient: Tensor | None) -> None:
         parameter.grad += gradient
     # The engine keeps a gradient that nobody else has, laid out as the parameter is.
     elif (
-        sys.getrefcount(gradient) == 2
+        sys.getrefcount(gradient) <= 2
         and gradient._use_count() == 1  # type: ignore[attr-defined]
         and gradient.stride() == parameter.stride()
     ):
