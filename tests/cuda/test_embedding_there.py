@@ -67,3 +67,23 @@ def test_an_embedder_waits_for_frames_and_embeddings_alone():
             embedder.embed(frames)
     assert kinds == [("cuda", torch.float32)] * 2
     assert [note.split(":")[0] for note in crossings.found] == ["_to_copy < embedder.py"] * 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "noted"),
+    [
+        (lambda x: x.isfinite().all().item(), "_local_scalar_dense"),
+        (lambda x: x[x > 0], "index"),
+        (lambda x: x.repeat_interleave((x[0] > 0).long(), dim=1), "repeat_interleave"),
+        (lambda x: x.to("cpu"), "_to_copy"),
+    ],
+)
+def test_what_waits_in_a_network_is_noted_there_too(fault, noted):
+    model, _ = movable()
+    model.classifier.register_forward_hook(lambda _, inputs, output: (fault(output), output)[1])
+    with fake_cuda(), torch.inference_mode():
+        move(model)
+        clips = torch.zeros(2, 2, 3, 32, 16, device="cuda")
+        with Crossings() as crossings, suppress(RuntimeError):
+            model(clips)
+    assert any(note.startswith(noted) for note in crossings.found)
