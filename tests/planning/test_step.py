@@ -11,7 +11,7 @@ from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.planning.memory import LiveMemory
 from stgcn_pyg.planning.step import PlannedStep
 from stgcn_pyg.planning.work import flop_counter
-from stgcn_pyg.runs.run import build_data, build_module
+from stgcn_pyg.runs.run import build_module
 from stgcn_pyg.runs.settings import load_settings
 
 SMALL = {
