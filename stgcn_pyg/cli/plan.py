@@ -85,7 +85,9 @@ def _identities(settings: RunSettings, root: Path | None, given: int | None) -> 
             "its folder or file, or --identities"
         )
     whole = IDENTITIES[settings.dataset]
-    return whole - round(whole * settings.validation_share), "as published"
+    held_out = round(whole * settings.validation_share)
+    less = f", less {held_out:,} that are held out" if held_out else ""
+    return whole - held_out, f"as published{less}"
 
 
 def _network(settings: RunSettings, plan: Plan, people: str) -> str:
