@@ -4,6 +4,7 @@ import gc
 
 import pytest
 import torch
+from narrow import narrow
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
@@ -69,16 +70,16 @@ def measured(step, identities):
     return peak
 
 
-@pytest.mark.usefixtures("narrow_backbone")  # oneDNN copies large weights while it computes
 @pytest.mark.parametrize(
     "options",
     [{}, {"training__activation_checkpointing": True}, {"training__micro_batches": 2}],
     ids=["plain", "activation checkpointing", "micro-batches"],
 )
 def test_what_is_predicted_is_what_a_step_on_the_cpu_takes(options):
-    step = planned(**options)
-    memory = step.memory(4)
-    assert memory.batch + memory.activations == pytest.approx(measured(step, 4), rel=0.01)
+    with narrow():  # oneDNN copies large weights while it computes, which is not predicted
+        step = planned(**options)
+        memory = step.memory(4)
+        assert memory.batch + memory.activations == pytest.approx(measured(step, 4), rel=0.01)
 
 
 def test_weights_and_optimizer_are_what_their_tensors_hold():
