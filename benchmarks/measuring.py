@@ -20,6 +20,7 @@ from stgcn_pyg.runs.environment import describe_machine
 
 Step = Callable[[], object]
 SECONDS = 0.2  # that each step runs for in a round
+NOT_MEASURED = "not measured"  # in place of a figure that only another device has
 
 
 def median_times(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
@@ -101,10 +102,17 @@ def _resident(name: str) -> int:
     raise RuntimeError(f"/proc/self/status has no {name}")
 
 
-def bar(ratio: str, value: float, sign: Literal["<=", ">="], bound: float) -> dict[str, object]:
-    """A ratio, by its name, beside the bound that it should keep, and whether it does."""
-    met = value <= bound if sign == "<=" else value >= bound
-    return {"ratio": ratio, "value": round(value, 3), "bar": f"{sign} {bound}", "met": met}
+def bar(
+    ratio: str, value: float | None, sign: Literal["<=", ">="], bound: float
+) -> dict[str, object]:
+    """A ratio, by its name, beside the bound that it should keep, and whether it does.
+
+    None stands for one that this device cannot show.
+    """
+    if value is None:
+        return {"ratio": ratio, "value": NOT_MEASURED, "bar": f"{sign} {bound}", "met": None}
+    met = bool(value <= bound if sign == "<=" else value >= bound)
+    return {"ratio": ratio, "value": float(f"{value:.4g}"), "bar": f"{sign} {bound}", "met": met}
 
 
 def write_results(
