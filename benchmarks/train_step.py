@@ -242,9 +242,7 @@ def main(
         "copy, bytes a second": bandwidth,
         "shares": {
             "of the product's rate in bfloat16": measuring.NOT_MEASURED,
-            f"of the product's rate in {str(dtype).removeprefix('torch.')}": work["operations"]
-            / seconds
-            / rate["median"],
+            f"of the product's rate in {kind}": work["operations"] / seconds / rate["median"],
             "of the copy's bandwidth": work["bytes"] / seconds / bandwidth["median"],
         },
         "account": account(full, where),

@@ -11,7 +11,7 @@ from command_server import serving
 
 from benchmarks import running
 from benchmarks.__main__ import main
-from benchmarks.parts import CPU, GPU
+from benchmarks.parts import CPU, GPU, PLANS, Part
 
 # The figures that each writes, and the keys that they must have among others.
 WRITTEN = {
@@ -118,13 +118,51 @@ def test_blocks_take_a_tenth_of_the_edges_memory(layers):
 # -- What a GPU shows ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("forked")
+def test_all_that_a_gpu_shows_runs_on_the_cpu_in_its_order(tmp_path):
+    status, found, page = run_smoke("gpu", tmp_path)
+    assert status == 0, {name: part["failed"] for name, part in found["parts"].items()}
+    assert list(found["parts"]) == list(GPU)
+    assert all(f"- {name}: `python -m benchmarks." in page for name in GPU)
+    for figure in ("bars / eager float32 / full", "of the product's rate in bfloat16"):
+        assert not_measured(page, figure)
+
+
+def not_measured(page, figure):
+    told = [line for line in page.splitlines() if figure in line]
+    return bool(told) and all("not measured" in line for line in told)
+
+
+FEW = ("correct_device", "graph_layers", "evaluation")
+
+
 @pytest.fixture(scope="module")
-def smoke(fork, tmp_path_factory):
-    """All of `python -m benchmarks gpu --smoke`; not to be altered."""
+def few(fork, tmp_path_factory):
+    """Some of what a GPU shows, on the CPU; not to be altered."""
     output = tmp_path_factory.mktemp("gpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "run", fork)
-        return output, *run_smoke("gpu", output)
+        return output, *run_smoke("gpu", output, "--only", *FEW)
+
+
+@pytest.fixture
+def changed(few, tmp_path, monkeypatch):
+    """Alters what a copy of the file says of a part, or takes the part out."""
+    shutil.copytree(few[0], tmp_path, dirs_exist_ok=True)
+    monkeypatch.setitem(PLANS, "gpu", {name: GPU[name] for name in FEW})
+
+    def change(name, values):
+        [path] = tmp_path.glob("*/*.json")
+        content = json.loads(path.read_text())
+        if values is None:
+            del content["parts"][name]
+        else:
+            content["parts"][name] |= values
+        path.write_text(json.dumps(content))
+        return tmp_path
+
+    return change
 
 
 @pytest.fixture
@@ -137,86 +175,59 @@ def ran(fork, monkeypatch):
     return found
 
 
-def test_all_that_a_gpu_shows_runs_on_the_cpu_in_its_order(smoke):
-    _, status, found, page = smoke
-    assert status == 0, {name: part["failed"] for name, part in found["parts"].items()}
-    assert list(found["parts"]) == list(GPU)
-    assert all(f"- {name}: `python -m benchmarks." in page for name in GPU)
+def test_what_only_a_gpu_has_is_not_measured(few):
+    _, status, _, page = few
+    assert status == 0
+    assert not_measured(page, "CPU / GPU, evaluate_features")
+    assert not_measured(page, "on_a_gpu_no_step_waits")
+    assert "- train_step: not measured" in page
 
 
-def test_what_only_a_gpu_has_is_not_measured(smoke):
-    *_, page = smoke
-    lines = page.splitlines()
-    for figure in (
-        "eager float32 / full",
-        "of the product's rate in bfloat16",
-        "CPU / GPU, evaluate_features",
-        "on_a_gpu_no_step_waits",
-    ):
-        told = [line for line in lines if figure in line and "ratios /" not in line]
-        assert told and all("not measured" in line for line in told)
-
-
-def test_errors_stand_beside_the_bounds_of_their_tests(smoke):
-    _, _, found, _ = smoke
-    [test] = found["parts"]["correct_step"]["results"]["tests"]
+def test_errors_stand_beside_the_bounds_of_their_tests(few):
+    _, _, found, _ = few
+    tests = {test["test"]: test for test in found["parts"]["correct_device"]["results"]["tests"]}
+    test = tests["layers_are_those_of_float64[dtype0-2e-06-2e-05-blocks-cosine]"]
     assert test["outcome"] == "passed"
-    assert test["loss"]["value"] < 1e-5 and test["loss"]["bar"] == "<= 1e-05"
+    assert 0 < test["output"]["value"] < 2e-6 and test["output"]["bar"] == "<= 2e-06"
 
 
-@pytest.fixture
-def changed(smoke, tmp_path):
-    """Alters what the file says of some parts, in a copy."""
-    shutil.copytree(smoke[0], tmp_path, dirs_exist_ok=True)
-
-    def change(**parts):
-        [path] = tmp_path.glob("*/*.json")
-        content = json.loads(path.read_text())
-        for name, values in parts.items():
-            content["parts"][name] |= values
-        content["parts"] = {n: part for n, part in content["parts"].items() if part.get("sources")}
-        path.write_text(json.dumps(content))
-        return tmp_path
-
-    return change
-
-
-def test_the_same_command_runs_what_is_missing_failed_or_of_other_sources(changed, smoke, ran):
-    output = changed(
-        evaluation={"sources": None},  # as if it had not been reached
-        reranking={"failed": "its GPU is lost"},
-        graph_layers={"sources": "those of an earlier commit"},
-    )
-    status, found, _ = run_smoke("gpu", output)
-    assert (status, ran) == (0, ["graph_layers", "evaluation", "reranking"])
-    assert list(found["parts"]) == list(GPU)
-    assert found["parts"]["train_step"] == smoke[2]["parts"]["train_step"]
-    ran.clear()
-    assert run_smoke("gpu", output)[0] == 0 and ran == []
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("graph_layers", None),
+        ("evaluation", {"failed": "its GPU is lost"}),
+        ("evaluation", {"sources": "those of an earlier commit"}),
+        ("evaluation", {"command": "python -m benchmarks.evaluation --rounds 3"}),
+    ],
+)
+def test_the_same_command_runs_what_is_missing_and_keeps_the_others(
+    changed, few, ran, name, values
+):
+    status, found, _ = run_smoke("gpu", changed(name, values))
+    assert (status, ran) == (0, [name])
+    assert list(found["parts"]) == list(FEW)
+    before = few[2]["parts"]
+    assert all((found["parts"][other] == before[other]) == (other != name) for other in FEW)
+    assert run_smoke("gpu", changed(name, {}))[0] == 0 and ran == [name]
 
 
-def test_one_that_fails_is_named_and_the_others_are_kept(changed, smoke, ran, monkeypatch, capfd):
-    monkeypatch.setitem(GPU, "graph_layers", GPU["graph_layers"]._replace(smoke="--rounds nobody"))
-    output = changed(evaluation={"sources": None})
-    status, found, page = run_smoke("gpu", output)
+def test_one_that_fails_is_named_and_the_others_run(changed, few, ran, monkeypatch, capfd):
+    monkeypatch.setitem(PLANS["gpu"], "graph_layers", Part("graph_layers", "", "--rounds nobody"))
+    status, found, page = run_smoke("gpu", changed("evaluation", None))
     assert (status, ran) == (1, ["graph_layers", "evaluation"])
-    before = smoke[2]["parts"]["graph_layers"]
-    assert found["parts"]["graph_layers"]["results"] == before["results"]
+    assert found["parts"]["graph_layers"]["results"] == few[2]["parts"]["graph_layers"]["results"]
     assert found["parts"]["evaluation"]["failed"] is None
     *_, told = capfd.readouterr().err.strip().splitlines()
     assert told.startswith("graph_layers failed: ") and "nobody" in told
-    assert told in page
+    assert told.removeprefix("graph_layers failed: ") in page
 
 
 def test_what_the_time_is_too_short_for_is_named_and_not_begun(changed, ran, capfd):
-    output = changed(evaluation={"sources": None}, inference={"sources": None})
-    status, found, page = run_smoke("gpu", output, "--limit", "0.1")
+    status, found, _ = run_smoke("gpu", changed("evaluation", None), "--limit", "0.1")
     assert (status, ran) == (1, [])
-    assert "evaluation" not in found["parts"]
-    assert capfd.readouterr().err.splitlines()[-2:] == [
-        "evaluation failed: not begun, because the time is over",
-        "inference failed: not begun, because the time is over",
-    ]
+    assert list(found["parts"]) == ["correct_device", "graph_layers"]
+    *_, told = capfd.readouterr().err.splitlines()
+    assert told == "evaluation failed: not begun, because the time is over"
 
 
 def test_one_that_hangs_is_ended_with_its_processes(tmp_path, monkeypatch):
@@ -236,8 +247,8 @@ def holds(path, text):
         return False
 
 
-def test_a_file_of_something_else_is_refused_and_left(smoke, changed, capfd):
-    [path] = changed().glob("*/*.json")
+def test_a_file_of_something_else_is_refused_and_left(changed, capfd):
+    [path] = changed("evaluation", None).glob("*/*.json")
     path.write_text("[]")
     assert main(["gpu", "--smoke", "--output", str(path.parents[1])]) == 2
     assert path.read_text() == "[]"
