@@ -173,10 +173,15 @@ def size_for(device: str, name: SizeName | None) -> Size:
     return SIZES[name or ("paper" if device == "cuda" else "cpu")]
 
 
+def patches_of(size: Size) -> int:
+    """The paper's four patches, or as many as the rows of the maps of a small image allow."""
+    return min(4, -(-size.height // 16))
+
+
 def network(size: Size) -> STGCN:
     """STGCN with random weights, the same each time."""
     torch.manual_seed(0)
-    patches = min(4, -(-size.height // 16))
+    patches = patches_of(size)
     return STGCN(
         size.classes,
         size.frames,

@@ -40,7 +40,7 @@ GPU = {
     "correct_commands": Part(
         "correctness", "--group commands", "--group commands --smallest true", 0.25
     ),
-    "training_memory": Part("training_memory", "--people [4,16]", TINY_BATCH, 0.15),
+    "training_memory": Part("training_memory", "--people [16]", TINY_BATCH, 0.15),
     "inference": Part("inference", "--rounds 1", TINY, 0.25),
     "graph_layers_compiled": Part(
         "graph_layers", "--dtype bfloat16 --compile true --rounds 5", ONE_ROUND, 0.5

@@ -25,13 +25,13 @@ from torch import Tensor
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import measuring
 from benchmarks.measuring import Precision, Size, SizeName, Step
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.losses import stgcn_losses
+from stgcn_pyg.planning.work import flop_counter
 from stgcn_pyg.runs.devices import tf32_allowed
 from stgcn_pyg.runs.training import STGCNTraining
 from stgcn_pyg.runs.training.compiled import Compile
@@ -154,7 +154,7 @@ class Traffic(TorchDispatchMode):
 
 def counted(step: Step) -> dict[str, float]:
     """The operations of products and convolutions in a step, and the bytes of all its kernels."""
-    with FlopCounterMode(display=False) as flops:
+    with flop_counter() as flops:
         step()
     with Traffic() as traffic:
         step()

@@ -1,10 +1,11 @@
-"""How much memory the activations of a training step take, and what lowers it.
+"""How much memory the activations of a training step take, what lowers it, and what is predicted.
 
     python -m benchmarks.training_memory                # on the CPU: ResNet-18, 128 x 64, T = 4
     python -m benchmarks.training_memory --device cuda  # the paper's: ResNet-50, 256 x 128, T = 8
 
-The most bytes that activations and gradients hold at one time. Weights and Adam's state, 12 bytes a
-weight, come on top.
+The most bytes that activations and gradients hold at one time, measured and, by the same counting
+without values that `stgcn plan` does, predicted. Weights and Adam's state, 12 bytes a weight, come
+on top.
 
 plain            the batch as a whole
 micro_batches=N  in N parts (`--training.micro-batches`)
@@ -22,6 +23,8 @@ from benchmarks import measuring
 from benchmarks.measuring import Precision, Size, SizeName
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import normalize
+from stgcn_pyg.planning.step import PlannedStep
+from stgcn_pyg.runs.settings import load_settings
 from stgcn_pyg.runs.training import STGCNTraining
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -53,6 +56,24 @@ def step_memory(
     return measuring.peak_memory(step, device)
 
 
+def predicted(size: Size, device: torch.device, precision: Precision) -> PlannedStep:
+    """What `stgcn plan` predicts of steps of that size; raises a UserError where it cannot."""
+    patches = measuring.patches_of(size)
+    changes = {
+        "dataset": "mars",
+        "root": "nowhere",  # nothing is read
+        "precision": precision,
+        "model.backbone": size.backbone,
+        "model.num_frames": size.frames,
+        "model.temporal_patches": patches,
+        "model.spatial_patches": patches,
+        "data.height": size.height,
+        "data.width": size.width,
+        "data.tracklets_per_identity": size.tracklets,
+    }
+    return PlannedStep(load_settings(changes=changes), size.classes, device.type)
+
+
 def main(
     device: Literal["cpu", "cuda"] = "cpu",
     precision: Precision | None = None,
@@ -73,16 +94,33 @@ def main(
     """
     where = torch.device(device)
     precision = precision or ("bf16-mixed" if device == "cuda" else "32-true")
-    results: dict[str, dict[str, int]] = {}
-    for count in people or [4, 8, 16]:
-        chosen = measuring.size_for(device, size)._replace(people=count, tracklets=tracklets or 4)
-        results[f"{chosen.people} x {chosen.tracklets}"] = {
-            way: step_memory(chosen, where, precision, options) for way, options in WAYS.items()
-        }
-        print(f"{chosen}, {precision}")
-        print((pd.Series(results[f"{count} x {chosen.tracklets}"]) / 1e6).round(1).to_string())
+    chosen = measuring.size_for(device, size)._replace(tracklets=tracklets or 4)
     settings = {"size": str(measuring.size_for(device, size)), "precision": precision}
-    measuring.write_results(json, {"peak_bytes": results}, settings, device)
+    measured: dict[str, dict[str, int]] = {}
+    told: dict[str, dict[str, int]] = {}
+    bars: dict[str, list[dict[str, object]]] = {}
+    results = {"peak_bytes": measured, "predicted_bytes": told, "bars": bars}
+    names = {f"{count} x {chosen.tracklets}": count for count in people or [4, 8, 16]}
+    for name, count in names.items():
+        this = chosen._replace(people=count)
+        measured[name] = {way: step_memory(this, where, precision, WAYS[way]) for way in WAYS}
+        measuring.write_results(json, results, settings, device)  # now: the next may not fit
+    plan = predicted(chosen, where, precision)
+    for name, count in names.items():
+        told[name] = {way: plan.memory(count, **WAYS[way]).activations for way in WAYS}
+        bars[name] = [
+            measuring.bar(
+                f"{way}: error of the prediction",
+                # What a CPU's kernels take while they run is measured and not predicted.
+                abs(told[name][way] / measured[name][way] - 1) if device == "cuda" else None,
+                *("<=", 0.01),
+            )
+            for way in WAYS
+        ]
+        print(f"{name} clips, {precision}, MB")
+        table = pd.DataFrame({"measured": measured[name], "predicted": told[name]}) / 1e6
+        print(table.round(1).to_string())
+    measuring.write_results(json, results, settings, device)
 
 
 if __name__ == "__main__":
