@@ -11,7 +11,10 @@ from command_server import serving
 
 from benchmarks import running
 from benchmarks.__main__ import main
+from benchmarks.measuring import SIZES
 from benchmarks.parts import CPU, GPU, PLANS, Part
+from benchmarks.training_memory import compared, predicted
+from stgcn_pyg.planning.fake_cuda import missing
 
 # The figures that each writes, and the keys that they must have among others.
 WRITTEN = {
@@ -89,6 +92,17 @@ def test_a_benchmark_writes_its_figures(name, tmp_path, capfd):
     for key, names in WRITTEN[name].items():
         assert names <= set(results[key])
     assert f"- {name}: " in page
+
+
+@pytest.mark.skipif(missing() is not None, reason=f"no GPU can be faked: {missing()}")
+def test_what_an_h200_held_in_a_step_is_predicted():
+    folder = running.ROOT / "benchmarks" / "results" / "nvidia-h200-torch2.11.0"
+    content = json.loads((folder / "training_memory.json").read_text())
+    ways = ("plain", "recompute")
+    found = {way: content["results"]["peak_bytes"]["16 x 4"][way] for way in ways}
+    plan = predicted(SIZES["paper"], torch.device("cuda"), "bf16-mixed")
+    for row in compared({"16 x 4": found}, plan, on_a_gpu=True)["bars"]["16 x 4"]:
+        assert row["value"] < 1e-3
 
 
 @pytest.fixture(scope="module")
