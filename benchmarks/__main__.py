@@ -26,14 +26,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import torch
-
 from benchmarks import running
-from benchmarks.measuring import write_json
-from benchmarks.page import page
 from benchmarks.parts import LIMITS, PLANS, options_of
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.files import write_output
+from stgcn_pyg.files import write_json, write_output
 from stgcn_pyg.runs.environment import commit_of, describe_machine
 
 RESULTS = running.ROOT / "benchmarks" / "results"
@@ -56,11 +52,14 @@ def parsed(arguments: Sequence[str] | None) -> Namespace:
         raise UserError(f"--only {unknown[0]}: the parts of {options.plan} are {', '.join(parts)}")
     if options.device is None:
         options.device = "cuda" if options.plan == "gpu" and not options.smoke else "cpu"
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "PyTorch sees no GPU here: run this on a machine that has one, or pass --smoke, which "
-            "shows on the CPU that everything runs"
-        )
+    if options.device == "cuda":
+        import torch  # here, since it takes seconds, as what a part imports does
+
+        if not torch.cuda.is_available():
+            raise UserError(
+                "PyTorch sees no GPU here: run this on a machine that has one, or pass --smoke, "
+                "which shows on the CPU that everything runs"
+            )
     return options
 
 
@@ -98,6 +97,8 @@ def measure(module: str, options: list[str], limit: float) -> dict[str, Any]:
 
 def run_parts(options: Namespace) -> int:
     """Runs what is missing, writes after each part, and gives the exit status."""
+    from benchmarks.page import page
+
     begun, parts = monotonic(), PLANS[options.plan]
     limit = options.limit or (inf if options.smoke else LIMITS[options.plan])
     machine, code = describe_machine(options.device), sources()
@@ -146,5 +147,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the processes of a part end, too
+    for number in (signal.SIGINT, signal.SIGTERM):  # with which a part's processes end, too
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

@@ -1,9 +1,9 @@
 """How the benchmarks measure, and the network and batches that several of them measure."""
 
 import gc
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Literal, NamedTuple
@@ -15,7 +15,7 @@ from torch.utils.benchmark import Timer
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch
-from stgcn_pyg.files import write_output
+from stgcn_pyg.files import write_json
 from stgcn_pyg.runs.environment import describe_machine
 
 Step = Callable[[], object]
@@ -112,7 +112,8 @@ def bar(
     if value is None:
         return {"ratio": ratio, "value": NOT_MEASURED, "bar": f"{sign} {bound}", "met": None}
     met = bool(value <= bound if sign == "<=" else value >= bound)
-    return {"ratio": ratio, "value": float(f"{value:.4g}"), "bar": f"{sign} {bound}", "met": met}
+    told = float(f"{value:.4g}") if isfinite(value) else str(value)  # JSON has no NaN
+    return {"ratio": ratio, "value": told, "bar": f"{sign} {bound}", "met": met}
 
 
 def write_results(
@@ -127,11 +128,6 @@ def write_results(
             {"settings": settings} if settings else {}
         )
         write_json(path, of_run | {"results": results})
-
-
-def write_json(path: Path, content: object) -> None:
-    """Writes a JSON file."""
-    write_output(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 Precision = Literal["32-true", "bf16-mixed"]

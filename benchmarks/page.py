@@ -16,7 +16,8 @@ def figures(value: Any, path: tuple[str, ...] = ()) -> Iterator[dict[str, object
     if isinstance(value, dict) and "median" in value:
         yield figure | value
     elif isinstance(value, dict) and "bar" in value:
-        yield figure | {"median": value["value"], "bar": value["bar"], "met": value["met"]}
+        met = "" if value["met"] is None else value["met"]
+        yield figure | {"median": value["value"], "bar": value["bar"], "met": met}
     elif isinstance(value, dict):
         for key, part in value.items():
             if key != "case":
@@ -54,13 +55,13 @@ def page(found: dict[str, Any], parts: Sequence[str]) -> str:
         rows += [{"part": name} | row for row in figures(part["results"])]
         told = f"- {name}: `{part['command']}`, {part['seconds']:.0f} seconds, {part['commit']}"
         runs.append(told + (f"; it failed: {part['failed']}" if part["failed"] else ""))
-    with_a_bound = _table([row for row in rows if row.get("bar")])
+    bounded, others = ([row for row in rows if ("bar" in row) == has] for has in (True, False))
     return (
         f"# Benchmarks on {here['device']}\n\n"
         f"`{found['command']}`: torch {here['torch']}, PyG {here['torch_geometric']}, Python "
         f"{here['python']}; {here['threads']} threads of {here['cores']} cores. Each part's "
         "command, time and commit:\n\n" + "\n".join(runs) + "\n\n## Figures that have a bound\n\n"
-        f"{with_a_bound}\n\n## All figures: medians and quartiles\n\n{_table(rows)}\n"
+        f"{_table(bounded)}\n\n## Others: medians and quartiles\n\n{_table(others)}\n"
     )
 
 
