@@ -118,8 +118,9 @@ def run_parts(options: Namespace) -> int:
         if left < 1:
             failures[name] = "not begun, because the time is over"
             continue
-        print(f"\n== {name}", file=sys.stderr, flush=True)
-        found = measure(part.module, arguments, min(part.share * limit, left))
+        seconds = min(part.share * limit, left)
+        print(f"\n== {name}, at most {seconds:.0f} seconds", file=sys.stderr, flush=True)
+        found = measure(part.module, arguments, seconds)
         if found["failed"] is not None:
             failures[name] = found["failed"]
         if found["results"] is None and before.get("results") is not None:
@@ -131,7 +132,8 @@ def run_parts(options: Namespace) -> int:
         # Now, so that what was measured is there whatever ends the others.
         write_json(path, content)
         write_output(path.with_suffix(".md"), page(content, list(parts)).encode())
-    print(f"\n{len(measured)} of {len(parts)} parts are in {path.with_suffix('.md')}")
+    count = sum(name in measured for name in parts)
+    print(f"\n{count} of {len(parts)} parts are in {path.with_suffix('.md')}")
     for name, why in failures.items():
         print(f"{name} failed: {why}", file=sys.stderr)
     return 1 if failures else 0

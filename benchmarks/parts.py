@@ -41,7 +41,7 @@ GPU = {
         "correctness", "--group commands", "--group commands --smallest true", 0.25
     ),
     "training_memory": Part("training_memory", "--people [16]", TINY_BATCH, 0.15),
-    "inference": Part("inference", "--rounds 1", TINY, 0.25),
+    "inference": Part("inference", "--rounds 1", TINY, 0.35),
     "graph_layers_compiled": Part(
         "graph_layers", "--dtype bfloat16 --compile true --rounds 5", ONE_ROUND, 0.5
     ),
