@@ -1,7 +1,6 @@
 """The benchmarks run, in their smallest form, and write what they measure. No time is judged."""
 
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -94,6 +93,7 @@ def test_a_benchmark_writes_its_figures(name, tmp_path, capfd):
     assert f"- {name}: " in page
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(missing() is not None, reason=f"no GPU can be faked: {missing()}")
 def test_what_an_h200_held_in_a_step_is_predicted():
     folder = running.ROOT / "benchmarks" / "results" / "nvidia-h200-torch2.11.0"
@@ -148,49 +148,17 @@ def not_measured(page, figure):
     return bool(told) and all("not measured" in line for line in told)
 
 
-FEW = ("correct_device", "graph_layers", "evaluation")
-
-
 @pytest.fixture(scope="module")
 def few(fork, tmp_path_factory):
-    """Some of what a GPU shows, on the CPU; not to be altered."""
+    """Two parts of what a GPU shows, on the CPU."""
     output = tmp_path_factory.mktemp("gpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(running, "run", fork)
-        return output, *run_smoke("gpu", output, "--only", *FEW)
-
-
-@pytest.fixture
-def changed(few, tmp_path, monkeypatch):
-    """Alters what a copy of the file says of a part, or takes the part out."""
-    shutil.copytree(few[0], tmp_path, dirs_exist_ok=True)
-    monkeypatch.setitem(PLANS, "gpu", {name: GPU[name] for name in FEW})
-
-    def change(name, values):
-        [path] = tmp_path.glob("*/*.json")
-        content = json.loads(path.read_text())
-        if values is None:
-            del content["parts"][name]
-        else:
-            content["parts"][name] |= values
-        path.write_text(json.dumps(content))
-        return tmp_path
-
-    return change
-
-
-@pytest.fixture
-def ran(fork, monkeypatch):
-    """The modules that have been run since."""
-    found = []
-    monkeypatch.setattr(
-        running, "run", lambda module, *more: found.append(module) or fork(module, *more)
-    )
-    return found
+        return run_smoke("gpu", output, "--only", "correct_device", "evaluation")
 
 
 def test_what_only_a_gpu_has_is_not_measured(few):
-    _, status, _, page = few
+    status, _, page = few
     assert status == 0
     assert not_measured(page, "CPU / GPU, evaluate_features")
     assert not_measured(page, "on_a_gpu_no_step_waits")
@@ -198,60 +166,131 @@ def test_what_only_a_gpu_has_is_not_measured(few):
 
 
 def test_errors_stand_beside_the_bounds_of_their_tests(few):
-    _, _, found, _ = few
+    _, found, _ = few
     tests = {test["test"]: test for test in found["parts"]["correct_device"]["results"]["tests"]}
     test = tests["layers_are_those_of_float64[dtype0-2e-06-2e-05-blocks-cosine]"]
     assert test["outcome"] == "passed"
     assert 0 < test["output"]["value"] < 2e-6 and test["output"]["bar"] == "<= 2e-06"
 
 
+# -- What is kept, and what is run again -----------------------------------------------------------
+
+# It notes that it ran; writes a figure; fails, or hangs with a process of its own, if it is told.
+TOY = """
+import subprocess, sys, time
+from pathlib import Path
+
+*options, _, path = sys.argv[1:]
+with open("ran", "a") as file:
+    file.write(options[0])
+if "--hang" in options or "--fail" not in options:
+    Path(path).write_text('{"results": {"seconds": ' + options[-1] + "}}")
+if "--hang" in options:
+    subprocess.run(["sleep", "300"])
+if "--fail" in options:
+    sys.exit("no such GPU")
+"""
+
+
+@pytest.fixture
+def toys(tmp_path, monkeypatch):
+    """A plan of three quick benchmarks a, b and c, in a checkout of their own; gives its folder."""
+    monkeypatch.setattr(running, "ROOT", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "__init__.py").write_text("")
+    (tmp_path / "benchmarks" / "toy.py").write_text(TOY)
+    plan = {name: Part("toy", "", f"{name} 1") for name in "abc"}
+    monkeypatch.setitem(PLANS, "gpu", plan)
+    return tmp_path
+
+
+def run_toys(folder, *more):
+    """The status, the parts that ran, what stands in the file afterwards, and the page."""
+    (folder / "ran").write_text("")
+    status, found, page = run_smoke("gpu", folder / "results", *more)
+    return status, (folder / "ran").read_text(), found["parts"], page
+
+
+def change(folder, name, **values):
+    [path] = folder.glob("results/*/*.json")
+    content = json.loads(path.read_text())
+    content["parts"][name] |= values
+    if not values:
+        del content["parts"][name]
+    path.write_text(json.dumps(content))
+
+
+def test_parts_run_in_their_order_and_once(toys):
+    status, ran, parts, _ = run_toys(toys)
+    assert (status, ran, list(parts)) == (0, "abc", list("abc"))
+    assert run_toys(toys)[:3] == (0, "", parts)
+    assert run_toys(toys, "--only", "c", "a")[:2] == (0, "ca")
+
+
+def test_what_is_missing_is_run_and_the_others_are_kept(toys):
+    run_toys(toys)
+    change(toys, "a", seconds=123.0)
+    change(toys, "b")
+    status, ran, parts, _ = run_toys(toys)
+    assert (status, ran, list(parts)) == (0, "b", list("abc"))
+    assert parts["a"]["seconds"] == 123.0
+
+
 @pytest.mark.parametrize(
-    ("name", "values"),
+    "values",
     [
-        ("graph_layers", None),
-        ("evaluation", {"failed": "its GPU is lost"}),
-        ("evaluation", {"sources": "those of an earlier commit"}),
-        ("evaluation", {"command": "python -m benchmarks.evaluation --rounds 3"}),
+        {"failed": "its GPU was lost"},
+        {"sources": "those of an earlier commit"},
+        {"command": "python -m benchmarks.toy b 2"},
     ],
 )
-def test_the_same_command_runs_what_is_missing_and_keeps_the_others(
-    changed, few, ran, name, values
-):
-    status, found, _ = run_smoke("gpu", changed(name, values))
-    assert (status, ran) == (0, [name])
-    assert list(found["parts"]) == list(FEW)
-    before = few[2]["parts"]
-    assert all((found["parts"][other] == before[other]) == (other != name) for other in FEW)
-    assert run_smoke("gpu", changed(name, {}))[0] == 0 and ran == [name]
+def test_what_failed_or_is_of_other_sources_or_options_is_run_again(toys, values):
+    *_, before, _ = run_toys(toys)
+    change(toys, "b", **values)
+    status, ran, parts, _ = run_toys(toys)
+    assert (status, ran) == (0, "b")
+    assert {**parts["b"], "seconds": 0} == {**before["b"], "seconds": 0}
 
 
-def test_one_that_fails_is_named_and_the_others_run(changed, few, ran, monkeypatch, capfd):
-    monkeypatch.setitem(PLANS["gpu"], "graph_layers", Part("graph_layers", "", "--rounds nobody"))
-    status, found, page = run_smoke("gpu", changed("evaluation", None))
-    assert (status, ran) == (1, ["graph_layers", "evaluation"])
-    assert found["parts"]["graph_layers"]["results"] == few[2]["parts"]["graph_layers"]["results"]
-    assert found["parts"]["evaluation"]["failed"] is None
-    *_, told = capfd.readouterr().err.strip().splitlines()
-    assert told.startswith("graph_layers failed: ") and "nobody" in told
-    assert told.removeprefix("graph_layers failed: ") in page
+def test_changed_sources_run_everything_again(toys):
+    run_toys(toys)
+    (toys / "benchmarks" / "other.py").write_text("")
+    assert run_toys(toys)[:2] == (0, "abc")
 
 
-def test_what_the_time_is_too_short_for_is_named_and_not_begun(changed, ran, capfd):
-    status, found, _ = run_smoke("gpu", changed("evaluation", None), "--limit", "0.1")
-    assert (status, ran) == (1, [])
-    assert list(found["parts"]) == ["correct_device", "graph_layers"]
-    *_, told = capfd.readouterr().err.splitlines()
-    assert told == "evaluation failed: not begun, because the time is over"
+def test_one_that_fails_is_named_keeps_its_figures_and_the_others_run(toys, capfd):
+    run_toys(toys)
+    change(toys, "c")
+    PLANS["gpu"]["b"] = Part("toy", "", "b --fail 2")
+    status, ran, parts, page = run_toys(toys)
+    assert (status, ran) == (1, "bc")
+    assert parts["b"]["results"] == {"seconds": 1} and parts["b"]["failed"] == "no such GPU"
+    assert parts["c"]["failed"] is None
+    assert capfd.readouterr().err.splitlines()[-1] == "b failed: no such GPU"
+    assert "it failed: no such GPU" in page
+    assert run_toys(toys)[:2] == (1, "b")
 
 
-def test_one_that_hangs_is_ended_with_its_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("STGCN_TEST_MARK", str(tmp_path))
-    status, found, page = run_smoke("all", tmp_path, "--only", "import_time", "--limit", "2")
-    assert status == 1
-    assert found["parts"]["import_time"]["failed"] == "it was ended after 2 seconds"
-    assert "it was ended after 2 seconds" in page
-    marked = [path for path in Path("/proc").glob("[0-9]*/environ") if holds(path, str(tmp_path))]
-    assert marked == []
+def test_what_the_time_is_too_short_for_is_named_and_not_begun(toys, capfd):
+    run_toys(toys)
+    change(toys, "b")
+    change(toys, "c")
+    status, ran, parts, _ = run_toys(toys, "--limit", "0.1")
+    assert (status, ran, list(parts)) == (1, "", ["a"])
+    assert capfd.readouterr().err.splitlines()[-2:] == [
+        "b failed: not begun, because the time is over",
+        "c failed: not begun, because the time is over",
+    ]
+
+
+def test_one_that_hangs_is_ended_with_its_processes_and_what_it_wrote_is_kept(toys, monkeypatch):
+    monkeypatch.setenv("STGCN_TEST_MARK", str(toys))
+    PLANS["gpu"]["b"] = Part("toy", "", "b --hang 2", share=0.1)
+    status, ran, parts, _ = run_toys(toys, "--limit", "20")
+    assert (status, ran) == (1, "abc")
+    assert parts["b"]["failed"] == "it was ended after 2 seconds"
+    assert parts["b"]["results"] == {"seconds": 2}
+    assert [p for p in Path("/proc").glob("[0-9]*/environ") if holds(p, str(toys))] == []
 
 
 def holds(path, text):
@@ -261,10 +300,11 @@ def holds(path, text):
         return False
 
 
-def test_a_file_of_something_else_is_refused_and_left(changed, capfd):
-    [path] = changed("evaluation", None).glob("*/*.json")
+def test_a_file_of_something_else_is_refused_and_left(toys, capfd):
+    run_toys(toys)
+    [path] = toys.glob("results/*/*.json")
     path.write_text("[]")
-    assert main(["gpu", "--smoke", "--output", str(path.parents[1])]) == 2
+    assert main(["gpu", "--smoke", "--output", str(toys / "results")]) == 2
     assert path.read_text() == "[]"
     assert "holds no results of this command: move it away" in capfd.readouterr().err
 
