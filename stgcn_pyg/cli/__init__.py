@@ -14,6 +14,7 @@ COMMANDS = {
     "tracklets": "cut tracklets out of videos by a tracker's files",
     "check": "count a data set's tracklets and find bad images and wrong labels",
     "pack": "decode and resize a data set's frames once",
+    "plan": "predict the memory and the time that a training takes on a GPU",
     "train": "train STGCN on a data set and evaluate it",
     "evaluate": "evaluate a trained model, an extraction, or anyone's features",
     "extract": "write the embeddings of a data set's tracklets",

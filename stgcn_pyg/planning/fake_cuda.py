@@ -205,9 +205,12 @@ def _counts_of_parents(root: Any) -> dict[int, int]:
 
 
 def _accumulate(parameter: Tensor, gradient: Tensor | None) -> None:
+    """As the engine does, which gives a new gradient the parameter's memory format."""
     if gradient is None:
         return
-    if parameter.grad is None:
+    if parameter.grad is not None:
+        parameter.grad += gradient
+    elif gradient.stride() == parameter.stride():
         parameter.grad = gradient
     else:
-        parameter.grad += gradient
+        parameter.grad = torch.empty_like(parameter).copy_(gradient)

@@ -46,7 +46,9 @@ class PlannedStep:
             settings, model=model, training=training, weights_from=None, pack=None
         )
         require_fitting_network(self.settings)
-        self.data = build_data(self.settings, _tracklets_of_nobody(settings.dataset, num_identities))
+        self.data = build_data(
+            self.settings, _tracklets_of_nobody(settings.dataset, num_identities)
+        )
         self.module = build_module(self.settings, self.data).train()
         self.num_parameters = sum(p.numel() for p in self.module.model.parameters())
         with fake_cuda() as self._mode:
@@ -69,13 +71,7 @@ class PlannedStep:
             activation_checkpointing: Whether blocks are computed twice; as the settings say if
                 not given.
         """
-        chosen = self.settings.training
-        if micro_batches is None:
-            micro_batches = chosen["micro_batches"]
-        if activation_checkpointing is None:
-            activation_checkpointing = chosen["activation_checkpointing"]
-        self.module.micro_batches = micro_batches
-        self.module.model.backbone.activation_checkpointing = activation_checkpointing
+        self._choose(micro_batches, activation_checkpointing)
         with fake_cuda(self._mode):
             _give_gradients(self.module)
             live = LiveMemory(self.device)
@@ -89,16 +85,30 @@ class PlannedStep:
         of_module = sum(map(bytes_of, [*self.module.parameters(), *self.module.buffers()]))
         return StepMemory(of_module, of_optimizer, of_batch, live.peak - of_batch)
 
-    def flop(self, identities_per_batch: int) -> int:
+    def flop(
+        self,
+        identities_per_batch: int,
+        micro_batches: int | None = None,
+        activation_checkpointing: bool | None = None,
+    ) -> int:
         """The floating-point operations of a step's products and convolutions.
 
-        A product and an addition are two. What is computed twice to save memory counts once.
+        A product and an addition are two; what is computed twice counts twice. The arguments are
+        those of :meth:`memory`.
         """
-        self.module.micro_batches = 1
-        self.module.model.backbone.activation_checkpointing = False
+        self._choose(micro_batches, activation_checkpointing)
         with fake_cuda(self._mode), flop_counter() as counter:
             self._step(self._batch(identities_per_batch))
         return counter.get_total_flops()
+
+    def _choose(self, micro_batches: int | None, activation_checkpointing: bool | None) -> None:
+        chosen = self.settings.training
+        if micro_batches is None:
+            micro_batches = chosen["micro_batches"]
+        if activation_checkpointing is None:
+            activation_checkpointing = chosen["activation_checkpointing"]
+        self.module.micro_batches = micro_batches
+        self.module.model.backbone.activation_checkpointing = activation_checkpointing
 
     def _step(self, batch: ClipBatch) -> None:
         mixed = self.settings.precision == "bf16-mixed"

@@ -7,7 +7,7 @@ the others; ``stgcn train`` makes its options from all of them.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import cache
 from importlib.resources import files as package_files
@@ -277,14 +277,19 @@ class SettingsParser(ArgumentParser):
         raise UserError(" ".join(message.split())) from ex
 
 
-def add_settings(parser: ArgumentParser) -> None:
-    """Adds an option for every setting; the data set and its folder are positional arguments."""
+def add_settings(parser: ArgumentParser, without: Set[str] = frozenset()) -> None:
+    """Adds an option for every setting; the data set and its folder are positional arguments.
+
+    Args:
+        parser: Parser that receives them.
+        without: Names of settings of the run itself that are left out.
+    """
     # Settings can be read and compared without them, which take seconds to import.
     from stgcn_pyg.data import TrackletDataModule
     from stgcn_pyg.models import STGCN
     from stgcn_pyg.runs.training.module import STGCNTraining
 
-    parser.add_class_arguments(RunSettings, as_positional=True, skip=set(SECTIONS))
+    parser.add_class_arguments(RunSettings, as_positional=True, skip={*SECTIONS, *without})
     parser.add_class_arguments(STGCN, "model", skip={"num_classes"})
     elsewhere = {"dataset", "num_frames", "seed", "pack", "on_bad_frame"}
     parser.add_class_arguments(TrackletDataModule, "data", skip=elsewhere)

@@ -1,0 +1,166 @@
+"""`stgcn plan`: whether a training fits a GPU, what would make it fit, and how long it takes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jsonargparse import Namespace
+from jsonargparse.typing import PositiveFloat, PositiveInt
+
+from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.errors import RunError, UserError
+from stgcn_pyg.files import require_writable, write_json
+from stgcn_pyg.planning.gpus import MEASURED_SHARE, find_gpu
+from stgcn_pyg.planning.plan import GIB, IDENTITIES, RESERVE, Plan, Way, make_plan
+from stgcn_pyg.runs.run import load
+from stgcn_pyg.runs.settings import RENAMED, RunSettings, add_settings
+
+DESCRIPTION = """Predicts the memory and the time that a training takes on a GPU.
+
+It needs no GPU, no data set and no weights: a step of the training runs on tensors without values.
+All options of `stgcn train` are options here as well.
+
+Examples:
+  stgcn plan mars --preset paper --precision bf16-mixed --gpu "RTX 4090"
+  stgcn plan mars data/MARS --config runs/mars/config.yaml --memory 16"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command."""
+    options = parser().parse_args(arguments)
+    require_writable("--json", options.json)
+    gpu, rate, memory = None, options.rate, options.memory
+    if options.gpu is not None:
+        gpu = find_gpu(options.gpu)
+        memory = memory or gpu.memory
+        if rate is None and gpu.rate is not None and options.precision == "bf16-mixed":
+            rate = gpu.rate * MEASURED_SHARE
+    root = options.root
+    settings = RunSettings.of({**options.as_dict(), "root": root or Path()})
+    count, source = _identities(settings, root, options.identities)
+    plan = make_plan(settings, count, None if memory is None else int(memory * GIB))
+    name = "a GPU" if gpu is None else f"an {gpu.name}"
+    print(_network(settings, plan, f"{count:,} identities to train on ({source})"))
+    print(f"\n{_memory(plan.ways[0], memory, name)}\n\n{_ways(plan, settings)}")
+    print(f"\n{_time(settings, plan, rate, options.rate is None)}")
+    if options.json is not None:
+        asked = {"identities": count, "memory_gib": memory, "tflop_per_second": rate}
+        write_json(options.json, asked | plan.to_dict() | {"settings": settings.nested()})
+    if memory is not None and not plan.ways[0].fits(int(memory * GIB)):
+        raise RunError(_does_not_fit(plan, settings, memory, name))
+    return 0
+
+
+def parser() -> Parser:
+    """The options of the command."""
+    parser = Parser(prog="stgcn plan", description=DESCRIPTION, renamed=RENAMED)
+    add = parser.add_argument
+    add("--preset", help="settings by name: paper, strong, finetune or small")
+    add("--config", action="config", help="settings from a YAML file, such as RUN/config.yaml")
+    add("--gpu", type=str, default=None, help="name of the GPU, such as RTX 4090")
+    memory = "memory of the GPU in GiB, as nvidia-smi shows it, where its name is not known"
+    add("--memory", type=PositiveFloat, default=None, help=memory)
+    rate = "TFLOP a second that a step reaches, as `python -m benchmarks gpu` measures it"
+    add("--rate", type=PositiveFloat, default=None, help=rate)
+    identities = "number of identities to train on, where there is no data set to count them in"
+    add("--identities", type=PositiveInt, default=None, help=identities)
+    add("--json", type=Path, default=None, help="file to write the prediction to")
+    add_settings(parser, without={"root"})
+    root = "folder that holds the data set, or the manifest file, to count its identities"
+    add("root", nargs="?", type=Path, default=None, help=root)
+    return parser
+
+
+def _identities(settings: RunSettings, root: Path | None, given: int | None) -> tuple[int, str]:
+    """How many identities there are to train on, and how that is known."""
+    if given is not None:
+        return given, "as given"
+    if root is not None and root.exists():
+        dataset, _ = load(settings)
+        return len(np.unique(dataset.train["pid"])), f"counted in {root}"
+    if settings.dataset not in IDENTITIES:
+        where = "" if root is None else f"; there is no {root}"
+        raise UserError(
+            f"{settings.dataset}: how many identities it has to train on is not known{where}: pass "
+            "its folder or file, or --identities"
+        )
+    whole = IDENTITIES[settings.dataset]
+    return whole - round(whole * settings.validation_share), "as published"
+
+
+def _network(settings: RunSettings, plan: Plan, people: str) -> str:
+    model, data = settings.model, settings.data
+    p, k, frames = data["identities_per_batch"], data["tracklets_per_identity"], model["num_frames"]
+    return (
+        f"{settings.dataset}: {people}\n"
+        f"STGCN: {model['backbone']}, {' + '.join(model['branches'])}, "
+        f"{plan.num_parameters / 1e6:.1f} million parameters, {settings.precision}\n"
+        f"a batch: {p} identities x {k} tracklets x {frames} frames = {p * k * frames:,} images of "
+        f"{data['height']} x {data['width']}"
+    )
+
+
+def _memory(way: Way, memory: float | None, name: str) -> str:
+    parts = {
+        "weights": way.memory.weights,
+        "optimizer": way.memory.optimizer,
+        "batch": way.memory.batch,
+        "activations and gradients": way.memory.activations,
+        "all": way.memory.total,
+    }
+    lines = [f"  {part:<27}{size / GIB:>7.2f}" for part, size in parts.items()]
+    if memory is not None:
+        left = f"{RESERVE / GIB:g} is left to CUDA itself"
+        lines[-1] += f"   of the {memory:g} of {name}, of which {left}"
+    return "\n".join(["memory at the peak of a step, predicted, in GiB", *lines])
+
+
+def _ways(plan: Plan, settings: RunSettings) -> str:
+    k = settings.data["tracklets_per_identity"]
+    rows = {
+        way.options or "as it is": {"GiB": f"{way.memory.total / GIB:.2f}"}
+        | ({} if way.largest is None else {"largest batch": _batch(way.largest, k)})
+        for way in plan.ways
+    }
+    return pd.DataFrame(rows).T.to_string()
+
+
+def _batch(largest: int, k: int) -> str:
+    return f"{largest} x {k}" if largest else "none"
+
+
+def _time(settings: RunSettings, plan: Plan, rate: float | None, by_share: bool) -> str:
+    steps, epochs = plan.steps, settings.epochs
+    work = f"work: {plan.flop / 1e12:.2f} TFLOP a step, {steps:,} steps an epoch, {epochs:,} epochs"
+    if rate is None:
+        return f"{work}\ntime: pass --rate, the TFLOP a second that a step reaches"
+    minutes = plan.flop * steps * epochs / (rate * 1e12) / 60
+    long = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.0f} minutes"
+    how = f"at {rate:.3g} TFLOP a second"
+    if by_share:
+        how += (
+            f", {MEASURED_SHARE:.0%} of its rate for products of bfloat16: the share that an H200 "
+            "reached in the paper's step"
+        )
+    return f"{work}\ntime: {long} {how}"
+
+
+def _does_not_fit(plan: Plan, settings: RunSettings, memory: float, name: str) -> str:
+    first = plan.ways[0]
+    fitting = [way for way in plan.ways[1:] if way.fits(int(memory * GIB))]
+    k = settings.data["tracklets_per_identity"]
+    advice = []
+    if fitting:
+        advice.append(f"{fitting[0].options} ({fitting[0].memory.total / GIB:.2f} GiB)")
+    if settings.precision != "bf16-mixed":
+        advice.append("--precision bf16-mixed")
+    if first.largest:
+        advice.append(f"--data.identities-per-batch {first.largest}")
+    if not advice:
+        sizes = [_batch(way.largest or 0, k) for way in plan.ways]
+        advice.append(f"smaller images, fewer frames, or a smaller backbone (batches: {sizes})")
+    return (
+        f"a step of {first.memory.total / GIB:.2f} GiB does not fit {memory:g} GiB of {name}: pass "
+        f"{' or '.join(advice)}"
+    )
