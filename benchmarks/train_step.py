@@ -238,6 +238,7 @@ def main(
             "eager float32 / full": measuring.ratios(times["eager float32"], times["full"]),
         },
         "work of a step": work,
+        "full, TFLOP a second": work["operations"] / seconds / 1e12,
         "product, operations a second": rate,
         "copy, bytes a second": bandwidth,
         "shares": {

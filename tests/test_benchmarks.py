@@ -175,14 +175,18 @@ def test_errors_stand_beside_the_bounds_of_their_tests(few):
 
 # -- What is kept, and what is run again -----------------------------------------------------------
 
-# It notes that it ran; writes a figure; fails, or hangs with a process of its own, if it is told.
+# It notes that it ran, and how many parts are on the disk; writes a figure; fails, or hangs with a
+# process of its own, if it is told.
 TOY = """
-import subprocess, sys, time
+import json, subprocess, sys
 from pathlib import Path
 
 *options, _, path = sys.argv[1:]
 with open("ran", "a") as file:
     file.write(options[0])
+for written in Path("results").glob("*/*.json"):
+    with open("seen", "a") as file:
+        print(*json.loads(written.read_text())["parts"], sep="", file=file)
 if "--hang" in options or "--fail" not in options:
     Path(path).write_text('{"results": {"seconds": ' + options[-1] + "}}")
 if "--hang" in options:
@@ -225,6 +229,11 @@ def test_parts_run_in_their_order_and_once(toys):
     assert (status, ran, list(parts)) == (0, "abc", list("abc"))
     assert run_toys(toys)[:3] == (0, "", parts)
     assert run_toys(toys, "--only", "c", "a")[:2] == (0, "ca")
+
+
+def test_what_is_measured_is_on_the_disk_before_the_next_part_begins(toys):
+    run_toys(toys)
+    assert (toys / "seen").read_text().split() == ["a", "ab"]
 
 
 def test_what_is_missing_is_run_and_the_others_are_kept(toys):
