@@ -19,7 +19,7 @@ from stgcn_pyg.planning.fake_cuda import missing
 WRITTEN = {
     "backbones": {"mobilenet_v2, stride1": {"images_per_second", "times_the_first"}},
     "train_step": {"seconds": {"backbone", "full", "eager float32", "branches", "Adam"}},
-    "inference": {"tracklets_a_second": {"bf16, from memory", "bf16, from disk"}},
+    "inference": {"tracklets_a_second": {"eager float32, from memory", "eager float32, from disk"}},
     "training_memory": {"peak_bytes": {"2 x 2"}},
     "data_loading": {"frames_a_second": {"files", "pack"}, "step_seconds": {"disk", "memory"}},
     "import_time": {"seconds": {"PyG", "layers"}},
