@@ -45,8 +45,7 @@ test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
 
 # What needs a GPU; all other tests see none.
 test-gpu: $(VENV)/.installed-test
-	STGCN_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/test_on_a_gpu.py tests/test_commands_on_a_gpu.py \
-	    tests/test_waiting.py
+	STGCN_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/test_on_a_gpu.py tests/test_commands_on_a_gpu.py
 
 # What only a GPU shows, in figures; run again it goes on.
 benchmark-gpu: $(VENV)/.installed-test

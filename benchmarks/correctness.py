@@ -48,7 +48,7 @@ GROUPS: dict[GroupName, tuple[list[str], str]] = {
             f"{GPU}::test_layers_are_those_of_float64",
             f"{GPU}::test_reranking_there_is_reranking_here",
             f"{GPU}::test_how_often_a_forward_makes_the_host_wait",
-            "test_waiting.py::test_on_a_gpu_no_step_waits",
+            f"{GPU}::test_no_step_waits",
         ],
         "cosine or wait",
     ),

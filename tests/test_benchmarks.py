@@ -161,7 +161,7 @@ def test_what_only_a_gpu_has_is_not_measured(few):
     status, _, page = few
     assert status == 0
     assert not_measured(page, "CPU / GPU, evaluate_features")
-    assert not_measured(page, "on_a_gpu_no_step_waits")
+    assert not_measured(page, "how_often_a_forward_makes_the_host_wait")
     assert "- train_step: not measured" in page
 
 

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from conftest import MarsTree
 from device import DEVICE, ON_A_GPU, error
 from torch.nn.functional import pad
 
 from stgcn_pyg import STGCN
-from stgcn_pyg.data import ClipBatch
+from stgcn_pyg.data import ClipBatch, TrackletDataModule, load_dataset
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.evaluation import evaluate_features, rerank
 from stgcn_pyg.layers import AffinityGCN, complete_edges, ragged_edges
 from stgcn_pyg.runs.devices import tf32_allowed
-from stgcn_pyg.runs.training import STGCNTraining
+from stgcn_pyg.runs.training import STGCNTraining, fit
 from stgcn_pyg.runs.training.data_parallel import data_parallel
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
@@ -85,6 +86,38 @@ def test_tf32_false_is_float32(allowed, least, most, held):
             found = error([model.to(DEVICE)(CLIPS.to(DEVICE)).embedding], [expected])
     held("embedding", found, most)
     assert found >= least or not ON_A_GPU
+
+
+def waiting_is(mode):
+    if ON_A_GPU:
+        torch.cuda.set_sync_debug_mode(mode)
+
+
+def test_no_step_waits(tmp_path):
+    tree = MarsTree(tmp_path / "mars")
+    for pid in range(10, 26, 2):
+        tree.add("train", pid, camid=1, frames=3)
+    size = {"height": 32, "width": 16, "identities_per_batch": 2, "tracklets_per_identity": 2}
+    data = TrackletDataModule(load_dataset("mars", tree.write()), 2, num_workers=1, **size)
+    steps = len(data.sampler)  # an epoch
+
+    class Strict(STGCNTraining):
+        steps = 0
+
+        def forward(self, batch):
+            self.steps += 1
+            inside = self.steps % steps > 1  # neither the first nor the last step of an epoch
+            waiting_is("error" if inside else "default")
+            return super().forward(batch)
+
+    torch.manual_seed(0)
+    size = {"temporal_patches": 2, "spatial_patches": 2, "spatial_channels": 32}
+    module = Strict(STGCN(12, 2, "resnet18", weights=None, **size), compile="off")
+    try:
+        fit(module, data, tmp_path / "run", epochs=2, precision="bf16-mixed")
+    finally:
+        waiting_is("default")
+    assert module.steps == 2 * steps  # of which a waiting one would have raised
 
 
 def test_processes_take_the_step_of_one(tmp_path, held):

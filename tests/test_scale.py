@@ -1,5 +1,6 @@
 """Several processes have the gradients of one."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -34,7 +35,7 @@ class InDouble(STGCNTraining):
         return super().forward(batch._replace(clips=batch.clips.double()))
 
 
-def gradients_and_labels(root, group, batch_norm, backbone="resnet18", **options):
+def gradients_and_labels(root, group, batch_norm, backbone="resnet18", compile="off", **options):
     """The gradients of a step in float64, and the labels of this process's part of the batch."""
     torch.manual_seed(0)
     size = {"num_frames": 2, "height": 32, "width": 16}
@@ -43,7 +44,7 @@ def gradients_and_labels(root, group, batch_norm, backbone="resnet18", **options
         load_dataset("mars", root), **size, **people, num_workers=0, shift=0.1, erase=0.5
     )
     model = STGCN(data.num_classes, 2, backbone, None, temporal_layers=2, **PATCHES, **options)
-    module = InDouble(model)
+    module = InDouble(model, compile=compile)
     if batch_norm == "frozen":
         for norm in module.modules():
             if isinstance(norm, nn.BatchNorm2d):
@@ -54,6 +55,7 @@ def gradients_and_labels(root, group, batch_norm, backbone="resnet18", **options
     synchronised = batch_norm == "synchronised"
     with data_parallel(module, group, torch.device("cpu"), synchronised) as parallel:
         parallel(batch)["loss"].backward()
+    assert module.compiled_forward.compiled == (compile == "on")
     gradients = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
     buffers = {name: buffer for name, buffer in module.named_buffers() if "running" in name}
     return gradients | buffers, batch.labels.tolist()
@@ -93,6 +95,23 @@ def test_two_processes_have_the_gradients_of_one_and_its_batch(
         for name, expected in expected_gradients.items()
     )
     assert difference < bound
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("narrow_backbone", "shapes_unchecked")
+def test_batch_norms_of_all_processes_are_compiled_with_the_network(root):
+    """The graph is followed as on a GPU, but no code is made of it."""
+
+    def work(rank):
+        torch.compile = partial(torch.compile, backend="aot_eager")
+        with init_distributed() as group:
+            plain, compiled = (
+                gradients_and_labels(root, group, "synchronised", compile=how)[0]
+                for how in ("off", "on")
+            )
+        torch.testing.assert_close(compiled, plain, rtol=1e-9, atol=1e-9)
+
+    assert run_together(work) == [0, 0]
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 import torch
 from tiny_run import write_run
@@ -10,6 +11,7 @@ from stgcn_pyg import STGCN
 from stgcn_pyg.cli import main
 from stgcn_pyg.runs.checkpoint import KEY
 from stgcn_pyg.runs.devices import tf32_allowed
+from stgcn_pyg.runs.embedder import Embedder
 
 pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
@@ -132,7 +134,7 @@ def forwards(monkeypatch):
         seen.append(asked[-1])
         return original(model, clips)
 
-    for name in ("trained_model", "run"):
+    for name in ("trained_model", "run", "embedder"):
         monkeypatch.setattr(f"stgcn_pyg.runs.{name}.tf32_allowed", note)
     monkeypatch.setattr(STGCN, "forward", forward)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # these commands do run here
@@ -156,6 +158,9 @@ def test_a_run_is_evaluated_and_extracted_by_what_it_was_trained_with(
         forwards.clear()
         assert main([command, str(run), *more, "--num-workers=0"]) == 0
         assert set(forwards) == {allowed}, command
+    forwards.clear()
+    Embedder(run).embed([np.zeros((32, 16, 3), np.uint8)])
+    assert forwards == [allowed]
 
 
 def test_a_training_is_scored_by_what_it_was_trained_with(forwards, mars_tree, tmp_path):

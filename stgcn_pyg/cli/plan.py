@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jsonargparse import Namespace
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
 from stgcn_pyg.cli.arguments import Parser
@@ -86,7 +85,9 @@ def _identities(settings: RunSettings, root: Path | None, given: int | None) -> 
             "its folder or file, or --identities"
         )
     whole = IDENTITIES[settings.dataset]
-    return whole - round(whole * settings.validation_share), "as published"
+    held_out = round(whole * settings.validation_share)
+    less = f", less {held_out:,} that are held out" if held_out else ""
+    return whole - held_out, f"as published{less}"
 
 
 def _network(settings: RunSettings, plan: Plan, people: str) -> str:
@@ -161,6 +162,6 @@ def _does_not_fit(plan: Plan, settings: RunSettings, memory: float, name: str) -
         sizes = [_batch(way.largest or 0, k) for way in plan.ways]
         advice.append(f"smaller images, fewer frames, or a smaller backbone (batches: {sizes})")
     return (
-        f"a step of {first.memory.total / GIB:.2f} GiB does not fit {memory:g} GiB of {name}: pass "
-        f"{' or '.join(advice)}"
+        f"a step takes {first.memory.total / GIB:.2f} GiB, and {memory:g} GiB of {name} less "
+        f"{RESERVE / GIB:g} for CUDA itself are less than that: pass {' or '.join(advice)}"
     )

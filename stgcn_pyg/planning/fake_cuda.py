@@ -13,6 +13,7 @@ from typing import Any, cast
 from unittest.mock import patch
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -24,6 +25,8 @@ PRIVATE = (
     "torch.cuda.amp.common.amp_definitely_not_available",
     "torch._C._current_graph_task_id",
     "torch._C._storage_Use_Count",
+    "torch.Tensor._use_count",
+    "torch.testing._internal.distributed.fake_pg.FakeStore",
     "torch.autograd.graph.Node._sequence_nr",
     "torch.autograd.graph.Node._input_metadata",
 )
@@ -33,6 +36,7 @@ def missing() -> str | None:
     """What this version of PyTorch lacks for a fake GPU, in one line; None if nothing."""
     for name in PRIVATE:
         place, _, last = name.rpartition(".")
+        owner: Any
         try:
             owner = import_module(place)
         except ModuleNotFoundError:
@@ -63,11 +67,28 @@ def fake_cuda(mode: Any = None) -> Iterator[Any]:
         yield entered
 
 
+@contextmanager
+def fake_processes(rank: int, world_size: int) -> Iterator[None]:
+    """Inside, this is one of several processes, whose values an exchange takes for its own."""
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", rank=rank, world_size=world_size, store=FakeStore())
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
 class RealHost(TorchDispatchMode):
-    """Inside :func:`fake_cuda`, tensors on the CPU keep their values: those of the GPU alone are fake.
+    """Inside :func:`fake_cuda`, the tensors on the CPU keep their values; the GPU's are fake.
 
     So loaders, samplers and whatever else computes on the host work as they do beside a real GPU.
     """
+
+    def see(self, name: str, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
+        """Called before each operation; what a subclass returns, if not NotImplemented, is its
+        result."""
+        return NotImplemented
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -75,7 +96,16 @@ class RealHost(TorchDispatchMode):
         from torch._subclasses.fake_tensor import FakeTensor, unset_fake_temporarily
 
         kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled() and function.namespace == "aten":
+            # There operations come before they are taken apart into those that are known by name.
+            with self:
+                out = function.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        out = self.see(function.overloadpacket.__name__, tensors, args, kwargs)
+        if out is not NotImplemented:
+            return out
         real = [tensor for tensor in tensors if not isinstance(tensor, FakeTensor)]
         if len(real) == len(tensors) and torch.device(kwargs.get("device") or "cpu").type == "cpu":
             with unset_fake_temporarily():
@@ -126,7 +156,7 @@ def backward(loss: Tensor) -> None:
 
     Nodes run in the engine's order, the last made first, and each is let go once it has run, so
     that what it kept of the forward pass is freed when the engine would free it. ``loss`` loses
-    its graph.
+    its graph. Hooks on tensors do not run.
     """
     root = loss.grad_fn
     if root is None:
@@ -141,9 +171,10 @@ def backward(loss: Tensor) -> None:
             _, key, node = heapq.heappop(ready)
             gradients = received.pop(key)
             if hasattr(node, "variable"):
-                _accumulate(node.variable, gradients[0])
+                _accumulate(node.variable, gradients.pop())
                 continue
-            run = node.apply if hasattr(node, "apply") else node
+            gradients.extend([None] * (len(node._input_metadata) - len(gradients)))
+            run: Any = node.apply if hasattr(node, "apply") else node
             out = run(*gradients)
             del gradients
             found = list(out) if isinstance(out, tuple | list) else [out]
@@ -162,7 +193,9 @@ def backward(loss: Tensor) -> None:
                     gradient = gradient.to(expected.dtype)
                     if held[slot] is None:
                         held[slot] = gradient
-                    elif sys.getrefcount(held[slot]) == 2 and _owns_memory(held[slot]):
+                    elif sys.getrefcount(held[slot]) <= 2 and _owns_memory(
+                        cast(Tensor, held[slot])
+                    ):
                         held[slot] += gradient
                     else:
                         held[slot] = held[slot] + gradient
@@ -210,7 +243,12 @@ def _accumulate(parameter: Tensor, gradient: Tensor | None) -> None:
         return
     if parameter.grad is not None:
         parameter.grad += gradient
-    elif gradient.stride() == parameter.stride():
+    # The engine keeps a gradient that nobody else has, laid out as the parameter is.
+    elif (
+        sys.getrefcount(gradient) <= 2
+        and gradient._use_count() == 1  # type: ignore[attr-defined]
+        and gradient.stride() == parameter.stride()
+    ):
         parameter.grad = gradient
     else:
         parameter.grad = torch.empty_like(parameter).copy_(gradient)

@@ -114,14 +114,16 @@ def make_plan(settings: RunSettings, num_identities: int, memory: int | None) ->
             largest = None
             if memory is not None:
                 of_size = partial(total, way)
-                largest = _largest(of_size, p, needed.total, memory - RESERVE, num_identities)
+                largest = largest_batch(of_size, p, needed.total, memory - RESERVE, num_identities)
             ways.append(Way(*way, needed, largest))
         flop = step.flop(p)
         bar.update()
-    return Plan(ways, flop, len(step.data.sampler), step.num_parameters)
+    return Plan(ways, flop, step.steps_per_epoch, step.num_parameters)
 
 
-def _largest(total: Callable[[int], int], asked: int, needed: int, memory: int, most: int) -> int:
+def largest_batch(
+    total: Callable[[int], int], asked: int, needed: int, memory: int, most: int
+) -> int:
     """The largest batch within a memory; 0 if not even one of a single identity fits.
 
     Memory grows nearly in proportion to the batch, so the secant through the largest size known

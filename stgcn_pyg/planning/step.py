@@ -49,6 +49,7 @@ class PlannedStep:
         self.data = build_data(
             self.settings, _tracklets_of_nobody(settings.dataset, num_identities)
         )
+        self.steps_per_epoch = len(self.data.sampler)  # refuses batches of more identities
         self.module = build_module(self.settings, self.data).train()
         self.num_parameters = sum(p.numel() for p in self.module.model.parameters())
         with fake_cuda() as self._mode:

@@ -1,7 +1,9 @@
 """A trained network as a function: from frames, or a video and its tracks, to vectors."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from stgcn_pyg.errors import UserError, needs_extra, require_known, whole_number
 from stgcn_pyg.evaluation import pairwise_distances
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
-from stgcn_pyg.runs.devices import device_for
+from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.tracks import Tracks, read_tracks
 from stgcn_pyg.tracks.tracklets import make_tracklets, require_fitting
 from stgcn_pyg.tracks.video import open_frames
@@ -77,6 +79,7 @@ class Embedder:
         accelerator: Accelerator = "auto",
     ):
         data: dict[str, Any] = {}
+        self._arithmetic: Callable[[], AbstractContextManager[None]] = nullcontext
         self.checkpoint_sha256: str | None = None
         if isinstance(run, STGCN):
             model = run
@@ -84,7 +87,10 @@ class Embedder:
                 raise UserError("height and width: pass those that the network was trained with")
         else:
             model, config, self.checkpoint_sha256 = load_with_digest(Path(run))
-            data = nest(renamed(flatten(config))).get("data", {})
+            settings = nest(renamed(flatten(config)))
+            data = settings.get("data", {})
+            # As `stgcn extract` embeds.
+            self._arithmetic = partial(tf32_allowed, settings.get("tf32", True))
         self.device = device_for(accelerator)
         self.model = model.to(self.device).eval()
         self.height = whole_number("height", height or data.get("height", 256))
@@ -237,5 +243,6 @@ class Embedder:
             some = torch.from_numpy(frames[clips[start : start + self.clips_per_batch]])
             pixels = some.to(self.device).permute(0, 1, 4, 2, 3).float() / 255
             normalized = normalize(pixels, self.model.mean, self.model.std)
-            found.append(self.model(normalized).embedding.float().cpu())
+            with self._arithmetic():
+                found.append(self.model(normalized).embedding.float().cpu())
         return torch.cat(found).sum(dim=0).div(len(clips)).numpy()

@@ -3,8 +3,6 @@
 import traceback
 
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 from stgcn_pyg.planning.fake_cuda import RealHost
 
@@ -32,10 +30,7 @@ class Crossings(RealHost):
         self.found: list[str] = []
         self.queued: list[str] = []
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        name = function.overloadpacket.__name__
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    def see(self, name, tensors, args, kwargs):
         copies = name in COPIES
         # A tensor of the host without dimensions is passed to a kernel as a number.
         kinds = {tensor.device.type for tensor in tensors if tensor.dim() or copies}
@@ -50,7 +45,7 @@ class Crossings(RealHost):
         if on_device and name == "_local_scalar_dense":
             kind = args[0].dtype
             return False if kind == torch.bool else 0.0 if kind.is_floating_point else 0
-        return super().__torch_dispatch__(function, types, args, kwargs)
+        return NotImplemented
 
     def _note(self, notes, name):
         lines = [

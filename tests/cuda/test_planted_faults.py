@@ -1,4 +1,4 @@
-"""A test of the tests: whatever makes a step wait for the device is noted, wherever it is planted."""
+"""A test of the tests: what makes a step wait for the device is noted, wherever it is planted."""
 
 from contextlib import suppress
 

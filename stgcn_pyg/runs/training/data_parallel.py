@@ -15,16 +15,23 @@ from stgcn_pyg.distributed import ProcessGroup
 
 @contextmanager
 def data_parallel(
-    module: nn.Module, group: ProcessGroup, device: torch.device, sync_batch_norm: bool
+    module: nn.Module,
+    group: ProcessGroup,
+    device: torch.device,
+    sync_batch_norm: bool,
+    compiled: bool = False,
 ) -> Iterator[nn.Module]:
     """Gives a module whose gradients are the mean over the processes; a single one has its own.
 
-    With ``sync_batch_norm`` batch norm sees the batch of all processes until the block ends.
+    With ``sync_batch_norm`` batch norm sees the batch of all processes until the block ends. On a
+    GPU that is ``torch.nn.SyncBatchNorm``, which takes the least memory but makes the host wait and
+    cannot be compiled; ``compiled`` takes :class:`SyncedBatchNorm` there too.
     """
     if group.world_size == 1:
         yield module
         return
-    exchanged = _synchronise(module, device.type) if sync_batch_norm else []
+    kind = SyncedBatchNorm if compiled or device.type == "cpu" else nn.SyncBatchNorm
+    exchanged = _synchronise(module, kind) if sync_batch_norm else []
     try:
         yield DistributedDataParallel(
             module, [torch.cuda.current_device()] if device.type == "cuda" else None
@@ -34,7 +41,9 @@ def data_parallel(
             parent.add_module(name, own)
 
 
-def _synchronise(module: nn.Module, device: str) -> list[tuple[nn.Module, str, nn.Module]]:
+def _synchronise(
+    module: nn.Module, kind: type[nn.modules.batchnorm._BatchNorm]
+) -> list[tuple[nn.Module, str, nn.Module]]:
     """Puts synchronised batch norms, with the same parameters and buffers, in place of a module's.
 
     Returns:
@@ -43,9 +52,8 @@ def _synchronise(module: nn.Module, device: str) -> list[tuple[nn.Module, str, n
     exchanged: list[tuple[nn.Module, str, nn.Module]] = []
     for name, child in module.named_children():
         if not isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
-            exchanged += _synchronise(child, device)
+            exchanged += _synchronise(child, kind)
             continue
-        kind = SyncedBatchNorm if device == "cpu" else nn.SyncBatchNorm
         norm: nn.Module = kind(child.num_features, child.eps, child.momentum).train(child.training)
         for value in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
             setattr(norm, value, getattr(child, value))
@@ -60,7 +68,8 @@ def _synchronise(module: nn.Module, device: str) -> list[tuple[nn.Module, str, n
 class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm with mean and variance of the batches of all processes, on any device.
 
-    ``torch.nn.SyncBatchNorm`` does this on GPUs alone.
+    ``torch.nn.SyncBatchNorm`` does this on GPUs alone, and there asks on the host which processes
+    have an empty batch.
 
     Shapes:
         - Input, output: ``[B, C]`` or ``[B, C, H, W]``; B may differ from process to process.
@@ -77,7 +86,7 @@ class SyncedBatchNorm(nn.modules.batchnorm._BatchNorm):
         others = (0, *range(2, x.dim()))
         by_channel = (-1, *(1 for _ in others[1:]))
         # Summed in float64, as PyTorch's own kernel does on the CPU.
-        number = values.new_tensor([x.numel() // x.size(1)], dtype=torch.float64)
+        number = values.new_full((1,), x.numel() // x.size(1), dtype=torch.float64)
         sums = _Sum.apply(torch.cat([values.sum(others, dtype=torch.float64), number]))
         mean, count = sums[:-1] / sums[-1], sums[-1].detach()
         centred = values - mean.to(values.dtype).view(by_channel)

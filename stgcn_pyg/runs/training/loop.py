@@ -66,9 +66,10 @@ class TrainingLoop:
         mixed = self.options.precision == "bf16-mixed"
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
         synchronised = self.options.sync_batch_norm
+        compiles = self.module.compiled_forward.compiles_on(self.device)
         network = self.module.model
         with (
-            data_parallel(self.module, self.group, self.device, synchronised) as parallel,
+            data_parallel(self.module, self.group, self.device, synchronised, compiles) as parallel,
             self.log.opened(self.step, steps * epochs),
             reading(loader) as batches,
         ):
