@@ -7,7 +7,7 @@ SCATTER := $(VENV)/torch-scatter
 DEMO := runs/demo
 DEMO_DATA := runs/demo-data
 
-.PHONY: demo test test-slow test-all test-scatter test-gpu install lint docs wheel clean
+.PHONY: demo test test-slow test-all test-scatter test-gpu benchmark-gpu install lint docs wheel clean
 
 # Python keeps what it has compiled, even where the shell forbids it: else each of a hundred
 # processes compiles all that it imports.
@@ -46,6 +46,10 @@ test-scatter: $(SCATTER)/.installed $(VENV)/.installed-test
 # What needs a GPU; all other tests see none.
 test-gpu: $(VENV)/.installed-test
 	STGCN_TEST_DEVICE=cuda $(BIN)/python -m pytest tests/test_on_a_gpu.py tests/test_commands_on_a_gpu.py
+
+# What only a GPU shows, in figures; run again it goes on.
+benchmark-gpu: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks gpu
 
 install: $(VENV)/.installed-all
 

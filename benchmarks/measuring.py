@@ -1,9 +1,9 @@
 """How the benchmarks measure, and the network and batches that several of them measure."""
 
 import gc
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Literal, NamedTuple
@@ -15,11 +15,12 @@ from torch.utils.benchmark import Timer
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch
-from stgcn_pyg.files import write_output
+from stgcn_pyg.files import write_json
 from stgcn_pyg.runs.environment import describe_machine
 
 Step = Callable[[], object]
 SECONDS = 0.2  # that each step runs for in a round
+NOT_MEASURED = "not measured"  # in place of a figure that only another device has
 
 
 def median_times(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
@@ -101,10 +102,18 @@ def _resident(name: str) -> int:
     raise RuntimeError(f"/proc/self/status has no {name}")
 
 
-def bar(ratio: str, value: float, sign: Literal["<=", ">="], bound: float) -> dict[str, object]:
-    """A ratio, by its name, beside the bound that it should keep, and whether it does."""
-    met = value <= bound if sign == "<=" else value >= bound
-    return {"ratio": ratio, "value": round(value, 3), "bar": f"{sign} {bound}", "met": met}
+def bar(
+    ratio: str, value: float | None, sign: Literal["<=", ">="], bound: float
+) -> dict[str, object]:
+    """A ratio, by its name, beside the bound that it should keep, and whether it does.
+
+    None stands for one that this device cannot show.
+    """
+    if value is None:
+        return {"ratio": ratio, "value": NOT_MEASURED, "bar": f"{sign} {bound}", "met": None}
+    met = bool(value <= bound if sign == "<=" else value >= bound)
+    told = float(f"{value:.4g}") if isfinite(value) else str(value)  # JSON has no NaN
+    return {"ratio": ratio, "value": told, "bar": f"{sign} {bound}", "met": met}
 
 
 def write_results(
@@ -119,11 +128,6 @@ def write_results(
             {"settings": settings} if settings else {}
         )
         write_json(path, of_run | {"results": results})
-
-
-def write_json(path: Path, content: object) -> None:
-    """Writes a JSON file."""
-    write_output(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 Precision = Literal["32-true", "bf16-mixed"]
@@ -165,10 +169,15 @@ def size_for(device: str, name: SizeName | None) -> Size:
     return SIZES[name or ("paper" if device == "cuda" else "cpu")]
 
 
+def patches_of(size: Size) -> int:
+    """The paper's four patches, or as many as the rows of the maps of a small image allow."""
+    return min(4, -(-size.height // 16))
+
+
 def network(size: Size) -> STGCN:
     """STGCN with random weights, the same each time."""
     torch.manual_seed(0)
-    patches = min(4, -(-size.height // 16))
+    patches = patches_of(size)
     return STGCN(
         size.classes,
         size.frames,

@@ -40,6 +40,17 @@ def _seeded():
 
 
 @pytest.fixture
+def held(record_property):
+    """Holds a figure to a bound, and notes both for `python -m benchmarks gpu`."""
+
+    def held(name, value, bound):
+        record_property(name, (value, bound))
+        assert value <= bound, name
+
+    return held
+
+
+@pytest.fixture
 def shapes_unchecked():
     """Leaves the annotated shapes unchecked, as a user meets the layers."""
     jaxtyping.config.update("jaxtyping_disable", True)

@@ -70,11 +70,16 @@ def test_a_training_goes_on_there_as_if_nothing_had_happened(whole, folder):
     np.testing.assert_allclose(losses(folder / "parts"), losses(whole), rtol=1e-2)
 
 
-def test_torchrun_trains_there(whole, folder):
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=1"]
+def test_torchrun_trains_there(whole, folder, record_property):
+    """On two GPUs two processes share each batch, synchronise batch norm and try to compile."""
+    processes = min(2, torch.cuda.device_count()) if ON_A_GPU else 1
+    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
     more = ["--epochs=2", "--sync-batch-norm=true"]
     command = [*torchrun, "-m", "stgcn_pyg.cli", *train(folder, folder / "torchrun", *more)]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
+    assert done.returncode == 0, done.stderr
+    compiled = "cannot be compiled" not in done.stderr if ON_A_GPU else "not measured"
+    record_property(f"compiled in {processes} processes", (compiled, None))
     np.testing.assert_allclose(losses(folder / "torchrun"), losses(whole), rtol=1e-2)
 
 
@@ -88,18 +93,18 @@ def on_both(command, run, folder, *more, output="{}"):
     return written
 
 
-def test_evaluate_gives_the_scores_of_the_cpu(whole, tmp_path):
+def test_evaluate_gives_the_scores_of_the_cpu(whole, tmp_path, held):
     found, expected = map(read_scores, on_both("evaluate", whole, tmp_path, output="--json={}"))
     assert found.keys() == expected.keys()
     for protocol, rows in expected.items():
-        there = found[protocol]["trained"]["mAP"]
-        assert there == pytest.approx(rows["trained"]["mAP"], abs=1e-3)
+        there, here = found[protocol]["trained"]["mAP"], rows["trained"]["mAP"]
+        held(f"mAP of {protocol}", abs(there - here), 1e-3)
 
 
-def test_extract_gives_the_embeddings_of_the_cpu(whole, tmp_path):
+def test_extract_gives_the_embeddings_of_the_cpu(whole, tmp_path, held):
     shards = [folder / "00000.safetensors" for folder in on_both("extract", whole, tmp_path)]
     found, expected = (torch.from_numpy(load_file(shard)["embedding"]) for shard in shards)
-    assert error([found], [expected]) < 1e-5
+    held("embedding", error([found], [expected]), 1e-5)
 
 
 def test_explain_draws_what_it_draws_on_the_cpu(whole, tmp_path):
