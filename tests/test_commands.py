@@ -521,6 +521,6 @@ def test_a_folder_with_settings_that_were_cut_short_is_begun_anew(train):
 def test_unknown_commands_are_named(capsys):
     assert main(["trian"]) == 2
     assert (
-        "command 'trian' is unknown: use one of synth, tracklets, check, pack, train"
+        "command 'trian' is unknown: use one of synth, tracklets, check, pack, plan, train"
         in error_line(capsys)
     )
