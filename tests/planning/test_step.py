@@ -1,13 +1,11 @@
 """Memory and work of a step, predicted, against the same step with values on the CPU."""
 
-import gc
-
 import pytest
 import torch
 from narrow import narrow
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
+from benchmarks.measuring import peak_memory
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.planning.memory import LiveMemory
 from stgcn_pyg.planning.step import PlannedStep
@@ -36,7 +34,7 @@ def planned(device="cpu", **changes):
 
 
 def measured(step, identities):
-    """The most bytes that a real step allocates, by PyTorch's own record of its allocator."""
+    """The most bytes that a real step allocates, as PyTorch's profiler records them."""
     data = step.data
     module = build_module(step.settings, data).train()
     clips = data.tracklets_per_identity * identities
@@ -56,18 +54,9 @@ def measured(step, identities):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
 
-    run()
-    module.zero_grad()
-    gc.collect()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        run()
-    held = peak = 0
-    events = profiler.profiler.kineto_results.events()
-    for event in sorted((e for e in events if e.name() == "[memory]"), key=lambda e: e.start_ns()):
-        held += event.nbytes()
-        peak = max(peak, held)
-    return peak
+    return peak_memory(run, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
