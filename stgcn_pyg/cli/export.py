@@ -130,9 +130,10 @@ def _trained(options: Namespace, rendered: Path) -> TrainedModel:
 
 
 def _calibration(trained: TrainedModel, about: Metadata) -> list[Any]:
+    """For int8, normalised clips of the training."""
     if about.precision != "int8":
         return []
-    return [about.prepare(clip) for clip in calibration_clips(trained)]
+    return [about.normalize(clip) for clip in calibration_clips(trained)]
 
 
 def _prove(

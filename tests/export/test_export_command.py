@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -91,16 +92,16 @@ def test_int8_is_calibrated_on_training_clips_and_told_with_its_interval(
     format, run, tmp_path, capsys, monkeypatch
 ):
     output = tmp_path / f"network{SUFFIXES[format]}"
-    assert export(run, output, f"--format={format}", "--precision=int8", "--input=clips") == 0
+    assert export(run, output, f"--format={format}", "--precision=int8") == 0
     said = capsys.readouterr().out
     assert "95 % interval over the identities" in said or "every query scores the same" in said
     exported = read_exported(output)
     assert exported.about.precision == "int8"
-    frames = frames_of(2, 32, 16)
-    vectors = exported.run(exported.prepare(frames))["embedding"]
+    frames = frames_of(2, 90, 40)
+    vectors = exported.run(frames)["embedding"]
     wanted = np.stack([Embedder(run).embed(list(clip)) for clip in frames])
-    difference = np.abs(vectors - wanted).max()
-    assert 1e-5 < difference < 0.2
+    cosines = (vectors * wanted).sum(axis=1) / np.square(wanted).sum(axis=1)
+    assert (cosines < 1 - 1e-6).all() and (cosines > 0.9).all()
     if format == "onnx":
         kinds = {node.op_type for node in onnx.load(output).graph.node}
         assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
@@ -188,6 +189,9 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(
 
 KILLED = """
 import os, signal, sys
+sys.path.insert(0, {tests!r})
+from narrow import narrow
+narrow().start()
 from stgcn_pyg.cli import main
 from stgcn_pyg.export import proof
 from stgcn_pyg import files
@@ -202,7 +206,7 @@ sys.exit(main(sys.argv[1:]))
 )
 def test_a_kill_leaves_no_file_that_can_be_opened(where, run, tmp_path):
     output = tmp_path / "network.pt2"
-    code = KILLED.format(where=where)
+    code = KILLED.format(where=where, tests=str(Path(__file__).parents[1]))
     options = ["export", run, f"--output={output}", "--format=torch-export", "--num-workers=0"]
     done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr
