@@ -121,9 +121,20 @@ def _trained(options: Namespace, rendered: Path) -> TrainedModel:
         if options.precision == "int8":
             raise UserError(f"{error}; int8 is calibrated on its training clips") from error
         print(f"{error}: compares on rendered pictures meanwhile")
-    few = {"train_people": 1, "test_people": 6, "cameras": 2, "cameras_per_person": 2}
-    few |= {"tracklets_per_camera": 1, "frames": (8, 12), "distractors": 4, "junk": 2}
-    write_benchmark(rendered, **few, height=128, width=64, progress=False)
+    write_benchmark(
+        rendered,
+        train_people=1,
+        test_people=6,
+        cameras=2,
+        cameras_per_person=2,
+        tracklets_per_camera=1,
+        frames=(8, 12),
+        distractors=4,
+        junk=2,
+        height=128,
+        width=64,
+        progress=False,
+    )
     return TrainedModel(
         options.run, **arguments | {"dataset": "mars", "root": rendered, "pack": None}
     )
@@ -171,7 +182,6 @@ def _difference(result: ComparisonResult) -> str:
     line = f"{before:.2f} before, {after:.2f} after"
     if not changed:
         return f"{line}; every query scores the same"
-    ends = format_interval(
-        *(part["mAP"] for part in (result.difference, result.low, result.high)), True, 2
-    )
+    difference, low, high = (part["mAP"] for part in (result.difference, result.low, result.high))
+    ends = format_interval(difference, low, high, signed=True, decimals=2)
     return f"{line}: {ends}, 95 % interval over the identities"

@@ -11,7 +11,7 @@ from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError, require_known
 from stgcn_pyg.export.pillow_resize import PillowResize
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.models.branches import GlobalBranch
+from stgcn_pyg.models.branches import SpatialBranch, TemporalBranch
 from stgcn_pyg.models.fully_connected import FullyConnected
 
 InputKind = Literal["pictures", "clips"]
@@ -109,13 +109,7 @@ class ExportedNetwork(nn.Module):
         self.preparation = Preparation(model, height, width)
         self.frees_frames = self.preparation.frees_frames
         self.with_features = "features" in outputs
-        self.graphs = {
-            name: branch
-            for name, branch in self.model.branches.items()
-            if "affinity" in outputs
-            and not isinstance(branch, GlobalBranch)
-            and not isinstance(branch.gcn, FullyConnected)
-        }
+        self.graphs = branches_with_graphs(self.model) if "affinity" in outputs else {}
         features = self.model.branches if self.with_features else ()
         self.names = ["embedding", *features, *(f"{name}_affinity" for name in self.graphs)]
         self.eval()
@@ -147,6 +141,16 @@ class ExportedNetwork(nn.Module):
         network = copy(self)
         network.input = "clips"
         return network
+
+
+def branches_with_graphs(model: STGCN) -> dict[str, TemporalBranch | SpatialBranch]:
+    """The branches that have an affinity, by name."""
+    return {
+        name: branch
+        for name, branch in model.branches.items()
+        if isinstance(branch, TemporalBranch | SpatialBranch)
+        and not isinstance(branch.gcn, FullyConnected)
+    }
 
 
 def _frees_frames(model: STGCN) -> bool:
