@@ -20,7 +20,7 @@ from stgcn_pyg.export.proof import Agreement, calibration_clips, compare_batches
 from stgcn_pyg.export.writing import files_of, publish, write_network
 from stgcn_pyg.files import require_apart, require_writable, write_json
 from stgcn_pyg.runs.about import ABOUT, in_words
-from stgcn_pyg.runs.trained_model import MissingDataError, TrainedModel
+from stgcn_pyg.runs.trained_model import MissingDataError, TrainedModel, tell_skipped
 from stgcn_pyg.synthetic import write_benchmark
 
 Tolerance = restricted_number_type("Tolerance", float, [(">", 0), ("<=", 2)])
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     _require_outputs(options)
     with TemporaryDirectory() as folder:
         trained = _trained(options, Path(folder, "rendered"))
+        trained.config["tf32"] = False  # on a GPU, the proof is of float32 too
         data = trained.data
         network = ExportedNetwork(
             trained.model, data.height, data.width, options.input, options.outputs
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
             f"run by {exported.runtime}"
         )
         found, compared = _prove(exported, trained, options)
+        tell_skipped(data)
         publish(written, options.output, options.format)
     print(
         f"{' and '.join(str(file) for file in files_of(options.output, options.format))}: written"

@@ -1,6 +1,8 @@
 """An OpenVINO model in float16 or in int8, by OpenVINO's own tools."""
 
+import contextlib
 import logging
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -32,16 +34,18 @@ def to_openvino_precision(
     """
     if precision != "int8":
         return to_openvino(network)
+    for name in ("nncf", "torch.utils.cpp_extension"):  # they tell of what no user can change
+        logging.getLogger(name).setLevel(logging.ERROR)
     with needs_extra("openvino"):
         import nncf
-    logging.getLogger("nncf").setLevel(logging.ERROR)
     attends = network.model.backbone.image_size is not None
-    model = nncf.quantize(
-        to_openvino(network.from_clips()),
-        nncf.Dataset(list(calibration)),
-        subset_size=len(calibration),
-        model_type=nncf.ModelType.TRANSFORMER if attends else None,
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # its progress bars
+        model = nncf.quantize(
+            to_openvino(network.from_clips()),
+            nncf.Dataset(list(calibration)),
+            subset_size=len(calibration),
+            model_type=nncf.ModelType.TRANSFORMER if attends else None,
+        )
     if network.input == "clips":
         return model
     return _behind(from_onnx(to_onnx(network.preparation)), model)

@@ -72,7 +72,8 @@ def compare_batches(
             given = _resized(frames, height * 3 // 2, width * 5 // 4)
             frames = _resized(given, height, width)
         found = exported.run(exported.prepare(given))
-        expected = _of_network(trained.model, frames)
+        with trained.arithmetic():
+            expected = _of_network(trained.model, frames)
         yield (
             given.shape,
             {name: agreement(found[name], expected[name]) for name in found},
