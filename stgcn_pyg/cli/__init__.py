@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from stgcn_pyg import __version__
+from stgcn_pyg.cli.compiler import compiler_deferred
 from stgcn_pyg.errors import AlreadyReportedError, RunError, UserError, last_line, needs_extra
 from stgcn_pyg.runs.signals import SignalledError, signalled, sigterm_raises
 
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # PyTorch Geometric's own import warns of it, which no user can change.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             with needs_extra(EXTRAS.get(name, "train")):
-                return import_module(f"stgcn_pyg.cli.{name}").main(rest)
+                with compiler_deferred():
+                    command = import_module(f"stgcn_pyg.cli.{name}")
+                return command.main(rest)
     except (UserError, RunError) as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status

@@ -17,6 +17,7 @@ from stgcn_pyg.cli.arguments import (
     refuse_model_arguments,
     together,
 )
+from stgcn_pyg.cli.compiler import compiler_deferred
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
@@ -215,7 +216,8 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
             f"{path}: no such checkpoint, extraction or .npz; pass a run's folder, its "
             "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
         )
-    from stgcn_pyg.runs.trained_model import TrainedModel  # the others need no model
+    with compiler_deferred():
+        from stgcn_pyg.runs.trained_model import TrainedModel  # the others need no model
 
     return TrainedModel(path, **model_arguments(options), group=group)
 

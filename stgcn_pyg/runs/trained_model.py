@@ -21,7 +21,6 @@ from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import RankingTask
 from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
-from stgcn_pyg.runs.training.validation import hold_out
 
 
 class TrainedModel:
@@ -104,6 +103,8 @@ class TrainedModel:
             raise UserError(
                 f"{self.run}: its training held out no identity: train with --validation-share"
             )
+        from stgcn_pyg.runs.training.validation import hold_out  # with all that trains
+
         dataset = self.data.dataset
         if any(self.config.get(name) != self.trained_on.get(name) for name in ("dataset", "split")):
             raise UserError(
