@@ -89,8 +89,8 @@ class TrackletDataModule:
         pack: Folder of the data set's pack, to read frames from instead of the image files.
         on_bad_frame: ``"stop"`` raises at a bad image; ``"skip"`` takes the nearest good frame of
             its tracklet instead and keeps what was wrong in ``skipped``.
-        num_workers: Number of processes that read frames, or of threads at test on a CPU; 0 reads in
-            the main thread.
+        num_workers: Number of processes that read frames, or of threads at test on a CPU; 0
+            reads in the main thread.
         seed: Seed of the batches, the clips and the augmentation.
         **augmentation: Arguments of :class:`.ClipAugmentation`, by name.
 
