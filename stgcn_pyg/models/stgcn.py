@@ -207,7 +207,7 @@ class STGCN(nn.Module, HubModel):
         }
         behind = self.behind_neck(features)
         logits = self.classifier(torch.cat(list(behind.values()), dim=1))
-        return STGCNOutput(features, self._embed(behind), logits)
+        return STGCNOutput(features, self.join(behind), logits)
 
     def behind_neck(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The features of the branches as the classifier and the embedding take them."""
@@ -223,7 +223,8 @@ class STGCN(nn.Module, HubModel):
         alone = self.embedding_kind in BRANCHES
         return [name for name in self.branches if not alone or name == self.embedding_kind]
 
-    def _embed(self, features: Mapping[str, Tensor]) -> Tensor:
+    def join(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The embedding ``[B, D]`` of the branches' features behind the neck."""
         chosen = [features[name] for name in self.embedded]
         if self.embedding_kind != "raw":
             chosen = [F.normalize(feature, dim=1) for feature in chosen]

@@ -1,0 +1,116 @@
+"""What is exported: a network from frames or clips to its embedding, without its classifier."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from stgcn_pyg.data.transforms import normalize
+from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.export.pillow_resize import PillowResize
+from stgcn_pyg.models import STGCN
+from stgcn_pyg.models.branches import GlobalBranch
+from stgcn_pyg.models.fully_connected import FullyConnected
+
+InputKind = Literal["pictures", "clips"]
+OutputKind = Literal["embedding", "features", "affinity"]
+
+
+class ExportedNetwork(nn.Module):
+    r"""A network as it is exported: one tensor goes in, a tuple of tensors comes out.
+
+    Args:
+        model: The network; a copy on the CPU, in float32 and evaluation mode, is taken.
+        height: Height that the network was trained with, in pixels.
+        width: Width that it was trained with, in pixels.
+        input: ``"pictures"``: uint8 frames ``[B, T, h, w, 3]`` of any size, RGB, which are resized
+            and normalised inside; ``"clips"``: normalised clips ``[B, T, 3, height, width]``.
+        outputs: Besides ``"embedding"``, which always comes first: ``"features"`` of each branch,
+            and ``"affinity"``, :math:`\hat A` of each branch with graphs.
+
+    Attributes:
+        frees_frames: Whether T may be any number, and not only the one that was trained with.
+        names: Name of each tensor that comes out.
+
+    Shapes:
+        - ``embedding``: ``[B, D]``.
+        - ``global``, ``temporal``, ``spatial``: the features, ``[B, C]`` each.
+        - ``temporal_affinity``: ``[B, T * P, T * P]``; ``spatial_affinity``: ``[B, T, P, P]``.
+
+    Raises:
+        UserError: An output is unknown.
+
+    Example:
+        >>> model = STGCN(10, num_frames=2, backbone="resnet18", weights=None)
+        >>> network = ExportedNetwork(model, 64, 32, "pictures", ["features"])
+        >>> frames = torch.zeros(3, 2, 90, 40, 3, dtype=torch.uint8)
+        >>> dict(zip(network.names, (tuple(found.shape) for found in network(frames))))
+        {'embedding': (3, 1536), 'global': (3, 512), 'temporal': (3, 512), 'spatial': (3, 512)}
+    """
+
+    def __init__(
+        self,
+        model: STGCN,
+        height: int,
+        width: int,
+        input: InputKind = "clips",
+        outputs: Sequence[str] = (),
+    ):
+        super().__init__()
+        require_known(input=(input, InputKind))
+        unknown = [name for name in outputs if name not in get_args(OutputKind)]
+        if unknown:
+            known = ", ".join(get_args(OutputKind))
+            raise UserError(f"outputs: {unknown[0]!r} is unknown: use {known}")
+        self.model = deepcopy(model).cpu().float().eval()
+        self.input: InputKind = input
+        self.height, self.width = height, width
+        self.resize = PillowResize(height, width)
+        self.frees_frames = _frees_frames(model)
+        self.with_features = "features" in outputs
+        self.graphs = {
+            name: branch
+            for name, branch in self.model.branches.items()
+            if "affinity" in outputs
+            and not isinstance(branch, GlobalBranch)
+            and not isinstance(branch.gcn, FullyConnected)
+        }
+        features = self.model.branches if self.with_features else ()
+        self.names = ["embedding", *features, *(f"{name}_affinity" for name in self.graphs)]
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        """The embedding and the other outputs, in the order of ``names``."""
+        model = self.model
+        num_frames = frames.size(1) if self.frees_frames else model.num_frames
+        if self.input == "pictures":
+            pictures = self.resize(frames.flatten(0, 1).permute(0, 3, 1, 2))
+            maps = model.backbone(normalize(pictures / 255, model.mean, model.std))
+        else:
+            maps = model.backbone(frames.flatten(0, 1))
+        features = {name: branch(maps, num_frames) for name, branch in model.branches.items()}
+        found = [model.join(model.behind_neck(features))]
+        if self.with_features:
+            found += features.values()
+        for name, branch in self.graphs.items():
+            weights = branch.edge_weights(maps, num_frames)
+            by_clip = weights.unflatten(0, (-1, num_frames)) if name == "spatial" else weights
+            found.append(by_clip)
+        return tuple(found)
+
+    def example(self) -> Tensor:
+        """An input of two clips, as export needs one."""
+        num_frames = self.model.num_frames
+        if self.input == "pictures":
+            # Neither of the network's own size nor square, so that no size is taken for another.
+            size = self.height + 3, self.width + 5
+            return torch.zeros(2, num_frames, *size, 3, dtype=torch.uint8)
+        return torch.zeros(2, num_frames, 3, self.height, self.width)
+
+
+def _frees_frames(model: STGCN) -> bool:
+    """Whether no weight belongs to a frame's position, nor to a feature that grows with T."""
+    options = model.options
+    shared = options["spatial_weights"] == "shared" and options["neck"] == "none"
+    return "spatial" not in model.branches or shared
