@@ -13,7 +13,7 @@ from stgcn_pyg.cli.arguments import (
     Distance,
     Parser,
     add_model_arguments,
-    model_arguments,
+    open_run,
     refuse_model_arguments,
     together,
 )
@@ -156,7 +156,7 @@ def parser() -> Parser:
     parser.add_argument("--json", type=Path, default=None, help="file to write the results to")
     table = "CSV file to write a row for each query and protocol to"
     parser.add_argument("--per_query", type=Path, default=None, help=table)
-    add_model_arguments(parser)
+    add_model_arguments(parser, runtimes=True)
     return parser
 
 
@@ -217,9 +217,7 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
             "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
         )
     with compiler_deferred():
-        from stgcn_pyg.runs.trained_model import TrainedModel  # the others need no model
-
-    return TrainedModel(path, **model_arguments(options), group=group)
+        return open_run(path, options, group)  # the others need no model
 
 
 def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:

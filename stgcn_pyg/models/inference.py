@@ -59,7 +59,7 @@ class FastBackbone:
         self.run: Callable[[Tensor], Tensor] = self._run_itself
         if device.type == "cpu":
             if self.dtype == torch.bfloat16:
-                _require_bfloat16()
+                require_bfloat16()
             self.run = _faster(backbone, size, self.dtype)
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -73,7 +73,8 @@ class FastBackbone:
             return self.backbone(images)
 
 
-def _require_bfloat16() -> None:
+def require_bfloat16() -> None:
+    """Raises a UserError if the CPU has no instructions for bfloat16."""
     has = torch.cpu.get_capabilities()
     if not any(has.get(name) for name in BFLOAT16):
         raise UserError(
