@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train STGCN on a data set and evaluate it",
     "evaluate": "evaluate a trained model, an extraction, or anyone's features",
     "extract": "write the embeddings of a data set's tracklets",
+    "export": "write a network for another runtime, proven equal",
     "threshold": "choose the distance up to which two tracklets show one person",
     "explain": "draw why a model ranks as it does: maps, graphs, lists, the embedding",
     "report": "write one HTML page about a run, or about several side by side",

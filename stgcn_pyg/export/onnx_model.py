@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import re
+import warnings
 from typing import TYPE_CHECKING
 
-from stgcn_pyg.errors import needs_extra
+from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.export.network import ExportedNetwork
 from stgcn_pyg.export.program import export_program
 
@@ -25,18 +27,38 @@ def to_onnx(network: ExportedNetwork) -> "ModelProto":
         import torch.onnx
         from onnx import ModelProto
     program = export_program(network)
-    with contextlib.redirect_stdout(io.StringIO()):
-        exported = torch.onnx.export(
-            program,
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["frames"],
-            output_names=network.names,
-            verbose=False,
-        )
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # of the exporter's own parts
+            exported = torch.onnx.export(
+                program,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=["frames"],
+                output_names=network.names,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        name = network.model.backbone.name
+        raise UserError(
+            f"the network with the backbone {name} has {_operator(error)}, which ONNX and OpenVINO "
+            "have no operator for: pass --format torch-export, or train another backbone"
+        ) from error
+    assert exported is not None
     model: ModelProto = exported.model_proto
     _forget_sources(model)
     return model
+
+
+def _operator(error: BaseException) -> str:
+    """The name of the operator that could not be translated, from the chain of errors."""
+    cause: BaseException | None = error
+    while cause is not None:
+        found = re.search(r"OpOverload\(op='([^']+)'|target=torch\.ops\.([\w.]+)", str(cause))
+        if found:
+            return found[1] or found[2]
+        cause = cause.__cause__
+    return " ".join(str(error).split("\n")[:1])
 
 
 def _forget_sources(model: "ModelProto") -> None:

@@ -3,8 +3,10 @@
 import warnings
 
 import torch
+from torch._dynamo.exc import TorchDynamoException
 from torch.export import Dim, ExportedProgram
 
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.export.network import ExportedNetwork
 
 FEWEST_FRAMES = 2  # of an example whose number of frames is free: export takes 1 for a constant
@@ -14,6 +16,9 @@ def export_program(network: ExportedNetwork) -> ExportedProgram:
     """The program of a network, whose number of clips, and of frames where it may, is free.
 
     It is on the CPU: on CUDA a free batch would end at 65,535 clips.
+
+    Raises:
+        UserError: The backbone does what no program can hold.
 
     Example:
         >>> from stgcn_pyg import STGCN
@@ -29,8 +34,15 @@ def export_program(network: ExportedNetwork) -> ExportedProgram:
         frames = frames.repeat(1, FEWEST_FRAMES, *[1] * (frames.dim() - 2))
     if network.input == "pictures":
         free |= {2: Dim("height", min=1), 3: Dim("width", min=1)}
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the compiler's own parts
-        return torch.export.export(
-            network, (frames,), dynamic_shapes={"frames": free}, strict=False
-        )
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the compiler's own parts
+            return torch.export.export(
+                network, (frames,), dynamic_shapes={"frames": free}, strict=False
+            )
+    except (RuntimeError, ValueError, TorchDynamoException) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"the network with the backbone {network.model.backbone.name} cannot be exported "
+            f"({reason}): train one with another backbone, or fewer of --model's options"
+        ) from error

@@ -27,6 +27,10 @@ from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
 from stgcn_pyg.runs.torch_network import ClipNetwork, TorchNetwork
 
 
+class MissingDataError(UserError):
+    """The data set of a run is no longer where it was."""
+
+
 class TrainedModel:
     """The model of a checkpoint with the data set of its run, or another data set.
 
@@ -67,7 +71,7 @@ class TrainedModel:
             raise UserError(f"{run}: does not name its data set; pass --dataset and --root")
         root = Path(self.config["root"])
         if chosen.root is None and not root.exists():
-            raise UserError(
+            raise MissingDataError(
                 f"{root}: no such folder or file, where the data set of {run} was; if it has "
                 "moved, pass --root and its place"
             )

@@ -1,0 +1,102 @@
+"""An ONNX model in float16 or in int8, by onnxruntime's own tools."""
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stgcn_pyg.errors import needs_extra
+from stgcn_pyg.export.metadata import Precision
+from stgcn_pyg.export.network import ExportedNetwork
+from stgcn_pyg.export.onnx_model import to_onnx
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+QUANTIZED = ["Conv", "Gemm", "MatMul"]
+
+
+def to_onnx_precision(
+    network: ExportedNetwork, precision: Precision, calibration: Sequence[np.ndarray] = ()
+) -> "ModelProto":
+    """The ONNX model of a network; what goes in and comes out is of the same type in all.
+
+    Args:
+        network: The network.
+        precision: ``"float32"``; ``"float16"``, weights and arithmetic; ``"int8"``, weights by
+            channel and activations by tensor, as QDQ (quantize, dequantize) pairs.
+        calibration: For ``"int8"``, batches that the network takes, of the training.
+
+    Raises:
+        UserError: ONNX is not installed, or has no operator for a part of the network.
+    """
+    model = to_onnx(network)
+    if precision == "float16":
+        return _float16(model)
+    return _int8(model, calibration) if precision == "int8" else model
+
+
+def _float16(model: "ModelProto") -> "ModelProto":
+    with needs_extra("onnx"):
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+    return convert_float_to_float16(model, keep_io_types=True, node_block_list=_preparing(model))
+
+
+def _int8(model: "ModelProto", calibration: Sequence[np.ndarray]) -> "ModelProto":
+    with needs_extra("onnx"):
+        import onnx
+        from onnxruntime.quantization import (
+            CalibrationDataReader,
+            QuantFormat,
+            QuantType,
+            quantize_static,
+        )
+
+    class Batches(CalibrationDataReader):
+        """The batches one by one, as the tool asks for them."""
+
+        def __init__(self) -> None:
+            self.batches: Iterator[np.ndarray] = iter(calibration)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            """The next batch, None behind the last."""
+            batch = next(self.batches, None)
+            return None if batch is None else {"frames": batch}
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # the tool advises a step that the exporter has done
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            output = Path(folder, "int8.onnx")
+            quantize_static(
+                model,
+                output,
+                Batches(),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=QUANTIZED,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=_preparing(model),
+                extra_options={"CalibMovingAverage": True, "MatMulConstBOnly": True},
+            )
+            return onnx.load(output)
+    finally:
+        logging.disable(before)
+
+
+def _preparing(model: "ModelProto") -> list[str]:
+    """The names of the operators before the first convolution: those that resize, in float32."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    first = next((node for node in model.graph.node if node.op_type == "Conv"), None)
+    waiting = [] if first is None else [first.input[0]]
+    found: dict[str, None] = {}
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and node.name not in found:
+            found[node.name] = None
+            waiting += node.input
+    return list(found)
