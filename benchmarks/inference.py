@@ -41,7 +41,6 @@ from benchmarks.measuring import Precision, Size, SizeName
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch, TrackletDataModule, load_dataset
 from stgcn_pyg.data.datamodule import FrameBatch
-from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.export.clip_network import ConvertedNetwork, convert
 from stgcn_pyg.export.network import ExportedNetwork
@@ -78,8 +77,10 @@ class KeptBatches:
         with data.frame_batches(tracklets) as batches:
             self.frames = list(batches)
 
-    def clip_dataloader(self, tracklets: pd.DataFrame, *how: object) -> list[ClipBatch]:
-        return self.clips
+    def clip_dataloader(
+        self, tracklets: pd.DataFrame, *how: object
+    ) -> AbstractContextManager[Iterator[ClipBatch]]:
+        return nullcontext(iter(self.clips))
 
     def frame_batches(
         self, tracklets: pd.DataFrame, *how: object
@@ -112,7 +113,7 @@ def eager(
 
         with tf32_allowed(channels_last), measuring.autocast(precision, device):  # noqa: SIM117
             with torch.inference_mode():
-                batches = reading(data.clip_dataloader(tracklets, 0, 1, device))
+                batches = data.clip_dataloader(tracklets, 0, 1, device)
                 average_clips(embed_batch, batches, len(tracklets), "", silent(tracklets))
 
     return embed

@@ -175,6 +175,12 @@ EMBED = """
 model = STGCN(4, 2, "resnet18", None, spatial_channels=16, spatial_patches=2, temporal_patches=2)
 embed_tracklets(model, data, dataset.test())
 """
+READ = """
+from stgcn_pyg.data.reading import reading
+
+with reading(data.train_dataloader()) as batches:
+    next(batches)
+"""
 LOOP = """
 for batch in data.train_dataloader():
     raise ValueError("of the user's own code")
@@ -195,7 +201,7 @@ def test_a_script_that_an_error_ends_ends(begin, damaged, tmp_path, workers, the
 def test_a_script_whose_workers_cannot_start_ends_and_says_why(damaged, tmp_path):
     spawned = "import multiprocessing\nmultiprocessing.set_start_method('spawn', force=True)\n"
     script = tmp_path / "script.py"
-    script.write_text(spawned + SCRIPT.format(root=str(damaged), workers=1) + LOOP)
+    script.write_text(spawned + SCRIPT.format(root=str(damaged), workers=1) + READ)
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=110)
     assert run.returncode == 1
     assert 'under `if __name__ == "__main__":`' in run.stderr.rstrip().splitlines()[-1]

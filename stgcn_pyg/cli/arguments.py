@@ -122,11 +122,9 @@ def add_model_arguments(parser: Parser, runtimes: bool = False) -> None:
 
 def model_arguments(options: Namespace) -> dict[str, Any]:
     """Those options among others, by name."""
-    return {
-        field.name: options[field.name]
-        for field in fields(EmbeddingOptions)
-        if field.name in options
-    }
+    left_out = () if "backend" in options else RUNTIMES
+    names = [field.name for field in fields(EmbeddingOptions) if field.name not in left_out]
+    return {name: options[name] for name in names}
 
 
 def open_run(path: Path, options: Namespace, group: "ProcessGroup") -> "TrainedModel":
@@ -143,7 +141,11 @@ def open_run(path: Path, options: Namespace, group: "ProcessGroup") -> "TrainedM
             trained.run_by(network)
         else:
             file = open_exported(options.exported, options.backend, options.precision)
-            file.require(trained.checkpoint_sha256, trained.model.num_frames, size)
+            file.file.require(
+                checkpoint_sha256=trained.checkpoint_sha256,
+                num_frames=trained.model.num_frames,
+                size=size,
+            )
             trained.run_by(file, precision=file.precision, exported_sha256=file.sha256)
     return trained
 

@@ -77,7 +77,7 @@ def clips_in_words(about: Mapping[str, Any]) -> list[str]:
     Example:
         >>> clips_in_words({"test_clips": "first", "num_frames": 8, "embedding": "raw"})
         ['the first clip of 8 frames', 'raw embeddings']
-        >>> clips_in_words({"precision": "bfloat16"})
+        >>> clips_in_words({"backend": "torch", "precision": "bfloat16"})
         ['computed by torch in bfloat16']
     """
     parts = []
@@ -87,9 +87,8 @@ def clips_in_words(about: Mapping[str, Any]) -> list[str]:
         parts.append(clips + frames)
     if "embedding" in about:
         parts.append(f"{about['embedding']} embeddings")
-    if "backend" in about or "precision" in about:
-        how = f"computed by {about.get('backend', 'torch')} in {about.get('precision', 'float32')}"
-        parts.append(how)
+    if "backend" in about:
+        parts.append(f"computed by {about['backend']} in {about.get('precision')}")
     if about.get("passed_over"):
         parts.append(f"bad images, replaced by other frames: {about['passed_over']}")
     return parts

@@ -8,10 +8,12 @@ from typing import Protocol, TypeVar
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.data.datamodule import FrameBatch
+from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.dataset import Parts
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
@@ -37,7 +39,7 @@ Batch = TypeVar("Batch", bound=Labelled)
 
 def average_clips(
     embed: Callable[[Batch], Tensor],
-    reading: AbstractContextManager[Iterator[Batch]],
+    loader: DataLoader[Batch] | AbstractContextManager[Iterator[Batch]],
     num_tracklets: int,
     title: str,
     bar: tqdm | None = None,
@@ -47,9 +49,9 @@ def average_clips(
 
     Args:
         embed: Maps a batch of clips to embeddings ``[B, D]``.
-        reading: Opens the batches, whose labels are rows of N tracklets.
+        loader: A loader of batches whose labels are rows of N tracklets, or what opens them.
         bar: An existing bar that counts tracklets, to advance instead of opening a new one.
-        group: The processes that share the batches, in turns; ``reading`` gives this one's.
+        group: The processes that share the batches, in turns; ``loader`` gives this one's.
 
     Returns:
         ``[N, D]`` of float32, on the CPU; the same on every process, to the last bit.
@@ -61,7 +63,8 @@ def average_clips(
         if bar is None
         else nullcontext(bar)
     )
-    with own_bar as shown, reading as batches:
+    opened = reading(loader) if isinstance(loader, DataLoader) else loader
+    with own_bar as shown, opened as batches:
         embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in batches)
         # Added up in the order of one process, which decides the last bits.
         for embeddings, rows in _in_turns(embedded, group):

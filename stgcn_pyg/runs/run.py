@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset, load_dataset
-from stgcn_pyg.data.reading import reading
 from stgcn_pyg.distributed import ProcessGroup, init_distributed
 from stgcn_pyg.errors import UserError, last_line
 from stgcn_pyg.evaluation import RankingResult
@@ -239,7 +238,7 @@ def _score_colour_stripes(run: Run, group: ProcessGroup) -> dict[str, RankingRes
     loader = run.data.clip_dataloader(tracklets, group.rank, group.world_size)
     stripes = average_clips(
         lambda batch: colour_stripes(batch.clips),
-        reading(loader),
+        loader,
         len(tracklets),
         "colour stripes",
         group=group,

@@ -60,7 +60,7 @@ class TrainedModel:
         self.passed_over: set[str] = set()
         self.device = _device_of(chosen, group)
         self.precision = chosen.precision
-        self._runtime: dict[str, Any] = {"backend": chosen.backend, "precision": chosen.precision}
+        self._runtime = USUAL | {"backend": chosen.backend, "precision": chosen.precision}
         self.model, stored, self.checkpoint_sha256 = load_with_digest(run)
         self.config = nest(renamed(flatten(stored)))
         self.trained_on = {name: self.config.get(name) for name in ("dataset", "split")}
@@ -96,7 +96,7 @@ class TrainedModel:
         """What its features are of, by the names of :mod:`stgcn_pyg.runs.about`."""
         digest, split = self.checkpoint_sha256, self.config.get("split", 0)
         about = about_model(self.run, digest, self.model, self.data, split, len(self.passed_over))
-        return about | {k: v for k, v in self._runtime.items() if v != USUAL[k]}
+        return about | ({} if self._runtime == USUAL else self._runtime)
 
     @cached_property
     def network(self) -> ClipNetwork:
