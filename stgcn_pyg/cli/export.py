@@ -1,4 +1,4 @@
-"""`stgcn export`: a trained network as a file for another runtime, and the proof that it is equal."""
+"""`stgcn export`: a network as a file for another runtime, and the proof that it is equal."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -64,7 +64,7 @@ class ExportedNetwork(nn.Module):
         if unknown:
             known = ", ".join(get_args(OutputKind))
             raise UserError(f"outputs: {unknown[0]!r} is unknown: use {known}")
-        self.model = deepcopy(model).cpu().float().eval()
+        self.model = deepcopy(model).cpu().float().requires_grad_(False)
         self.input: InputKind = input
         self.height, self.width = height, width
         self.resize = PillowResize(height, width)
@@ -79,6 +79,7 @@ class ExportedNetwork(nn.Module):
         }
         features = self.model.branches if self.with_features else ()
         self.names = ["embedding", *features, *(f"{name}_affinity" for name in self.graphs)]
+        self.eval()
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         """The embedding and the other outputs, in the order of ``names``."""

@@ -1,0 +1,209 @@
+"""`stgcn export`, from a run to a file that is proven, and the mistakes that it answers."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+from rendered import tiny
+from tiny_run import write_run
+
+from stgcn_pyg import __version__
+from stgcn_pyg.cli import main
+from stgcn_pyg.export import read_exported
+from stgcn_pyg.runs.checkpoint import load_with_digest
+from stgcn_pyg.runs.embedder import Embedder
+
+pytestmark = pytest.mark.usefixtures("shapes_unchecked", "narrow_backbone")
+
+SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "torch-export": ".pt2"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of random weights on a rendered data set, whose frames are of another size."""
+    root = tmp_path_factory.mktemp("rendered") / "tiny"
+    tiny(root)
+    return write_run(root.parent / "run", root)
+
+
+def export(run, output, *options):
+    return main(["export", str(run), f"--output={output}", "--num-workers=0", *options])
+
+
+def frames_of(clips, height, width, num_frames=2):
+    rng = np.random.default_rng(height)
+    return rng.integers(0, 256, (clips, num_frames, height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("format", SUFFIXES)
+def test_a_file_that_takes_pictures_gives_the_vectors_of_the_run(format, run, tmp_path, capsys):
+    output = tmp_path / "new" / f"network{SUFFIXES[format]}"
+    figures = tmp_path / "figures.json"
+    assert export(run, output, f"--format={format}", f"--json={figures}") == 0
+    said = capsys.readouterr().out
+    assert "1 clip of 32 x 16, embedding: difference " in said
+    assert "3 clips of 48 x 20, embedding: difference " in said
+    assert "every query scores the same" in said
+    assert {file.suffix for file in output.parent.iterdir()} == (
+        {".xml", ".bin"} if format == "openvino" else {output.suffix}
+    )
+    embedder = Embedder(run)
+    exported = read_exported(output)
+    for clips, height, width in ((1, 90, 40), (3, 20, 16)):
+        frames = frames_of(clips, height, width)
+        found = exported.run(frames)
+        assert list(found) == ["embedding"]
+        wanted = np.stack([embedder.embed(list(clip)) for clip in frames])
+        np.testing.assert_allclose(found["embedding"], wanted, atol=1e-5)
+    about = exported.about
+    assert (about.version, about.format, about.precision) == (__version__, format, "float32")
+    assert about.checkpoint_sha256 == load_with_digest(run)[2]
+    assert (about.num_frames, about.height, about.width) == (2, 32, 16)
+    assert (about.free_frames, about.input, about.classes) == (False, "pictures", 4)
+    assert about.mean == pytest.approx([0.485, 0.456, 0.406])
+    assert (about.embedding, about.embedding_width) == ("normalized", found["embedding"].shape[1])
+    content = json.loads(figures.read_text())
+    assert content["bytes"] == sum(file.stat().st_size for file in output.parent.iterdir())
+    assert [row["clips"] for row in content["batches"]] == [1, 3]
+    assert all(row["difference"] < 1e-5 for row in content["batches"])
+    assert content["mars-official"]["statistics"]["mAP"]["difference"] == 0
+
+
+def test_the_metadata_can_be_read_without_this_package(run, tmp_path):
+    output = tmp_path / "network.onnx"
+    assert export(run, output, "--format=onnx", "--input=clips", "--outputs", "features") == 0
+    found = {entry.key: entry.value for entry in onnx.load(output).metadata_props}
+    about = json.loads(found["stgcn_pyg"])
+    assert (about["input"], about["height"], about["width"]) == ("clips", 32, 16)
+    assert about["outputs"] == ["embedding", "global", "spatial"]
+    (session,) = (onnxruntime.InferenceSession(output),)
+    assert [given.name for given in session.get_outputs()] == about["outputs"]
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_int8_is_calibrated_on_training_clips_and_told_with_its_interval(
+    format, run, tmp_path, capsys, monkeypatch
+):
+    output = tmp_path / f"network{SUFFIXES[format]}"
+    assert export(run, output, f"--format={format}", "--precision=int8", "--input=clips") == 0
+    said = capsys.readouterr().out
+    assert "95 % interval over the identities" in said or "every query scores the same" in said
+    exported = read_exported(output)
+    assert exported.about.precision == "int8"
+    frames = frames_of(2, 32, 16)
+    vectors = exported.run(exported.prepare(frames))["embedding"]
+    wanted = np.stack([Embedder(run).embed(list(clip)) for clip in frames])
+    difference = np.abs(vectors - wanted).max()
+    assert 1e-5 < difference < 0.2
+    if format == "onnx":
+        kinds = {node.op_type for node in onnx.load(output).graph.node}
+        assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    else:
+        kinds = {op.get_type_name() for op in openvino.Core().read_model(output).get_ops()}
+        assert "FakeQuantize" in kinds
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_float16_halves_the_file_and_is_near(format, run, tmp_path):
+    sizes, vectors = {}, {}
+    for precision in ("float32", "float16"):
+        output = tmp_path / f"{precision}{SUFFIXES[format]}"
+        assert export(run, output, f"--format={format}", f"--precision={precision}") == 0
+        weights = output.with_suffix(".bin") if format == "openvino" else output
+        sizes[precision] = weights.stat().st_size
+        vectors[precision] = read_exported(output).run(frames_of(2, 90, 40))["embedding"]
+    assert sizes["float16"] < 0.75 * sizes["float32"]
+    difference = np.abs(vectors["float16"] - vectors["float32"]).max()
+    assert 1e-7 < difference < 0.01
+
+
+def test_a_file_beyond_the_tolerance_is_not_written(run, tmp_path, capsys):
+    output = tmp_path / "network.onnx"
+    output.write_text("what was there")
+    assert export(run, output, "--format=onnx", "--input=clips", "--tolerance=1e-12") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert "embedding: differs from the network by" in line and "--tolerance 1e-12" in line
+    assert output.read_text() == "what was there"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_without_its_data_set_a_run_is_compared_on_rendered_pictures(tmp_path, capsys):
+    run = write_run(tmp_path / "run", tmp_path / "gone")
+    output = tmp_path / "network.pt2"
+    assert export(run, output, "--format=torch-export", "--input=clips") == 0
+    said = capsys.readouterr().out
+    assert "gone: no such folder" in said and "rendered pictures" in said
+    assert output.is_file()
+    assert export(run, tmp_path / "8.onnx", "--format=onnx", "--precision=int8") == 2
+    assert "calibrated" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "options", "words"),
+    [
+        ("a.pt", ["--format=onnx"], "a file of --format onnx ends with .onnx"),
+        ("a.onnx", ["--format=tflite"], "tflite"),
+        ("a.onnx", ["--format=onnx", "--outputs", "logits"], "use embedding, features, affinity"),
+        ("folder.onnx", ["--format=onnx"], "is a folder"),
+        ("file/a.onnx", ["--format=onnx"], "cannot be written"),
+        ("a.pt2", ["--format=torch-export", "--precision=int8"], "pass --format onnx or openvino"),
+        ("a.onnx", ["--format=onnx", "--tolerance=0"], "tolerance"),
+        ("a.onnx", ["--format=onnx", "--root=nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(output, options, words, run, tmp_path, capsys):
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    assert export(run, tmp_path / output, *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("stgcn export: error: ") and words in line
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("format", "package", "extra"),
+    [
+        ("onnx", "onnxscript", "onnx"),
+        ("onnx", "onnxruntime", "onnx"),
+        ("openvino", "openvino", "openvino"),
+    ],
+)
+def test_a_runtime_that_is_not_installed_is_named_with_its_extra(
+    format, package, extra, run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    output = tmp_path / f"a{SUFFIXES[format]}"
+    assert export(run, output, f"--format={format}", "--input=clips") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"needs {package}, which is not installed: pip install 'stgcn-pyg[{extra}]'" in error
+    assert not output.exists()
+
+
+KILLED = """
+import os, signal, sys
+from stgcn_pyg.cli import main
+from stgcn_pyg.export import proof
+from stgcn_pyg import files
+def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
+setattr({where})
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "where", ['proof, "agreement", kill', 'files.os, "fsync", kill'], ids=["proof", "writing"]
+)
+def test_a_kill_leaves_no_file_that_can_be_opened(where, run, tmp_path):
+    output = tmp_path / "network.pt2"
+    code = KILLED.format(where=where)
+    options = ["export", run, f"--output={output}", "--format=torch-export", "--num-workers=0"]
+    done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not output.exists()
