@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from stgcn_pyg.data import TrackletDataModule, TrackletDataset
 from stgcn_pyg.data.datamodule import FrameBatch
-from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.dataset import Parts
+from stgcn_pyg.data.reading import reading
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
