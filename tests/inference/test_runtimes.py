@@ -13,7 +13,7 @@ from tiny_run import write_run
 
 from stgcn_pyg.cli import main
 
-pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
+pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone", "shapes_unchecked")
 
 BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 needs_bfloat16 = pytest.mark.skipif(not BFLOAT16, reason="the processor has no bfloat16")

@@ -99,7 +99,7 @@ def test_what_a_thread_raises_is_raised_and_ends_all():
         reading_in_threads(read, range(100), threads=2) as batches,
     ):
         for batch in batches:
-            found.append(batch)  # noqa: PERF402 (what came before the error is kept)
+            found.append(batch)
     assert found == [0, 1, 2]
     assert not readers()
 
