@@ -11,7 +11,7 @@ decodes JPEGs.
 eager float32      as `stgcn extract` was before there were backends: eager PyTorch, frames decoded
                    in two worker processes; maps channel after channel
 channels last      the same with maps pixel after pixel, which was the default
-autocast bf16      the same under autocast to bfloat16
+bf16               the same under autocast to bfloat16
 compile            the one before through torch.compile (on a GPU, or if `--compile true`)
 torchreid's loop   the feature extractor of torchreid, written out: Pillow, torchvision's
                    transforms and an eager network in turns
@@ -159,7 +159,7 @@ def variants(size: Size, device: torch.device, compile: bool) -> dict[str, Embed
     ways = {
         FIRST: eager(size, device, channels_last=False),
         "channels last": eager(size, device),
-        "autocast bf16": eager(size, device, "bf16-mixed"),
+        "bf16": eager(size, device, "bf16-mixed"),
     }
     if compile:
         ways["compile"] = eager(size, device, "bf16-mixed", compile=True)
