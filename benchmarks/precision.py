@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmarks import measuring
 from stgcn_pyg.data import ClipBatch
+from stgcn_pyg.data.sampling import TestClips
 from stgcn_pyg.evaluation import compare
 from stgcn_pyg.export.clip_network import convert, open_exported
 from stgcn_pyg.runs.embedding import average_clips, embed_tracklets
@@ -61,6 +62,7 @@ def main(
     run: Path,
     root: Path | None = None,
     exported: list[Path] | None = None,
+    test_clips: TestClips = "all",
     json: Path | None = None,
 ) -> None:
     """Compares embeddings and mAP.
@@ -69,9 +71,10 @@ def main(
         run: Folder of a run.
         root: Folder of its data set, if it has moved.
         exported: Files of the run that `stgcn export` wrote.
+        test_clips: Clips of a tracklet whose embeddings are averaged.
         json: Where to write the figures.
     """
-    trained = TrainedModel(run, root=root, accelerator="cpu")
+    trained = TrainedModel(run, root=root, test_clips=test_clips, accelerator="cpu")
     data, task = trained.data, trained.task
     tracklets = data.dataset.test()
     query, gallery = (tracklets[part].to_numpy() for part in ("is_query", "is_gallery"))
@@ -98,7 +101,8 @@ def main(
         for way, (what, sign, bound) in BARS.items()
     ]
     print(pd.DataFrame(bars).to_string(index=False))
-    measuring.write_results(json, {"ways": rows, "bars": bars}, {"run": str(run)})
+    settings = {"run": str(run), "test_clips": test_clips}
+    measuring.write_results(json, {"ways": rows, "bars": bars}, settings)
 
 
 if __name__ == "__main__":
