@@ -14,6 +14,7 @@ from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.evaluation import evaluate_features, rerank
+from stgcn_pyg.export import ExportedNetwork, export_program
 from stgcn_pyg.layers import AffinityGCN, complete_edges, ragged_edges
 from stgcn_pyg.runs.devices import tf32_allowed
 from stgcn_pyg.runs.training import STGCNTraining
@@ -197,3 +198,14 @@ def test_reranking_there_is_reranking_here(metric):
     expected = rerank(queries, gallery, metric=metric)
     assert torch.equal(rerank(queries, gallery, metric=metric, device=DEVICE), expected)
     assert torch.equal(rerank(queries.to(DEVICE), gallery.to(DEVICE), metric=metric), expected)
+
+
+# -- Export ----------------------------------------------------------------------------------------
+
+
+def test_a_network_there_is_exported_with_a_number_of_clips_without_an_end():
+    model = network().to(DEVICE)
+    program = export_program(ExportedNetwork(model, 64, 32))
+    (limits,) = program.range_constraints.values()  # on CUDA they would end at 65,535
+    assert limits.lower == 1 and limits.upper > 10**12
+    assert next(model.parameters()).device.type == DEVICE

@@ -20,7 +20,7 @@ from stgcn_pyg.export.proof import Agreement, calibration_clips, compare_batches
 from stgcn_pyg.export.writing import files_of, publish, write_network
 from stgcn_pyg.files import require_apart, require_writable, write_json
 from stgcn_pyg.runs.about import ABOUT, in_words
-from stgcn_pyg.runs.trained_model import MissingDataError, TrainedModel
+from stgcn_pyg.runs.trained_model import MissingDataError, TrainedModel, tell_skipped
 from stgcn_pyg.synthetic import write_benchmark
 
 Tolerance = restricted_number_type("Tolerance", float, [(">", 0), ("<=", 2)])
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     _require_outputs(options)
     with TemporaryDirectory() as folder:
         trained = _trained(options, Path(folder, "rendered"))
+        trained.config["tf32"] = False  # on a GPU, the proof is of float32 too
         data = trained.data
         network = ExportedNetwork(
             trained.model, data.height, data.width, options.input, options.outputs
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> int:
             f"run by {exported.runtime}"
         )
         found, compared = _prove(exported, trained, options)
+        tell_skipped(data)
         publish(written, options.output, options.format)
     print(
         f"{' and '.join(str(file) for file in files_of(options.output, options.format))}: written"
@@ -121,18 +123,30 @@ def _trained(options: Namespace, rendered: Path) -> TrainedModel:
         if options.precision == "int8":
             raise UserError(f"{error}; int8 is calibrated on its training clips") from error
         print(f"{error}: compares on rendered pictures meanwhile")
-    few = {"train_people": 1, "test_people": 6, "cameras": 2, "cameras_per_person": 2}
-    few |= {"tracklets_per_camera": 1, "frames": (8, 12), "distractors": 4, "junk": 2}
-    write_benchmark(rendered, **few, height=128, width=64, progress=False)
+    write_benchmark(
+        rendered,
+        train_people=1,
+        test_people=6,
+        cameras=2,
+        cameras_per_person=2,
+        tracklets_per_camera=1,
+        frames=(8, 12),
+        distractors=4,
+        junk=2,
+        height=128,
+        width=64,
+        progress=False,
+    )
     return TrainedModel(
         options.run, **arguments | {"dataset": "mars", "root": rendered, "pack": None}
     )
 
 
 def _calibration(trained: TrainedModel, about: Metadata) -> list[Any]:
+    """For int8, normalised clips of the training."""
     if about.precision != "int8":
         return []
-    return [about.prepare(clip) for clip in calibration_clips(trained)]
+    return [about.normalize(clip) for clip in calibration_clips(trained)]
 
 
 def _prove(
@@ -170,7 +184,6 @@ def _difference(result: ComparisonResult) -> str:
     line = f"{before:.2f} before, {after:.2f} after"
     if not changed:
         return f"{line}; every query scores the same"
-    ends = format_interval(
-        *(part["mAP"] for part in (result.difference, result.low, result.high)), True, 2
-    )
+    difference, low, high = (part["mAP"] for part in (result.difference, result.low, result.high))
+    ends = format_interval(difference, low, high, signed=True, decimals=2)
     return f"{line}: {ends}, 95 % interval over the identities"

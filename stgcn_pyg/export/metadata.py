@@ -96,8 +96,10 @@ class Metadata:
 
     def prepare(self, frames: np.ndarray) -> np.ndarray:
         """What such a file takes for frames of its size, ``[B, T, height, width, 3]`` of uint8."""
-        if self.input == "pictures":
-            return frames
+        return frames if self.input == "pictures" else self.normalize(frames)
+
+    def normalize(self, frames: np.ndarray) -> np.ndarray:
+        """Clips ``[B, T, 3, height, width]`` of float32 from frames of this size, of uint8."""
         mean, std = (np.array(numbers, np.float32) for numbers in (self.mean, self.std))
         normalized = (frames.astype(np.float32) / 255 - mean) / std
         return np.ascontiguousarray(normalized.transpose(0, 1, 4, 2, 3))

@@ -1,7 +1,7 @@
 """What is exported: a network from frames or clips to its embedding, without its classifier."""
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Literal, get_args
 
 import torch
@@ -11,11 +11,47 @@ from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError, require_known
 from stgcn_pyg.export.pillow_resize import PillowResize
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.models.branches import GlobalBranch
+from stgcn_pyg.models.branches import SpatialBranch, TemporalBranch
 from stgcn_pyg.models.fully_connected import FullyConnected
 
 InputKind = Literal["pictures", "clips"]
 OutputKind = Literal["embedding", "features", "affinity"]
+
+
+class Preparation(nn.Module):
+    """Resizes and normalises frames: what a network from pictures does before one from clips.
+
+    Args:
+        model: The network, for its normalisation and its number of frames.
+        height: Height of the clips, in pixels.
+        width: Width of the clips, in pixels.
+
+    Shapes:
+        - Input: ``[B, T, h, w, 3]`` of uint8, RGB.
+        - Output: ``[B, T, 3, height, width]``, alone in a tuple.
+    """
+
+    input: InputKind = "pictures"
+    names = ("clips",)
+
+    def __init__(self, model: STGCN, height: int, width: int):
+        super().__init__()
+        self.resize = PillowResize(height, width)
+        self.mean, self.std = model.mean, model.std
+        self.num_frames, self.frees_frames = model.num_frames, _frees_frames(model)
+        self.title = model.backbone.name
+
+    def forward(self, frames: Tensor) -> tuple[Tensor]:
+        """The clips, as the network takes them."""
+        pictures = self.resize(frames.flatten(0, 1).permute(0, 3, 1, 2))
+        num_frames = frames.size(1) if self.frees_frames else self.num_frames
+        clips = normalize(pictures / 255, self.mean, self.std)
+        return (clips.unflatten(0, (-1, num_frames)),)
+
+    def example(self) -> Tensor:
+        """Two clips whose size is neither the network's own nor square, nor taken for it."""
+        size = self.resize.height + 3, self.resize.width + 5
+        return torch.zeros(2, self.num_frames, *size, 3, dtype=torch.uint8)
 
 
 class ExportedNetwork(nn.Module):
@@ -33,6 +69,8 @@ class ExportedNetwork(nn.Module):
     Attributes:
         frees_frames: Whether T may be any number, and not only the one that was trained with.
         names: Name of each tensor that comes out.
+        title: Name of the backbone, for messages.
+        preparation: What is done to pictures.
 
     Shapes:
         - ``embedding``: ``[B, D]``.
@@ -67,16 +105,11 @@ class ExportedNetwork(nn.Module):
         self.model = deepcopy(model).cpu().float().requires_grad_(False)
         self.input: InputKind = input
         self.height, self.width = height, width
-        self.resize = PillowResize(height, width)
-        self.frees_frames = _frees_frames(model)
+        self.title = model.backbone.name
+        self.preparation = Preparation(model, height, width)
+        self.frees_frames = self.preparation.frees_frames
         self.with_features = "features" in outputs
-        self.graphs = {
-            name: branch
-            for name, branch in self.model.branches.items()
-            if "affinity" in outputs
-            and not isinstance(branch, GlobalBranch)
-            and not isinstance(branch.gcn, FullyConnected)
-        }
+        self.graphs = branches_with_graphs(self.model) if "affinity" in outputs else {}
         features = self.model.branches if self.with_features else ()
         self.names = ["embedding", *features, *(f"{name}_affinity" for name in self.graphs)]
         self.eval()
@@ -85,11 +118,8 @@ class ExportedNetwork(nn.Module):
         """The embedding and the other outputs, in the order of ``names``."""
         model = self.model
         num_frames = frames.size(1) if self.frees_frames else model.num_frames
-        if self.input == "pictures":
-            pictures = self.resize(frames.flatten(0, 1).permute(0, 3, 1, 2))
-            maps = model.backbone(normalize(pictures / 255, model.mean, model.std))
-        else:
-            maps = model.backbone(frames.flatten(0, 1))
+        clips = self.preparation(frames)[0] if self.input == "pictures" else frames
+        maps = model.backbone(clips.flatten(0, 1))
         features = {name: branch(maps, num_frames) for name, branch in model.branches.items()}
         found = [model.join(model.behind_neck(features))]
         if self.with_features:
@@ -102,12 +132,25 @@ class ExportedNetwork(nn.Module):
 
     def example(self) -> Tensor:
         """An input of two clips, as export needs one."""
-        num_frames = self.model.num_frames
         if self.input == "pictures":
-            # Neither of the network's own size nor square, so that no size is taken for another.
-            size = self.height + 3, self.width + 5
-            return torch.zeros(2, num_frames, *size, 3, dtype=torch.uint8)
-        return torch.zeros(2, num_frames, 3, self.height, self.width)
+            return self.preparation.example()
+        return torch.zeros(2, self.model.num_frames, 3, self.height, self.width)
+
+    def from_clips(self) -> "ExportedNetwork":
+        """The same without the preparation."""
+        network = copy(self)
+        network.input = "clips"
+        return network
+
+
+def branches_with_graphs(model: STGCN) -> dict[str, TemporalBranch | SpatialBranch]:
+    """The branches that have an affinity, by name."""
+    return {
+        name: branch
+        for name, branch in model.branches.items()
+        if isinstance(branch, TemporalBranch | SpatialBranch)
+        and not isinstance(branch.gcn, FullyConnected)
+    }
 
 
 def _frees_frames(model: STGCN) -> bool:

@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from stgcn_pyg.errors import UserError, needs_extra
-from stgcn_pyg.export.network import ExportedNetwork
+from stgcn_pyg.export.network import ExportedNetwork, Preparation
 from stgcn_pyg.export.program import export_program
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 OPSET = 20
 
 
-def to_onnx(network: ExportedNetwork) -> "ModelProto":
+def to_onnx(network: ExportedNetwork | Preparation) -> "ModelProto":
     """The ONNX model of a network: input ``frames``, outputs by the names of the network.
 
     Raises:
@@ -35,14 +35,13 @@ def to_onnx(network: ExportedNetwork) -> "ModelProto":
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=["frames"],
-                output_names=network.names,
+                output_names=list(network.names),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        name = network.model.backbone.name
         raise UserError(
-            f"the network with the backbone {name} has {_operator(error)}, which ONNX and OpenVINO "
-            "have no operator for: pass --format torch-export, or train another backbone"
+            f"the network with the backbone {network.title} has {_operator(error)}, which ONNX and "
+            "OpenVINO have no operator for: pass --format torch-export, or train another backbone"
         ) from error
     assert exported is not None
     model: ModelProto = exported.model_proto

@@ -24,25 +24,42 @@ def to_onnx_precision(
 ) -> "ModelProto":
     """The ONNX model of a network; what goes in and comes out is of the same type in all.
 
+    Pictures are resized and normalised in float32, whatever the precision of the network.
+
     Args:
         network: The network.
         precision: ``"float32"``; ``"float16"``, weights and arithmetic; ``"int8"``, weights by
             channel and activations by tensor, as QDQ (quantize, dequantize) pairs.
-        calibration: For ``"int8"``, batches that the network takes, of the training.
+        calibration: For ``"int8"``, normalised clips ``[B, T, 3, height, width]`` of the training.
 
     Raises:
         UserError: ONNX is not installed, or has no operator for a part of the network.
     """
-    model = to_onnx(network)
-    if precision == "float16":
-        return _float16(model)
-    return _int8(model, calibration) if precision == "int8" else model
+    if precision == "float32":
+        return to_onnx(network)
+    model = to_onnx(network.from_clips())
+    model = _float16(model) if precision == "float16" else _int8(model, calibration)
+    return _behind(to_onnx(network.preparation), model) if network.input == "pictures" else model
+
+
+def _behind(preparation: "ModelProto", model: "ModelProto") -> "ModelProto":
+    """A model from pictures, of its preparation and what comes behind it."""
+    from onnx import compose
+
+    preparation.ir_version = model.ir_version
+    preparation = compose.add_prefix(preparation, "preparation_", rename_inputs=False)
+    model = compose.add_prefix(model, "network_", rename_outputs=False)
+    ends = [("preparation_clips", "network_frames")]
+    return compose.merge_models(preparation, model, ends)
 
 
 def _float16(model: "ModelProto") -> "ModelProto":
     with needs_extra("onnx"):
         from onnxruntime.transformers.float16 import convert_float_to_float16
-    return convert_float_to_float16(model, keep_io_types=True, node_block_list=_preparing(model))
+        from onnxruntime.transformers.onnx_model import OnnxModel
+    model = convert_float_to_float16(model, keep_io_types=True)
+    OnnxModel(model).topological_sort()  # it puts casts of the input behind what reads them
+    return model
 
 
 def _int8(model: "ModelProto", calibration: Sequence[np.ndarray]) -> "ModelProto":
@@ -80,23 +97,8 @@ def _int8(model: "ModelProto", calibration: Sequence[np.ndarray]) -> "ModelProto
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=_preparing(model),
                 extra_options={"CalibMovingAverage": True, "MatMulConstBOnly": True},
             )
             return onnx.load(output)
     finally:
         logging.disable(before)
-
-
-def _preparing(model: "ModelProto") -> list[str]:
-    """The names of the operators before the first convolution: those that resize, in float32."""
-    makers = {name: node for node in model.graph.node for name in node.output}
-    first = next((node for node in model.graph.node if node.op_type == "Conv"), None)
-    waiting = [] if first is None else [first.input[0]]
-    found: dict[str, None] = {}
-    while waiting:
-        node = makers.get(waiting.pop())
-        if node is not None and node.name not in found:
-            found[node.name] = None
-            waiting += node.input
-    return list(found)

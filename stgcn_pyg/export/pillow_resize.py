@@ -25,7 +25,7 @@ class PillowResize(nn.Module):
 
     Example:
         >>> PillowResize(1, 2)(torch.tensor([[[[10, 20, 30, 60]]]], dtype=torch.uint8))
-        tensor([[[[18., 42.]]]])
+        tensor([[[[17., 41.]]]])
     """
 
     def __init__(self, height: int, width: int):

@@ -7,12 +7,12 @@ from torch._dynamo.exc import TorchDynamoException
 from torch.export import Dim, ExportedProgram
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.export.network import ExportedNetwork
+from stgcn_pyg.export.network import ExportedNetwork, Preparation
 
 FEWEST_FRAMES = 2  # of an example whose number of frames is free: export takes 1 for a constant
 
 
-def export_program(network: ExportedNetwork) -> ExportedProgram:
+def export_program(network: ExportedNetwork | Preparation) -> ExportedProgram:
     """The program of a network, whose number of clips, and of frames where it may, is free.
 
     It is on the CPU: on CUDA a free batch would end at 65,535 clips.
@@ -43,6 +43,6 @@ def export_program(network: ExportedNetwork) -> ExportedProgram:
     except (RuntimeError, ValueError, TorchDynamoException) as error:
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"the network with the backbone {network.model.backbone.name} cannot be exported "
+            f"the network with the backbone {network.title} cannot be exported "
             f"({reason}): train one with another backbone, or fewer of --model's options"
         ) from error

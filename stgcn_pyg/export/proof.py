@@ -14,6 +14,7 @@ from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation.compare import ComparisonResult, compare
 from stgcn_pyg.export.exported import Exported
+from stgcn_pyg.export.network import branches_with_graphs
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.embedding import average_clips
 from stgcn_pyg.runs.scoring import score_features
@@ -71,7 +72,8 @@ def compare_batches(
             given = _resized(frames, height * 3 // 2, width * 5 // 4)
             frames = _resized(given, height, width)
         found = exported.run(exported.prepare(given))
-        expected = _of_network(trained.model, frames)
+        with trained.arithmetic():
+            expected = _of_network(trained.model, frames)
         yield (
             given.shape,
             {name: agreement(found[name], expected[name]) for name in found},
@@ -97,9 +99,9 @@ def compare_rankings(
 
     loader = data.clip_dataloader(tracklets)
     after = average_clips(run, loader, len(tracklets), f"by {exported.runtime}")
-    parts = [np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery")]
+    query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
     first, second = (
-        score_features(task, *(embeddings[rows] for rows in parts))
+        score_features(task, embeddings[query], embeddings[gallery])
         for embeddings in (before, after)
     )
     compared = {name: compare(first[name], second[name], task.query_pids) for name in first}
@@ -149,9 +151,8 @@ def _of_network(model: STGCN, frames: np.ndarray) -> dict[str, np.ndarray]:
     maps = model.backbone(clips.flatten(0, 1))
     output = model.from_feature_maps(maps)
     found = {"embedding": output.embedding} | output.features
-    for name, branch in model.branches.items():
-        if hasattr(getattr(branch, "gcn", None), "affinity"):
-            weights = branch.edge_weights(maps, model.num_frames)
-            split = weights.unflatten(0, (len(frames), -1)) if name == "spatial" else weights
-            found[f"{name}_affinity"] = split
+    for name, branch in branches_with_graphs(model).items():
+        weights = branch.edge_weights(maps, model.num_frames)
+        split = weights.unflatten(0, (len(frames), -1)) if name == "spatial" else weights
+        found[f"{name}_affinity"] = split
     return {name: tensor.cpu().numpy() for name, tensor in found.items()}

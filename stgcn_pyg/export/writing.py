@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.export.metadata import KEY, Format, Metadata
 from stgcn_pyg.export.network import ExportedNetwork
 from stgcn_pyg.export.program import export_program
@@ -49,7 +49,8 @@ def write_network(
         entry.key, entry.value = KEY, about.text
         path.write_bytes(onnx.SerializeToString())
     else:
-        import openvino
+        with needs_extra("openvino"):
+            import openvino
 
         from stgcn_pyg.export.openvino_precision import to_openvino_precision
 

@@ -4,12 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import openvino
 import pytest
+from conftest import slow
 from rendered import tiny
 from tiny_run import write_run
 
@@ -82,25 +84,25 @@ def test_the_metadata_can_be_read_without_this_package(run, tmp_path):
     about = json.loads(found["stgcn_pyg"])
     assert (about["input"], about["height"], about["width"]) == ("clips", 32, 16)
     assert about["outputs"] == ["embedding", "global", "spatial"]
-    (session,) = (onnxruntime.InferenceSession(output),)
+    session = onnxruntime.InferenceSession(output)
     assert [given.name for given in session.get_outputs()] == about["outputs"]
 
 
-@pytest.mark.parametrize("format", ["onnx", "openvino"])
+@pytest.mark.parametrize("format", [slow("onnx"), "openvino"])
 def test_int8_is_calibrated_on_training_clips_and_told_with_its_interval(
-    format, run, tmp_path, capsys, monkeypatch
+    format, run, tmp_path, capsys
 ):
     output = tmp_path / f"network{SUFFIXES[format]}"
-    assert export(run, output, f"--format={format}", "--precision=int8", "--input=clips") == 0
+    assert export(run, output, f"--format={format}", "--precision=int8") == 0
     said = capsys.readouterr().out
     assert "95 % interval over the identities" in said or "every query scores the same" in said
     exported = read_exported(output)
     assert exported.about.precision == "int8"
-    frames = frames_of(2, 32, 16)
-    vectors = exported.run(exported.prepare(frames))["embedding"]
+    frames = frames_of(2, 90, 40)
+    vectors = exported.run(frames)["embedding"]
     wanted = np.stack([Embedder(run).embed(list(clip)) for clip in frames])
-    difference = np.abs(vectors - wanted).max()
-    assert 1e-5 < difference < 0.2
+    cosines = (vectors * wanted).sum(axis=1) / np.square(wanted).sum(axis=1)
+    assert (cosines < 1 - 1e-6).all() and (cosines > 0.9).all()
     if format == "onnx":
         kinds = {node.op_type for node in onnx.load(output).graph.node}
         assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
@@ -109,18 +111,18 @@ def test_int8_is_calibrated_on_training_clips_and_told_with_its_interval(
         assert "FakeQuantize" in kinds
 
 
-@pytest.mark.parametrize("format", ["onnx", "openvino"])
+@pytest.mark.parametrize("format", ["onnx", slow("openvino")])
 def test_float16_halves_the_file_and_is_near(format, run, tmp_path):
-    sizes, vectors = {}, {}
-    for precision in ("float32", "float16"):
-        output = tmp_path / f"{precision}{SUFFIXES[format]}"
-        assert export(run, output, f"--format={format}", f"--precision={precision}") == 0
-        weights = output.with_suffix(".bin") if format == "openvino" else output
-        sizes[precision] = weights.stat().st_size
-        vectors[precision] = read_exported(output).run(frames_of(2, 90, 40))["embedding"]
-    assert sizes["float16"] < 0.75 * sizes["float32"]
-    difference = np.abs(vectors["float16"] - vectors["float32"]).max()
-    assert 1e-7 < difference < 0.01
+    output = tmp_path / f"network{SUFFIXES[format]}"
+    assert export(run, output, f"--format={format}", "--precision=float16") == 0
+    embedder = Embedder(run)
+    numbers = sum(weight.numel() for weight in embedder.model.parameters())
+    weights = output.with_suffix(".bin") if format == "openvino" else output
+    assert weights.stat().st_size < 0.75 * 4 * numbers
+    frames = frames_of(2, 90, 40)
+    wanted = np.stack([embedder.embed(list(clip)) for clip in frames])
+    difference = np.abs(read_exported(output).run(frames)["embedding"] - wanted).max()
+    assert 1e-6 < difference < 0.01
 
 
 def test_a_file_beyond_the_tolerance_is_not_written(run, tmp_path, capsys):
@@ -188,6 +190,9 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(
 
 KILLED = """
 import os, signal, sys
+sys.path.insert(0, {tests!r})
+from narrow import narrow
+narrow().start()
 from stgcn_pyg.cli import main
 from stgcn_pyg.export import proof
 from stgcn_pyg import files
@@ -202,7 +207,7 @@ sys.exit(main(sys.argv[1:]))
 )
 def test_a_kill_leaves_no_file_that_can_be_opened(where, run, tmp_path):
     output = tmp_path / "network.pt2"
-    code = KILLED.format(where=where)
+    code = KILLED.format(where=where, tests=str(Path(__file__).parents[1]))
     options = ["export", run, f"--output={output}", "--format=torch-export", "--num-workers=0"]
     done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr

@@ -5,6 +5,7 @@ import onnxruntime
 import openvino
 import pytest
 import torch
+from conftest import slow
 from narrow import narrow
 
 from stgcn_pyg import STGCN
@@ -51,8 +52,8 @@ def clips(count, frames=T):
     ("backbone", "options"),
     [
         ("resnet18", {"neck": "bnneck"}),
-        ("mobilenet_v2", {"last_stage": "stride1"}),
-        ("timm/tf_efficientnet_lite0", {"last_stage": "stride1", "affinity": "softmax"}),
+        slow("mobilenet_v2", {"last_stage": "stride1"}),
+        slow("timm/tf_efficientnet_lite0", {"last_stage": "stride1", "affinity": "softmax"}),
         ("timm/test_vit", {"image_size": (HEIGHT, WIDTH), "affinity": "cosine"}),
     ],
 )

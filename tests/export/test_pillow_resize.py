@@ -62,6 +62,7 @@ SIZES = [
     (HEIGHT, WIDTH),
     (1, 1),
     (17, 9),
+    (60, 5),  # rows and columns are gained
     (63, 33),
     (65, 31),
     (128, 64),

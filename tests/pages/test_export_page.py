@@ -25,31 +25,29 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.M)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A run, and what the page's commands of stgcn have written beside it."""
-    folder = tmp_path_factory.mktemp("page")
-    write_run(folder / "runs" / "tiny", MarsTree(folder / "mars").write())
+def test_its_commands_python_and_consumer_run_and_the_consumer_gets_the_same_distances(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "runs" / "tiny", MarsTree(tmp_path / "mars").write())
     commands = [line for block in blocks("sh") for line in block.splitlines()]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for line in commands:
-            if line.startswith("stgcn "):
-                assert main([*line.removeprefix("stgcn ").split(), "--num-workers=0"]) == 0, line
-    return folder
-
-
-def test_its_commands_write_files_that_its_python_reads(folder, monkeypatch):
-    monkeypatch.chdir(folder)
+    for line in commands:
+        if line.startswith("stgcn "):
+            assert main([*line.removeprefix("stgcn ").split(), "--num-workers=0"]) == 0, line
     assert Path("tiny8.bin").is_file()
     names = {}
     exec(blocks("python")[0], names)
     assert names["vectors"].shape == (5, names["exported"].about.embedding_width)
+    assert measured_distance(tmp_path, commands) > 0.01
+
+
+def test_the_keys_of_the_metadata_are_those_of_its_table():
     told = re.findall(r"`(\w+)`", PAGE.partition("| key | what |")[2].partition("\n\n")[0])
     assert sorted(told) == sorted(Metadata.__dataclass_fields__)
 
 
-def test_its_consumer_imports_numpy_and_onnxruntime_alone_and_gets_the_same_distances(folder):
+def measured_distance(folder, commands):
+    """What the page's consumer prints for two tracklets, held to the package's own distance."""
     (consumer,) = (block for block in blocks("python") if "sys.argv" in block)
     assert len(consumer.splitlines()) <= 32
     imported = {
@@ -65,8 +63,8 @@ def test_its_consumer_imports_numpy_and_onnxruntime_alone_and_gets_the_same_dist
         paths = sorted((folder / "mars" / "bbox_test" / person).iterdir())[:count]
         np.save(folder / f"{name}.npy", np.stack([np.asarray(Image.open(p)) for p in paths]))
         vectors.append(embedder.embed(paths))
-    (line,) = (line for block in blocks("sh") for line in block.splitlines() if "distance" in line)
+    (line,) = (line for line in commands if "distance" in line)
     command = [sys.executable, *line.split()[1:]]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     assert float(done.stdout) == pytest.approx(float(embedder.compare(*vectors)), abs=2e-6)
-    assert float(done.stdout) > 0.01
+    return float(done.stdout)
