@@ -178,7 +178,7 @@ def test_a_mistake_in_reranking_is_told_in_one_line(arrays, capsys):
 
 @pytest.mark.parametrize("parameter", ["--k1=3", "--k2=2", "--lambda-value=0.5"])
 def test_a_parameter_of_reranking_without_it_is_refused(run, parameter, capsys, monkeypatch):
-    monkeypatch.setattr(STGCN, "forward", None)  # before anything is embedded
+    monkeypatch.setattr(STGCN, "from_feature_maps", None)  # before anything is embedded
     assert main(["evaluate", str(run), parameter]) == 2
     assert "pass --rerank" in error_line(capsys)
     assert main(["evaluate", str(run), "--rerank", "--k1=1"]) == 2

@@ -167,7 +167,7 @@ def killed(run_command, call):
         fsync = os.fsync
         os.fsync = deadly(os.fsync)
         Path.replace = deadly(Path.replace)
-        STGCN.forward = deadly(STGCN.forward)
+        STGCN.from_feature_maps = deadly(STGCN.from_feature_maps)
         os._exit(main(run_command))
     _, status = os.waitpid(process, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
@@ -194,7 +194,7 @@ def test_what_is_there_is_not_embedded_again(run, extracted, copy, capsys, monke
     assert "| 4/6 [" in captured.err  # the bar begins there, and ends
     assert "| 6/6 [" in captured.err
     assert contents(copy) == contents(extracted)
-    monkeypatch.setattr(STGCN, "forward", None)
+    monkeypatch.setattr(STGCN, "from_feature_maps", None)
     assert main(command(run, copy)) == 0
     assert contents(copy) == contents(extracted)
 
@@ -256,7 +256,7 @@ def test_a_shard_in_the_bytes_of_another_pyarrow_is_not_embedded_again(run, copy
     for shard in range(3):
         rewritten(copy / f"0000{shard}.parquet")
     before = contents(copy)
-    monkeypatch.setattr(STGCN, "forward", None)
+    monkeypatch.setattr(STGCN, "from_feature_maps", None)
     assert main(command(run, copy)) == 0
     assert contents(copy) == before
 
@@ -313,7 +313,7 @@ def test_a_substitute_stays_while_its_picture_is_bad_and_is_not_for_those_who_st
     assert main(command(run, output, "--on-bad-frame=stop")) == 2
     assert str(bad_picture.path) in last_line(capsys)
     assert contents(output) == before
-    monkeypatch.setattr(STGCN, "forward", None)
+    monkeypatch.setattr(STGCN, "from_feature_maps", None)
     assert main(command(run, output, "--on-bad-frame=skip")) == 0
     assert contents(output) == before
 
@@ -389,7 +389,7 @@ def test_an_embedding_of_one_branch_has_its_width(root, tmp_path, monkeypatch):
     assert main(command(run, output)) == 0
     assert json.loads((output / "embeddings.json").read_text())["width"] == 32
     assert main(["evaluate", str(output)]) == 0
-    monkeypatch.setattr(STGCN, "forward", None)
+    monkeypatch.setattr(STGCN, "from_feature_maps", None)
     assert main(command(run, output)) == 0
 
 

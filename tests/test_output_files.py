@@ -117,7 +117,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_embedded(
     run, option, kind, tmp_path, capsys, monkeypatch
 ):
     (tmp_path / "file").write_text("precious")
-    monkeypatch.setattr(STGCN, "forward", None)
+    monkeypatch.setattr(STGCN, "from_feature_maps", None)
     path = UNWRITABLE[kind](tmp_path)
     line = refused(["evaluate", run, "--num-workers=0", option, path], capsys)
     assert f"{option[:5]}" in line
@@ -157,7 +157,7 @@ def test_the_source_is_not_replaced_by_its_scores(arrays, capsys):
 
 def test_a_report_that_cannot_be_written_is_refused_first(run, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("precious")
-    monkeypatch.setattr(STGCN, "forward", None)
+    monkeypatch.setattr(STGCN, "from_feature_maps", None)
     path = tmp_path / "file" / "report.html"
     line = refused(["report", run, "--num-workers=0", "--output", path], capsys)
     assert f"--output {path}: cannot be written" in line

@@ -115,7 +115,7 @@ def announce(act):
 
     os.fsync = before(os.fsync, synced)
     Path.replace = before(Path.replace, replaced)
-    STGCN.forward = before(STGCN.forward, forward)
+    STGCN.from_feature_maps = before(STGCN.from_feature_maps, forward)
     STGCNTraining.forward = before(STGCNTraining.forward, lambda *_: BEFORE_A_STEP)
     torch.optim.Adam.zero_grad = before(torch.optim.Adam.zero_grad, lambda *_: IN_A_STEP)
 

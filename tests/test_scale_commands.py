@@ -244,7 +244,7 @@ def test_a_signal_to_both_outside_of_training_is_told_once(
 ):
     def work(rank):
         signal.signal(signal.SIGINT, signal.default_int_handler)  # if the tests ignore it
-        STGCN.forward = lambda model, clips: signal.raise_signal(number)
+        STGCN.from_feature_maps = lambda model, maps: signal.raise_signal(number)
         return main(extract(trained, tmp_path / "output"))
 
     assert run_together(work) == [status, status]

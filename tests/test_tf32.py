@@ -130,13 +130,13 @@ def forwards(monkeypatch):
         yield
         asked.pop()
 
-    def forward(model, clips, original=STGCN.forward):
+    def forward(model, maps, original=STGCN.from_feature_maps):
         seen.append(asked[-1])
-        return original(model, clips)
+        return original(model, maps)
 
     for name in ("trained_model", "run", "embedder"):
         monkeypatch.setattr(f"stgcn_pyg.runs.{name}.tf32_allowed", note)
-    monkeypatch.setattr(STGCN, "forward", forward)
+    monkeypatch.setattr(STGCN, "from_feature_maps", forward)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # these commands do run here
     return seen
 

@@ -1,11 +1,14 @@
 """The command `stgcn`. What a command needs is imported only when that command runs."""
 
+import gc
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from stgcn_pyg import __version__
+from stgcn_pyg.cli.compiler import compiler_deferred
 from stgcn_pyg.errors import AlreadyReportedError, RunError, UserError, last_line, needs_extra
 from stgcn_pyg.runs.signals import SignalledError, signalled, sigterm_raises
 
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # PyTorch Geometric's own import warns of it, which no user can change.
             warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")
             with needs_extra(EXTRAS.get(name, "train")):
-                return import_module(f"stgcn_pyg.cli.{name}").main(rest)
+                return _command(name).main(rest)
     except (UserError, RunError) as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
@@ -81,3 +84,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ended = signalled(stopped) if isinstance(stopped, KeyboardInterrupt) else stopped
         print(f"stgcn {name}: {ended}", file=sys.stderr)
         return ended.status
+
+
+def _command(name: str) -> ModuleType:
+    """The module of a command, imported in about half the time that it would take by itself."""
+    module = f"stgcn_pyg.cli.{name}"
+    if module in sys.modules:
+        return import_module(module)
+    # Modules are no garbage: to search them for some takes a second as they are imported, and
+    # another one at the end of the process.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        with compiler_deferred():
+            return import_module(module)
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()

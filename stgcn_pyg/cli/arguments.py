@@ -29,7 +29,9 @@ from stgcn_pyg.runs.signals import SignalledError, signalled
 
 if TYPE_CHECKING:
     from stgcn_pyg.distributed import ProcessGroup
+    from stgcn_pyg.runs.trained_model import TrainedModel
 
+RUNTIMES = ("backend", "precision", "exported")
 Distance = restricted_number_type("Distance", float, [(">=", 0), ("<", math.inf)])
 
 
@@ -110,14 +112,42 @@ def add_dataset_arguments(parser: Parser) -> None:
     add("--workers", type=PositiveInt, default=2, help="the number of processes that decode images")
 
 
-def add_model_arguments(parser: Parser) -> None:
-    """Adds the options that choose what a trained model embeds, and how."""
-    parser.add_class_arguments(EmbeddingOptions)
+def add_model_arguments(parser: Parser, runtimes: bool = False) -> None:
+    """Adds the options that choose what a trained model embeds, and how.
+
+    Those of other runtimes and precisions are left out unless ``runtimes`` is true.
+    """
+    parser.add_class_arguments(EmbeddingOptions, skip=set() if runtimes else set(RUNTIMES))
 
 
 def model_arguments(options: Namespace) -> dict[str, Any]:
     """Those options among others, by name."""
-    return {field.name: options[field.name] for field in fields(EmbeddingOptions)}
+    left_out = () if "backend" in options else RUNTIMES
+    names = [field.name for field in fields(EmbeddingOptions) if field.name not in left_out]
+    return {name: options[name] for name in names}
+
+
+def open_run(path: Path, options: Namespace, group: "ProcessGroup") -> "TrainedModel":
+    """The model of a run, which the chosen library runs."""
+    from stgcn_pyg.runs.trained_model import TrainedModel
+
+    trained = TrainedModel(path, **model_arguments(options), group=group)
+    if options.backend != "torch":
+        from stgcn_pyg.export.clip_network import convert, open_exported
+
+        size = trained.data.height, trained.data.width
+        if options.exported is None:
+            network = convert(trained.model, size, options.backend, options.precision)
+            trained.run_by(network)
+        else:
+            file = open_exported(options.exported, options.backend, options.precision)
+            file.file.require(
+                checkpoint_sha256=trained.checkpoint_sha256,
+                num_frames=trained.model.num_frames,
+                size=size,
+            )
+            trained.run_by(file, precision=file.precision, exported_sha256=file.sha256)
+    return trained
 
 
 def refuse_model_arguments(options: Namespace, source: Path) -> None:
@@ -127,6 +157,11 @@ def refuse_model_arguments(options: Namespace, source: Path) -> None:
             option = "--" + name.replace("_", "-")
             raise UserError(
                 f"{option}: is for a run's model; {source} holds embeddings already: leave it out"
+            )
+    for name in RUNTIMES:
+        if options[name] != getattr(EmbeddingOptions, name):
+            raise UserError(
+                f"--{name}: is for a run's model; {source} holds embeddings already: leave it out"
             )
 
 

@@ -13,10 +13,11 @@ from stgcn_pyg.cli.arguments import (
     Distance,
     Parser,
     add_model_arguments,
-    model_arguments,
+    open_run,
     refuse_model_arguments,
     together,
 )
+from stgcn_pyg.cli.compiler import compiler_deferred
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult, Reranking, format_table, protocol
@@ -155,7 +156,7 @@ def parser() -> Parser:
     parser.add_argument("--json", type=Path, default=None, help="file to write the results to")
     table = "CSV file to write a row for each query and protocol to"
     parser.add_argument("--per_query", type=Path, default=None, help=table)
-    add_model_arguments(parser)
+    add_model_arguments(parser, runtimes=True)
     return parser
 
 
@@ -215,9 +216,8 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
             f"{path}: no such checkpoint, extraction or .npz; pass a run's folder, its "
             "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
         )
-    from stgcn_pyg.runs.trained_model import TrainedModel  # the others need no model
-
-    return TrainedModel(path, **model_arguments(options), group=group)
+    with compiler_deferred():
+        return open_run(path, options, group)  # the others need no model
 
 
 def show(scores: Scores, intervals: Intervals, ranks: Sequence[int] | None) -> None:

@@ -10,10 +10,17 @@ from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from tqdm import tqdm
 
-from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments, together
+from stgcn_pyg.cli.arguments import Parser, add_model_arguments, open_run, together
 from stgcn_pyg.distributed import ProcessGroup
 from stgcn_pyg.progress import bar_options
-from stgcn_pyg.runs.extraction import ABOUT, Description, EmbeddingWriter, describe, shards_of
+from stgcn_pyg.runs.extraction import (
+    ABOUT,
+    USUAL,
+    Description,
+    EmbeddingWriter,
+    describe,
+    shards_of,
+)
 from stgcn_pyg.runs.trained_model import TrainedModel, skipped_within, tell_skipped
 
 DESCRIPTION = """Writes the embeddings of a data set's tracklets and their labels, in shards.
@@ -47,12 +54,12 @@ def _parser() -> Parser:
     parser.add_argument(
         "--shard_size", type=PositiveInt, default=1024, help="number of tracklets in a shard"
     )
-    add_model_arguments(parser)
+    add_model_arguments(parser, runtimes=True)
     return parser
 
 
 def _extract(options: Namespace, group: ProcessGroup) -> int:
-    trained = TrainedModel(options.run, **model_arguments(options), group=group)
+    trained = open_run(options.run, options, group)
     if options.parts == "held-out":
         tracklets = trained.held_out()
     else:
@@ -99,5 +106,5 @@ def _describe(trained: TrainedModel, tracklets: pd.DataFrame, options: Namespace
         parts=options.parts,
         width=trained.model.embedding_width,
         shard_size=options.shard_size,
-        **{name: about[name] for name in ABOUT},
+        **{name: about[name] for name in (*ABOUT, *USUAL) if name in about},
     )

@@ -87,17 +87,30 @@ class ClipReader:
             np.broadcast_to(np.asarray(tracklets[name])[..., None], indices.shape)
             for name in ("first_frame", "num_frames")
         )
-        faults: list[str] = []
-        if self.on_bad_frame == "stop":
-            frames = self.source.read((first + indices).ravel().tolist())
-        else:
-            frames, faults = self._read_good(first, length, indices)
+        frames, faults = self.read_frames(*(part.ravel() for part in (first, length, indices)))
         return frames.unflatten(0, indices.shape), faults
+
+    def read_frames(
+        self, first: np.ndarray, length: np.ndarray, indices: np.ndarray
+    ) -> tuple[Tensor, list[str]]:
+        """Some frames of any tracklets, as :meth:`read`.
+
+        Args:
+            first: The row of the first frame of each one's tracklet, ``[F]``.
+            length: The number of frames of each one's tracklet, ``[F]``.
+            indices: The number of each in its tracklet, ``[F]``.
+
+        Returns:
+            ``[F, H, W, 3]`` of uint8, and what was wrong with frames that were replaced.
+        """
+        if self.on_bad_frame == "stop":
+            return self.source.read((first + indices).tolist()), []
+        return self._read_good(first, length, indices)
 
     def _read_good(self, *places: np.ndarray) -> tuple[Tensor, list[str]]:
         """Frames one by one, each by its tracklet's first row and length and its index in it."""
         frames, faults = [], []
-        for first, length, index in zip(*(place.ravel().tolist() for place in places), strict=True):
+        for first, length, index in zip(*(place.tolist() for place in places), strict=True):
             others = np.arange(length)
             # The nearest first, and of two equally near ones the later.
             for near in others[np.lexsort((-others, abs(others - index)))].tolist():

@@ -1,6 +1,7 @@
 """The batches of a data set, for training and for test."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from stgcn_pyg.data.clips import ClipReader, FrameFiles
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.pack import PackedFrames
 from stgcn_pyg.data.pk_sampler import Draw, PKSampler
-from stgcn_pyg.data.reading import reading
+from stgcn_pyg.data.reading import reading, reading_in_threads
 from stgcn_pyg.data.sampling import OnBadFrame, TestClips, TrainFrames, clips_at_test, training_clip
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.data.workers import end_with_the_parent
@@ -38,13 +39,26 @@ class ClipBatch(NamedTuple):
     """What was wrong with frames that were replaced by others."""
 
 
+class FrameBatch(NamedTuple):
+    """A batch of clips at test, in which each frame stands once."""
+
+    frames: Tensor
+    """``[F, H, W, 3]`` of uint8."""
+    places: Tensor
+    """``[B, T]``: the row of ``frames`` that holds each frame of each clip."""
+    labels: Tensor
+    """``[B]``: the row of each clip's tracklet."""
+    skipped: tuple[str, ...] = ()
+    """What was wrong with frames that were replaced by others."""
+
+
 class _Batches(Dataset):
     """The batch that a function reads for each item of a loader's sampler."""
 
-    def __init__(self, read: Callable[[Any], ClipBatch]):
+    def __init__(self, read: Callable[[Any], Any]):
         self.read = read
 
-    def __getitem__(self, item: Any) -> ClipBatch:
+    def __getitem__(self, item: Any) -> Any:
         return self.read(item)
 
 
@@ -75,7 +89,8 @@ class TrackletDataModule:
         pack: Folder of the data set's pack, to read frames from instead of the image files.
         on_bad_frame: ``"stop"`` raises at a bad image; ``"skip"`` takes the nearest good frame of
             its tracklet instead and keeps what was wrong in ``skipped``.
-        num_workers: Number of processes that read frames; 0 reads in the main process.
+        num_workers: Number of processes that read frames, or of threads at test on a CPU; 0
+            reads in the main thread.
         seed: Seed of the batches, the clips and the augmentation.
         **augmentation: Arguments of :class:`.ClipAugmentation`, by name.
 
@@ -205,13 +220,48 @@ class TrackletDataModule:
             clips: Frames of each tracklet's clips, N arrays ``[clips, T]``; those of
                 :meth:`clips_of` if not given.
         """
+        read = partial(self._test_batch, tracklets)
+        return self._loader(read, self._test_batches(tracklets, clips)[rank::world_size], device)
+
+    def frame_batches(
+        self,
+        tracklets: pd.DataFrame,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> AbstractContextManager[Iterator[FrameBatch]]:
+        """The batches of :meth:`clip_dataloader`, each frame of a batch once.
+
+        They are read in threads for a CPU, which the network uses by itself and which further
+        processes would only share, and in processes for a GPU. What reads ends with the block.
+        """
+        first, length = (tracklets[name].to_numpy() for name in ("first_frame", "num_frames"))
+        read = partial(self._frame_batch, first, length)
+        batches = self._test_batches(tracklets)[rank::world_size]
+        if torch.device(device).type == "cpu":
+            return reading_in_threads(read, batches, self.num_workers)
+        return reading(self._loader(read, batches, device))
+
+    def _test_batches(
+        self, tracklets: pd.DataFrame, clips: Sequence[np.ndarray] | None = None
+    ) -> list[list[tuple[int, np.ndarray]]]:
+        """The clips of each batch: the row of the tracklet, and the frames in it."""
         if clips is None:
             clips = [self.clips_of(int(num_frames)) for num_frames in tracklets["num_frames"]]
         pairs = [(row, frames) for row, of_one in enumerate(clips) for frames in of_one]
         size = self.clips_per_test_batch
-        batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-        read = partial(self._test_batch, tracklets)
-        return self._loader(read, batches[rank::world_size], device)
+        return [pairs[start : start + size] for start in range(0, len(pairs), size)]
+
+    def _frame_batch(
+        self, first: np.ndarray, length: np.ndarray, pairs: Sequence[tuple[int, np.ndarray]]
+    ) -> FrameBatch:
+        labels, clips = (np.array(column) for column in zip(*pairs, strict=True))
+        rows, indices = np.broadcast_to(labels[:, None], clips.shape), clips
+        wanted = np.stack([first[rows], length[rows], indices], axis=-1).reshape(-1, 3)
+        once, places = np.unique(wanted, axis=0, return_inverse=True)
+        frames, skipped = self.reader.read_frames(*once.T)
+        places = torch.from_numpy(places.reshape(clips.shape))
+        return FrameBatch(frames, places, torch.from_numpy(labels), tuple(skipped))
 
     def _test_batch(
         self, tracklets: pd.DataFrame, pairs: Sequence[tuple[int, np.ndarray]]
@@ -228,7 +278,7 @@ class TrackletDataModule:
         return ClipBatch(clips, torch.from_numpy(labels), skipped=tuple(skipped))
 
     def _loader(
-        self, read: Callable[[Any], ClipBatch], sampler: Iterable, device: torch.device | str
+        self, read: Callable[[Any], Any], sampler: Iterable, device: torch.device | str
     ) -> DataLoader:
         # The sampler decides what a batch holds, so the loader does not batch.
         return DataLoader(

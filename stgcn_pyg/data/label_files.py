@@ -8,7 +8,6 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
-from scipy.io import loadmat
 
 from stgcn_pyg.errors import UserError
 
@@ -128,6 +127,8 @@ def read_mat_numbers(path: Path, *variables: str) -> np.ndarray:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; pass the folder that holds the data set")
+    from scipy.io import loadmat  # here alone, since it takes long
+
     try:
         content = loadmat(path)
     except Exception as error:  # scipy raises half a dozen types on a damaged file

@@ -1,7 +1,9 @@
-"""Loops over a DataLoader that end its worker processes."""
+"""Loops over batches that others read ahead, which end with the loop: processes or threads."""
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -16,6 +18,9 @@ BY_ERROR = (
     '`if __name__ == "__main__":`, which processes that are spawned need'
 )
 
+AHEAD = 2  # batches that each thread may have read before they are asked for
+
+Item = TypeVar("Item")
 Batch = TypeVar("Batch")
 
 
@@ -54,6 +59,44 @@ def reading(loader: DataLoader[Batch]) -> Iterator[Iterator[Batch]]:
             "a process that reads images was killed, most likely for want of memory: pass fewer "
             f"--num-workers or smaller batches{by_error}"
         ) from error
+
+
+@contextmanager
+def reading_in_threads(
+    read: Callable[[Item], Batch], items: Iterable[Item], threads: int
+) -> Iterator[Iterator[Batch]]:
+    """Gives what a function reads for each item, in their order; the threads end with the block.
+
+    Args:
+        read: The function; what it raises is raised where its batch is asked for.
+        items: What it is given.
+        threads: The number of threads that read ahead; 0 reads in this one.
+
+    Example:
+        >>> with reading_in_threads(abs, [-1, 2, -3], threads=2) as batches:
+        ...     print(list(batches))
+        [1, 2, 3]
+    """
+    if threads == 0:
+        yield map(read, items)
+        return
+    pool = ThreadPoolExecutor(threads, "reading")
+    try:
+        yield _in_order(pool, read, items, AHEAD * threads)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, read: Callable[[Item], Batch], items: Iterable[Item], ahead: int
+) -> Iterator[Batch]:
+    waiting: deque[Future[Batch]] = deque()
+    for item in items:
+        waiting.append(pool.submit(read, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _end_workers(batches: object) -> None:

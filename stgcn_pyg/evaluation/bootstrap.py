@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from stgcn_pyg.evaluation.arrays import Array, to_integers
 from stgcn_pyg.evaluation.result import REPORTED_RANKS, RankingResult
@@ -340,15 +339,17 @@ def bca_levels(
 
     Source: Efron, Better Bootstrap Confidence Intervals, JASA 1987.
     """
+    from scipy.special import ndtr, ndtri  # here alone, since it takes long
+
     below = (resampled < estimate - EQUAL).mean() / 2 + (resampled < estimate + EQUAL).mean() / 2
     # Within what so many resamples can tell from 0 and from 1.
     edge = 1 / (2 * len(resampled))
-    bias = norm.ppf(np.clip(below, edge, 1 - edge))
+    bias = ndtri(np.clip(below, edge, 1 - edge))
     d = left_out.mean() - left_out
     scale = 6 * (d**2).sum() ** 1.5
     acceleration = (d**3).sum() / scale if scale else 0.0
-    z = bias + norm.ppf(tails)
-    return norm.cdf(bias + z / (1 - acceleration * z))
+    z = bias + ndtri(tails)
+    return ndtr(bias + z / (1 - acceleration * z))
 
 
 def blocks(resamples: int, num_identities: int) -> Iterator[np.ndarray]:

@@ -1,7 +1,6 @@
 """What a random ranking scores, in closed form."""
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from stgcn_pyg.evaluation.arrays import Array
 from stgcn_pyg.evaluation.candidates import Labels, check_labels
@@ -90,6 +89,8 @@ def _reach(n: int, num_gallery: int, depth: int | None) -> tuple[np.ndarray, np.
     if depth is None or depth >= num_gallery:
         return np.array([n]), np.ones(1)
     reach = np.arange(min(n, depth) + 1)
+    from scipy.stats import hypergeom  # takes half a second, which few commands need
+
     return reach, hypergeom.pmf(reach, num_gallery, n, depth)
 
 

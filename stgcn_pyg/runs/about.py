@@ -72,11 +72,13 @@ def _short(about: Mapping[str, Any], name: str) -> str:
 
 
 def clips_in_words(about: Mapping[str, Any]) -> list[str]:
-    """The clips, the kind of embedding, and how many bad images were replaced by other frames.
+    """The clips, the kind of embedding, what computed it, and how many bad images were replaced.
 
     Example:
         >>> clips_in_words({"test_clips": "first", "num_frames": 8, "embedding": "raw"})
         ['the first clip of 8 frames', 'raw embeddings']
+        >>> clips_in_words({"backend": "torch", "precision": "bfloat16"})
+        ['computed by torch in bfloat16']
     """
     parts = []
     if "test_clips" in about:
@@ -85,6 +87,8 @@ def clips_in_words(about: Mapping[str, Any]) -> list[str]:
         parts.append(clips + frames)
     if "embedding" in about:
         parts.append(f"{about['embedding']} embeddings")
+    if "backend" in about:
+        parts.append(f"computed by {about['backend']} in {about.get('precision')}")
     if about.get("passed_over"):
         parts.append(f"bad images, replaced by other frames: {about['passed_over']}")
     return parts

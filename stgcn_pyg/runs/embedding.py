@@ -1,9 +1,9 @@
 """The embeddings of tracklets, each the mean over its clips, and what they score."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pandas as pd
 import torch
@@ -11,23 +11,35 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from stgcn_pyg.data import ClipBatch, TrackletDataModule, TrackletDataset
+from stgcn_pyg.data import TrackletDataModule, TrackletDataset
+from stgcn_pyg.data.datamodule import FrameBatch
 from stgcn_pyg.data.dataset import Parts
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.models import STGCN
-from stgcn_pyg.models.forward_modes import evaluating
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.scoring import RankingTask, score_chance, score_features, task_of_tracklets
+from stgcn_pyg.runs.torch_network import ClipNetwork, TorchNetwork
 
 T = TypeVar("T")
 
 
+class Labelled(Protocol):
+    """A batch of clips."""
+
+    @property
+    def labels(self) -> Tensor:
+        """The row of each clip's tracklet, ``[B]``."""
+
+
+Batch = TypeVar("Batch", bound=Labelled)
+
+
 def average_clips(
-    embed: Callable[[ClipBatch], Tensor],
-    loader: DataLoader,
+    embed: Callable[[Batch], Tensor],
+    loader: DataLoader[Batch] | AbstractContextManager[Iterator[Batch]],
     num_tracklets: int,
     title: str,
     bar: tqdm | None = None,
@@ -37,7 +49,7 @@ def average_clips(
 
     Args:
         embed: Maps a batch of clips to embeddings ``[B, D]``.
-        loader: A loader of batches whose labels are rows of N tracklets.
+        loader: A loader of batches whose labels are rows of N tracklets, or what opens them.
         bar: An existing bar that counts tracklets, to advance instead of opening a new one.
         group: The processes that share the batches, in turns; ``loader`` gives this one's.
 
@@ -51,7 +63,8 @@ def average_clips(
         if bar is None
         else nullcontext(bar)
     )
-    with own_bar as shown, reading(loader) as batches:
+    opened = reading(loader) if isinstance(loader, DataLoader) else loader
+    with own_bar as shown, opened as batches:
         embedded = ((embed(batch).float().cpu(), batch.labels.cpu()) for batch in batches)
         # Added up in the order of one process, which decides the last bits.
         for embeddings, rows in _in_turns(embedded, group):
@@ -80,21 +93,22 @@ def embed_tracklets(
     title: str = "embedding",
     bar: tqdm | None = None,
     group: ProcessGroup = ALONE,
+    network: ClipNetwork | None = None,
 ) -> Tensor:
     """The embedding of each tracklet of a table, ``[N, D]`` of float32, on the CPU.
 
-    Title, bar and group are those of :func:`average_clips`. The model is in evaluation mode
-    meanwhile, on ``device`` afterwards too.
+    Title, bar and group are those of :func:`average_clips`. The model is on ``device`` afterwards
+    too; ``network`` embeds in its place if it is given.
     """
-    model.to(device)
+    run = network or TorchNetwork(model, (data.height, data.width), device)
 
-    def embed(batch: ClipBatch) -> Tensor:
-        clips = data.move_and_normalize(batch, device, model.mean, model.std).clips
-        return model(clips).embedding
+    def embed(batch: FrameBatch) -> Tensor:
+        data.skipped.update(batch.skipped)
+        return run(batch.frames, batch.places)
 
-    with evaluating(model), torch.inference_mode():
-        loader = data.clip_dataloader(tracklets, group.rank, group.world_size, device)
-        return average_clips(embed, loader, len(tracklets), title, bar, group)
+    with torch.inference_mode():
+        batches = data.frame_batches(tracklets, group.rank, group.world_size, device)
+        return average_clips(embed, batches, len(tracklets), title, bar, group)
 
 
 def label_tracklets(dataset: TrackletDataset, parts: Parts = "test") -> pd.DataFrame:

@@ -44,6 +44,8 @@ ABOUT = (
     *("run", "checkpoint_sha256", "dataset", "root", "split"),
     *("test_clips", "num_frames", "embedding"),
 )
+# How they were computed, named only where it is not as usual.
+USUAL = {"backend": "torch", "precision": "float32", "exported_sha256": None}
 
 Description = Mapping[str, Any]
 
@@ -55,12 +57,14 @@ def describe(tracklets: pd.DataFrame, shard_size: int, **facts: Any) -> Descript
         tracklets: All tracklets in the order of the shards, as
             :meth:`.TrackletDataset.tracklets` gives them.
         shard_size: The number of tracklets in a shard; the last holds the rest.
-        **facts: A value for each of ``FACTS``; docs/embeddings.md says what they are.
+        **facts: A value for each of ``FACTS``, and for those of ``USUAL`` that are not as usual;
+            docs/embeddings.md says what they are.
     """
     content = {
         "format": FORMAT,
         "version": __version__,
         **{name: facts[name] for name in FACTS},
+        **{name: facts[name] for name in USUAL if name in facts},
         "num_tracklets": len(tracklets),
         "shard_size": shard_size,
         "tracklets_sha256": digest_of_tracklets(tracklets),
@@ -166,11 +170,12 @@ class EmbeddingWriter:
     def _require_same(self, here: Description) -> None:
         # The places of the run and the data set may have changed: their digests are compared. What
         # an older version did not write is not compared.
-        for name, there in self.description.items():
-            if name in here and name not in PLACES and there != here[name]:
+        old, new = USUAL | dict(self.description), USUAL | dict(here)
+        for name, there in old.items():
+            if name in new and name not in PLACES and there != new[name]:
                 raise UserError(
                     f"{self.folder}: holds another extraction ({name} is {there} there, "
-                    f"{here[name]} here); choose another folder"
+                    f"{new[name]} here); choose another folder"
                 )
 
     def missing(self) -> list[int]:
@@ -255,7 +260,7 @@ class StoredEmbeddings:
             "version": __version__,
             "extraction": str(self.folder),
             "extraction_key": self.description["key"],
-            **{name: self.description[name] for name in ABOUT if name in self.description},
+            **{n: self.description[n] for n in (*ABOUT, *USUAL) if n in self.description},
             "passed_over": len(self.passed_over),
         }
 

@@ -30,6 +30,8 @@ else:
 
 Precision = Literal["32-true", "bf16-mixed"]
 Accelerator = Literal["auto", "cpu", "gpu"]
+Backend = Literal["torch", "onnxruntime", "openvino"]
+InferencePrecision = Literal["float32", "bfloat16"]
 PRESETS = package_files("stgcn_pyg") / "presets"
 
 # Settings that change how a run is computed, not what comes out.
@@ -166,9 +168,14 @@ class EmbeddingOptions:
         pack: Pack of the data set (`stgcn pack`) to read the frames from.
         on_bad_frame: What to do at a bad image: stop, or skip it, which takes the nearest good
             frame of its tracklet instead and counts the bad one.
-        num_workers: Number of processes that read frames.
+        num_workers: Number of processes that read frames, or of threads on a CPU.
         clips_per_batch: Number of clips to embed at once.
         accelerator: Where to embed; auto means a CUDA GPU if there is one.
+        backend: Library that runs the network: torch; onnxruntime or openvino, on a CPU.
+        precision: Arithmetic of the network; bfloat16 rounds its factors to 8 bits, and needs a
+            processor or GPU that has it.
+        exported: File of the run that `stgcn export` wrote, such as one in int8, to run in the
+            place of the checkpoint; its backend is onnxruntime (.onnx) or openvino (.xml).
     """
 
     dataset: str | None = None
@@ -180,6 +187,9 @@ class EmbeddingOptions:
     num_workers: NonNegativeInt = 2
     clips_per_batch: PositiveInt = 32
     accelerator: Accelerator = "auto"
+    backend: Backend = "torch"
+    precision: InferencePrecision = "float32"
+    exported: Path | None = None
 
 
 def load_settings(

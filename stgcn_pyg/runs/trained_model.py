@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from stgcn_pyg.data.dataset import frames_of
 from stgcn_pyg.distributed import ALONE, ProcessGroup
 from stgcn_pyg.errors import BadImageError, UserError
 from stgcn_pyg.models import STGCN
+from stgcn_pyg.models.inference import require_bfloat16
 from stgcn_pyg.runs.checkpoint import load_with_digest
 from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets, ranking_task
+from stgcn_pyg.runs.extraction import USUAL
 from stgcn_pyg.runs.scoring import RankingTask
 from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
-from stgcn_pyg.runs.training.validation import hold_out
+from stgcn_pyg.runs.torch_network import ClipNetwork, TorchNetwork
 
 
 class MissingDataError(UserError):
@@ -55,7 +58,9 @@ class TrainedModel:
         self.run = run
         self.group = group
         self.passed_over: set[str] = set()
-        self.device = device_for(chosen.accelerator, group)
+        self.device = _device_of(chosen, group)
+        self.precision = chosen.precision
+        self._runtime = USUAL | {"backend": chosen.backend, "precision": chosen.precision}
         self.model, stored, self.checkpoint_sha256 = load_with_digest(run)
         self.config = nest(renamed(flatten(stored)))
         self.trained_on = {name: self.config.get(name) for name in ("dataset", "split")}
@@ -90,7 +95,19 @@ class TrainedModel:
     def about(self) -> dict[str, Any]:
         """What its features are of, by the names of :mod:`stgcn_pyg.runs.about`."""
         digest, split = self.checkpoint_sha256, self.config.get("split", 0)
-        return about_model(self.run, digest, self.model, self.data, split, len(self.passed_over))
+        about = about_model(self.run, digest, self.model, self.data, split, len(self.passed_over))
+        return about | ({} if self._runtime == USUAL else self._runtime)
+
+    @cached_property
+    def network(self) -> ClipNetwork:
+        """What embeds clips; another one may take its place, and then says what it is."""
+        size = self.data.height, self.data.width
+        return TorchNetwork(self.model, size, self.device, self.precision)
+
+    def run_by(self, network: ClipNetwork, **runtime: Any) -> None:
+        """Lets another network embed; ``runtime`` says of it what ``USUAL`` names."""
+        self.network = network
+        self._runtime |= runtime
 
     @property
     def task(self) -> RankingTask:
@@ -108,6 +125,8 @@ class TrainedModel:
             raise UserError(
                 f"{self.run}: its training held out no identity: train with --validation-share"
             )
+        from stgcn_pyg.runs.training.validation import hold_out  # with all that trains
+
         dataset = self.data.dataset
         if any(self.config.get(name) != self.trained_on.get(name) for name in ("dataset", "split")):
             raise UserError(
@@ -134,7 +153,9 @@ class TrainedModel:
         """
         model, data, device = self.model, self.data, self.device
         with self.arithmetic():
-            return embed_tracklets(model, data, tracklets, device, bar=bar, group=self.group)
+            return embed_tracklets(
+                model, data, tracklets, device, bar=bar, group=self.group, network=self.network
+            )
 
     def arithmetic(self) -> AbstractContextManager[None]:
         """TensorFloat-32 as the run was trained with it; allowed, if that is not known."""
@@ -153,6 +174,22 @@ class TrainedModel:
                 except BadImageError as error:
                     found.add(str(error))
         return found >= set(faults)
+
+
+def _device_of(chosen: EmbeddingOptions, group: ProcessGroup) -> str:
+    """The torch device; raises a UserError where backend, precision and accelerator do not fit."""
+    if chosen.backend == "torch":
+        if chosen.exported is not None:
+            raise UserError(
+                "--exported: is run by another library: pass --backend onnxruntime or openvino too"
+            )
+        device = device_for(chosen.accelerator, group)
+        if chosen.precision == "bfloat16" and device == "cpu":
+            require_bfloat16()
+        return device
+    if chosen.accelerator == "gpu":
+        raise UserError(f"--backend {chosen.backend}: runs on the CPU: pass --accelerator cpu")
+    return "cpu"
 
 
 def about_model(
