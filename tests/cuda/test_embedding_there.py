@@ -27,11 +27,14 @@ def movable(**options):
     """A network that moves to a fake GPU, and the types of its embeddings."""
     model, kinds = network(**options), []
     model.to = lambda device: move(model, device)
-    model.register_forward_hook(
-        lambda _, inputs, output: kinds.append(
-            (output.embedding.device.type, output.embedding.dtype)
-        )
-    )
+    own = model.from_feature_maps
+
+    def from_feature_maps(maps):
+        output = own(maps)
+        kinds.append((output.embedding.device.type, output.embedding.dtype))
+        return output
+
+    model.from_feature_maps = from_feature_maps
     return model, kinds
 
 
@@ -49,8 +52,8 @@ def test_a_batch_waits_for_its_embeddings_alone(kind, tmp_path):
     number = len(kinds)
     assert number > 1
     assert kinds == [("cuda", torch.float32)] * number
-    assert [note.split(":")[0] for note in crossings.found] == ["_to_copy < embedding.py"] * number
-    assert len(crossings.queued) == 2 * number  # clips and rows
+    assert [note.split(":")[0] for note in crossings.found] == ["_to_copy < torch_network.py"] * number
+    assert len(crossings.queued) == 2 * number  # frames, and which clip has which
 
 
 def test_an_embedder_waits_for_frames_and_embeddings_alone():
