@@ -25,14 +25,14 @@ def test_the_largest_batch_is_the_one_a_search_of_all_finds():
         rng = random.Random(seed)
         a, b, c, d = (rng.uniform(0.1, 50) for _ in range(4))
         most = rng.randint(2, 700)
-        asked, memory, tried = rng.randint(1, most), rng.uniform(0, 3000), []
+        asked, memory, tried = rng.randint(2, most), rng.uniform(0, 3000), []
 
         def total(size, a=a, b=b, c=c, d=d, tried=tried):
             tried.append(size)
             return max(a + b * size, c + d * size)
 
         found = largest_batch(total, asked, total(asked), memory, most)
-        fitting = [n for n in range(1, most + 1) if max(a + b * n, c + d * n) <= memory]
+        fitting = [n for n in range(2, most + 1) if max(a + b * n, c + d * n) <= memory]
         assert found == max(fitting, default=0)
         assert len(tried) < 15
 
@@ -49,7 +49,7 @@ def test_a_plan_names_the_largest_batch_of_each_way(tmp_path, capsys):
         way["largest_identities_per_batch"] >= plain["largest_identities_per_batch"]
         for way in others
     )
-    assert len(others) == 3 and found["steps_per_epoch"] == 79  # 625 of 8
+    assert len(others) == 4 and found["steps_per_epoch"] == 79  # 625 of 8
     assert f"{plain['largest_identities_per_batch']} x 3" in out
     minutes = found["flop_per_step"] * 79 * 30 / 10e12 / 60
     assert f"time: {minutes:.0f} minutes at 10 TFLOP a second" in out
@@ -59,11 +59,12 @@ def test_what_does_not_fit_is_told_with_what_would(tmp_path, capsys):
     status, found = plan(tmp_path, "--memory", "1.4", "--data.identities-per-batch", "100")
     error = capsys.readouterr().err.splitlines()[-1]
     assert status == 1
-    plain, parts, *_ = found["ways"]
-    size, less = (way["bytes"]["total"] / 2**30 for way in (plain, parts))
-    assert f"a step takes {size:.2f} GiB, and 1.4 GiB of a GPU less 1 for CUDA itself" in error
-    assert f"pass --training.micro-batches 4 ({less:.2f} GiB) or --precision bf16-mixed" in error
-    assert f"or --data.identities-per-batch {plain['largest_identities_per_batch']}" in error
+    plain, twice, half, *_ = found["ways"]
+    size, less = (way["bytes"]["total"] / 2**30 for way in (plain, twice))
+    assert f"a step takes {size:.2f} GiB, more than the 1.4 GiB of a GPU less 1 for CUDA" in error
+    assert f"pass --training.activation-checkpointing true ({less:.2f} GiB) or" in error
+    assert error.endswith(f"--data.identities-per-batch {plain['largest_identities_per_batch']}")
+    assert [way["precision"] for way in (plain, half)] == ["32-true", "bf16-mixed"]
 
 
 def test_a_data_set_that_is_there_is_counted(tmp_path, mars_tree, capsys):
@@ -81,6 +82,10 @@ def test_a_data_set_that_is_there_is_counted(tmp_path, mars_tree, capsys):
         (["--data.identities-per-batch", "700"], "there are 625 identities to train on, fewer"),
         (["--model.backbone", "resnet1"], "resnet1"),
         (["--rate", "0"], '"rate"'),
+        (["--rate", "inf"], '"rate"'),
+        (["--memory", "inf"], '"memory"'),
+        (["--memory", "1"], "1 GiB is left to CUDA itself, so that no training fits"),
+        (["--validation-share", "1.5"], "--validation-share 1.5: pass one from 0 to below 1"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(tmp_path, arguments, message, capsys):
