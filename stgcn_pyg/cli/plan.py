@@ -107,8 +107,8 @@ def _network(settings: RunSettings, plan: Plan, people: str) -> str:
         f"{settings.dataset}: {people}\n"
         f"STGCN: {model['backbone']}, {' + '.join(model['branches'])}, "
         f"{plan.num_parameters / 1e6:.1f} million parameters, {settings.precision}\n"
-        f"a batch: {p} identities x {k} tracklets x {frames} frames = {p * k * frames:,} images of "
-        f"{data['height']} x {data['width']}"
+        f"a batch: {p} identities x {k} tracklets x {_count(frames, 'frame')} = {p * k * frames:,} "
+        f"images of {data['height']} x {data['width']}"
     )
 
 
@@ -143,11 +143,15 @@ def _batch(largest: int, k: int) -> str:
 
 def _time(settings: RunSettings, plan: Plan, rate: float | None, by_share: bool) -> str:
     steps, epochs = plan.steps, settings.epochs
-    work = f"work: {plan.flop / 1e12:.2f} TFLOP a step, {steps:,} steps an epoch, {epochs:,} epochs"
+    work = (
+        f"work: {plan.flop / 1e12:.2f} TFLOP a step, {_count(steps, 'step')} an epoch, "
+        f"{_count(epochs, 'epoch')}"
+    )
     if rate is None:
         return f"{work}\ntime: pass --rate, the TFLOP a second that a step reaches"
     minutes = plan.flop * steps * epochs / (rate * 1e12) / 60
-    long = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.0f} minutes"
+    whole = "less than a minute" if minutes < 0.5 else _count(round(minutes), "minute")
+    long = f"{minutes / 60:.1f} hours" if minutes >= 60 else whole
     how = f"at {rate:.3g} TFLOP a second"
     if by_share:
         how += (
@@ -155,6 +159,10 @@ def _time(settings: RunSettings, plan: Plan, rate: float | None, by_share: bool)
             "reached in the paper's step"
         )
     return f"{work}\ntime: {long} {how}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + "s" * (number != 1)
 
 
 def _does_not_fit(plan: Plan, settings: RunSettings, memory: float, name: str) -> str:

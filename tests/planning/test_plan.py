@@ -78,6 +78,7 @@ def test_a_data_set_that_is_there_is_counted(tmp_path, mars_tree, capsys):
     ("arguments", "message"),
     [
         (["--gpu", "RTX 4099"], "--gpu 'RTX 4099' is unknown: use RTX 4090"),
+        (["--gpu", "A100"], "is unknown: use A100 40GB, A100 80GB, or"),
         (["--gpu", "abacus"], "is unknown: use RTX 3060, RTX 4080, L4"),
         (["--data.identities-per-batch", "700"], "there are 625 identities to train on, fewer"),
         (["--model.backbone", "resnet1"], "resnet1"),
@@ -105,5 +106,5 @@ def test_a_manifest_that_is_not_there_has_no_known_number_of_identities(tmp_path
 
 @pytest.mark.parametrize("gpu", GPUS, ids=lambda gpu: gpu.name)
 def test_a_gpu_is_found_by_its_name_in_any_spelling(gpu):
-    for name in (gpu.name, f"NVIDIA {gpu.name}", gpu.name.lower().replace(" ", "-")):
+    for name in (gpu.name, f"NVIDIA {gpu.name}", gpu.name.lower().replace(" ", "-"), *gpu.also):
         assert find_gpu(name) is gpu
