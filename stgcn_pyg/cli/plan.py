@@ -130,7 +130,7 @@ def _memory(way: Way, memory: float | None, name: str) -> str:
 def _ways(plan: Plan, settings: RunSettings) -> str:
     k = settings.data["tracklets_per_identity"]
     rows = {
-        way.options or "as it is": {"GiB": f"{way.memory.total / GIB:.2f}"}
+        "as it is" if way is plan.ways[0] else way.options: {"GiB": f"{way.memory.total / GIB:.2f}"}
         | ({} if way.largest is None else {"largest batch": _batch(way.largest, k)})
         for way in plan.ways
     }

@@ -109,6 +109,7 @@ def make_plan(settings: RunSettings, num_identities: int, memory: int | None) ->
     half = None if settings.precision == "bf16-mixed" else "bf16-mixed"
     # Those first that change the results least.
     less = [(given, True, None), (given, twice, half), (parts, twice, None), (parts, True, None)]
+    less.append((parts, True, half))
     ways = []
     bar = tqdm(desc="predicting", unit="step", **bar_options())
     with bar:

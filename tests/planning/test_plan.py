@@ -49,7 +49,7 @@ def test_a_plan_names_the_largest_batch_of_each_way(tmp_path, capsys):
         way["largest_identities_per_batch"] >= plain["largest_identities_per_batch"]
         for way in others
     )
-    assert len(others) == 4 and found["steps_per_epoch"] == 79  # 625 of 8
+    assert len(others) == 5 and found["steps_per_epoch"] == 79  # 625 of 8
     assert f"{plain['largest_identities_per_batch']} x 3" in out
     minutes = found["flop_per_step"] * 79 * 30 / 10e12 / 60
     assert f"time: {minutes:.0f} minutes at 10 TFLOP a second" in out
