@@ -27,7 +27,7 @@ def fused_attention(
         - Input: ``[B, H, L, D]``, ``[B, H, S, D]`` and ``[B, H, S, D]``.
         - Output: ``[B, H, L, D]``.
     """
-    options = {"dropout_p": dropout_p, "is_causal": is_causal, "scale": scale}
+    options: dict[str, Any] = {"dropout_p": dropout_p, "is_causal": is_causal, "scale": scale}
     if query.device.type != "cuda" or attn_mask is not None or any(others.values()):
         return scaled_dot_product_attention(query, key, value, attn_mask, **options, **others)
     inputs = [query, key, value]
