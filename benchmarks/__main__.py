@@ -119,7 +119,8 @@ def run_parts(options: Namespace) -> int:
             failures[name] = "not begun, because the time is over"
             continue
         seconds = min(part.share * limit, left)
-        print(f"\n== {name}, at most {seconds:.0f} seconds", file=sys.stderr, flush=True)
+        within = "" if seconds == inf else f", at most {seconds:.0f} seconds"
+        print(f"\n== {name}{within}", file=sys.stderr, flush=True)
         found = measure(part.module, arguments, seconds)
         if found["failed"] is not None:
             failures[name] = found["failed"]

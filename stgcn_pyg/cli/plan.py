@@ -1,11 +1,12 @@
 """`stgcn plan`: whether a training fits a GPU, what would make it fit, and how long it takes."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jsonargparse.typing import PositiveFloat, PositiveInt
+from jsonargparse.typing import PositiveInt, restricted_number_type
 
 from stgcn_pyg.cli.arguments import Parser
 from stgcn_pyg.errors import RunError, UserError
@@ -14,6 +15,9 @@ from stgcn_pyg.planning.gpus import MEASURED_SHARE, find_gpu
 from stgcn_pyg.planning.plan import GIB, IDENTITIES, RESERVE, Plan, Way, make_plan
 from stgcn_pyg.runs.run import load
 from stgcn_pyg.runs.settings import RENAMED, RunSettings, add_settings
+from stgcn_pyg.runs.training.validation import number_held_out
+
+Finite = restricted_number_type("Finite", float, [(">", 0), ("<", math.inf)])
 
 DESCRIPTION = """Predicts the memory and the time that a training takes on a GPU.
 
@@ -35,6 +39,11 @@ def main(arguments: Sequence[str]) -> int:
         memory = memory or gpu.memory
         if rate is None and gpu.rate is not None and options.precision == "bf16-mixed":
             rate = gpu.rate * MEASURED_SHARE
+    if memory is not None and memory * GIB <= RESERVE:
+        raise UserError(
+            f"--memory {memory:g}: {RESERVE / GIB:g} GiB is left to CUDA itself, so that no "
+            "training fits: pass more"
+        )
     root = options.root
     settings = RunSettings.of({**options.as_dict(), "root": root or Path()})
     count, source = _identities(settings, root, options.identities)
@@ -59,9 +68,9 @@ def parser() -> Parser:
     add("--config", action="config", help="settings from a YAML file, such as RUN/config.yaml")
     add("--gpu", type=str, default=None, help="name of the GPU, such as RTX 4090")
     memory = "memory of the GPU in GiB, as nvidia-smi shows it, where its name is not known"
-    add("--memory", type=PositiveFloat, default=None, help=memory)
+    add("--memory", type=Finite, default=None, help=memory)
     rate = "TFLOP a second that a step reaches, as `python -m benchmarks gpu` measures it"
-    add("--rate", type=PositiveFloat, default=None, help=rate)
+    add("--rate", type=Finite, default=None, help=rate)
     identities = "number of identities to train on, where there is no data set to count them in"
     add("--identities", type=PositiveInt, default=None, help=identities)
     add("--json", type=Path, default=None, help="file to write the prediction to")
@@ -84,10 +93,11 @@ def _identities(settings: RunSettings, root: Path | None, given: int | None) -> 
             f"{settings.dataset}: how many identities it has to train on is not known{where}: pass "
             "its folder or file, or --identities"
         )
-    whole = IDENTITIES[settings.dataset]
-    held_out = round(whole * settings.validation_share)
+    whole, share = IDENTITIES[settings.dataset], settings.validation_share
+    held_out = number_held_out(whole, share) if share else 0
     less = f", less {held_out:,} that are held out" if held_out else ""
-    return whole - held_out, f"as published{less}"
+    missing = "" if root is None else f"; there is no {root}"
+    return whole - held_out, f"as published{less}{missing}"
 
 
 def _network(settings: RunSettings, plan: Plan, people: str) -> str:
@@ -97,8 +107,8 @@ def _network(settings: RunSettings, plan: Plan, people: str) -> str:
         f"{settings.dataset}: {people}\n"
         f"STGCN: {model['backbone']}, {' + '.join(model['branches'])}, "
         f"{plan.num_parameters / 1e6:.1f} million parameters, {settings.precision}\n"
-        f"a batch: {p} identities x {k} tracklets x {frames} frames = {p * k * frames:,} images of "
-        f"{data['height']} x {data['width']}"
+        f"a batch: {p} identities x {k} tracklets x {_count(frames, 'frame')} = {p * k * frames:,} "
+        f"images of {data['height']} x {data['width']}"
     )
 
 
@@ -120,7 +130,7 @@ def _memory(way: Way, memory: float | None, name: str) -> str:
 def _ways(plan: Plan, settings: RunSettings) -> str:
     k = settings.data["tracklets_per_identity"]
     rows = {
-        way.options or "as it is": {"GiB": f"{way.memory.total / GIB:.2f}"}
+        "as it is" if way is plan.ways[0] else way.options: {"GiB": f"{way.memory.total / GIB:.2f}"}
         | ({} if way.largest is None else {"largest batch": _batch(way.largest, k)})
         for way in plan.ways
     }
@@ -133,11 +143,15 @@ def _batch(largest: int, k: int) -> str:
 
 def _time(settings: RunSettings, plan: Plan, rate: float | None, by_share: bool) -> str:
     steps, epochs = plan.steps, settings.epochs
-    work = f"work: {plan.flop / 1e12:.2f} TFLOP a step, {steps:,} steps an epoch, {epochs:,} epochs"
+    work = (
+        f"work: {plan.flop / 1e12:.2f} TFLOP a step, {_count(steps, 'step')} an epoch, "
+        f"{_count(epochs, 'epoch')}"
+    )
     if rate is None:
         return f"{work}\ntime: pass --rate, the TFLOP a second that a step reaches"
     minutes = plan.flop * steps * epochs / (rate * 1e12) / 60
-    long = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.0f} minutes"
+    whole = "less than a minute" if minutes < 0.5 else _count(round(minutes), "minute")
+    long = f"{minutes / 60:.1f} hours" if minutes >= 60 else whole
     how = f"at {rate:.3g} TFLOP a second"
     if by_share:
         how += (
@@ -147,21 +161,24 @@ def _time(settings: RunSettings, plan: Plan, rate: float | None, by_share: bool)
     return f"{work}\ntime: {long} {how}"
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" + "s" * (number != 1)
+
+
 def _does_not_fit(plan: Plan, settings: RunSettings, memory: float, name: str) -> str:
-    first = plan.ways[0]
-    fitting = [way for way in plan.ways[1:] if way.fits(int(memory * GIB))]
-    k = settings.data["tracklets_per_identity"]
-    advice = []
-    if fitting:
-        advice.append(f"{fitting[0].options} ({fitting[0].memory.total / GIB:.2f} GiB)")
-    if settings.precision != "bf16-mixed":
-        advice.append("--precision bf16-mixed")
+    first, *others = plan.ways
+    fitting = [way for way in others if way.fits(int(memory * GIB))]
+    advice = [f"{way.options} ({way.memory.total / GIB:.2f} GiB)" for way in fitting[:2]]
     if first.largest:
         advice.append(f"--data.identities-per-batch {first.largest}")
-    if not advice:
-        sizes = [_batch(way.largest or 0, k) for way in plan.ways]
-        advice.append(f"smaller images, fewer frames, or a smaller backbone (batches: {sizes})")
+    elif not fitting:
+        best = max(others, key=lambda way: way.largest or 0)
+        advice.append(
+            f"{best.options} --data.identities-per-batch {best.largest}"
+            if best.largest
+            else "smaller images, fewer frames, or a smaller backbone"
+        )
     return (
-        f"a step takes {first.memory.total / GIB:.2f} GiB, and {memory:g} GiB of {name} less "
-        f"{RESERVE / GIB:g} for CUDA itself are less than that: pass {' or '.join(advice)}"
+        f"a step takes {first.memory.total / GIB:.2f} GiB, more than the {memory:g} GiB of {name} "
+        f"less {RESERVE / GIB:g} for CUDA itself: pass {' or '.join(advice)}"
     )

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
+from stgcn_pyg.planning.fused_attention import fused_attention
+
 SEEN_IN = "2.14.1"
 PRIVATE = (
     "torch._subclasses.fake_tensor.FakeTensorMode",
@@ -29,6 +31,8 @@ PRIVATE = (
     "torch.testing._internal.distributed.fake_pg.FakeStore",
     "torch.autograd.graph.Node._sequence_nr",
     "torch.autograd.graph.Node._input_metadata",
+    "torch.ops.aten._scaled_dot_product_flash_attention",
+    "torch.ops.aten._scaled_dot_product_efficient_attention",
 )
 
 
@@ -62,6 +66,7 @@ def fake_cuda(mode: Any = None) -> Iterator[Any]:
     with (
         patch("torch.cuda.amp.common.amp_definitely_not_available", lambda: False),
         patch("torch.cuda.is_bf16_supported", lambda *_, **__: True),
+        patch("torch.nn.functional.scaled_dot_product_attention", fused_attention),
         FakeTensorMode() if mode is None else mode as entered,
     ):
         yield entered

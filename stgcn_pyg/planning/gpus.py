@@ -15,11 +15,13 @@ class GPU:
         memory: Memory in GiB, as nvidia-smi shows it.
         rate: TFLOP a second of dense products of bfloat16 that are added up in float32, as NVIDIA
             states it; None if not known.
+        also: Other names that the driver gives it.
     """
 
     name: str
     memory: float
     rate: float | None = None
+    also: tuple[str, ...] = ()
 
 
 # All of these have bfloat16. Memory as nvidia-smi shows it, rates from NVIDIA's data sheets.
@@ -31,12 +33,12 @@ GPUS = (
     GPU("RTX 3090", 24.0, 71),
     GPU("RTX 4090", 24.0, 165),
     GPU("RTX 5090", 31.8, 209.5),
-    GPU("A100 40GB", 40.0, 312),
+    GPU("A100 40GB", 40.0, 312, ("A100-SXM4-40GB", "A100-PCIE-40GB")),
     GPU("L40S", 45.0, 362),
     GPU("RTX A6000", 48.0, 155),
-    GPU("RTX 6000 Ada", 48.0, 364),
-    GPU("A100 80GB", 80.0, 312),
-    GPU("H100", 79.6, 989),
+    GPU("RTX 6000 Ada", 48.0, 364, ("RTX 6000 Ada Generation",)),
+    GPU("A100 80GB", 80.0, 312, ("A100-SXM4-80GB", "A100 80GB PCIe")),
+    GPU("H100", 79.6, 989, ("H100 80GB HBM3",)),
     GPU("H200", 140.4, 989),
 )
 
@@ -55,11 +57,13 @@ def find_gpu(name: str) -> GPU:
         >>> find_gpu("nvidia geforce rtx-4090").memory
         24.0
     """
-    known = {_plain(gpu.name): gpu for gpu in GPUS}
-    if _plain(name) in known:
-        return known[_plain(name)]
-    near = [known[n] for n in difflib.get_close_matches(_plain(name), known, n=3)]
-    names = ", ".join(gpu.name for gpu in near or GPUS)
+    known = {_plain(also): gpu for gpu in GPUS for also in (gpu.name, *gpu.also)}
+    given = _plain(name)
+    if given in known:
+        return known[given]
+    holding = [spelling for spelling in known if given in spelling]
+    near = holding or difflib.get_close_matches(given, known, n=3)
+    names = ", ".join(dict.fromkeys(known[spelling].name for spelling in near or known))
     raise UserError(
         f"--gpu {name!r} is unknown: use {names}, or pass --memory, the GiB that nvidia-smi shows"
     )

@@ -14,6 +14,7 @@ from stgcn_pyg.runs.settings import RunSettings
 
 GIB = 2**30
 RESERVE = GIB  # for CUDA itself, the work space of cuDNN, and gaps between tensors
+FEWEST = 2  # identities in a batch: a triplet needs two
 
 # Training identities of the data sets, as published: data.cross_camera has a half of each of the
 # last two, data.mars and data.dukemtmc_videoreid name their sources.
@@ -27,6 +28,7 @@ class Way:
     Attributes:
         micro_batches: Number of parts of the batch.
         activation_checkpointing: Whether blocks are computed twice.
+        precision: Precision in place of that of the settings; None for theirs.
         memory: Memory of a step of the batch that was asked for.
         largest: Largest number P of identities in a batch that fits the GPU; 0 if none does, None
             if no GPU was named.
@@ -34,15 +36,17 @@ class Way:
 
     micro_batches: int
     activation_checkpointing: bool
+    precision: str | None
     memory: StepMemory
     largest: int | None
 
     @property
     def options(self) -> str:
         """The options of `stgcn train` that choose it."""
+        half = f"--precision {self.precision}" * (self.precision is not None)
         parts = f"--training.micro-batches {self.micro_batches}" * (self.micro_batches > 1)
         twice = "--training.activation-checkpointing true" * self.activation_checkpointing
-        return " ".join(filter(None, (parts, twice)))
+        return " ".join(filter(None, (half, parts, twice)))
 
     def fits(self, memory: int) -> bool:
         """Whether the batch that was asked for fits into so many bytes."""
@@ -58,12 +62,14 @@ class Plan:
         flop: Floating-point operations of a step.
         steps: Number of steps of an epoch.
         num_parameters: Number of weights of the network.
+        precision: Precision of the settings.
     """
 
     ways: list[Way]
     flop: int
     steps: int
     num_parameters: int
+    precision: str
 
     def to_dict(self) -> dict[str, Any]:
         """Its figures as plain values, bytes as whole numbers."""
@@ -71,6 +77,7 @@ class Plan:
             {
                 "micro_batches": way.micro_batches,
                 "activation_checkpointing": way.activation_checkpointing,
+                "precision": way.precision or self.precision,
                 "bytes": vars(way.memory) | {"total": way.memory.total},
                 "largest_identities_per_batch": way.largest,
             }
@@ -97,18 +104,21 @@ def make_plan(settings: RunSettings, num_identities: int, memory: int | None) ->
     """
     step = PlannedStep(settings, num_identities)
     p, chosen = settings.data["identities_per_batch"], settings.training
-    asked = chosen["micro_batches"], bool(chosen["activation_checkpointing"])
-    parts = max(asked[0], 4)
-    less = [(parts, asked[1]), (asked[0], True), (parts, True)]
+    given, twice = chosen["micro_batches"], bool(chosen["activation_checkpointing"])
+    parts = max(given, 4)
+    half = None if settings.precision == "bf16-mixed" else "bf16-mixed"
+    # Those first that change the results least.
+    less = [(given, True, None), (given, twice, half), (parts, twice, None), (parts, True, None)]
+    less.append((parts, True, half))
     ways = []
     bar = tqdm(desc="predicting", unit="step", **bar_options())
     with bar:
 
-        def total(way: tuple[int, bool], size: int) -> int:
+        def total(way: tuple[int, bool, str | None], size: int) -> int:
             bar.update()
             return step.memory(size, *way).total
 
-        for way in dict.fromkeys([asked, *less]):
+        for way in dict.fromkeys([(given, twice, None), *less]):
             needed = step.memory(p, *way)
             bar.update()
             largest = None
@@ -118,13 +128,13 @@ def make_plan(settings: RunSettings, num_identities: int, memory: int | None) ->
             ways.append(Way(*way, needed, largest))
         flop = step.flop(p)
         bar.update()
-    return Plan(ways, flop, step.steps_per_epoch, step.num_parameters)
+    return Plan(ways, flop, step.steps_per_epoch, step.num_parameters, settings.precision)
 
 
 def largest_batch(
     total: Callable[[int], int], asked: int, needed: int, memory: int, most: int
 ) -> int:
-    """The largest batch within a memory; 0 if not even one of a single identity fits.
+    """The largest batch within a memory; 0 if not even one of two identities fits.
 
     Memory grows nearly in proportion to the batch, so the secant through the largest size known
     to fit and the smallest known not to leads there in a few steps.
@@ -136,8 +146,8 @@ def largest_batch(
         memory: Bytes that may be used.
         most: Largest size that makes sense.
     """
-    if asked > 1 and needed > memory:
-        fits, high, too_much = (1, total(1)), asked, needed
+    if asked > FEWEST and needed > memory:
+        fits, high, too_much = (FEWEST, total(FEWEST)), asked, needed
     else:
         fits, high, too_much = (asked, needed), most + 1, None
     if fits[1] > memory:

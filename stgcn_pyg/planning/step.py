@@ -63,6 +63,7 @@ class PlannedStep:
         identities_per_batch: int,
         micro_batches: int | None = None,
         activation_checkpointing: bool | None = None,
+        precision: str | None = None,
     ) -> StepMemory:
         """The bytes on the device at the peak of a step.
 
@@ -71,6 +72,7 @@ class PlannedStep:
             micro_batches: Number of parts of the batch; that of the settings if not given.
             activation_checkpointing: Whether blocks are computed twice; as the settings say if
                 not given.
+            precision: ``"32-true"`` or ``"bf16-mixed"``; that of the settings if not given.
         """
         self._choose(micro_batches, activation_checkpointing)
         with fake_cuda(self._mode):
@@ -79,7 +81,7 @@ class PlannedStep:
             live.add_present(parameter.grad for parameter in self.module.parameters())
             with live:
                 batch = self._batch(identities_per_batch)
-                self._step(batch)
+                self._step(batch, precision)
         of_batch = bytes_of(batch.clips) + bytes_of(batch.labels)
         state = (v for s in self.optimizer.state.values() for v in s.values())
         of_optimizer = sum(bytes_of(value) for value in state if isinstance(value, Tensor))
@@ -111,8 +113,8 @@ class PlannedStep:
         self.module.micro_batches = micro_batches
         self.module.model.backbone.activation_checkpointing = activation_checkpointing
 
-    def _step(self, batch: ClipBatch) -> None:
-        mixed = self.settings.precision == "bf16-mixed"
+    def _step(self, batch: ClipBatch, precision: str | None = None) -> None:
+        mixed = (precision or self.settings.precision) == "bf16-mixed"
         with torch.autocast(self.device, torch.bfloat16, enabled=mixed):
             loss = self.module(batch)["loss"]
         self.optimizer.zero_grad()

@@ -25,20 +25,20 @@ def test_the_largest_batch_is_the_one_a_search_of_all_finds():
         rng = random.Random(seed)
         a, b, c, d = (rng.uniform(0.1, 50) for _ in range(4))
         most = rng.randint(2, 700)
-        asked, memory, tried = rng.randint(1, most), rng.uniform(0, 3000), []
+        asked, memory, tried = rng.randint(2, most), rng.uniform(0, 3000), []
 
         def total(size, a=a, b=b, c=c, d=d, tried=tried):
             tried.append(size)
             return max(a + b * size, c + d * size)
 
         found = largest_batch(total, asked, total(asked), memory, most)
-        fitting = [n for n in range(1, most + 1) if max(a + b * n, c + d * n) <= memory]
+        fitting = [n for n in range(2, most + 1) if max(a + b * n, c + d * n) <= memory]
         assert found == max(fitting, default=0)
         assert len(tried) < 15
 
 
 def test_a_plan_names_the_largest_batch_of_each_way(tmp_path, capsys):
-    status, found = plan(tmp_path, "--memory", "2", "--rate", "10")
+    status, found = plan(tmp_path, "--memory", "2", "--rate", "0.1")
     out = capsys.readouterr().out
     assert status == 0
     assert "625 identities to train on (as published)" in out
@@ -49,21 +49,22 @@ def test_a_plan_names_the_largest_batch_of_each_way(tmp_path, capsys):
         way["largest_identities_per_batch"] >= plain["largest_identities_per_batch"]
         for way in others
     )
-    assert len(others) == 3 and found["steps_per_epoch"] == 79  # 625 of 8
+    assert len(others) == 5 and found["steps_per_epoch"] == 79  # 625 of 8
     assert f"{plain['largest_identities_per_batch']} x 3" in out
-    minutes = found["flop_per_step"] * 79 * 30 / 10e12 / 60
-    assert f"time: {minutes:.0f} minutes at 10 TFLOP a second" in out
+    minutes = found["flop_per_step"] * 79 * 30 / 0.1e12 / 60
+    assert f"time: {minutes:.0f} minutes at 0.1 TFLOP a second" in out
 
 
 def test_what_does_not_fit_is_told_with_what_would(tmp_path, capsys):
     status, found = plan(tmp_path, "--memory", "1.4", "--data.identities-per-batch", "100")
     error = capsys.readouterr().err.splitlines()[-1]
     assert status == 1
-    plain, parts, *_ = found["ways"]
-    size, less = (way["bytes"]["total"] / 2**30 for way in (plain, parts))
-    assert f"a step takes {size:.2f} GiB, and 1.4 GiB of a GPU less 1 for CUDA itself" in error
-    assert f"pass --training.micro-batches 4 ({less:.2f} GiB) or --precision bf16-mixed" in error
-    assert f"or --data.identities-per-batch {plain['largest_identities_per_batch']}" in error
+    plain, twice, half, *_ = found["ways"]
+    size, less = (way["bytes"]["total"] / 2**30 for way in (plain, twice))
+    assert f"a step takes {size:.2f} GiB, more than the 1.4 GiB of a GPU less 1 for CUDA" in error
+    assert f"pass --training.activation-checkpointing true ({less:.2f} GiB) or" in error
+    assert error.endswith(f"--data.identities-per-batch {plain['largest_identities_per_batch']}")
+    assert [way["precision"] for way in (plain, half)] == ["32-true", "bf16-mixed"]
 
 
 def test_a_data_set_that_is_there_is_counted(tmp_path, mars_tree, capsys):
@@ -77,10 +78,15 @@ def test_a_data_set_that_is_there_is_counted(tmp_path, mars_tree, capsys):
     ("arguments", "message"),
     [
         (["--gpu", "RTX 4099"], "--gpu 'RTX 4099' is unknown: use RTX 4090"),
+        (["--gpu", "A100"], "is unknown: use A100 40GB, A100 80GB, or"),
         (["--gpu", "abacus"], "is unknown: use RTX 3060, RTX 4080, L4"),
         (["--data.identities-per-batch", "700"], "there are 625 identities to train on, fewer"),
         (["--model.backbone", "resnet1"], "resnet1"),
         (["--rate", "0"], '"rate"'),
+        (["--rate", "inf"], '"rate"'),
+        (["--memory", "inf"], '"memory"'),
+        (["--memory", "1"], "1 GiB is left to CUDA itself, so that no training fits"),
+        (["--validation-share", "1.5"], "--validation-share 1.5: pass one from 0 to below 1"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(tmp_path, arguments, message, capsys):
@@ -100,5 +106,5 @@ def test_a_manifest_that_is_not_there_has_no_known_number_of_identities(tmp_path
 
 @pytest.mark.parametrize("gpu", GPUS, ids=lambda gpu: gpu.name)
 def test_a_gpu_is_found_by_its_name_in_any_spelling(gpu):
-    for name in (gpu.name, f"NVIDIA {gpu.name}", gpu.name.lower().replace(" ", "-")):
+    for name in (gpu.name, f"NVIDIA {gpu.name}", gpu.name.lower().replace(" ", "-"), *gpu.also):
         assert find_gpu(name) is gpu

@@ -165,3 +165,28 @@ def test_tensors_count_once_for_as_long_as_they_live():
         assert memory.live == 4096
         other += 1
     assert (memory.live, memory.peak) == (4096, 8192)
+
+
+VIT = {"model__backbone": "timm/test_vit", "model__branches": ["global"]}
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_attention_is_one_kernel_on_a_gpu_as_on_a_cpu(precision):
+    """So that neither keeps what the attention weighs each pair of patches by."""
+    pytest.importorskip("timm")
+    there, here = (planned(device, precision=precision, **VIT) for device in ("cuda", "cpu"))
+    assert there.memory(4).activations == pytest.approx(here.memory(4).activations, rel=0.01)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_attention_and_its_gradient_are_counted_by_their_products(precision):
+    pytest.importorskip("timm")
+    step = planned("cuda", precision=precision, **VIT)
+    images, patches, width, blocks = 4 * 2 * 4, 8 * 4, 64, 6
+    tokens = patches + 1
+    layers = 2 * images * tokens * blocks * (3 + 1 + 2 * 3) * width * width
+    product = 2 * images * tokens * tokens * blocks * width
+    pixels = 2 * images * patches * width * 3 * 16 * 16
+    # Forward two products; backward their four gradients, and one of the two again.
+    expected = 3 * layers + 7 * product + 2 * pixels
+    assert step.flop(4) == pytest.approx(expected, rel=2e-3)

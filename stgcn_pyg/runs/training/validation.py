@@ -41,12 +41,10 @@ def hold_out(
         UserError: The share is beyond 0 to 1, fewer than two identities were seen by two cameras,
             or none are left to train on.
     """
-    if not 0 < share < 1:
-        raise UserError(f"--validation-share {share}: pass one from 0 to below 1")
     table = dataset.train
     cameras = table[table["pid"] >= 0].groupby("pid")["camid"].nunique()
     identities = cameras.index[cameras > 1].to_numpy()
-    count = max(2, round(share * table["pid"].nunique()))
+    count = number_held_out(table["pid"].nunique(), share)
     if len(identities) < count or table["pid"].nunique() == count:
         raise UserError(
             f"--validation-share {share}: {count} identities cannot be held out, for "
@@ -56,6 +54,13 @@ def hold_out(
     chosen = np.random.default_rng([seed, len(identities)]).choice(identities, count, replace=False)
     held_out = table["pid"].isin(chosen)
     return replace(dataset, train=table[~held_out]), table[held_out]
+
+
+def number_held_out(num_identities: int, share: float) -> int:
+    """How many of so many training identities are held out; raises a UserError as above."""
+    if not 0 < share < 1:
+        raise UserError(f"--validation-share {share}: pass one from 0 to below 1")
+    return max(2, round(share * num_identities))
 
 
 class Validation:
