@@ -15,6 +15,7 @@ from stgcn_pyg.models.forward_modes import evaluating
 
 InferencePrecision = Literal["float32", "bfloat16"]
 NEAR = 1e-4  # largest difference, as a share of the largest number, that rounding explains
+LARGE = 32.0  # shift of a convolution of which bfloat16 keeps too little
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # as PyTorch calls the instructions
 
 
@@ -96,9 +97,10 @@ def _faster(
     if not _is_near(folded(noise), wanted):
         folded = plain
     near = NEAR if dtype == torch.float32 else 0.1
+    exact = _keep_exact(folded) if dtype != torch.float32 else 0
     blocked = _in_onednns_layout(folded, dtype)
     try:
-        if _is_near(blocked(noise).float(), wanted, near):
+        if not exact and _is_near(blocked(noise).float(), wanted, near):
             return blocked
     except Exception:  # a part has no such layout, and each kind says so in its own way
         pass
@@ -110,6 +112,32 @@ def _faster(
             return folded(images)
 
     return run
+
+
+def _keep_exact(network: nn.Module) -> int:
+    """Keeps convolutions in float32 up to the last with a large shift; returns their number.
+
+    Such a one subtracts large numbers from large ones: bfloat16's 8 bits would leave little of the
+    difference. In MobileNetV2 a shift of 757 comes before a ReLU6.
+    """
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    shifts = [0.0 if c.bias is None else float(c.bias.abs().max()) for c in convolutions]
+    kept = max((place + 1 for place, shift in enumerate(shifts) if shift > LARGE), default=0)
+    for convolution in convolutions[:kept]:
+        _replace(network, convolution, _InFloat32(convolution))
+    return kept
+
+
+class _InFloat32(nn.Module):
+    """A convolution that is computed in float32 under autocast too."""
+
+    def __init__(self, convolution: nn.Conv2d):
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return self.convolution(x.float())
 
 
 def _is_near(found: Tensor, wanted: Tensor, near: float = NEAR) -> bool:
