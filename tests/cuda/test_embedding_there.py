@@ -52,7 +52,9 @@ def test_a_batch_waits_for_its_embeddings_alone(kind, tmp_path):
     number = len(kinds)
     assert number > 1
     assert kinds == [("cuda", torch.float32)] * number
-    assert [note.split(":")[0] for note in crossings.found] == ["_to_copy < torch_network.py"] * number
+    assert [note.split(":")[0] for note in crossings.found] == [
+        "_to_copy < torch_network.py"
+    ] * number
     assert len(crossings.queued) == 2 * number  # frames, and which clip has which
 
 
