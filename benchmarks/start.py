@@ -42,6 +42,7 @@ def seconds(checkout: Path, run: Path, output: Path) -> float:
     subprocess.run(
         [str(part) for part in command],
         check=True,
+        cwd=checkout,  # `python -m` looks there first
         env=os.environ | {"PYTHONPATH": str(checkout.resolve())},
         capture_output=True,
     )

@@ -258,9 +258,9 @@ class TrackletDataModule:
         labels, clips = (np.array(column) for column in zip(*pairs, strict=True))
         rows, indices = np.broadcast_to(labels[:, None], clips.shape), clips
         wanted = np.stack([first[rows], length[rows], indices], axis=-1).reshape(-1, 3)
-        once, places = np.unique(wanted, axis=0, return_inverse=True)
+        once, inverse = np.unique(wanted, axis=0, return_inverse=True)
         frames, skipped = self.reader.read_frames(*once.T)
-        places = torch.from_numpy(places.reshape(clips.shape))
+        places = torch.from_numpy(inverse.reshape(clips.shape))
         return FrameBatch(frames, places, torch.from_numpy(labels), tuple(skipped))
 
     def _test_batch(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -217,7 +217,7 @@ class _Convolution(nn.Module):
         self.how = c.padding, c.stride, c.dilation, c.groups
         bias = torch.zeros(c.out_channels) if c.bias is None else c.bias
         self.bias = bias.detach().to_mkldnn()
-        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
+        reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
         self.weight = reorder(c.weight.detach().to_mkldnn(dtype), *self.how)
 
     def forward(self, x: Tensor) -> Tensor:
