@@ -22,10 +22,10 @@ def export_program(network: ExportedNetwork | Preparation) -> ExportedProgram:
 
     Example:
         >>> from stgcn_pyg import STGCN
-        >>> model = STGCN(3, num_frames=2, backbone="resnet18", weights=None)
+        >>> model = STGCN(3, 2, backbone="resnet18", weights=None, branches=["global"])
         >>> program = export_program(ExportedNetwork(model, 64, 32))
-        >>> [tuple(found.shape) for found in program.module()(torch.zeros(5, 2, 3, 64, 32))]
-        [(5, 1536)]
+        >>> [tuple(found.shape) for found in program.module()(torch.zeros(5, 4, 3, 64, 32))]
+        [(5, 512)]
     """
     free = {0: Dim("batch", min=1)}
     frames = network.example()
