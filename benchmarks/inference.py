@@ -20,6 +20,8 @@ torch bfloat16     the same with --precision bfloat16
 onnxruntime, openvino float32, openvino bfloat16
                    the same with --backend and --precision
 openvino int8      the same with --exported, quantised by NNCF on these clips
+
+Ways that the processor has no instructions for are named and left out.
 """
 
 import os
@@ -156,32 +158,41 @@ def silent(tracklets: pd.DataFrame) -> tqdm:
 
 def variants(size: Size, device: torch.device, compile: bool) -> dict[str, Embed]:
     """The ways that the device has, without those of other libraries."""
+
+    def torchs(precision: InferencePrecision) -> Embed:
+        shape = size.height, size.width
+        network = TorchNetwork(measuring.network(size), shape, device, precision)
+        return through(network, size, device)
+
     ways = {
         FIRST: eager(size, device, channels_last=False),
         "channels last": eager(size, device),
-        "bf16": eager(size, device, "bf16-mixed"),
     }
-    if compile:
-        ways["compile"] = eager(size, device, "bf16-mixed", compile=True)
-    precisions: tuple[InferencePrecision, ...] = ("float32", "bfloat16")
-    for precision in precisions:
-        network = TorchNetwork(
-            measuring.network(size), (size.height, size.width), device, precision
-        )
-        ways[f"torch {precision}"] = through(network, size, device)
-    return ways
+    rest = measuring.those_possible(
+        {
+            "torch float32": lambda: torchs("float32"),
+            "torch bfloat16": lambda: torchs("bfloat16"),
+        }
+    )
+    if "torch bfloat16" in rest:
+        ways["bf16"] = eager(size, device, "bf16-mixed")
+        if compile:
+            ways["compile"] = eager(size, device, "bf16-mixed", compile=True)
+    return ways | rest
 
 
 def runtimes(size: Size, batches: Sequence[FrameBatch]) -> dict[str, Embed]:
     """The ways of onnxruntime and OpenVINO, on a CPU."""
     model, cpu = measuring.network(size).eval(), torch.device("cpu")
     shape = size.height, size.width
-    networks: dict[str, ClipNetwork] = {
-        "onnxruntime": convert(model, shape, "onnxruntime"),
-        "openvino float32": convert(model, shape, "openvino"),
-        "openvino bfloat16": convert(model, shape, "openvino", "bfloat16"),
-        "openvino int8": in_int8(model, shape, batches),
-    }
+    networks: dict[str, ClipNetwork] = measuring.those_possible(
+        {
+            "onnxruntime": lambda: convert(model, shape, "onnxruntime"),
+            "openvino float32": lambda: convert(model, shape, "openvino"),
+            "openvino bfloat16": lambda: convert(model, shape, "openvino", "bfloat16"),
+            "openvino int8": lambda: in_int8(model, shape, batches),
+        }
+    )
     return {name: through(network, size, cpu) for name, network in networks.items()}
 
 

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from torch.utils.benchmark import Timer
 
 from stgcn_pyg import STGCN
 from stgcn_pyg.data import ClipBatch
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import write_json
 from stgcn_pyg.runs.environment import describe_machine
 
+T = TypeVar("T")
 Step = Callable[[], object]
 SECONDS = 0.2  # that each step runs for in a round
 NOT_MEASURED = "not measured"  # in place of a figure that only another device has
@@ -114,6 +116,17 @@ def bar(
     met = bool(value <= bound if sign == "<=" else value >= bound)
     told = float(f"{value:.4g}") if isfinite(value) else str(value)  # JSON has no NaN
     return {"ratio": ratio, "value": told, "bar": f"{sign} {bound}", "met": met}
+
+
+def those_possible(makers: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+    """What can be made on this machine; what cannot is left out, and printed with the reason."""
+    made = {}
+    for name, make in makers.items():
+        try:
+            made[name] = make()
+        except UserError as error:
+            print(f"{name}: left out: {error}")
+    return made
 
 
 def write_results(

@@ -31,15 +31,17 @@ BARS = {"torch float32": ("difference", "<=", 1e-5), "torch bfloat16": ("points"
 
 
 def networks(trained: TrainedModel, exported: list[Path]) -> dict[str, ClipNetwork]:
-    """Every way to embed on this CPU."""
+    """Every way to embed that this CPU has; others are named."""
     model, size = trained.model, (trained.data.height, trained.data.width)
-    ways: dict[str, ClipNetwork] = {
-        "torch float32": TorchNetwork(model, size),
-        "torch bfloat16": TorchNetwork(model, size, precision="bfloat16"),
-        "onnxruntime": convert(model, size, "onnxruntime"),
-        "openvino float32": convert(model, size, "openvino"),
-        "openvino bfloat16": convert(model, size, "openvino", "bfloat16"),
-    }
+    ways: dict[str, ClipNetwork] = measuring.those_possible(
+        {
+            "torch float32": lambda: TorchNetwork(model, size),
+            "torch bfloat16": lambda: TorchNetwork(model, size, precision="bfloat16"),
+            "onnxruntime": lambda: convert(model, size, "onnxruntime"),
+            "openvino float32": lambda: convert(model, size, "openvino"),
+            "openvino bfloat16": lambda: convert(model, size, "openvino", "bfloat16"),
+        }
+    )
     for path in exported:
         backend = "onnxruntime" if path.suffix == ".onnx" else "openvino"
         file = open_exported(path, backend, "float32")
@@ -99,6 +101,7 @@ def main(
     bars = [
         measuring.bar(f"{way}, {what}", abs(rows[way][what]), sign, bound)  # type: ignore[arg-type]
         for way, (what, sign, bound) in BARS.items()
+        if way in rows
     ]
     print(pd.DataFrame(bars).to_string(index=False))
     settings = {"run": str(run), "test_clips": test_clips}

@@ -10,9 +10,10 @@ from command_server import serving
 
 from benchmarks import running
 from benchmarks.__main__ import main
-from benchmarks.measuring import SIZES
+from benchmarks.measuring import SIZES, those_possible
 from benchmarks.parts import CPU, GPU, PLANS, Part
 from benchmarks.training_memory import compared, predicted
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.planning.fake_cuda import missing
 
 # The figures that each writes, and the keys that they must have among others.
@@ -26,6 +27,7 @@ WRITTEN = {
     "evaluation": {},
     "reranking": {},
     "search": {},
+    "uncertainty": {},
     "coverage": {},
     "pair_coverage": {},
     "videos": {
@@ -36,8 +38,8 @@ WRITTEN = {
 }
 
 
-# Two run in the tests below as `python -m benchmarks` runs them, in new processes.
-ALONE = ("graph_layers", "uncertainty")
+# Those that only the CPU's plans have. What a GPU shows is run once, whole, further down.
+ON_A_CPU = [name for name in CPU if name not in GPU]
 SCRIPT = """
 import runpy
 import sys
@@ -83,10 +85,14 @@ def run_smoke(plan, output, *more):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("forked")
-@pytest.mark.parametrize("name", [name for name in CPU if name not in ALONE])
+@pytest.mark.parametrize("name", ON_A_CPU)
 def test_a_benchmark_writes_its_figures(name, tmp_path, capfd):
     status, found, page = run_smoke("all", tmp_path, "--only", name)
     assert status == 0, capfd.readouterr().err
+    assert_written(name, found, page)
+
+
+def assert_written(name, found, page):
     results = found["parts"][name]["results"]
     for key, names in WRITTEN[name].items():
         assert names <= set(results[key])
@@ -132,45 +138,60 @@ def test_blocks_take_a_tenth_of_the_edges_memory(layers):
 # -- What a GPU shows ------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def of_a_gpu(fork, tmp_path_factory):
+    """All that a GPU shows, in its smallest form on the CPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "run", fork)
+        return run_smoke("gpu", tmp_path_factory.mktemp("gpu"))
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("forked")
-def test_all_that_a_gpu_shows_runs_on_the_cpu_in_its_order(tmp_path):
-    status, found, page = run_smoke("gpu", tmp_path)
+def test_all_that_a_gpu_shows_runs_on_the_cpu_in_its_order(of_a_gpu):
+    status, found, page = of_a_gpu
     assert status == 0, {name: part["failed"] for name, part in found["parts"].items()}
     assert list(found["parts"]) == list(GPU)
     assert all(f"- {name}: `python -m benchmarks." in page for name in GPU)
-    for figure in ("bars / eager float32 / full", "of the product's rate in bfloat16"):
-        assert not_measured(page, figure)
+    for name in GPU.keys() & CPU.keys() & WRITTEN.keys():
+        assert_written(name, found, page)
 
 
-def not_measured(page, figure):
-    told = [line for line in page.splitlines() if figure in line]
-    return bool(told) and all("not measured" in line for line in told)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "bars / eager float32 / full",
+        "of the product's rate in bfloat16",
+        "CPU / GPU, evaluate_features",
+        "how_often_a_forward_makes_the_host_wait",
+    ],
+)
+def test_what_only_a_gpu_has_is_not_measured(of_a_gpu, figure):
+    told = [line for line in of_a_gpu[2].splitlines() if figure in line]
+    assert told and all("not measured" in line for line in told)
 
 
-@pytest.fixture(scope="module")
-def few(fork, tmp_path_factory):
-    """Two parts of what a GPU shows, on the CPU."""
-    output = tmp_path_factory.mktemp("gpu")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "run", fork)
-        return run_smoke("gpu", output, "--only", "correct_device", "evaluation")
-
-
-def test_what_only_a_gpu_has_is_not_measured(few):
-    status, _, page = few
-    assert status == 0
-    assert not_measured(page, "CPU / GPU, evaluate_features")
-    assert not_measured(page, "how_often_a_forward_makes_the_host_wait")
-    assert "- train_step: not measured" in page
-
-
-def test_errors_stand_beside_the_bounds_of_their_tests(few):
-    _, found, _ = few
+@pytest.mark.slow
+def test_errors_stand_beside_the_bounds_of_their_tests(of_a_gpu):
+    _, found, _ = of_a_gpu
     tests = {test["test"]: test for test in found["parts"]["correct_device"]["results"]["tests"]}
     test = tests["layers_are_those_of_float64[dtype0-2e-06-2e-05-blocks-cosine]"]
     assert test["outcome"] == "passed"
     assert 0 < test["output"]["value"] < 2e-6 and test["output"]["bar"] == "<= 2e-06"
+
+
+def test_a_part_that_was_left_out_is_not_measured(toys):
+    _, _, page = run_smoke("gpu", toys / "results", "--only", "b")
+    assert "- a: not measured" in page and "- b: `python -m benchmarks.toy" in page
+
+
+def test_what_this_machine_cannot_do_is_named_and_left_out(capsys):
+    def refuse():
+        raise UserError("this processor has no instructions for it")
+
+    assert those_possible({"float32": lambda: 1, "bfloat16": refuse}) == {"float32": 1}
+    [line] = capsys.readouterr().out.splitlines()
+    assert line == "bfloat16: left out: this processor has no instructions for it"
 
 
 # -- What is kept, and what is run again -----------------------------------------------------------

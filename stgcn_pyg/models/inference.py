@@ -98,12 +98,13 @@ def _faster(
         folded = plain
     near = NEAR if dtype == torch.float32 else 0.1
     exact = _keep_exact(folded) if dtype != torch.float32 else 0
-    blocked = _in_onednns_layout(folded, dtype)
-    try:
-        if not exact and _is_near(blocked(noise).float(), wanted, near):
-            return blocked
-    except Exception:  # a part has no such layout, and each kind says so in its own way
-        pass
+    if not exact:
+        try:
+            blocked = _in_onednns_layout(folded, dtype)
+            if _is_near(blocked(noise).float(), wanted, near):
+                return blocked
+        except Exception:  # a part has no such layout, and each kind says so in its own way
+            pass
     folded = folded.to(memory_format=torch.channels_last)
 
     def run(images: Tensor) -> Tensor:

@@ -106,3 +106,27 @@ def test_bfloat16_is_refused_where_the_processor_has_none(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     with pytest.raises(UserError, match="--precision bfloat16: this processor has no instruc"):
         FastBackbone(trained("resnet18"), SIZE, "bfloat16")
+
+
+class Cancelling(nn.Module):
+    """A convolution, a batch norm that takes most of its output away, and another convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4)
+        self.last = nn.Conv2d(4, 4, 1, bias=False)
+        self.conv.weight.data.fill_(1 / 3)
+        self.norm.running_mean.fill_(757)
+
+    def forward(self, x):
+        return self.last(self.norm(self.conv(x)))
+
+
+def test_bfloat16_leaves_convolutions_in_float32_whose_shift_is_large(monkeypatch):
+    monkeypatch.setattr("stgcn_pyg.models.inference.require_bfloat16", lambda: None)
+    network, images = Cancelling().eval(), 757 + torch.randn(2, 3, *SIZE)
+    wanted = exactly(network, images)
+    assert far(FastBackbone(network, SIZE, "bfloat16")(images), wanted) < 0.02
+    # 8 bits hold numbers near 757 to a step of 4, and what is left is about 1.
+    monkeypatch.setattr("stgcn_pyg.models.inference.LARGE", float("inf"))
+    assert far(FastBackbone(network, SIZE, "bfloat16")(images), wanted) > 0.2
