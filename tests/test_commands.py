@@ -390,6 +390,7 @@ def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
         (["--model.weights=absent.pth"], "weights absent.pth: no such file"),
         (["--model.temporal_layers=many"], "temporal_layers"),
         (["--modle.temporal_layers=3"], "modle"),
+        (["--num_workers=0"], "--num-workers=0: did you mean --data.num-workers? (see `stgcn"),
         (["--preset=papper"], "preset 'papper' is unknown: use finetune, paper, small"),
         (["--config=absent.yaml"], "absent.yaml"),
         (["--epochs=0"], "epochs"),

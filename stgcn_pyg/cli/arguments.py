@@ -65,11 +65,15 @@ class Parser(SettingsParser):
 
     def format_help(self, *args: Any) -> str:
         """The help, its options with hyphens."""
-        shown = super().format_help(*args).replace("``", "")
-        return re.sub(r"--\w[\w.]*", lambda option: option[0].replace("_", "-"), shown)
+        return _with_hyphens(super().format_help(*args).replace("``", ""))
 
     def error(self, message: str, ex: Exception | None = None) -> Any:
-        """Raises the message as a UserError that names the help."""
+        """Raises the message as a UserError that names the help, and an option that was meant."""
+        message = _with_hyphens(message)
+        if unknown := re.match(r"unrecognized arguments: --([\w-]+)", message):
+            options = [_with_hyphens(option) for option in self._option_string_actions]
+            meant = [option for option in options if option.endswith(f".{unknown[1]}")]
+            message += f": did you mean {' or '.join(meant)}?" if meant else ""
         super().error(f"{message} (see `{self.prog} --help`)", ex)
 
     def _expand(self, arguments: Sequence[str]) -> list[str]:
@@ -93,6 +97,12 @@ class Parser(SettingsParser):
             else:
                 others.append(argument)
         return presets + others
+
+
+def _with_hyphens(text: str) -> str:
+    """A text whose options are written as the docs write them."""
+    option = r"(?<![^\s\[(`'\"])--\w[\w.]*"
+    return re.sub(option, lambda option: option[0].replace("_", "-"), text)
 
 
 def _settings_in(file: str) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def _batch(largest: int, k: int) -> str:
 def _time(settings: RunSettings, plan: Plan, rate: float | None, by_share: bool) -> str:
     steps, epochs = plan.steps, settings.epochs
     work = (
-        f"work: {plan.flop / 1e12:.2f} TFLOP a step, {_count(steps, 'step')} an epoch, "
+        f"work: {plan.flop / 1e12:.4g} TFLOP a step, {_count(steps, 'step')} an epoch, "
         f"{_count(epochs, 'epoch')}"
     )
     if rate is None:

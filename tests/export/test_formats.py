@@ -21,7 +21,8 @@ HEIGHT, WIDTH, T = 64, 32, 2
 def small(backbone="resnet18", **options):
     """A network of random weights, and batch norms that are not those of the beginning."""
     torch.manual_seed(0)
-    options = {"num_frames": T, "spatial_channels": 16, "weights": None} | options
+    few = {"temporal_layers": 1, "spatial_layers": 1, "spatial_channels": 16}
+    options = few | {"num_frames": T, "weights": None} | options
     with narrow():
         model = STGCN(3, backbone=backbone, **options)
     for module in model.modules():
@@ -73,7 +74,8 @@ def test_every_kind_of_backbone_gives_the_same_in_each_format_for_any_number_of_
 
 
 def test_features_and_affinities_are_outputs_where_they_are_asked_for():
-    model = small(temporal_patches=2, spatial_patches=4)
+    patches = {"temporal_patches": 2, "spatial_patches": 4}
+    model = small(temporal_layers=3, spatial_layers=2, **patches)
     network = ExportedNetwork(model, HEIGHT, WIDTH, "clips", ["affinity", "features"])
     batch = clips(3)
     with torch.no_grad():

@@ -39,21 +39,22 @@ def test_the_largest_batch_is_the_one_a_search_of_all_finds():
 
 
 def test_a_plan_names_the_largest_batch_of_each_way(tmp_path, capsys):
-    status, found = plan(tmp_path, "--memory", "2", "--rate", "0.1")
+    with narrow():  # which is faster
+        status, found = plan(tmp_path, "--memory", "1.1", "--rate", "0.001")
     out = capsys.readouterr().out
     assert status == 0
     assert "625 identities to train on (as published)" in out
     plain, *others = found["ways"]
-    assert plain["bytes"]["total"] + RESERVE < 2 * 2**30
-    assert plain["largest_identities_per_batch"] >= 8
+    assert plain["bytes"]["total"] + RESERVE < 1.1 * 2**30
+    assert 8 <= plain["largest_identities_per_batch"] < 625
     assert all(
         way["largest_identities_per_batch"] >= plain["largest_identities_per_batch"]
         for way in others
     )
     assert len(others) == 5 and found["steps_per_epoch"] == 79  # 625 of 8
     assert f"{plain['largest_identities_per_batch']} x 3" in out
-    minutes = found["flop_per_step"] * 79 * 30 / 0.1e12 / 60
-    assert f"time: {minutes:.0f} minutes at 0.1 TFLOP a second" in out
+    minutes = found["flop_per_step"] * 79 * 30 / 0.001e12 / 60
+    assert f"time: {minutes:.0f} minutes at 0.001 TFLOP a second" in out
 
 
 def test_what_does_not_fit_is_told_with_what_would(tmp_path, capsys):
