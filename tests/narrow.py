@@ -1,4 +1,4 @@
-"""A ResNet and a MobileNetV2 of few and narrow blocks: faster, where a test is of something else."""
+"""A ResNet and a MobileNetV2 of few, narrow blocks: faster, where a test is of something else."""
 
 from unittest.mock import patch
 
