@@ -2,8 +2,8 @@
 
     python -m benchmarks.inference                # on the CPU: ResNet-18, images of 128 x 64
     python -m benchmarks.inference --device cuda  # ResNet-50, images of 256 x 128
-    python -m benchmarks.inference --backbones resnet18 resnet50 mobilenet_v2 \\
-        timm/tf_efficientnet_lite0 timm/vit_small_patch16_224
+    python -m benchmarks.inference --backbones \\
+        "[resnet18, resnet50, mobilenet_v2, timm/tf_efficientnet_lite0, timm/vit_small_patch16_224]"
 
 Rendered tracklets of two clips each. `from memory` has the batches in memory already; `from disk`
 decodes JPEGs.
