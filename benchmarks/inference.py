@@ -46,7 +46,7 @@ from stgcn_pyg.data.datamodule import FrameBatch
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.export.clip_network import ConvertedNetwork, convert
 from stgcn_pyg.export.network import ExportedNetwork
-from stgcn_pyg.export.openvino_model import to_openvino
+from stgcn_pyg.export.openvino_precision import to_openvino_precision
 from stgcn_pyg.models.inference import InferencePrecision
 from stgcn_pyg.runs.devices import tf32_allowed
 from stgcn_pyg.runs.embedding import average_clips, embed_tracklets
@@ -198,7 +198,6 @@ def runtimes(size: Size, batches: Sequence[FrameBatch]) -> dict[str, Embed]:
 
 def in_int8(model: STGCN, shape: tuple[int, int], batches: Sequence[FrameBatch]) -> ClipNetwork:
     """The network of OpenVINO in int8, calibrated on some batches."""
-    import nncf
     import openvino
 
     def clips_of(batch: FrameBatch) -> torch.Tensor:
@@ -206,8 +205,7 @@ def in_int8(model: STGCN, shape: tuple[int, int], batches: Sequence[FrameBatch])
         return normalize(pixels, model.mean, model.std)[batch.places].contiguous()
 
     calibration = [clips_of(batch).numpy() for batch in batches]
-    network = to_openvino(ExportedNetwork(model, *shape))
-    quantised = nncf.quantize(network, nncf.Dataset(calibration), subset_size=len(calibration))
+    quantised = to_openvino_precision(ExportedNetwork(model, *shape, "clips"), "int8", calibration)
     threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = openvino.Core().compile_model(quantised, "CPU", threads)
     return ConvertedNetwork(lambda clips: compiled(clips)[0], model.mean, model.std)

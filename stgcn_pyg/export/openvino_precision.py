@@ -26,7 +26,8 @@ def to_openvino_precision(
     Args:
         network: The network.
         precision: ``"float32"``; ``"float16"``: the same model, whose weights are to be stored so;
-            ``"int8"``: weights by channel and activations by tensor, by NNCF.
+            ``"int8"``: weights by channel and activations by tensor, by NNCF. Weights have 7 of
+            the 8 bits: a processor without VNNI clips the sum of two products of 8 bits.
         calibration: For ``"int8"``, normalised clips ``[B, T, 3, height, width]`` of the training.
 
     Raises:
@@ -45,6 +46,9 @@ def to_openvino_precision(
             nncf.Dataset(list(calibration)),
             subset_size=len(calibration),
             model_type=nncf.ModelType.TRANSFORMER if attends else None,
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE
+            ),
         )
     if network.input == "clips":
         return model
