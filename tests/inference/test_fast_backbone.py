@@ -40,8 +40,15 @@ def far(found, wanted):
 NAMES = ["resnet18", "mobilenet_v2", "timm/tf_efficientnet_lite0", "timm/vit_tiny_patch16_224"]
 
 
+@pytest.fixture(params=["AVX2", "AVX512"])
+def instructions(request, monkeypatch):
+    """What the processor is said to have; each layout of maps runs on any."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+    return request.param
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_the_maps_are_those_of_the_backbone(name):
+def test_the_maps_are_those_of_the_backbone(name, instructions):
     backbone = trained(name, **({"image_size": SIZE} if "vit" in name else {}))
     images = torch.randn(3, 3, *SIZE)
     found = FastBackbone(backbone, SIZE)(images)
@@ -49,8 +56,21 @@ def test_the_maps_are_those_of_the_backbone(name):
     assert far(found, exactly(backbone, images)) < 2e-5
 
 
+def test_maps_are_in_onednns_layout_where_that_is_faster(instructions, monkeypatch):
+    backbone, layouts = trained("resnet18"), []
+    convolution = torch.mkldnn_convolution
+
+    def noted(maps, *more):
+        layouts.append(maps.layout)
+        return convolution(maps, *more)
+
+    monkeypatch.setattr(torch, "mkldnn_convolution", noted)
+    FastBackbone(backbone, SIZE)(torch.randn(1, 3, *SIZE))
+    assert set(layouts) == ({torch._mkldnn} if instructions == "AVX512" else set())
+
+
 @pytest.mark.parametrize("name", NAMES[:3])
-def test_no_batch_norm_is_left_to_compute(name, monkeypatch):
+def test_no_batch_norm_is_left_to_compute(name, instructions, monkeypatch):
     fast = FastBackbone(trained(name), SIZE)
 
     def refuse(*_, **__):
