@@ -289,13 +289,14 @@ def main(
                 "bars": bars_of(times),
             }
             results[backbone] = found
+            # Now, since the next takes minutes.
+            settings = {"size": str(chosen), "tracklets": count, "rounds": rounds}
+            written = found if backbones is None else results
+            measuring.write_results(json, written, settings, device)
             print(f"\n{backbone}")
             for figures in (found["tracklets_a_second"], found["ratios"]):
                 print(pd.DataFrame(figures).T.round(3).to_string())
             print(pd.DataFrame(found["bars"]).to_string(index=False))
-    settings = {"size": str(chosen), "tracklets": count, "rounds": rounds}
-    one = next(iter(results.values()))
-    measuring.write_results(json, one if backbones is None else results, settings, device)
 
 
 def write_tracklets(root: Path, size: Size, identities: int) -> Path:
