@@ -2,7 +2,7 @@
 
     python -m benchmarks.precision runs/ward
     stgcn export runs/ward --format openvino --precision int8 --input clips --output ward8.xml
-    python -m benchmarks.precision runs/ward --exported ward8.xml
+    python -m benchmarks.precision runs/ward --exported "[ward8.xml]"
 
 Each way is compared with the network as it was trained, clip by clip in eager PyTorch: the largest
 difference of a number, the smallest cosine of a tracklet, and the mAP under the data set's usual
