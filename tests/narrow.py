@@ -1,4 +1,4 @@
-"""A ResNet and a MobileNetV2 of few, narrow blocks: faster, where a test is of something else."""
+"""A ResNet of few and narrow blocks: faster, where a test is not about the network."""
 
 from unittest.mock import patch
 
@@ -18,17 +18,9 @@ class Narrow(ResNet):
         return super()._make_layer(block, planes // 8, *arguments, **options)
 
 
-# A block a stage of MobileNetV2, as torchvision takes them: expansion, channels, blocks, stride.
-STAGES = [[1, 16, 1, 1], *([6, c, 1, s] for c, s in ((24, 2), (32, 2), (64, 2), (96, 1), (160, 2)))]
-
-
 def narrow():
-    """Makes these of every ResNet and MobileNetV2, in a with block or from start() on."""
-
-    def model(name, **how):
-        if name.startswith("resnet"):
-            return Narrow()
-        stages = {"inverted_residual_setting": STAGES} if name == "mobilenet_v2" else {}
-        return get_model(name, **how, **stages)
-
-    return patch("stgcn_pyg.models.backbones.torchvision_networks.get_model", model)
+    """Makes this of every ResNet that is asked for, in a with block or from start() on."""
+    return patch(
+        "stgcn_pyg.models.backbones.torchvision_networks.get_model",
+        lambda name, **how: Narrow() if name.startswith("resnet") else get_model(name, **how),
+    )
