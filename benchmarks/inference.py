@@ -47,7 +47,7 @@ from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.export.clip_network import ConvertedNetwork, convert
 from stgcn_pyg.export.network import ExportedNetwork
 from stgcn_pyg.export.openvino_precision import to_openvino_precision
-from stgcn_pyg.models.inference import InferencePrecision
+from stgcn_pyg.models.inference import InferencePrecision, require_bfloat16
 from stgcn_pyg.runs.devices import tf32_allowed
 from stgcn_pyg.runs.embedding import average_clips, embed_tracklets
 from stgcn_pyg.runs.torch_network import ClipNetwork, TorchNetwork
@@ -159,26 +159,26 @@ def silent(tracklets: pd.DataFrame) -> tqdm:
 def variants(size: Size, device: torch.device, compile: bool) -> dict[str, Embed]:
     """The ways that the device has, without those of other libraries."""
 
+    def in_bfloat16(compile: bool = False) -> Embed:
+        if device.type == "cpu":
+            require_bfloat16()
+        return eager(size, device, "bf16-mixed", compile=compile)
+
     def torchs(precision: InferencePrecision) -> Embed:
         shape = size.height, size.width
         network = TorchNetwork(measuring.network(size), shape, device, precision)
         return through(network, size, device)
 
-    ways = {
-        FIRST: eager(size, device, channels_last=False),
-        "channels last": eager(size, device),
+    ways: dict[str, Callable[[], Embed]] = {
+        FIRST: lambda: eager(size, device, channels_last=False),
+        "channels last": lambda: eager(size, device),
+        "bf16": in_bfloat16,
     }
-    rest = measuring.those_possible(
-        {
-            "torch float32": lambda: torchs("float32"),
-            "torch bfloat16": lambda: torchs("bfloat16"),
-        }
-    )
-    if "torch bfloat16" in rest:
-        ways["bf16"] = eager(size, device, "bf16-mixed")
-        if compile:
-            ways["compile"] = eager(size, device, "bf16-mixed", compile=True)
-    return ways | rest
+    if compile:
+        ways["compile"] = lambda: in_bfloat16(compile=True)
+    ways["torch float32"] = lambda: torchs("float32")
+    ways["torch bfloat16"] = lambda: torchs("bfloat16")
+    return measuring.those_possible(ways)
 
 
 def runtimes(size: Size, batches: Sequence[FrameBatch]) -> dict[str, Embed]:

@@ -53,7 +53,7 @@ def clips(count, frames=T):
     ("backbone", "options"),
     [
         ("resnet18", {"neck": "bnneck"}),
-        slow("mobilenet_v2", {"last_stage": "stride1"}),
+        slow("mobilenet_v2", {"last_stage": "dilated"}),
         slow("timm/tf_efficientnet_lite0", {"last_stage": "stride1", "affinity": "softmax"}),
         ("timm/test_vit", {"image_size": (HEIGHT, WIDTH), "affinity": "cosine"}),
     ],
