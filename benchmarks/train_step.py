@@ -31,7 +31,7 @@ from benchmarks.measuring import Precision, Size, SizeName, Step
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.losses import stgcn_losses
-from stgcn_pyg.planning.work import flop_counter
+from stgcn_pyg.planning.step import flop_counter
 from stgcn_pyg.runs.devices import tf32_allowed
 from stgcn_pyg.runs.training import STGCNTraining
 from stgcn_pyg.runs.training.compiled import Compile

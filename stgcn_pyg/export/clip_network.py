@@ -11,16 +11,14 @@ from torch import Tensor
 
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.export.conversion import to_onnx, to_openvino
 from stgcn_pyg.export.network import ExportedNetwork
-from stgcn_pyg.export.onnx_model import to_onnx
-from stgcn_pyg.export.openvino_model import to_openvino
 from stgcn_pyg.models import STGCN
 
 if TYPE_CHECKING:
     from stgcn_pyg.export.exported import Exported
 
 SUFFIXES = {"onnxruntime": ".onnx", "openvino": ".xml"}
-BY_FORMAT = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 Run = Callable[[np.ndarray], np.ndarray]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stgcn_pyg.errors import needs_extra
+from stgcn_pyg.export.conversion import to_onnx
 from stgcn_pyg.export.metadata import Precision
 from stgcn_pyg.export.network import ExportedNetwork
-from stgcn_pyg.export.onnx_model import to_onnx
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stgcn_pyg.errors import needs_extra
+from stgcn_pyg.export.conversion import from_onnx, to_onnx, to_openvino
 from stgcn_pyg.export.metadata import Precision
 from stgcn_pyg.export.network import ExportedNetwork
-from stgcn_pyg.export.onnx_model import to_onnx
-from stgcn_pyg.export.openvino_model import from_onnx, to_openvino
 
 if TYPE_CHECKING:
     from openvino import Model

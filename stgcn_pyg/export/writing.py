@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.export.conversion import export_program
 from stgcn_pyg.export.metadata import KEY, Format, Metadata
 from stgcn_pyg.export.network import ExportedNetwork
-from stgcn_pyg.export.program import export_program
 from stgcn_pyg.export.runtimes import EXTRA_FILE
 from stgcn_pyg.files import errors_of_writing, written_aside
 

@@ -10,7 +10,22 @@ import torch
 from torch import Tensor
 
 from stgcn_pyg.layers.checks import Integer, note_complete, whole_number, whole_numbers
-from stgcn_pyg.layers.skeletons import SKELETONS
+
+# The bones of common skeletons, as pairs of joints counted from 0.
+COCO = [
+    *[(15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8)],
+    *[(7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)],
+]
+OPENPOSE = [  # the 18 joints of its COCO model: the neck is joint 1
+    *[(0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10)],
+    *[(1, 11), (11, 12), (12, 13), (0, 14), (14, 16), (0, 15), (15, 17)],
+]
+NTU = [  # joint 20 is the spine between the shoulders
+    *[(0, 1), (1, 20), (2, 20), (3, 2), (4, 20), (5, 4), (6, 5), (7, 6), (8, 20), (9, 8)],
+    *[(10, 9), (11, 10), (12, 0), (13, 12), (14, 13), (15, 14), (16, 0), (17, 16), (18, 17)],
+    *[(19, 18), (21, 22), (22, 7), (23, 24), (24, 11)],
+]
+SKELETONS = {"coco": COCO, "openpose": OPENPOSE, "ntu": NTU}
 
 
 def complete_edges(

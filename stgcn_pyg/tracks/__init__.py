@@ -2,7 +2,6 @@
 
 from stgcn_pyg.tracks.python_objects import tracks_of
 from stgcn_pyg.tracks.read import FORMATS, read_tracks
-from stgcn_pyg.tracks.table import COLUMNS, Tracks
-from stgcn_pyg.tracks.write import write_tracks
+from stgcn_pyg.tracks.table import COLUMNS, Tracks, write_tracks
 
 __all__ = ["COLUMNS", "FORMATS", "Tracks", "read_tracks", "tracks_of", "write_tracks"]

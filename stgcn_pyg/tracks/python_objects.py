@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.tracks.choices import Choices
-from stgcn_pyg.tracks.cleaning import clean
+from stgcn_pyg.tracks.cleaning import Choices, clean
 from stgcn_pyg.tracks.formats.own_table import boxes_of
 from stgcn_pyg.tracks.table import Tracks
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.tracks.boxes import Boxes
-from stgcn_pyg.tracks.choices import Choices
-from stgcn_pyg.tracks.cleaning import clean
+from stgcn_pyg.tracks.cleaning import Choices, clean
 from stgcn_pyg.tracks.formats.coco import read_coco
 from stgcn_pyg.tracks.formats.cvat import read_cvat
 from stgcn_pyg.tracks.formats.cvml import read_cvml

@@ -11,7 +11,7 @@ from narrow import narrow
 from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.export import ExportedNetwork, export_program, to_onnx
-from stgcn_pyg.export.openvino_model import from_onnx
+from stgcn_pyg.export.conversion import from_onnx
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 

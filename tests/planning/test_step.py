@@ -8,8 +8,7 @@ from torch import nn
 from benchmarks.measuring import peak_memory
 from stgcn_pyg.data import ClipBatch
 from stgcn_pyg.planning.memory import LiveMemory
-from stgcn_pyg.planning.step import PlannedStep
-from stgcn_pyg.planning.work import flop_counter
+from stgcn_pyg.planning.step import PlannedStep, flop_counter
 from stgcn_pyg.runs.run import build_module
 from stgcn_pyg.runs.settings import load_settings
 
