@@ -52,10 +52,11 @@ def test_the_threshold_and_its_interval_are_those_of_loops(tracklets, fpr, same_
     resampled = []
     for of_pid in drawn(pids, 30, seed):
         weights = weights_of_pairs(case, pairs, of_pid)
-        assume(weights[~same].sum() > 0)
-        resampled.append(loop_threshold(pairs, weights, fpr))
-    chosen = threshold_at_fpr(features, pids, cameras, fpr, same_camera, "euclidean", 30, 0.8, seed)
+        if weights[~same].sum() > 0:  # else it has no impostor pair, and no threshold
+            resampled.append(loop_threshold(pairs, weights, fpr))
     refused = loop_threshold(pairs, np.ones(len(pairs)), fpr)
+    assume(resampled and refused > 0)
+    chosen = threshold_at_fpr(features, pids, cameras, fpr, same_camera, "euclidean", 30, 0.8, seed)
     assert chosen.threshold == np.nextafter(np.float32(refused), np.float32(-1))
     assert chosen.fpr == (distance[~same] <= chosen.threshold).mean() <= fpr
     assert chosen.tpr == (distance[same] <= chosen.threshold).mean()
@@ -91,6 +92,15 @@ def test_what_is_chosen_is_what_verification_finds():
     assert json.loads(json.dumps(chosen.to_dict()))["wanted_fpr"] == 0.01
 
 
+def test_resamples_without_a_pair_of_two_identities_do_not_lower_the_interval():
+    """Two people have most tracklets: a tenth of the resamples leaves both out."""
+    rng = np.random.default_rng(0)
+    pids = np.repeat(np.arange(20), [100, 100] + [4] * 18)
+    features = rng.normal(size=(20, 16))[pids] + 0.6 * rng.normal(size=(len(pids), 16))
+    chosen = threshold_at_fpr(features, pids, np.arange(len(pids)) % 4, 0.05, "all", resamples=2000)
+    assert 3.9 < chosen.low < chosen.threshold < chosen.high  # the least distance is 2.77
+
+
 def test_the_interval_holds_the_threshold_of_the_population():
     rng = np.random.default_rng(3)
 
@@ -113,6 +123,7 @@ def test_the_interval_holds_the_threshold_of_the_population():
         ({"pids": [1, 1, 2]}, "query: 4 rows, 3 identities"),
         ({"features": [0.0, 1.0]}, "2 rows"),
         ({"features": [[0.0], [np.nan], [1.0], [2.0]]}, "are not finite"),
+        ({"features": [[0.0], [1.0], [0.0], [1.0]]}, "2 of 4 impostor pairs are at distance 0"),
         ({"resamples": 1}, "resamples=1"),
         ({"confidence": 2}, "confidence=2"),
     ],

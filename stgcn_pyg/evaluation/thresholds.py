@@ -107,7 +107,8 @@ def threshold_at_fpr(
         seed: The seed of the draws; the same seed gives the same result.
 
     Raises:
-        ValueError: As :func:`verify`, or so few impostor pairs that one of them is a larger share.
+        ValueError: As :func:`verify`, so few impostor pairs that one of them is a larger share, or
+            so many of them at distance 0.
 
     Example:
         >>> features = [[0.0], [1.0], [3.0], [5.0], [9.0], [9.5]]
@@ -140,6 +141,11 @@ def threshold_at_fpr(
     values, counts = np.unique(distance, return_counts=True)
     accepted = (counts.cumsum() <= fpr * total * (1 + EQUAL)).sum()
     threshold = np.nextafter(values[min(accepted, len(values) - 1)], -np.inf)
+    if threshold < 0:
+        raise ValueError(
+            f"{counts[0]:,} of {total:,} impostor pairs are at distance 0, so that no threshold has "
+            f"an FPR of {fpr:g}: give a higher one, or look for tracklets with two identities"
+        )
 
     # What each resample refuses first, among all distances or so many of them.
     bins = values
@@ -156,7 +162,8 @@ def threshold_at_fpr(
     for rows, weights in drawn_weights(resamples, len(identities), rng, 4 * len(bins)):
         curve, _ = trials.weighted(weights)
         found[rows] = refused[np.argmax(curve > fpr * (1 + EQUAL), axis=1)]
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+        found[rows[np.isnan(curve[:, -1])]] = np.nan  # it has no impostor pair
+    low, high = np.nanquantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
     return ThresholdAtFpr(
         threshold=float(threshold),
         low=float(low),

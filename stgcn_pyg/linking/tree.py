@@ -49,7 +49,8 @@ def link_tracklets(
         >>> link_tracklets(embeddings, [1, 1, 2, 2], [0, 4, 9, 9], [5, 8, 10, 10], threshold=1)
         array([0, 1, 1, 2])
     """
-    return cut_tree(merge_tree(embeddings, cameras, begins, ends), threshold)
+    labels = cut_tree(merge_tree(embeddings, cameras, begins, ends), threshold)
+    return labels[: len(embeddings)]
 
 
 def merge_tree(

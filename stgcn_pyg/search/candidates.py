@@ -118,7 +118,7 @@ class _Search:
 
     def __init__(self, queries: np.ndarray, part: CodedPart, best: Nearest):
         self.queries, self.part, self.best = queries, part, best
-        self.slack = part.codes.slack(queries)
+        self.spread = part.codes.spread(queries)
         self.done = np.zeros((len(queries), len(part.ids)), dtype=bool)
         if part.left_out is not None:
             self.done |= part.left_out
@@ -140,7 +140,8 @@ class _Search:
 
     def limit(self) -> np.ndarray:
         """The highest estimates that may be of one of the nearest k: ``[Q]``."""
-        return self.best.farthest.astype(np.float64) ** 2 + self.slack
+        farthest = self.best.farthest.astype(np.float64)
+        return farthest**2 + self.part.codes.slack(self.spread, farthest)
 
     def take(self, limit: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
         """The candidates to compare: the number of the query, and the row."""

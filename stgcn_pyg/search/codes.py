@@ -6,7 +6,7 @@ Each embedding, less the mean of its segment, is kept as the signs of its channe
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from safetensors.numpy import load, save
 
 from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.evaluation.arrays import slices
+from stgcn_pyg.search.engine import Found
 from stgcn_pyg.search.exact import Part, nearest
 
 with needs_extra("search"):
     import faiss
 
-FORMAT = 1
+FORMAT = 2  # 1 measured near neighbours alone, and missed others
 AGAIN = ": make the gallery's codes again, or search it exactly (--exact)"
 FEWEST_ROWS = 1024  # fewer are compared sooner than codes of them are searched
 RECALL = 0.999  # at least, of the neighbours on which codes are checked
@@ -42,8 +43,10 @@ class CodeFacts:
     Attributes:
         rows: The number of embeddings, n.
         width: Their length D.
-        slack: How far the estimate of a squared distance is allowed for being too large, as a
-            multiple of the query's distance to the segment's mean.
+        floor: The largest error of the estimates of equal embeddings, over the query's distance to
+            the segment's mean.
+        rate: How much the errors grow with the distance that is estimated.
+        slack: How many times :meth:`noise` an estimate is allowed to be too large.
         candidates: How many embeddings of the segment a search begins with: enough for 95 of 100.
         recall: The share found of the 20 nearest of embeddings that ``slack`` was not chosen on.
         queries: The number of those embeddings.
@@ -51,10 +54,21 @@ class CodeFacts:
 
     rows: int
     width: int
+    floor: float
+    rate: float
     slack: float
     candidates: int
     recall: float
     queries: int
+
+    def noise(self, distances: np.ndarray) -> np.ndarray:
+        """The usual error of the estimates of squared distances, over the query's to the mean.
+
+        With c the mean, a code knows the direction of x - c but for an error, of which only the
+        part across q - c counts. So the error is proportional to how far x is from the line
+        through q and c, which is at most its distance from q.
+        """
+        return np.hypot(self.floor, self.rate * distances)
 
 
 class Codes:
@@ -74,9 +88,10 @@ class Codes:
         """Makes the codes of embeddings ``[n, D]``, a piece of which is read at a time.
 
         Half of a sample of the embeddings measures how far the estimates of the distances to their
-        20 nearest are too large; four standard deviations above the mean of that are allowed for,
-        or the largest. The other half checks how many of its 20 nearest are found so. If that is
-        less than 0.999, more is allowed for.
+        20 nearest and to the others of the sample are too large; four standard deviations above the
+        mean of that are allowed for, or the largest, in proportion to the distance
+        (:meth:`CodeFacts.noise`). The other half checks how many of its 20 nearest are found so. If
+        that is less than 0.999, more is allowed for.
 
         Source: Gao and Long, RaBitQ, SIGMOD 2024; Douze et al., The Faiss library, 2024.
 
@@ -92,7 +107,7 @@ class Codes:
         index.train((total / rows).astype(np.float32)[None])  # the mean of one is itself
         for piece in _pieces(embeddings):
             index.add(piece)
-        unknown = CodeFacts(rows, width, slack=0.0, candidates=0, recall=0.0, queries=0)
+        unknown = CodeFacts(rows, width, 0.0, 0.0, slack=0.0, candidates=0, recall=0.0, queries=0)
         return cls(index, cls(index, unknown)._measured(embeddings))
 
     def _measured(self, embeddings: np.ndarray) -> CodeFacts:
@@ -101,32 +116,59 @@ class Codes:
         queries = np.stack([embeddings[row] for row in sample]).astype(np.float32)
         pieces = zip(_row_slices(embeddings), _pieces(embeddings), strict=True)
         parts = (Part(np.arange(rows)[some], piece) for some, piece in pieces)
-        found = nearest(queries, parts, min(NEIGHBOURS + 1, rows))
-        spread = self._spread(queries)
-        # How much slack each neighbour needs for itself, and to be within the farthest.
-        own, needed = [], []
-        for query, ids, distances, row, scale in zip(
-            queries, found.ids, found.distances.astype(np.float64) ** 2, sample, spread, strict=True
-        ):
-            others = ids != row
-            estimates = np.empty(rows)
-            estimates[ids], squares = self._estimates(query, ids), distances[others]
-            own.append((estimates[ids[others]] - squares) / scale)
-            needed.append((estimates[ids[others]] - squares.max(initial=0)) / scale)
+        spread = self.spread(queries)
+        near = self._errors(queries, nearest(queries, parts, min(NEIGHBOURS + 1, rows)))
+        far = self._errors(queries, nearest(queries, [Part(sample, queries)], len(sample)))
         measure, check = slice(0, None, 2), slice(1, None, 2)
-        errors = np.concatenate(own[measure])
-        slack = max(0.0, errors.max(), errors.mean() + _DEVIATIONS * errors.std())
-        checked = np.concatenate(needed[check])
-        if (checked <= slack).mean() < RECALL:
-            slack = 1.25 * checked.max()
-        limits = found.distances[:, -1].astype(np.float64) ** 2 + slack * spread
+
+        both = [(errors[measure], distances[measure]) for _, errors, distances in (near, far)]
+        of_equal = np.concatenate([errors[distances == 0] for errors, distances in both])
+        floor = float(max(np.abs(of_equal).max(initial=0), _ROUNDING * np.median(spread)))
+        rates = [
+            _root_mean_square(errors) / (_root_mean_square(distances) or np.inf)
+            for errors, distances in both
+        ]
+        rate = max(*rates, np.finfo(np.float32).tiny)  # of equal embeddings alone it would be 0
+        known = CodeFacts(rows, width, floor, rate, slack=1.0, candidates=0, recall=0.0, queries=0)
+
+        def in_noise(errors: np.ndarray, distances: np.ndarray) -> np.ndarray:
+            return errors / known.noise(distances)
+
+        ratios = [in_noise(*pairs) for pairs in both]
+        slack = max(1.0, *(max(r.max(), r.mean() + _DEVIATIONS * r.std()) for r in ratios))
+        # What a neighbour needs to be among the nearest, and any other if it were the farthest.
+        ids, errors, distances = near
+        last = distances[:, -1:]
+        needed = in_noise(errors + (distances**2 - last**2) / spread[:, None], last)
+        checked = needed[check][ids[check] != sample[check, None]]
+        for pairs in (checked, in_noise(*(array[check] for array in far[1:]))):
+            if (pairs <= slack).mean() < RECALL:
+                slack = 1.25 * pairs.max()
+        known = replace(known, slack=float(slack))
+        limits = last[:, 0] ** 2 + known.slack * spread * known.noise(last[:, 0])
         estimates, _ = self.nearest(queries, min(rows, _MOST_CANDIDATES))
         counts = (estimates <= limits[:, None]).sum(axis=1)
-        candidates = int(np.quantile(counts, 0.95, method="higher"))
-        recall = float((checked <= slack).mean())
-        return CodeFacts(rows, width, float(slack), candidates, recall, len(needed[check]))
+        return replace(
+            known,
+            candidates=int(np.quantile(counts, 0.95, method="higher")),
+            recall=float((checked <= slack).mean()),
+            queries=len(sample[check]),
+        )
 
-    def _spread(self, queries: np.ndarray) -> np.ndarray:
+    def _errors(
+        self, queries: np.ndarray, found: Found
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ids, errors and distances of what was found for each query, ``[Q, K]``.
+
+        The error is how much the estimate of the squared distance is too large, over the query's
+        distance to the mean.
+        """
+        distances = found.distances.astype(np.float64)
+        estimates = [self._estimates(*pair) for pair in zip(queries, found.ids, strict=True)]
+        errors = (np.stack(estimates) - distances**2) / self.spread(queries)[:, None]
+        return found.ids, errors, distances
+
+    def spread(self, queries: np.ndarray) -> np.ndarray:
         """The distance of each query to the mean, ``[Q]``."""
         spread = np.linalg.norm(queries.astype(np.float64) - self._mean, axis=1)
         return np.maximum(spread, np.finfo(np.float32).tiny)
@@ -139,10 +181,14 @@ class Codes:
         order = np.argsort(found[0])
         return estimates[0, order][np.argsort(np.argsort(rows))]
 
-    def slack(self, queries: np.ndarray) -> np.ndarray:
-        """How far above the squared distance an estimate is allowed to be, for each query."""
-        spread = self._spread(queries)
-        return self.facts.slack * spread + _ROUNDING * spread**2
+    def slack(self, spread: np.ndarray, distances: np.ndarray) -> np.ndarray:
+        """How far an estimate may be above the square of a distance, for each query.
+
+        Args:
+            spread: The distance of each query to the mean, ``[Q]``.
+            distances: A distance for each query, ``[Q]``.
+        """
+        return self.facts.slack * spread * self.facts.noise(distances) + _ROUNDING * spread**2
 
     def nearest(
         self, queries: np.ndarray, count: int, allowed: np.ndarray | None = None
@@ -194,3 +240,7 @@ def _row_slices(embeddings: np.ndarray) -> list[slice]:
 def _pieces(embeddings: np.ndarray) -> Iterator[np.ndarray]:
     for rows in _row_slices(embeddings):
         yield np.ascontiguousarray(embeddings[rows], dtype=np.float32)
+
+
+def _root_mean_square(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0

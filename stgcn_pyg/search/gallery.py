@@ -328,11 +328,11 @@ class Gallery:
             raise UserError(f"{self.folder}: has no tracklet with the id {missing[0]}")
 
     def segments_without_codes(self) -> list[Segment]:
-        """The segments that have no codes and are large enough to need them."""
+        """The segments that have no codes, or damaged ones, and are large enough to need them."""
         from stgcn_pyg.search.codes import FEWEST_ROWS
 
         large = [one for one in self.segments if one.facts.rows >= FEWEST_ROWS]
-        return [one for one in large if one.facts.codes is None]
+        return [one for one in large if not one.has_codes()]
 
     def make_codes(self, segments: Iterable[Segment] | None = None) -> None:
         """Makes the codes of some segments; of those without codes if none are given."""

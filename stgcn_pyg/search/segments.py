@@ -165,6 +165,15 @@ class Segment:
             raise UserError(f"{path}: damaged{CODES_AGAIN}")
         return Codes.from_bytes(str(path), content)
 
+    def has_codes(self) -> bool:
+        """Whether it has codes that can be used."""
+        try:
+            return self.codes is not None
+        except UnreadableFileError:
+            raise
+        except UserError:  # damaged, or of another version
+            return False
+
     def rows_of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some ids are here and not removed, a boolean ``[N]``, and the rows of those."""
         rows = np.searchsorted(self.ids, ids).clip(max=len(self.ids) - 1)

@@ -104,6 +104,10 @@ def test_clusters_are_numbered_by_their_first_tracklets():
     assert labels.tolist() == [0, 1, 0, 2, 1]
 
 
+def test_no_tracklet_is_nobody():
+    assert link_tracklets(np.empty((0, 4)), threshold=1).tolist() == []
+
+
 def test_a_single_tracklet_is_one_person():
     assert link_tracklets([[1.0, 2.0]], [1], [0], [1], threshold=0).tolist() == [0]
 

@@ -129,6 +129,21 @@ def test_of_equal_embeddings_the_lower_ids_are_found(equal):
     assert_same(found, nearest(queries, [Part(np.arange(2000), embeddings)], 10))
 
 
+@pytest.mark.parametrize("within", [0.01, 0.2, 1.0])
+@pytest.mark.parametrize("k", [1, 20, 70])
+def test_far_neighbours_are_found_as_well_as_near_ones(within, k):
+    """Of people whom the gallery does not have, and beyond all tracklets of one whom it has."""
+    rng = np.random.default_rng(12)
+    centres = rng.normal(size=(90, 256))
+    people = np.concatenate([np.repeat(np.arange(60), 25), np.arange(90)])  # 30 are strangers
+    embeddings = centres[people] + within * rng.normal(size=(len(people), 256))
+    embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
+    gallery, queries, ids = embeddings[:1500], embeddings[1500:], np.arange(1500)
+    coded = CodedPart(ids, gallery, Codes.of(gallery), np.ones(1500, dtype=bool))
+    found, _ = nearest_by_codes(queries, [coded], k)
+    assert_same(found, nearest(queries, [Part(ids, gallery)], k))
+
+
 @pytest.mark.parametrize("factor", [1e-12, 1e6])
 def test_embeddings_of_any_length_are_found(factor):
     rng = np.random.default_rng(7)
@@ -186,6 +201,26 @@ def test_the_command_makes_the_codes_that_are_missing(copy, capsys):
         assert main(["search", str(copy.folder), f"mars:{tracklet}", *options]) == 0
         tables.append(capsys.readouterr().out)
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("fault", ["damaged", "gone", "of another version"])
+def test_the_command_makes_codes_again_that_cannot_be_used(copy, capsys, monkeypatch, fault):
+    path = copy.folder / copy.segments[0].facts.codes
+    if fault == "gone":
+        path.unlink()
+    elif fault == "damaged":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        monkeypatch.setattr("stgcn_pyg.search.codes.FORMAT", 1)
+        copy.make_codes(copy.segments[:1])
+        monkeypatch.undo()
+        with pytest.raises(UserError, match="codes of another version than 2: make .* again"):
+            Gallery(copy.folder).search(some_queries(1, seed=13), 3, exact=False)
+    assert main(["index", f"--output={copy.folder}", "--codes"]) == 0
+    assert "codes of 6,600 tracklets; " in capsys.readouterr().out
+    gallery, queries = Gallery(copy.folder), some_queries(5, seed=13)
+    assert all(segment.codes is not None for segment in gallery.segments if len(segment.ids) > 1000)
+    assert_same(gallery.search(queries, 3, exact=False), gallery.search(queries, 3))
 
 
 def test_a_small_gallery_gets_no_codes(tmp_path, capsys):
