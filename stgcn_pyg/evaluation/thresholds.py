@@ -143,8 +143,8 @@ def threshold_at_fpr(
     threshold = np.nextafter(values[min(accepted, len(values) - 1)], -np.inf)
     if threshold < 0:
         raise ValueError(
-            f"{counts[0]:,} of {total:,} impostor pairs are at distance 0, so that no threshold has "
-            f"an FPR of {fpr:g}: give a higher one, or look for tracklets with two identities"
+            f"{counts[0]:,} of {total:,} impostor pairs are at distance 0, so that no threshold "
+            f"has an FPR of {fpr:g}: give a higher one, or look for tracklets with two identities"
         )
 
     # What each resample refuses first, among all distances or so many of them.

@@ -49,8 +49,9 @@ def link_tracklets(
         >>> link_tracklets(embeddings, [1, 1, 2, 2], [0, 4, 9, 9], [5, 8, 10, 10], threshold=1)
         array([0, 1, 1, 2])
     """
+    embeddings = to_numpy(embeddings)
     labels = cut_tree(merge_tree(embeddings, cameras, begins, ends), threshold)
-    return labels[: len(embeddings)]
+    return labels[: len(embeddings)]  # of no tracklet there is no label
 
 
 def merge_tree(

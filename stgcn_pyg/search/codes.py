@@ -128,7 +128,7 @@ class Codes:
             _root_mean_square(errors) / (_root_mean_square(distances) or np.inf)
             for errors, distances in both
         ]
-        rate = max(*rates, np.finfo(np.float32).tiny)  # of equal embeddings alone it would be 0
+        rate = max(*rates, float(np.finfo(np.float32).tiny))  # of equal embeddings it would be 0
         known = CodeFacts(rows, width, floor, rate, slack=1.0, candidates=0, recall=0.0, queries=0)
 
         def in_noise(errors: np.ndarray, distances: np.ndarray) -> np.ndarray:

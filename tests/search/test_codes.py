@@ -214,7 +214,7 @@ def test_the_command_makes_codes_again_that_cannot_be_used(copy, capsys, monkeyp
         monkeypatch.setattr("stgcn_pyg.search.codes.FORMAT", 1)
         copy.make_codes(copy.segments[:1])
         monkeypatch.undo()
-        with pytest.raises(UserError, match="codes of another version than 2: make .* again"):
+        with pytest.raises(UserError, match=r"codes of another version than 2: make .* again"):
             Gallery(copy.folder).search(some_queries(1, seed=13), 3, exact=False)
     assert main(["index", f"--output={copy.folder}", "--codes"]) == 0
     assert "codes of 6,600 tracklets; " in capsys.readouterr().out
