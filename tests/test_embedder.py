@@ -15,7 +15,7 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.embedder import Embedder
 from stgcn_pyg.runs.embedding import embed_tracklets
 from stgcn_pyg.runs.trained_model import TrainedModel
-from stgcn_pyg.tracks import COLUMNS, tracks_of
+from stgcn_pyg.tracks import COLUMNS, tracks_of, write_tracks
 from stgcn_pyg.tracks.video import open_frames
 
 pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
@@ -63,6 +63,11 @@ def test_a_network_without_a_run_needs_the_size_of_its_frames(run):
         Embedder(model)
     vector = Embedder(model, height=64, width=32).embed([np.zeros((5, 5, 3), np.uint8)])
     assert vector.shape == (model.embedding_width,)
+    with pytest.raises(UserError, match="height=0: pass a whole number of at least 1"):
+        Embedder(model, height=0, width=32)
+    for wrong in ({"width": 0}, {"test_clips": ""}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            Embedder(run, **wrong)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +82,29 @@ def test_a_network_without_a_run_needs_the_size_of_its_frames(run):
 def test_what_are_no_frames_is_refused(run, frames, said):
     with pytest.raises(UserError, match=said):
         Embedder(run).embed(frames)
+
+
+def test_an_image_that_does_not_decode_is_named_as_its_path_is(run, tmp_path):
+    whole, half = tmp_path / "whole.jpg", tmp_path / "half.jpg"
+    Image.effect_noise((40, 80), 60).save(whole)
+    half.write_bytes(whole.read_bytes()[:700])
+    with pytest.raises(UserError, match=r"half\.jpg: truncated"):
+        Embedder(run).embed([whole, half])
+    with pytest.raises(UserError, match=r"number 1 cannot be decoded \(image file is truncated"):
+        Embedder(run).embed([Image.open(whole), Image.open(half)])
+
+
+@pytest.mark.parametrize("kind", ["on its side", "16 bits of grey"])
+def test_an_image_of_pillow_is_taken_as_its_file_is(run, tmp_path, kind):
+    noise = np.random.default_rng(0).integers(0, 2**16, (40, 80)).astype(np.uint16)
+    image, exif = Image.fromarray(noise), Image.Exif()
+    if kind == "on its side":
+        image = Image.fromarray((noise >> 8).astype(np.uint8)).convert("RGB")
+        exif[0x0112] = 6
+    image.save(tmp_path / "image.png", exif=exif)
+    embedder = Embedder(run)
+    by_path = embedder.embed([tmp_path / "image.png"])
+    np.testing.assert_array_equal(embedder.embed([Image.open(tmp_path / "image.png")]), by_path)
 
 
 def test_the_tracklets_of_a_video_are_embedded_as_their_images_are(run, tmp_path):
@@ -96,3 +124,40 @@ def test_the_tracklets_of_a_video_are_embedded_as_their_images_are(run, tmp_path
         table, vectors = embedder.embed_video(video, tracks)
     assert table["last_frame"].tolist() == [decoded - 1] * 2
     assert table["num_frames"].tolist() == [decoded] * 2 and np.isfinite(vectors).all()
+
+
+def test_the_tracks_of_one_camera_of_several_are_embedded(run, tmp_path):
+    video = write_video(tmp_path / "hall.mp4", 4)
+    rows = [("hall", 0, 7, 9), ("hall", 1, 7, 9), ("stairs", 2, 7, 40), ("stairs", 3, 7, 40)]
+    boxes = pd.DataFrame(rows, columns=COLUMNS[:4]).assign(top=20, width=12, height=30)
+    tracks, path = tracks_of(boxes), tmp_path / "tracks.csv"
+    write_tracks(tracks, path)
+    embedder = Embedder(run)
+    frames = [frame.rgb() for frame in open_frames(video)]
+    hall, stairs = (
+        embedder.embed([frame[20:50, left : left + 12] for frame in some])
+        for left, some in ((9, frames[:2]), (40, frames[2:]))
+    )
+    for given in (tracks, path):
+        for camera in (None, ""):
+            with pytest.raises(UserError, match=r"hall\.mp4: .* several cameras \(hall, stairs\)"):
+                embedder.embed_video(video, given, camera=camera)
+        with pytest.raises(UserError, match="hall, stairs"):
+            embedder.embed_video(video, given, camera="yard")
+        for camera, first, expected in (("hall", 0, hall), ("stairs", 2, stairs)):
+            table, vectors = embedder.embed_video(video, given, camera=camera)
+            assert table.values.tolist() == [["7", first, first + 1, 2]]
+            np.testing.assert_allclose(vectors, expected[None], atol=1e-6)
+    # One camera has no need of its name, and takes any, as in `stgcn tracklets`.
+    alone = tracks_of(boxes[boxes["camera"] == "hall"])
+    for camera in (None, "entrance"):
+        _, vectors = embedder.embed_video(video, alone, camera=camera)
+        np.testing.assert_allclose(vectors, hall[None], atol=1e-6)
+
+
+def test_tracks_that_count_every_second_frame_are_warned_of(run, tmp_path):
+    video = write_video(tmp_path / "hall.mp4", 24)
+    boxes = pd.DataFrame([(frame, 1, 9, 20, 12, 30) for frame in range(12)], columns=COLUMNS[1:7])
+    with pytest.warns(UserWarning, match=r"hall\.mp4: .*near one in 2: .* pass --stride 2") as told:
+        Embedder(run).embed_video(video, tracks_of(boxes))
+    assert told[0].filename == __file__

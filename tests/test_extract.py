@@ -369,6 +369,31 @@ def test_an_extraction_of_an_older_version_is_read_and_gone_on_with(run, extract
     np.testing.assert_array_equal(read(copy)[0], read(extracted)[0])
 
 
+def test_an_extraction_of_no_tracklet_is_told_wherever_it_is_read(extracted, tmp_path, capsys):
+    path, gallery = tmp_path / "empty" / "embeddings.json", tmp_path / "gallery"
+    told = json.loads((extracted / path.name).read_text())
+    told |= {"num_tracklets": 0, "parts": "train"}
+    del told["key"]
+    path.parent.mkdir()
+    key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(told | {"key": key}))
+    assert main(["index", str(extracted), f"--output={gallery}"]) == 0
+    capsys.readouterr()
+    for command in (
+        ["evaluate", path.parent],
+        ["link", path.parent, "--threshold=1", f"--output={tmp_path / 'linked.csv'}"],
+        ["threshold", path.parent, "--fpr=0.1"],
+        ["index", path.parent, f"--output={tmp_path / 'other'}"],
+        ["search", gallery, path.parent],
+    ):
+        assert main([str(argument) for argument in command]) == 2
+        assert error_line(capsys) == (
+            f"stgcn {command[0]}: error: {path.parent}: holds no tracklet: extract other --parts "
+            "into a new folder"
+        )
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_same_data_set_at_another_place_is_the_same_and_said_so(
     run, root, extracted, copy, tmp_path, capsys
 ):

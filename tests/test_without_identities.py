@@ -109,6 +109,15 @@ def test_what_needs_identities_says_so_in_one_line(run, manifest, tmp_path, caps
     assert not (tmp_path / "run").exists() and not (tmp_path / "e").exists()
 
 
+def test_there_is_nothing_to_train_on_to_be_extracted(run, own, tmp_path, capsys):
+    assert main(["extract", str(run), str(tmp_path / "vectors"), *own, "--parts", "train"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"stgcn extract: error: --parts train: manifest at {run.parent / 'mars'} has no such "
+        "tracklets: pass test or all"
+    ]
+    assert not (tmp_path / "vectors").exists()
+
+
 def test_an_extraction_without_identities_cannot_be_evaluated(run, own, tmp_path, capsys):
     assert main(["extract", str(run), str(tmp_path / "vectors"), *own]) == 0
     assert main(["evaluate", str(tmp_path / "vectors")]) == 2

@@ -1,6 +1,6 @@
 """`stgcn export`: a network as a file for another runtime, and the proof that it is equal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,6 @@ from jsonargparse.typing import restricted_number_type
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, model_arguments
 from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation.bootstrap import format_interval
-from stgcn_pyg.evaluation.compare import ComparisonResult
 from stgcn_pyg.export.exported import Exported
 from stgcn_pyg.export.metadata import SUFFIXES, Format, Metadata, Precision
 from stgcn_pyg.export.network import ExportedNetwork, InputKind
@@ -70,8 +69,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     if options.json is not None:
         content: dict[str, Any] = {ABOUT: trained.about, "bytes": size, "batches": found}
-        content |= {name: result.to_dict() for name, result in compared.items()}
-        write_json(options.json, content)
+        write_json(options.json, content | compared)
     return 0
 
 
@@ -108,10 +106,12 @@ def _require_outputs(options: Namespace) -> None:
         raise UserError(
             f"--output {options.output}: a file of --format {options.format} ends with {suffix}"
         )
-    for file in files_of(options.output, options.format):
+    files = files_of(options.output, options.format)
+    for file in files:
         require_writable("--output", file)
     require_writable("--json", options.json)
-    require_apart({"--output": options.output, "--json": options.json})
+    outputs = {f"--output's {file.suffix}": file for file in files}
+    require_apart({**outputs, "--json": options.json})
 
 
 def _trained(options: Namespace, rendered: Path) -> TrainedModel:
@@ -151,7 +151,7 @@ def _calibration(trained: TrainedModel, about: Metadata) -> list[Any]:
 
 def _prove(
     exported: Exported, trained: TrainedModel, options: Namespace
-) -> tuple[list[dict[str, Any]], dict[str, ComparisonResult]]:
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Compares and prints; raises a RunError beyond the tolerance."""
     tolerance = options.tolerance or TOLERANCES[options.precision]
     rows = []
@@ -165,7 +165,9 @@ def _prove(
     embedded, compared = compare_rankings(exported, trained)
     _show("embeddings of all test tracklets", embedded, tolerance)
     for name, result in compared.items():
-        print(f"mAP under {name}: {_difference(result)}")
+        print(f"mAP under {name}: {_difference(result['statistics']['mAP'])}")
+    if not compared:
+        print("no mAP: no query is known to have a match in another camera")
     return rows, compared
 
 
@@ -178,12 +180,12 @@ def _show(what: str, found: Agreement, tolerance: float) -> None:
         )
 
 
-def _difference(result: ComparisonResult) -> str:
-    before, after = (100 * scores["mAP"] for scores in (result.first, result.second))
-    changed = result.better["mAP"] + result.worse["mAP"]
-    line = f"{before:.2f} before, {after:.2f} after"
-    if not changed:
+def _difference(scores: Mapping[str, Any]) -> str:
+    line = f"{100 * scores['first']:.2f} before, {100 * scores['second']:.2f} after"
+    if not scores["better"] + scores["worse"]:
         return f"{line}; every query scores the same"
-    difference, low, high = (part["mAP"] for part in (result.difference, result.low, result.high))
+    difference, low, high = (scores[name] for name in ("difference", "low", "high"))
+    if low is None:
+        return f"{line}: {100 * difference:+.2f}, without an interval: it takes two identities"
     ends = format_interval(difference, low, high, signed=True, decimals=2)
     return f"{line}: {ends}, 95 % interval over the identities"

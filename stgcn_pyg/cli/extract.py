@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from stgcn_pyg.cli.arguments import Parser, add_model_arguments, open_run, together
 from stgcn_pyg.distributed import ProcessGroup
+from stgcn_pyg.errors import UserError
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.extraction import (
     ABOUT,
@@ -64,6 +65,12 @@ def _extract(options: Namespace, group: ProcessGroup) -> int:
         tracklets = trained.held_out()
     else:
         tracklets = trained.data.dataset.tracklets(options.parts)
+    if tracklets.empty:
+        dataset = trained.data.dataset
+        raise UserError(
+            f"--parts {options.parts}: {dataset.name} at {dataset.root} has no such tracklets: "
+            "pass test or all"
+        )
     description = _describe(trained, tracklets, options)
     # The first process writes; the others share its work.
     writer = None

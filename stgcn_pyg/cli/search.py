@@ -111,6 +111,8 @@ def parser() -> Parser:
     tracks = "file of tracks of the video, as for `stgcn tracklets`"
     add("--tracks", type=Path | None, default=None, help=tracks)
     add("--format", type=str, default="auto", help="format of the file of tracks")
+    filmed = "name of the camera that the video is of, where the file of tracks has several"
+    add("--tracks_camera", type=str | None, default=None, help=filmed)
     where = "where to embed; auto means a CUDA GPU if there is one"
     add("--accelerator", type=Accelerator, default="auto", help=where)
     add("--camera", nargs="+", type=int, default=None, help="cameras to look in, by number")
@@ -171,7 +173,7 @@ def _threshold(gallery: Engine, options: Namespace) -> tuple[float | None, str]:
 def _queries(gallery: Engine, options: Namespace) -> NamedQueries:
     path = Path(options.query)
     if (path / EXTRACTION).is_file():
-        _refuse(options, "an extraction", "run", "tracks")
+        _refuse(options, "an extraction", "run", "tracks", "tracks_camera")
         return queries_of_extraction(gallery, path, options.parts)
     if path.exists():
         _refuse(options, "no extraction", "parts")
@@ -181,13 +183,15 @@ def _queries(gallery: Engine, options: Namespace) -> NamedQueries:
             raise UserError(f"{path}: pass --tracks and the file of the video's tracks")
         embedder = embedder_of(gallery, options.run, options.accelerator)
         if options.tracks is None:
+            _refuse(options, "a folder of one tracklet without --tracks", "tracks_camera")
             return query_of_frames(embedder, path)
-        return queries_of_video(embedder, path, options.tracks, options.format)
+        filmed = options.tracks, options.format, options.tracks_camera
+        return queries_of_video(embedder, path, *filmed)
     if not TRACKLET.fullmatch(options.query):
         raise UserError(
             f"{path}: no such folder or video, and no tracklet of the gallery (DATASET:NUMBER)"
         )
-    _refuse(options, "a tracklet of the gallery", "run", "tracks", "parts")
+    _refuse(options, "a tracklet of the gallery", "run", "tracks", "tracks_camera", "parts")
     return query_of_gallery(gallery, options.query)
 
 
@@ -195,8 +199,9 @@ def _refuse(options: Namespace, kind: str, *names: str) -> None:
     """Raises a UserError if an option is given that says nothing of this kind of query."""
     for name in names:
         if options[name] is not None:
+            option = "--" + name.replace("_", "-")
             raise UserError(
-                f"--{name} {options[name]}: {options.query} is {kind}: leave the option out"
+                f"{option} {options[name]}: {options.query} is {kind}: leave the option out"
             )
 
 

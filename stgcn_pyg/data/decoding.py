@@ -137,11 +137,19 @@ def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Ima
     smaller than ``height`` by ``width``. An image without a fixed black and white is refused.
     """
     image.draft("RGB", (height, width) if _orientation(image) in SIDEWAYS else (width, height))
+    return upright_rgb(str(path), image)
+
+
+def upright_rgb(name: str, image: Image.Image) -> Image.Image:
+    """Decodes an image to 8-bit RGB, upright; ``name`` is for messages.
+
+    An image without a fixed black and white is refused.
+    """
     image.load()
     # Only now: Pillow has turned a TIFF by itself, and has taken the orientation out.
     turn = TURNS.get(_orientation(image))
     if image.mode[0] in "IF":
-        rgb = Image.fromarray(_eight_bits(path, image)).convert("RGB")
+        rgb = Image.fromarray(_eight_bits(name, image)).convert("RGB")
     elif image.mode == "La":  # grey that is multiplied by its opacity
         rgb = image.convert("LA").convert("RGB")
     else:
@@ -157,7 +165,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
+def _eight_bits(name: str, image: Image.Image) -> np.ndarray:
     """Scales 16-bit grey to 8-bit grey, ``[H, W]`` of uint8.
 
     Pillow's own conversion cuts every number above 255 down to 255.
@@ -167,7 +175,7 @@ def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
     known = mode.startswith("I;16") or (mode == "I" and image.format == "PPM")
     if not known or image.format not in SIXTEEN_BITS:
         what = f"its pixels are of mode {mode}, whose white is unknown: save it as 8-bit RGB"
-        raise _bad(path, what, "cannot be used", what)
+        raise _bad(name, what, "cannot be used", what)
     white = 2 ** tags.get(BITS_PER_SAMPLE, (16,))[0] - 1
     grey = np.asarray(image).astype(np.uint32)
     if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO:
@@ -175,6 +183,6 @@ def _eight_bits(path: Path, image: Image.Image) -> np.ndarray:
     return ((grey * 255 + white // 2) // white).astype(np.uint8)
 
 
-def _bad(path: Path, what: str, kind: str, detail: str = "") -> BadImageError:
+def _bad(path: Path | str, what: str, kind: str, detail: str = "") -> BadImageError:
     message = f"{path}: {what}; `stgcn check` finds all that are bad"
     return BadImageError(message, kind, detail)

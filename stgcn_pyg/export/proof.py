@@ -12,7 +12,10 @@ from torch import Tensor
 from stgcn_pyg.data.reading import reading
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.evaluation.compare import ComparisonResult, compare
+from stgcn_pyg.evaluation import RankingResult
+from stgcn_pyg.evaluation.bootstrap import EQUAL, scores_by_statistic
+from stgcn_pyg.evaluation.compare import compare
+from stgcn_pyg.evaluation.result import REPORTED_RANKS
 from stgcn_pyg.export.exported import Exported
 from stgcn_pyg.export.network import branches_with_graphs
 from stgcn_pyg.models import STGCN
@@ -82,15 +85,15 @@ def compare_batches(
 
 def compare_rankings(
     exported: Exported, trained: TrainedModel
-) -> tuple[Agreement, dict[str, ComparisonResult]]:
+) -> tuple[Agreement, dict[str, dict[str, Any]]]:
     """Embeds all test tracklets by the network and by the file, and ranks them.
 
     Returns:
-        The agreement of the embeddings, and the paired differences of each protocol, the network
-        first.
+        The agreement of the embeddings, and for each protocol the paired differences, the network
+        first, as plain JSON values. Where fewer than two identities have a match, what would be
+        resampled is None; there is no protocol where no query is known to have one.
     """
     tracklets, data = trained.data.dataset.test(), trained.data
-    task = trained.task
     before = trained.embed(tracklets)
 
     def run(batch: Any) -> Tensor:
@@ -99,13 +102,36 @@ def compare_rankings(
 
     loader = data.clip_dataloader(tracklets)
     after = average_clips(run, loader, len(tracklets), f"by {exported.runtime}")
+    agreed = agreement(after.numpy(), before.numpy())
+    try:
+        task = trained.task
+    except UserError:  # there is nothing to rank
+        return agreed, {}
     query, gallery = (np.flatnonzero(tracklets[part]) for part in ("is_query", "is_gallery"))
     first, second = (
         score_features(task, embeddings[query], embeddings[gallery])
         for embeddings in (before, after)
     )
-    compared = {name: compare(first[name], second[name], task.query_pids) for name in first}
-    return agreement(after.numpy(), before.numpy()), compared
+    return agreed, {name: _difference(first[name], second[name], task.query_pids) for name in first}
+
+
+def _difference(
+    first: RankingResult, second: RankingResult, query_pids: np.ndarray
+) -> dict[str, Any]:
+    """What ``compare`` says, and what it could say of fewer identities than can be resampled."""
+    if len(np.unique(query_pids[np.isfinite(first.average_precision)])) > 1:
+        return compare(first, second, query_pids).to_dict()
+    scores = [scores_by_statistic(result, REPORTED_RANKS) for result in (first, second)]
+    statistics: dict[str, dict[str, Any]] = {}
+    for name, before in scores[0].items():
+        after = scores[1][name]
+        means = {"first": before, "second": after, "difference": after - before}
+        statistics[name] = {what: float(np.nanmean(values)) for what, values in means.items()}
+        statistics[name] |= dict.fromkeys(("low", "high", "standard_error", "p_value"))
+        signs = {"better": after - before >= EQUAL, "worse": before - after >= EQUAL}
+        signs["equal"] = abs(after - before) < EQUAL
+        statistics[name] |= {what: int(found.sum()) for what, found in signs.items()}
+    return {"statistics": statistics}
 
 
 def calibration_clips(trained: TrainedModel) -> list[np.ndarray]:

@@ -23,14 +23,13 @@ def open_onnx(path: Path, threads: int | None) -> Opened:
     """An ONNX file in onnxruntime."""
     with needs_extra("onnx"):
         import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors alone
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (Fail, InvalidGraph, InvalidProtobuf) as error:
+    except Exception as error:  # of many types
         _damaged(path, error)
     about = Metadata.from_text(path, session.get_modelmeta().custom_metadata_map.get(KEY, ""))
     return about, lambda frames: session.run(None, {"frames": frames})

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stgcn_pyg.data.decoding import read_image
+from stgcn_pyg.data.decoding import read_image, upright_rgb
 from stgcn_pyg.data.sampling import TestClips, clips_at_test
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError, needs_extra, require_known, whole_number
@@ -93,9 +94,12 @@ class Embedder:
             self._arithmetic = partial(tf32_allowed, settings.get("tf32", True))
         self.device = device_for(accelerator)
         self.model = model.to(self.device).eval()
-        self.height = whole_number("height", height or data.get("height", 256))
-        self.width = whole_number("width", width or data.get("width", 128))
-        self.test_clips: TestClips = test_clips or data.get("test_clips", "all")
+        height = data.get("height", 256) if height is None else height
+        width = data.get("width", 128) if width is None else width
+        self.height, self.width = whole_number("height", height), whole_number("width", width)
+        if test_clips is None:
+            test_clips = data.get("test_clips", "all")
+        self.test_clips: TestClips = test_clips
         require_known(test_clips=(self.test_clips, TestClips))
         self.clips_per_batch = whole_number("clips_per_batch", clips_per_batch)
 
@@ -124,6 +128,7 @@ class Embedder:
         tracks: str | Path | Tracks,
         *,
         format: str = "auto",
+        camera: str | None = None,
         fps: float | None = None,
         max_gap: int = 30,
         every: int = 1,
@@ -138,6 +143,7 @@ class Embedder:
             video: Video file, or folder of numbered frames.
             tracks: A tracker's file, as :func:`.read_tracks` reads it, or what that gave.
             format: Format of the file of tracks.
+            camera: Name of the camera that the video is of, where the tracks are of several.
             fps: Frames a second, where the video's own times are wrong.
             max_gap: As in :func:`.make_tracklets`, also ``every``, ``min_frames`` and ``margin``.
             every: Distance between two frames of a tracklet that are kept.
@@ -145,16 +151,20 @@ class Embedder:
             margin: Share of a box's size that is added on each side.
 
         Raises:
-            UserError: Video or tracks cannot be read, or do not fit each other.
+            UserError: Video or tracks cannot be read, or do not fit each other, or the tracks are
+                of several cameras and ``camera`` names none of them.
 
         Warns:
-            UserWarning: The video is truncated: what could be decoded is embedded.
+            UserWarning: The video is truncated: what could be decoded is embedded. Or the tracks
+                may count frames in another way than the video, as `stgcn tracklets` says it.
         """
         frames = open_frames(video, fps)
         read = tracks
         if not isinstance(read, Tracks):
-            read = read_tracks(read, format, image_size=frames.size)
-        require_fitting(str(video), read, frames)
+            read = read_tracks(read, format, camera=camera or "", image_size=frames.size)
+        read = _of_one_camera(str(video), read, camera)
+        for note in require_fitting(str(video), read, frames):
+            warnings.warn(note, stacklevel=2)
         boxes = make_tracklets(
             read.table,
             frames.size,
@@ -231,7 +241,14 @@ class Embedder:
                 f"frames: number {place} is a {type(frame).__name__}: pass a path, an array or an "
                 "image of Pillow"
             )
-        rgb = frame.convert("RGB")
+        try:
+            rgb = upright_rgb(f"frames: number {place}", frame)
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # Pillow raises a dozen types on damaged files
+            raise UserError(
+                f"frames: number {place} cannot be decoded ({error}): pass a whole image"
+            ) from error
         return np.asarray(rgb.resize((self.width, self.height), Image.Resampling.BILINEAR))
 
     @torch.inference_mode()
@@ -246,3 +263,18 @@ class Embedder:
             with self._arithmetic():
                 found.append(self.model(normalized).embedding.float().cpu())
         return torch.cat(found).sum(dim=0).div(len(clips)).numpy()
+
+
+def _of_one_camera(video: str, tracks: Tracks, camera: str | None) -> Tracks:
+    """The tracks of the named camera where there are several, as :func:`.read_tracks` picks it."""
+    table = tracks.table
+    names = sorted(table["camera"].unique())
+    if len(names) < 2:
+        return tracks
+    if camera in names:
+        return replace(tracks, table=table[table["camera"] == camera])
+    known = ", ".join(name or "(no name)" for name in names)
+    raise UserError(
+        f"{video}: its tracks are of several cameras ({known}): name the one that the video is of "
+        "by camera (`stgcn search`: --tracks-camera)"
+    )

@@ -86,6 +86,8 @@ def read_description(folder: Path) -> Description:
         raise UserError(f"{path}: of another version than {FORMAT}: extract into a new folder")
     if content.pop("key", None) != (key := _key(content)):
         raise UserError(f"{path}: altered since it was written: extract into a new folder")
+    if not content["num_tracklets"]:
+        raise UserError(f"{folder}: holds no tracklet: extract other --parts into a new folder")
     return content | {"key": key}
 
 

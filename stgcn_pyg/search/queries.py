@@ -117,10 +117,10 @@ def query_of_frames(embedder: "Embedder", folder: Path) -> NamedQueries:
 
 
 def queries_of_video(
-    embedder: "Embedder", video: Path, tracks: Path, format: str = "auto"
+    embedder: "Embedder", video: Path, tracks: Path, format: str = "auto", camera: str | None = None
 ) -> NamedQueries:
     """The tracklets of a video and its tracks; each is called by its track and first frame."""
-    found = embedder.embed_video(video, tracks, format=format)
+    found = embedder.embed_video(video, tracks, format=format, camera=camera)
     rows = found.tracklets.itertuples()
     names = [f"track {row.track} from frame {row.first_frame}" for row in rows]
     return NamedQueries(_unknown(found.embeddings), names)

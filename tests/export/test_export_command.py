@@ -11,13 +11,13 @@ import onnx
 import onnxruntime
 import openvino
 import pytest
-from conftest import slow
+from conftest import MarsTree, slow
 from rendered import tiny
 from tiny_run import write_run
 
 from stgcn_pyg import __version__
 from stgcn_pyg.cli import main
-from stgcn_pyg.export import read_exported
+from stgcn_pyg.export import proof, read_exported
 from stgcn_pyg.runs.checkpoint import load_with_digest
 from stgcn_pyg.runs.embedder import Embedder
 
@@ -150,6 +150,70 @@ def test_without_its_data_set_a_run_is_compared_on_rendered_pictures(tmp_path, c
     assert output.is_file()
     assert export(run, tmp_path / "8.onnx", "--format=onnx", "--precision=int8") == 2
     assert "calibrated" in capsys.readouterr().err
+
+
+def of_few(folder, identities):
+    """A run on a data set whose queries are of identity 3, seen by the cameras that are named."""
+    tree = MarsTree(folder / "mars")
+    tree.names["test"], tree.tracks["test"] = [], []
+    for pid, camid in identities:
+        tree.add("test", pid, camid, frames=3)
+    tree.queries = [at for at, (pid, _) in enumerate(identities, start=1) if pid == 3]
+    return write_run(folder / "run", tree.write())
+
+
+def test_a_single_identity_has_scores_and_no_interval(tmp_path, capsys, monkeypatch):
+    run = of_few(tmp_path, [(-1, 1), (0, 2), (3, 1), (3, 2)])
+    output, figures, scores = (tmp_path / name for name in ("a.pt2", "a.json", "scores.json"))
+    options = "--format=torch-export", "--input=clips", f"--json={figures}", "--tolerance=2"
+    average = proof.average_clips
+    # As if the file gave each tracklet the embedding of another one.
+    monkeypatch.setattr(proof, "average_clips", lambda *given: average(*given).flip(0))
+    assert export(run, output, *options) == 0
+    assert output.is_file()
+    assert main(["evaluate", str(run), f"--json={scores}", "--num-workers=0"]) == 0
+    before = json.loads(scores.read_text())["mars-official"]["trained"]["mAP"]
+    (statistics,) = json.loads(figures.read_text())["mars-official"].values()
+    found = statistics["mAP"]
+    assert found["first"] == pytest.approx(before) and found["first"] != found["second"]
+    assert found["difference"] == pytest.approx(found["second"] - found["first"])
+    assert [found[name] for name in ("low", "high", "standard_error", "p_value")] == [None] * 4
+    assert found["better"] + found["worse"] + found["equal"] == 2 and found["equal"] < 2
+    said = f"{100 * before:.2f} before, {100 * found['second']:.2f} after: "
+    said += f"{100 * found['difference']:+.2f}, without an interval"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_without_a_match_the_embeddings_are_the_proof(labelled, tmp_path, capsys):
+    run = of_few(tmp_path, [(-1, 1), (1, 2), (3, 1)])
+    own = []
+    if not labelled:
+        names = [f"bbox_test/0003/0003C1T0001F00{frame}.jpg" for frame in (1, 2, 3)]
+        rows = "".join(f"{name},1,0,{frame}\n" for frame, name in enumerate(names))
+        manifest = tmp_path / "mars" / "manifest.csv"
+        manifest.write_text(f"path,camid,tracklet,frame\n{rows}")
+        own = ["--dataset=manifest", f"--root={manifest}"]
+    output, figures = tmp_path / "a.pt2", tmp_path / "a.json"
+    options = "--format=torch-export", "--input=clips", f"--json={figures}", *own
+    assert export(run, output, *options) == 0
+    said = capsys.readouterr().out
+    assert "embeddings of all test tracklets: difference" in said
+    assert "no mAP: no query is known to have a match in another camera" in said
+    assert output.is_file() and set(json.loads(figures.read_text())) == {
+        "about",
+        "bytes",
+        "batches",
+    }
+
+
+@pytest.mark.parametrize("name", ["a.xml", "a.bin"])
+def test_the_figures_go_into_no_file_of_the_network(name, run, tmp_path, capsys):
+    figures = tmp_path / name
+    assert export(run, tmp_path / "a.xml", "--format=openvino", f"--json={figures}") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"--output's {figures.suffix} and --json are the same file, {figures}" in line
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,13 @@ def test_a_file_of_another_run_length_or_size_is_refused(format, files):
 
 @FORMATS
 def test_a_damaged_file_is_one_line(format, files, tmp_path):
-    damaged = tmp_path / files[format].name
-    damaged.write_bytes(files[format].read_bytes()[:200])
+    damaged, whole = tmp_path / files[format].name, files[format].read_bytes()
     damaged.with_suffix(".bin").write_bytes(b"")
-    with pytest.raises(UserError, match="is damaged, or no network") as refused:
-        read_exported(damaged)
-    assert "\n" not in str(refused.value)
+    for content in (whole[:200], b"", *[whole] * (format == "openvino")):
+        damaged.write_bytes(content)
+        with pytest.raises(UserError, match="is damaged, or no network") as refused:
+            read_exported(damaged)
+        assert "\n" not in str(refused.value)
 
 
 def test_a_file_without_metadata_is_none_of_these(files, tmp_path):

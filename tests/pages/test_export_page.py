@@ -37,7 +37,7 @@ def test_its_commands_python_and_consumer_run_and_the_consumer_gets_the_same_dis
     assert Path("tiny8.bin").is_file()
     names = {}
     exec(blocks("python")[0], names)
-    assert names["vectors"].shape == (5, names["exported"].about.embedding_width)
+    assert names["embeddings"].shape == (5, names["exported"].about.embedding_width)
     assert measured_distance(tmp_path, commands) > 0.01
 
 

@@ -193,7 +193,7 @@ def test_the_page_about_videos_runs_from_top_to_bottom(station, capsys):
     names = run_python_of(DOCS / "videos.md")
     labelled = load_dataset("manifest", station / "cut" / "station" / "labelled.csv")
     assert labelled.labelled and labelled.query["camid"].tolist() == [1]
-    assert names["vectors"].shape == (2, len(names["a"]))
+    assert names["embeddings"].shape == (2, len(names["a"]))
 
 
 def test_the_readmes_python_runs_from_top_to_bottom(station):

@@ -19,6 +19,7 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.evaluation import pairwise_distances
 from stgcn_pyg.runs.embedder import Embedder
 from stgcn_pyg.runs.extraction import StoredEmbeddings
+from stgcn_pyg.tracks import COLUMNS, tracks_of, write_tracks
 
 pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
 
@@ -329,6 +330,33 @@ def test_the_tracks_of_a_video_are_looked_for(embedded, tmp_path):
     embeddings = StoredEmbeddings(embedded[2]).embeddings
     expected = np.sort(pairwise_distances(vectors, embeddings).numpy(), axis=1)[:, :3]
     np.testing.assert_array_equal(rows["distance"].to_numpy(np.float32), expected.ravel())
+
+
+@pytest.mark.filterwarnings("default:.*pass --stride")
+def test_the_tracks_of_one_camera_of_several_are_looked_for(embedded, tmp_path, capsys):
+    _, run, stored, gallery = embedded
+    video, tracks = write_video(tmp_path / "hall.mp4", count=24), tmp_path / "tracks.csv"
+    boxes = [("hall", f, 4, 9, 20, 12, 30) for f in range(12)] + [("yard", 23, 4, 40, 20, 12, 30)]
+    write_tracks(tracks_of(pd.DataFrame(boxes, columns=COLUMNS[:7])), tracks)
+    options = f"--tracks={tracks}", f"--run={run}", "--top=1"
+    assert search(gallery, video, *options) == 2
+    assert "(hall, yard): name the one that the video is of by camera" in error_of(capsys)
+    assert search(gallery, video, *options, "--tracks-camera=stairs") == 2
+    assert "has no camera 'stairs': name one of hall, yard" in error_of(capsys)
+    rows = found(gallery, video, *options, "--tracks-camera=yard")
+    assert rows["query"].tolist() == ["track 4 from frame 23"]
+    assert "warning" not in capsys.readouterr().err
+    rows = found(gallery, video, *options, "--tracks-camera=hall")
+    assert rows["query"].tolist() == ["track 4 from frame 0"]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert line.startswith(f"stgcn search: warning: {video}: ") and "pass --stride 2" in line
+    for query in (stored, "mars:3"):
+        assert search(gallery, query, "--tracks-camera=hall") == 2
+        assert "--tracks-camera hall: " in error_of(capsys)
+    frames = tmp_path / "somebody"
+    frames.mkdir()
+    assert search(gallery, frames, f"--run={run}", "--tracks-camera=hall") == 2
+    assert "is a folder of one tracklet without --tracks: leave the option out" in error_of(capsys)
 
 
 def average_precisions(rows, queries, tracklets):
