@@ -124,6 +124,9 @@ def test_the_tracklets_of_a_video_are_embedded_as_their_images_are(run, tmp_path
         table, vectors = embedder.embed_video(video, tracks)
     assert table["last_frame"].tolist() == [decoded - 1] * 2
     assert table["num_frames"].tolist() == [decoded] * 2 and np.isfinite(vectors).all()
+    missing = sum(frame >= decoded for frame in range(0, 50, 10))
+    with pytest.warns(UserWarning, match=f": {missing} frames? with boxes could not be decoded"):
+        embedder.embed_video(video, tracks, every=10)
 
 
 def test_the_tracks_of_one_camera_of_several_are_embedded(run, tmp_path):

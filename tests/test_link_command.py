@@ -132,6 +132,27 @@ def test_the_files_and_the_page_say_what_was_used(unlabelled, capsys):
     assert "B-cubed" not in said + page
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_camera_may_have_no_times_and_no_name_where_others_have(unlabelled, videos, suffix):
+    rows = pd.read_csv(videos / "manifest.csv")
+    rows[["time", "camera"]] = rows[["time", "camera"]].where(rows["camid"] == 1)
+    (videos / "manifest.csv").unlink()
+    path = videos / f"manifest.{suffix}"
+    rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path)
+    status, output = link(unlabelled, "--threshold=1")
+    assert status == 0
+    identities = pd.read_csv(output / "identities.csv")
+    # 10 and 11 are still seen at one time; whose time is unknown comes last.
+    assert identities["identity"].tolist() == [1, 2, 2, 3]
+    assert identities["first_time"].fillna(-1).tolist() == [20, 21, -1, -1]
+    assert identities["camera"].fillna("").tolist() == ["door", "door", "", ""]
+    assert sorted(path.name for path in (output / "mot").iterdir()) == ["1-door.txt", "2.txt"]
+    captions = re.findall(
+        r"<figcaption>(.*?)</figcaption>", (output / "identities.html").read_text()
+    )
+    assert captions[2] == "camera 2, track t12, tracklet 12"
+
+
 @pytest.mark.parametrize("left_out", [["time"], ["time", *COLUMNS]])
 def test_without_times_tracklets_of_one_camera_may_be_one_person_and_that_is_said(
     unlabelled, videos, capsys, left_out
@@ -306,6 +327,10 @@ def test_what_is_in_the_output_folder_is_kept(unlabelled, capsys):
         (lambda rows: rows.iloc[:-1], "has not tracklet 13"),
         (lambda rows: rows.assign(camid=3), "has not tracklet 10"),
         (lambda rows: rows.assign(time=["x", *rows["time"][1:]]), "row 1: time 'x' is no number"),
+        (
+            lambda rows: rows.assign(time=rows["time"].where(rows.index != 1)),
+            "row 2: time '' is no number: write one in every row of tracklet 10, or leave all",
+        ),
         (lambda rows: rows.assign(left=[*rows["left"][:-1], np.nan]), "row 12: left '' is no"),
         (lambda rows: rows.assign(frame=["1.5", *rows["frame"][1:]]), "row 1: frame '1.5' is no"),
     ],

@@ -253,7 +253,8 @@ def _print(table: pd.DataFrame, named: NamedQueries) -> None:
     )
     if table["first_time"].notna().any():
         times = table[["first_time", "last_time"]].map("{:.1f}".format)
-        cells["seconds"] = times["first_time"] + " to " + times["last_time"]
+        spans = times["first_time"] + " to " + times["last_time"]
+        cells["seconds"] = spans.where(table["first_time"].notna(), "")
     cells["first frame"] = table["first_frame_path"]
     shown = named.names[:PRINTED]
     for name in shown:

@@ -66,9 +66,10 @@ def main(arguments: Sequence[str]) -> int:
     with tqdm(total=frames, desc="cutting", unit="frame", **bar_options()) as bar:
         cut = cut_tracklets(options.output, cameras, options.quality, options.workers, bar.update)
     for name, missing in cut.missing.items():
+        frames_with_boxes = f"{missing:,} frame{'s' * (missing > 1)} with boxes"
         _warn(
-            f"camera {name}: {missing:,} frames with boxes could not be decoded (the video is "
-            "truncated or damaged): the tracklets end before them"
+            f"camera {name}: {frames_with_boxes} could not be decoded (the video is truncated or "
+            "damaged): the tracklets end before that"
         )
     rows = cut.manifest
     print(

@@ -191,10 +191,10 @@ class Embedder:
                         vectors[box.tracklet] = self._embed(np.stack(cut.pop(box.tracklet)))
             if number >= ends.max():
                 break
-        if decoded <= ends.max():
+        if missing := sum(number >= decoded for number in by_frame):
             warnings.warn(
-                f"{video}: {ends.max() + 1 - decoded:,} frames with boxes could not be decoded "
-                "(the video is truncated or damaged): the tracklets end before them",
+                f"{video}: {missing:,} frame{'s' * (missing > 1)} with boxes could not be decoded "
+                "(the video is truncated or damaged): the tracklets end before that",
                 stacklevel=2,
             )
         # Those that a truncated video has ended early.

@@ -5,6 +5,7 @@ cut.json                                     what is cut, so that the same comma
 images/CAMERA/000012/000345.jpg              frame 345 of the camera, tracklet 12
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -26,6 +27,7 @@ from stgcn_pyg.tracks.video import Frame, Frames
 MANIFEST = "manifest.csv"
 STATE = "cut.json"
 BOX = ("left", "top", "width", "height", "confidence")
+END = b"\xff\xd9"  # of a JPEG file
 WAITING = 4  # frames that wait to be cut, per thread
 
 
@@ -57,7 +59,7 @@ class Cut(NamedTuple):
     manifest: pd.DataFrame
     """The rows of the manifest."""
     missing: dict[str, int]
-    """Number of frames that were to be decoded and could not be, by camera; most have none."""
+    """Number of frames with boxes that could not be decoded, by camera; most have none."""
 
 
 def cut_tracklets(
@@ -89,9 +91,9 @@ def cut_tracklets(
     for camid, camera in enumerate(cameras, start=1):
         decoded = _cut_camera(output, camera, first_number, quality, workers, advance)
         rows.append(_rows(camera, camid, first_number, decoded))
-        wanted = camera.last_frame + 1
-        if decoded < wanted:
-            missing[camera.name] = wanted - decoded
+        if decoded <= camera.last_frame:
+            frame = camera.boxes["frame"]
+            missing[camera.name] = int(frame[frame >= decoded].nunique())
         first_number += int(camera.boxes["tracklet"].max()) + 1
     table = pd.concat(rows, ignore_index=True)
     if table.empty:
@@ -113,7 +115,8 @@ def _begin(output: Path, cameras: Sequence[Camera], quality: int) -> None:
             there = json.loads(state.read_text())
         except ValueError:
             there = {}
-        differs = [what for what in content if there.get(what) != content[what]]
+        known = there if isinstance(there, dict) else {}
+        differs = [what for what in content if known.get(what) != content[what]]
         if differs:
             raise UserError(
                 f"{output}: holds tracklets of another cut ({', '.join(differs)} differ): name "
@@ -187,9 +190,18 @@ def _write_boxes(frame: Frame, boxes: Sequence[tuple[Path, list[int]]], quality:
     pixels = frame.rgb()
     for path, (x0, y0, x1, y1) in boxes:
         part = path.with_name(path.name + PART)
-        with part.open("wb") as file:  # Pillow lets other threads run while it writes to a file
-            Image.fromarray(pixels[y0:y1, x0:x1]).save(file, "JPEG", quality=quality)
-        part.replace(path)
+        try:
+            with part.open("w+b") as file:
+                # Pillow lets other threads run while it writes to a file, but does not notice where
+                # the last bytes had no room.
+                Image.fromarray(pixels[y0:y1, x0:x1]).save(file, "JPEG", quality=quality)
+                file.seek(-len(END), os.SEEK_END)
+                if file.read() != END:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def _rows(camera: Camera, camid: int, first_number: int, decoded: int) -> pd.DataFrame:

@@ -100,8 +100,11 @@ def _kind_of_text(path: Path, text: str) -> str | None:
         return "vatic"
     if 5 <= len(words) <= 7 and all(map(_is_number, words)):
         raise UserError(f"{path}: is one frame of ultralytics' labels: pass its folder")
-    if len(cells) >= 9 and not _is_number(cells[1]) and all(map(_is_number, cells[2:8])):
-        return "viame"
+    if len(cells) >= 9 and all(map(_is_number, cells[2:8])):
+        # A box of a MOT file that has no id leaves the same cell empty, and names no species.
+        name = cells[1].strip() or "".join(cells[9:10]).strip()
+        if name and not _is_number(name):
+            return "viame"
     return "mot" if len(cells) >= 6 and _is_number(cells[0]) else None
 
 

@@ -38,7 +38,14 @@ class Frames(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator["Frame"]:
-        """The frames in order."""
+        """The frames in order; a UserError at one that is of another size."""
+
+    def _require_size(self, frame: object, size: tuple[int, int]) -> None:
+        if size != self.size:
+            raise UserError(
+                f"{frame}: is of {size[0]} x {size[1]} pixels, the first frame of {self.size[0]} x "
+                f"{self.size[1]}: pass frames of one size"
+            )
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,6 @@ class VideoFile(Frames):
                 stream = container.streams.video[0]
                 promised, base = stream.frames, stream.time_base or Fraction(1)
                 stamps = list(self._stamps(container, stream))
-                width, height = stream.codec_context.width, stream.codec_context.height
             first = next(iter(self._decoded()), None)
         except av.error.FFmpegError as error:
             raise UserError(
@@ -111,14 +117,20 @@ class VideoFile(Frames):
             raise UserError(f"{path}: not one frame can be decoded")
         self.count = max(len(stamps), promised)
         self._turns = round(first.rotation / 90) % 4
-        self.size = (height, width) if self._turns % 2 else (width, height)
+        self.size = self._size(first)
         self.times, uneven = _seconds(stamps, base, fps, self.count)
         self.notes = (f"{path}: its frame rate varies; times are the video's own",) * uneven
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames in order, as far as they can be decoded."""
-        for frame in self._decoded():
+        for number, frame in enumerate(self._decoded()):
+            self._require_size(f"{self.path}: frame {number}", self._size(frame))
             yield Frame(frame, self._turns)
+
+    def _size(self, frame: Any) -> tuple[int, int]:
+        """Width and height of a decoded frame, upright."""
+        width, height = frame.width, frame.height
+        return (height, width) if self._turns % 2 else (width, height)
 
     def _stamps(self, container: Any, stream: Any) -> Iterator[int | None]:
         """The time stamp of each frame that is shown, in the order of the file."""
@@ -173,7 +185,10 @@ class FrameFolder(Frames):
     def __iter__(self) -> Iterator[Frame]:
         """The images in the order of their numbers."""
         for image in self.images:
-            yield Frame(self._read(image))
+            pixels = self._read(image)
+            height, width = pixels.shape[:2]
+            self._require_size(image, (width, height))
+            yield Frame(pixels)
 
     def _read(self, image: Path) -> np.ndarray:
         with opened(image, read_file(image)) as pixels:

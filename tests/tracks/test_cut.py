@@ -125,6 +125,13 @@ def test_another_cut_is_not_mixed_in(video, tmp_path):
     assert os.listdir(tmp_path / "mine") == ["letter"]
 
 
+@pytest.mark.parametrize("content", ["", "[]", "7"])
+def test_a_state_that_tells_nothing_is_of_another_cut(video, tmp_path, content):
+    (tmp_path / "cut.json").write_text(content)
+    with pytest.raises(UserError, match=r"holds tracklets of another cut \(quality, "):
+        cut_tracklets(tmp_path, [camera(video)])
+
+
 def test_of_a_truncated_video_the_decoded_frames_are_kept(tmp_path):
     path = write_video(tmp_path / "whole.mp4", 50, options={"movflags": "faststart"})
     short = tmp_path / "short.mp4"
@@ -134,9 +141,16 @@ def test_of_a_truncated_video_the_decoded_frames_are_kept(tmp_path):
     assert cut.missing == {"hall": 40 - decoded}
     assert cut.manifest["frame"].max() == decoded - 1
     assert len(load_dataset("manifest", tmp_path / "cut" / MANIFEST).frames) == 2 * decoded
+    # Of the frames that cannot be decoded, those with a box are missing, each once.
+    cut = cut_tracklets(tmp_path / "few", [camera(short, frames=[0, 3, 45, 48])])
+    assert cut.missing == {"hall": 2}
+    assert cut.manifest["frame"].tolist() == [0, 3, 0, 3]
 
 
-def test_a_full_disk_ends_in_one_line(video, tmp_path):
-    with largest_file(300), pytest.raises(UserError, match="cannot be written"):
+@pytest.mark.parametrize("room", [300, 500])  # too little for cut.json, or for an image
+def test_a_full_disk_ends_in_one_line(video, tmp_path, room):
+    with largest_file(room), pytest.raises(UserError, match="cannot be written"):
         cut_tracklets(tmp_path / "cut", [camera(video)])
     assert not (tmp_path / "cut" / MANIFEST).exists()
+    # The system writes what has room of the image, and raises nothing then.
+    assert not list(tmp_path.rglob("*" + PART)) and not list(tmp_path.rglob("*.jpg"))

@@ -139,6 +139,34 @@ def test_ids_keep_every_digit(write):
     assert tracks.table["track"].tolist() == ids
 
 
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("rest", ["1,-1,-1,-1", "0.9,0,-1"])
+def test_an_empty_id_is_nobodys_wherever_it_stands(write, first, rest):
+    lines = ["1,,10,20,30,60", "1,2,15,20,30,60"]
+    rows_of_file = [lines[first], lines[1 - first], "2,2,16,20,30,60"]
+    tracks = read_tracks(write("".join(f"{row},{rest}\n" for row in rows_of_file)))
+    assert rows(tracks) == [[0, "2", 15.0], [1, "2", 16.0]]
+    assert tracks.dropped == {"without an id": 1}
+
+
+def test_a_file_without_any_id_has_nobody(write):
+    tracks = read_tracks(write("1,,10,4,4,8\n2,,10,4,4,8\n"))
+    assert (len(tracks.table), tracks.dropped) == (0, {"without an id": 2})
+
+
+def test_an_id_that_a_program_wrote_as_a_float_is_the_whole_number(write):
+    path = write("1,-1.0,10,4,4,8,1,-1,-1,-1\n1,3.0,50,4,4,8,1,-1,-1,-1\n2,3,50,4,4,8,1,-1,-1,-1")
+    tracks = read_tracks(path)
+    assert (tracks.format, tracks.dropped) == ("trackers", {"nobody yet (id -1)": 1})
+    assert rows(tracks) == [[0, "3", 50.0], [1, "3", 50.0]]
+
+
+def test_letters_of_an_id_are_no_exponent(write):
+    # As digits to the base 16; as numbers both would be 100.
+    tracks = read_tracks(write("1,10e1,10,4,4,8\n1,1e02,50,4,4,8\n"))
+    assert tracks.table["track"].tolist() == ["10e1", "1e02"]
+
+
 @pytest.mark.parametrize(
     "said, row, instead",
     [

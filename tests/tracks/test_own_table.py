@@ -11,9 +11,11 @@ from pandas.testing import assert_frame_equal
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.tracks import read_tracks, tracks_of, write_tracks
+from stgcn_pyg.tracks.formats.numbers import one_id
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
-ids = texts.filter(lambda text: text and not text.lstrip("-").isdigit()) | st.integers(0).map(str)
+names = texts.map(one_id).filter(lambda text: text and not text.lstrip("-").isdigit())
+ids = names | st.integers(0).map(str)
 coordinates = st.floats(-1e6, 1e6)
 lengths = st.floats(1e-3, 1e6)
 unknown = st.floats(0, 1) | st.just(math.nan)
@@ -74,6 +76,45 @@ def test_a_table_needs_no_more_than_boxes_and_ids(tmp_path):
     path.write_text(ROWS)
     tracks = read_tracks(path, camera="door")
     assert tracks.table["camera"].tolist() == ["door", "door"]
+
+
+BOX = {"left": 1, "top": 2, "width": 3, "height": 4}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_ids_that_became_floats_as_one_was_missing_are_whole_numbers(tmp_path, suffix):
+    path = tmp_path / f"tracks.{suffix}"
+    rows = pd.DataFrame({"frame": range(4), "track": [7.0, -1.0, None, -0.0], **BOX})
+    rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path)
+    tracks = read_tracks(path)
+    assert tracks.table[["frame", "track"]].to_numpy().tolist() == [[0, "7"], [3, "0"]]
+    assert tracks.dropped == {"without an id": 1, "nobody yet (id -1)": 1}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_one_id_that_is_written_in_two_ways_is_one_track(tmp_path, suffix):
+    path = tmp_path / f"tracks.{suffix}"
+    ids = ["3.0", "3", "007", "7", "10e1", "1e02"]
+    rows = pd.DataFrame({"frame": range(6), "track": ids, **BOX})
+    rows.to_csv(path, index=False) if suffix == "csv" else rows.to_parquet(path)
+    tracks = read_tracks(path)
+    assert tracks.table["track"].tolist() == ["3", "3", "007", "7", "10e1", "1e02"]
+
+
+def test_ids_of_several_types_are_texts():
+    ids = pd.Series([7, "7", 7.0, -1.0, None], dtype=object)
+    tracks = tracks_of(pd.DataFrame({"frame": range(5), "track": ids, **BOX}))
+    assert tracks.table["track"].tolist() == ["7", "7", "7"]
+    assert tracks.dropped == {"without an id": 1, "nobody yet (id -1)": 1}
+
+
+@pytest.mark.parametrize("name", ["track", "camera", "left"])
+def test_a_list_in_a_cell_is_refused_in_one_line(tmp_path, name):
+    path = tmp_path / "tracks.parquet"
+    rows = pd.DataFrame({"frame": [0], "track": [1], **BOX}).assign(**{name: [[1]]})
+    rows.to_parquet(path)
+    with pytest.raises(UserError, match=rf"^{path}: (row 1: )?its {name} is no [^\n]*$"):
+        read_tracks(path)
 
 
 def test_a_name_with_another_end_is_refused_and_a_full_disk_leaves_nothing(tmp_path):

@@ -118,6 +118,18 @@ def test_an_empty_id_of_supervision_is_nobodys(tmp_path):
     assert (tracks.format, tracks.dropped) == ("supervision", dropped)
 
 
+def test_classes_that_became_floats_are_those_of_coco(tmp_path):
+    path = tmp_path / "sink.csv"
+    lines = [line.split(",") for line in SINK.splitlines()]
+    for line in lines:
+        del line[7]
+    lines[1][4], lines[4][4], lines[5][4] = "0.0", "2.0", ""
+    path.write_text("\n".join(map(",".join, lines)))
+    tracks = read_tracks(path)
+    assert rows(tracks, ["frame", "track", "class"]) == [[0, "0", "0"]]
+    assert tracks.dropped["other class"] == 2
+
+
 def test_supervisions_json_reads_as_its_csv(tmp_path):
     header, *lines = (line.split(",") for line in SINK.splitlines())
     entries = [dict(zip(header, line, strict=True)) for line in lines]
@@ -189,6 +201,20 @@ def test_coco_without_an_id_of_a_track_is_nobodys(tmp_path):
     assert read_tracks(coco(tmp_path, bbox=[], track_id=1)).dropped == {"without a box": 1}
 
 
+@pytest.mark.parametrize(
+    "written, track", [(7.0, "7"), ("7.0", "7"), ("007", "007"), (7, "7"), ("10e1", "10e1")]
+)
+def test_a_float_of_coco_is_the_id_of_its_whole_number(tmp_path, written, track):
+    assert rows(read_tracks(coco(tmp_path, track_id=written)), ["track"]) == [[track]]
+
+
+@pytest.mark.parametrize(
+    "written, reason", [(-1.0, "nobody yet (id -1)"), (np.nan, "without an id")]
+)
+def test_minus_one_and_nan_of_coco_are_nobody(tmp_path, written, reason):
+    assert read_tracks(coco(tmp_path, track_id=written)).dropped == {reason: 1}
+
+
 def test_cars_of_coco_are_no_people_though_there_are_no_others(tmp_path):
     tracks = read_tracks(coco(tmp_path, track_id=1, category_id=2))
     assert tracks.dropped == {"other class": 1}
@@ -253,6 +279,22 @@ def test_an_export_of_label_studio_has_a_camera_a_task(tmp_path):
     assert tracks.num_frames == 4
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_keyframes_at_one_frame_the_last_counts(tmp_path, first):
+    keys = [(1, 0, True), (3, 90, first), (3, 20, True), (5, 40, False)]
+    sequence = [
+        {"frame": frame, "x": x, "enabled": enabled, "y": 0, "width": 10, "height": 50}
+        for frame, x, enabled in keys
+    ]
+    value = {"framesCount": 9, "labels": ["Person"], "sequence": sequence}
+    path = tmp_path / "regions.json"
+    path.write_text(
+        json.dumps([{"from_name": "box", "id": "a", "type": "videorectangle", "value": value}])
+    )
+    tracks = read_tracks(path, image_size=(100, 100))
+    assert rows(tracks, ["frame", "left"]) == [[0, 0], [1, 10], [2, 20], [3, 30], [4, 40]]
+
+
 def test_labels_of_a_users_own_count_all_unless_one_means_people(tmp_path):
     row = '{0} {1} 2 {2} 8 0 0 0 0 "{3}"\n'
     path = tmp_path / "vatic.txt"
@@ -262,6 +304,13 @@ def test_labels_of_a_users_own_count_all_unless_one_means_people(tmp_path):
     assert "no class is called person or pedestrian, so all count: Biker, Cart" in tracks.assumed
     path.write_text(row.format(0, 1, 5, "Biker") + row.format(1, 20, 25, "Pedestrian"))
     assert rows(read_tracks(path), ["track"]) == [["1"]]
+
+
+def test_an_empty_name_of_viame_is_one_where_a_species_follows(tmp_path):
+    path = tmp_path / "viame.csv"
+    path.write_text("3,,7,1,2,11,22,0.9,-1,person,0.5\n")
+    tracks = read_tracks(path)
+    assert (tracks.format, rows(tracks)) == ("viame", [[7, "3", 1, 2, 10, 20]])
 
 
 def test_kitti_results_have_a_score(tmp_path):

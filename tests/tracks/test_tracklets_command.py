@@ -8,6 +8,8 @@ from PIL import Image
 from small_video import SIZE, write_video
 
 from stgcn_pyg.cli import main
+from stgcn_pyg.data.tracked_frames import read_tracked_frames
+from stgcn_pyg.files import PART
 
 
 @pytest.fixture
@@ -66,6 +68,34 @@ def test_several_cameras_share_a_clock_and_each_has_its_own_numbers(place):
     assert table["camid"].tolist() == [1] * 4 + [2] * 4
     assert table["tracklet"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     assert table["time"].tolist() == [5, 6, 5, 6, 7.5, 8.5, 7.5, 8.5]
+
+
+def write_frames(folder, sizes):
+    """A folder of images of these sizes, of which nobody knows the frame rate."""
+    folder.mkdir()
+    for number, size in enumerate(sizes):
+        Image.new("RGB", size, "grey").save(folder / f"{number}.png")
+
+
+def test_a_camera_without_times_beside_one_with_them_makes_a_manifest_that_can_be_read(
+    place, capsys
+):
+    write_frames(place / "b", [SIZE] * 20)
+    cameras = ["--camera", "a", "hall.mp4", "hall.txt", "--camera", "b", "b", "hall.txt"]
+    assert run("cut", *cameras) == 0
+    assert "b: has no frame rate, so no times are written" in capsys.readouterr().err
+    times = read_tracked_frames(place / "cut" / "manifest.csv").groupby("tracklet")["time"]
+    assert times.count().tolist() == [20, 20, 0, 0]
+    assert times.max()[:2].tolist() == [1.9, 1.9]
+
+
+def test_images_of_another_size_stop_the_cut_in_one_line_and_leave_no_part(place, capsys):
+    write_frames(place / "b", [SIZE] * 10 + [(40, 50)] * 10)
+    assert run("cut", "--camera", "b", "b", "hall.txt") == 2
+    *_, line = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("stgcn tracklets: error: b/10.png: is of 40 x 50 pixels, ")
+    assert not list(place.rglob("*" + PART))
+    assert not (place / "cut" / "manifest.csv").exists()
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,37 @@ def test_a_folder_without_a_frame_rate_has_no_times_and_says_so(tmp_path):
     assert frames.times is None and "--fps" in frames.notes[0]
 
 
+def test_images_of_another_size_are_refused_by_name(tmp_path):
+    for number in range(4):
+        pixels = frame(number) if number < 2 else frame(number)[:40, :50]
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    frames = iter(open_frames(tmp_path))
+    assert greys([next(frames), next(frames)]) == [grey(0), grey(1)]
+    said = rf"^{tmp_path / '2.png'}: is of 50 x 40 pixels, the first frame of 96 x 64: [^\n]+$"
+    with pytest.raises(UserError, match=said):
+        next(frames)
+
+
+@pytest.mark.parametrize("sizes", [[(96, 64), (48, 32)], [(48, 32), (96, 64)]])
+def test_a_video_whose_frames_change_their_size_is_refused(tmp_path, sizes):
+    path = tmp_path / "changes.mjpeg"  # a JPEG after the other
+    with path.open("wb") as file:
+        for size in sizes:
+            for _ in range(3):
+                Image.new("RGB", size, "grey").save(file, "JPEG")
+    opened = open_frames(path)
+    assert opened.size == sizes[0]
+    frames = iter(opened)
+    assert [next(frames).rgb().shape for _ in range(3)] == [(*sizes[0][::-1], 3)] * 3
+    (width, height), (first_width, first_height) = sizes[1], sizes[0]
+    said = (
+        rf"^{path}: frame 3: is of {width} x {height} pixels, the first frame of "
+        rf"{first_width} x {first_height}: [^\n]+$"
+    )
+    with pytest.raises(UserError, match=said):
+        next(frames)
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

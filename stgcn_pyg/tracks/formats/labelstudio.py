@@ -65,8 +65,12 @@ def _tasks(content: list) -> Iterator[tuple[str, list]]:
 
 
 def _boxes(sequence: list[dict], length: int | None) -> Iterator[tuple[int, np.ndarray]]:
-    """The frames in which a region is, and its boxes in per cent."""
-    keys = sorted(sequence, key=lambda key: key["frame"])
+    """The frames in which a region is, and its boxes in per cent.
+
+    Of two keyframes at one frame the last in the file counts.
+    """
+    by_frame = {int(key["frame"]): key for key in sequence}
+    keys = [by_frame[frame] for frame in sorted(by_frame)]
     if keys and max(int(keys[-1]["frame"]), int(length or 0)) > LONGEST:
         raise ValueError(f"more than {LONGEST:,} frames")
     for key, after in zip(keys, [*keys[1:], None], strict=True):

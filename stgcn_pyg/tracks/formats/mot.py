@@ -149,7 +149,7 @@ def _fits(writer: str, table: pd.DataFrame) -> bool:
         return all((column == -1).all() for column in (flag, *rest))
     if writer == "mot15":
         # Numbers from the first, and a flag; its results have a confidence and a place in space.
-        people = ~table[1].str.strip().isin(("0", "-1")).any()
+        people = ~ids(table[1]).isin(("0", "-1")).any()
         return bool(people and flag.isin((-1, 0, 1)).all())
     if writer == "boxmot":
         return _whole_in(rest[0], 0, np.inf) and _whole_in(rest[1], -1, np.inf)

@@ -13,7 +13,8 @@ import pandas as pd
 from stgcn_pyg.errors import UnreadableFileError, UserError
 from stgcn_pyg.tracks.boxes import refuse_rows
 
-WRITTEN_AS_FLOAT = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+# An exponent has a sign or follows a point: 10e1 may be an id in digits to the base 16.
+WRITTEN_AS_FLOAT = re.compile(r"[+-]?[0-9]+(\.[0-9]*([eE][+-]?[0-9]{1,3})?|[eE][+-][0-9]{1,3})?")
 
 
 def read_columns(path: Path, texts: Sequence[int] = (), separator: str = ",") -> pd.DataFrame:
@@ -105,12 +106,14 @@ def whole(where: str, table: pd.DataFrame, column: object, what: str) -> np.ndar
 def ids(column: pd.Series) -> pd.Series:
     """Ids in text as categories: a whole number that was written as a float is the whole number.
 
+    An empty cell stays empty.
+
     Example:
-        >>> ids(pd.Series(["3.000000", "3", "1.5e+06", "007", "b-3"])).tolist()
-        ['3', '3', '1500000', '007', 'b-3']
+        >>> ids(pd.Series(["3.000000", "3", "1.5e+06", "007", "b-3", "1e02"])).tolist()
+        ['3', '3', '1500000', '007', 'b-3', '1e02']
     """
     column = column.astype("category")
-    return column.cat.rename_categories(str).map(one_id).astype("category")
+    return column.map(lambda value: one_id(str(value)), na_action="ignore").astype("category")
 
 
 def one_id(text: str) -> str:

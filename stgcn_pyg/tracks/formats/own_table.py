@@ -8,7 +8,7 @@ import pandas as pd
 
 from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.tracks.boxes import Boxes, refuse_rows
-from stgcn_pyg.tracks.formats.numbers import readable, whole
+from stgcn_pyg.tracks.formats.numbers import ids, readable, whole
 from stgcn_pyg.tracks.table import COLUMNS, TEXTS
 
 NEEDED = ("frame", "track", "left", "top", "width", "height")
@@ -80,7 +80,12 @@ def boxes_of(where: str, table: pd.DataFrame, format: str) -> Boxes:
 
 def _text(where: str, column: pd.Series) -> pd.Series:
     """A column as categories of text; whole numbers that are floats lose their point."""
-    column = column.astype("category")
+    try:
+        column = column.astype("category")
+    except TypeError as error:
+        raise UserError(
+            f"{where}: its {column.name} is no text in some rows ({error}): write one a row"
+        ) from error
     names = column.cat.categories
     if names.dtype.kind == "f":
         bad = np.abs(names) >= 2**53
@@ -89,5 +94,7 @@ def _text(where: str, column: pd.Series) -> pd.Series:
                 f"{where}: {column.name} {names[bad][0]:.0f} is a float that may have been "
                 "rounded: pass integers or text"
             )
-        return column.cat.rename_categories(lambda n: f"{n:.0f}" if n == int(n) else str(n))
-    return column.cat.rename_categories(str)
+        column = column.cat.rename_categories(lambda n: str(int(n)) if n == int(n) else str(n))
+    if column.name == "track":
+        return ids(column)
+    return column.map(str, na_action="ignore").astype("category")

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stgcn_pyg.tracks.formats.numbers import one_id
+
 BOX = ("left", "top", "width", "height")
 
 
@@ -38,7 +40,7 @@ class Rows:
         if len(box) != 4:
             raise ValueError(f"a box of {len(box)} numbers")
         others = (value if isinstance(value, float) else _text(value) for value in more)
-        self.rows.append((number, _text(track), *map(float, box), *others))
+        self.rows.append((number, one_id(_text(track)), *map(float, box), *others))
 
     def table(self) -> pd.DataFrame:
         """The rows, whose index counts from 1."""
@@ -56,7 +58,7 @@ class Rows:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None or value != value else str(value)  # NaN is what pandas has for None
 
 
 def corners(left: Any, top: Any, right: Any, bottom: Any) -> tuple[float, float, float, float]:

@@ -63,7 +63,7 @@ def read_supervision(path: Path, content: Any = None) -> Boxes:
         columns["class"] = table["class_name"]
         about = {"people": PEOPLE, "own_words": True}
     elif "class_id" in table and (table["class_id"] != "").any():
-        columns["class"] = table["class_id"]
+        columns["class"] = ids(table["class_id"])
         about = {"people": COCO_PERSON}
         assumed.append(COCO_SAID)
     return Boxes(

@@ -44,7 +44,7 @@ def read_ultralytics(path: Path, content: Any = None) -> Boxes:
         try:
             x, y, width, height = map(float, cells[1:5])
             box = (x - width / 2, y - height / 2, width, height)
-            found.add(number, one_id(track), box, one_id(cells[0]), float(confidence))
+            found.add(number, track, box, one_id(cells[0]), float(confidence))
         except ValueError:
             words = f"{file}: row {place}: holds a word where a number should be: write it anew"
             raise UserError(words) from None

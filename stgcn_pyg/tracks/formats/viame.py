@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, refuse_entry
-from stgcn_pyg.tracks.formats.numbers import one_id, readable
+from stgcn_pyg.tracks.formats.numbers import readable
 from stgcn_pyg.tracks.formats.rows import Rows, corners
 
 
@@ -21,7 +21,7 @@ def read_viame(path: Path, content: Any = None) -> Boxes:
                 continue
             try:
                 box, species = corners(*cells[3:7]), _species(cells[9:])
-                rows.add(int(cells[2]), one_id(cells[0]), box, float(cells[7]), species)
+                rows.add(int(cells[2]), cells[0], box, float(cells[7]), species)
             except ENTRY_ERRORS as error:
                 refuse_entry(path, f"row {reader.line_num}", error)
             lines.append(reader.line_num)
