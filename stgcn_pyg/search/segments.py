@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from tokenize import TokenError
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 with needs_extra("search"):
     import pyarrow as pa
     from pyarrow import parquet
+
+# NumPy reads a file's header with Python's parser, which in Python 3.11 may raise a SystemError
+# where two threads use it at once. A server opens galleries in many.
+HEADERS = Lock()
 
 SCHEMA = pa.schema(
     {
@@ -98,7 +103,8 @@ class Segment:
         path = folder / f"{facts.name}.npy"
         try:
             # Private to the process, for torch takes no array that cannot be written to.
-            self.embeddings: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
+            with HEADERS:
+                self.embeddings: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
         except FileNotFoundError:
             raise
         except OSError as error:

@@ -1,6 +1,7 @@
 """A gallery's tracklets: added, replaced, removed, and always the whole of a change or nothing."""
 
 import os
+import time
 import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -231,6 +232,23 @@ def test_a_gallery_opens_while_the_files_it_was_told_of_go(tmp_path, monkeypatch
             opened += len(Gallery(gallery.folder)) > 0
         writing.result()
     assert opened > 10
+
+
+def test_threads_read_the_headers_of_files_one_after_the_other(gallery, monkeypatch):
+    inside, load = [], np.load
+
+    def slowly(*arguments, **options):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return load(*arguments, **options)
+
+    most = []
+    monkeypatch.setattr(segments.np, "load", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(Gallery, [gallery.folder] * 8))) == 8
+    assert max(most) == 1
 
 
 def test_a_second_writer_is_refused_while_one_writes(gallery):
