@@ -131,10 +131,10 @@ def _require_checksums(path: Path, content: bytes) -> None:
 
 
 def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Image:
-    """Decodes an image that :func:`opened` gave to 8-bit RGB, upright.
+    """Decodes an image that :func:`opened` gave as :func:`upright_rgb` does.
 
     A JPEG may be decoded at a half, a quarter or an eighth of its size, as long as it is not
-    smaller than ``height`` by ``width``. An image without a fixed black and white is refused.
+    smaller than ``height`` by ``width``.
     """
     image.draft("RGB", (height, width) if _orientation(image) in SIDEWAYS else (width, height))
     return upright_rgb(str(path), image)

@@ -22,7 +22,10 @@ with needs_extra("search"):
     import faiss
 
 FORMAT = 2  # 1 measured near neighbours alone, and missed others
-AGAIN = ": make the gallery's codes again, or search it exactly (--exact)"
+AGAIN = (
+    ": make the codes again with `stgcn index --output GALLERY --codes`, or search the gallery "
+    "exactly (--exact)"
+)
 FEWEST_ROWS = 1024  # fewer are compared sooner than codes of them are searched
 RECALL = 0.999  # at least, of the neighbours on which codes are checked
 NEIGHBOURS = 20  # of each embedding on which codes are checked
@@ -90,8 +93,8 @@ class Codes:
         Half of a sample of the embeddings measures how far the estimates of the distances to their
         20 nearest and to the others of the sample are too large; four standard deviations above the
         mean of that are allowed for, or the largest, in proportion to the distance
-        (:meth:`CodeFacts.noise`). The other half checks how many of its 20 nearest are found so. If
-        that is less than 0.999, more is allowed for.
+        (:meth:`CodeFacts.noise`). The other half checks how many of its 20 nearest are found so,
+        and how many of the others would be. If either is less than 0.999, more is allowed for.
 
         Source: Gao and Long, RaBitQ, SIGMOD 2024; Douze et al., The Faiss library, 2024.
 

@@ -173,7 +173,9 @@ def test_damaged_codes_are_told_and_an_exact_search_does_without_them(copy):
     path.write_bytes(content)
     queries = some_queries(3, seed=9)
     gallery = Gallery(copy.folder)
-    with pytest.raises(UserError, match=f"^{path}: damaged: make .* again, or .*--exact") as error:
+    with pytest.raises(
+        UserError, match=f"^{path}: damaged: make .* again with .* --codes`, or .*--exact"
+    ) as error:
         gallery.search(queries, 3, exact=False)
     assert "\n" not in str(error.value)
     assert gallery.search(queries, 3).ids.min() >= 0

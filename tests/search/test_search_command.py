@@ -89,6 +89,17 @@ def test_a_tracklet_of_the_gallery_does_not_find_itself(gallery, capsys):
     assert rows["tracklet"].tolist() == [11, 13]
 
 
+def test_seconds_are_empty_where_times_are_not_known(station, tmp_path, capsys):
+    path = tmp_path / "videos" / "manifest.csv"
+    rows = pd.read_csv(path)
+    rows.assign(time=rows["time"].where(rows["tracklet"] != 11)).to_csv(path, index=False)
+    assert main(["index", str(station), f"--output={tmp_path / 'gallery'}"]) == 0
+    assert search(tmp_path / "gallery", "station:10", "--top=2") == 0
+    said = capsys.readouterr().out
+    assert re.search(r" 15\.0 to 16\.0 +15-0\.jpg\n", said)
+    assert re.search(r"station:11 +3 +2 +\d +11-0\.jpg\n", said)
+
+
 @pytest.mark.parametrize(
     ("options", "tracklets"),
     [
