@@ -151,7 +151,9 @@ def test_finished_runs_are_not_run_again(copied, tmp_path, capsys):
     assert answer.count("finished") == 5 and "nothing to train" in answer
     assert run(TABLES_1_AND_2, copied) == 0  # the STGCN of Table 3
     assert runs.read_bytes() == before
-    assert "TF-CLIP" in capsys.readouterr().out
+    out, bar = capsys.readouterr()
+    assert "TF-CLIP" in out
+    assert " 1/1 " in bar and " 0/1 " not in bar  # no part of the time that is left
 
 
 @pytest.mark.slow

@@ -96,7 +96,9 @@ def run_jobs(
     results = context.results
     failed: dict[Job, str] = {}
     left: dict[Job, str] = {}
-    with tqdm(total=len(jobs), desc="runs", unit="run", **bar_options()) as bar:
+    finished = sum(results.is_finished(job.key) for job in jobs)  # no part of the time to come
+    style = bar_options() | {"initial": finished, "desc": "runs", "unit": "run"}
+    with tqdm(total=len(jobs), **style) as bar:
 
         def show(words: str) -> None:
             bar.set_postfix_str(words, refresh=sys.stderr.isatty())

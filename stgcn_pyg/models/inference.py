@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stgcn_pyg.errors import UserError, require_known
 from stgcn_pyg.models.backbones import Backbone
+from stgcn_pyg.models.backbones.spare_column import may_give_one_column, own_class
 from stgcn_pyg.models.backbones.timm_networks import TimmNetwork
 from stgcn_pyg.models.forward_modes import evaluating
 
@@ -214,9 +215,10 @@ class _Convolution(nn.Module):
     def __init__(self, convolution: nn.Conv2d, dtype: torch.dtype):
         super().__init__()
         c = convolution
-        if type(c) is not nn.Conv2d or isinstance(c.padding, str) or c.padding_mode != "zeros":
+        if own_class(c) is not nn.Conv2d or isinstance(c.padding, str) or c.padding_mode != "zeros":
             self.how = None  # refused when it is run
             return
+        self.may_be_wrong = c.kernel_size, c.stride, c.dilation, dtype == torch.bfloat16
         self.how = c.padding, c.stride, c.dilation, c.groups
         bias = torch.zeros(c.out_channels) if c.bias is None else c.bias
         self.bias = bias.detach().to_mkldnn()
@@ -226,4 +228,6 @@ class _Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.how is None:
             raise NotImplementedError("a convolution of another kind")
+        if may_give_one_column(x.size(-1), *self.may_be_wrong):
+            raise NotImplementedError("a convolution that needs a column to spare")
         return torch.mkldnn_convolution(x, self.weight, self.bias, *self.how)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.models.backbones import timm_networks, torchvision_networks
 from stgcn_pyg.models.backbones.last_stage import LastStage, change_last_stage
+from stgcn_pyg.models.backbones.spare_column import give_spare_columns
 from stgcn_pyg.models.backbones.timm_networks import TimmNetwork
 from stgcn_pyg.models.backbones.trial import map_of_black_image
 from stgcn_pyg.models.forward_modes import recomputed
@@ -118,6 +119,7 @@ class Backbone(nn.Module):
             last_stage = "stride1" if re.match(RESNET, name) else "as-is"
         size = self.network.trial_size if hasattr(self, "network") else (64, 64)
         self.last_stage = change_last_stage(self, name, last_stage, size)
+        give_spare_columns(self)
         self.out_channels = map_of_black_image(self, size, name).size(1)
 
     def forward(self, x: Tensor) -> Tensor:

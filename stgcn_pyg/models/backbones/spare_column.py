@@ -1,0 +1,76 @@
+"""Convolutions that are right in bfloat16 on a CPU where what they give is one column wide."""
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+Pair = tuple[int, ...]
+
+
+def give_spare_columns(network: nn.Module) -> None:
+    """Lets the convolutions of a network compute a column more where they would be wrong, in place.
+
+    With the stride s > 1 and an output one column wide, PyTorch's convolutions in bfloat16 on
+    processors with AVX-512 are wrong: the gradient of the weights, with AMX the output too, is off
+    by any amount or not finite, and differs from call to call (PyTorch 2.14.1;
+    findings/torch-bfloat16-one-column-convolutions.sh). So s columns of zeros are added on the
+    right, and the second column of the output is cut off: the first is the same sum of products.
+    All else is computed as it was.
+
+    Args:
+        network: Network whose :class:`torch.nn.Conv2d`, and subclasses with a ``forward(x)``, are
+            changed. Their parameters and options stay.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(16, 32, 3, stride=2, padding=1))
+        >>> give_spare_columns(network)
+        >>> x = torch.randn(1, 16, 9, 2)
+        >>> with torch.autocast("cpu", torch.bfloat16):
+        ...     found = network(x)
+        >>> (found - network(x)).abs().max() < 0.1
+        tensor(True)
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and not isinstance(module, _WithSpareColumn):
+            kind: Any = type(module)
+            module.__class__ = _with_spare_column(kind)
+
+
+def may_give_one_column(
+    width: int, kernel_size: Pair, stride: Pair, dilation: Pair, bfloat16: bool
+) -> bool:
+    """Whether a convolution of an input of a width may need a column to spare, on a CPU."""
+    reach = dilation[1] * (kernel_size[1] - 1) + 1
+    return bfloat16 and stride[1] > 1 and width < reach + stride[1]
+
+
+def own_class(convolution: nn.Conv2d) -> type:
+    """The class of a convolution before :func:`give_spare_columns`."""
+    kind = type(convolution)
+    return kind.__bases__[1] if issubclass(kind, _WithSpareColumn) else kind
+
+
+class _WithSpareColumn:
+    """Comes before a convolution's own class."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        own = super().forward  # type: ignore[misc]
+        how = self.kernel_size, self.stride, self.dilation, _in_bfloat16_on_a_cpu(x)
+        if self.padding_mode != "zeros" or not may_give_one_column(x.size(-1), *how):
+            return own(x)
+        return own(pad(x, (0, self.stride[1])))[..., :-1]
+
+
+@cache
+def _with_spare_column(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
+    return type(kind.__name__, (_WithSpareColumn, kind), {})
+
+
+def _in_bfloat16_on_a_cpu(x: Tensor) -> bool:
+    if x.device.type != "cpu":
+        return False
+    cast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return cast or x.dtype == torch.bfloat16
