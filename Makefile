@@ -61,7 +61,7 @@ lint: $(VENV)/.installed-test
 # The pages are built, and what they show is run.
 docs: $(VENV)/.installed-docs $(VENV)/.installed-test
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
-	$(BIN)/python -m pytest tests/pages docs/tour.ipynb
+	$(PYTEST) tests/pages docs/tour.ipynb
 
 wheel: $(VENV)/.installed
 	rm -rf build dist

@@ -40,6 +40,17 @@ def _seeded():
 
 
 @pytest.fixture
+def many_files(tmp_path):
+    """A folder for thousands of files: in memory where it may be, since disks remove them slowly."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
 def held(record_property):
     """Holds a figure to a bound, and notes both for `python -m benchmarks gpu`."""
 

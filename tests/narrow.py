@@ -1,9 +1,9 @@
-"""A ResNet of few and narrow blocks: faster, where a test is not about the network."""
+"""A ResNet and a MobileNetV2 of few and narrow blocks: faster, where a test is not about them."""
 
 from unittest.mock import patch
 
 import torch
-from torchvision.models import get_model
+from torchvision.models import MobileNetV2, get_model
 from torchvision.models.resnet import BasicBlock, ResNet
 
 
@@ -18,9 +18,22 @@ class Narrow(ResNet):
         return super()._make_layer(block, planes // 8, *arguments, **options)
 
 
+class NarrowMobileNet(MobileNetV2):
+    """A block a stage, and one that keeps its map and adds its input; its widths are 8 to 24."""
+
+    def __init__(self):
+        stages = [(1, 16, 1, 1), (6, 24, 1, 2), (6, 32, 1, 2), (6, 64, 1, 2), (6, 64, 2, 2)]
+        super().__init__(width_mult=0.25, inverted_residual_setting=stages)
+
+
 def narrow():
-    """Makes this of every ResNet that is asked for, in a with block or from start() on."""
-    return patch(
-        "stgcn_pyg.models.backbones.torchvision_networks.get_model",
-        lambda name, **how: Narrow() if name.startswith("resnet") else get_model(name, **how),
-    )
+    """Makes this of every ResNet and MobileNetV2 that is asked for, in a with block or from start()
+    on.
+    """
+
+    def build(name, **how):
+        if name.startswith("resnet"):
+            return Narrow()
+        return NarrowMobileNet() if name == "mobilenet_v2" else get_model(name, **how)
+
+    return patch("stgcn_pyg.models.backbones.torchvision_networks.get_model", build)

@@ -43,10 +43,16 @@ ON_A_CPU = [name for name in CPU if name not in GPU]
 SCRIPT = """
 import runpy
 import sys
+from contextlib import nullcontext
 
 sys.path.insert(0, {root!r})
 sys.argv = {arguments!r}
-runpy.run_module("benchmarks.{name}", run_name="__main__", alter_sys=True)
+context = nullcontext()
+if {name!r} == "inference":
+    from converted_once import converted_once
+    context = converted_once()
+with context:
+    runpy.run_module("benchmarks.{name}", run_name="__main__", alter_sys=True)
 """
 
 

@@ -44,9 +44,9 @@ def names(dataset, table, row):
 
 
 @pytest.mark.slow
-def test_it_has_its_published_sizes(tmp_path):
+def test_it_has_its_published_sizes(many_files):
     def add(split, pid, camid, tracklet, frames):
-        folder = tmp_path / split / f"{pid:04d}" / f"{tracklet:04d}"
+        folder = many_files / split / f"{pid:04d}" / f"{tracklet:04d}"
         put(folder, *[f"{pid:04d}C{camid}F{f:04d}X{tracklet:05d}.jpg" for f in range(frames)])
 
     for tracklet in range(2_196):
@@ -57,7 +57,7 @@ def test_it_has_its_published_sizes(tmp_path):
         if turn == 0 and tracklet < 702:
             add("query", pid, 1, tracklet, frames=1 + tracklet % 2)
 
-    dataset = load_dataset(NAME, tmp_path)
+    dataset = load_dataset(NAME, many_files)
     assert len(dataset.train) == 2_196
     assert len(dataset.query) == 702
     assert len(dataset.gallery) == 2_636

@@ -38,11 +38,11 @@ def people(table):
     return sorted(set(table["pid"]))
 
 
-def test_it_has_its_published_sizes(tmp_path):
+def test_it_has_its_published_sizes(many_files):
     for pid in range(1, 301):
-        put_person(tmp_path, pid, numbers=[1])
-    put_splits(tmp_path, [np.random.default_rng(i).permutation(300) + 1 for i in range(10)])
-    dataset = load_dataset("ilids-vid", tmp_path, split=9)
+        put_person(many_files, pid, numbers=[1])
+    put_splits(many_files, [np.random.default_rng(i).permutation(300) + 1 for i in range(10)])
+    dataset = load_dataset("ilids-vid", many_files, split=9)
     assert len(dataset.frames) == 600
     assert len(dataset.train) == len(dataset.query) == len(dataset.gallery) == 300
     assert len(people(dataset.train)) == len(people(dataset.query)) == 150

@@ -41,14 +41,14 @@ def people(table):
     return sorted(set(table["pid"]))
 
 
-def test_of_the_whole_178_people_are_taken_and_89_are_for_training(tmp_path):
+def test_of_the_whole_178_people_are_taken_and_89_are_for_training(many_files):
     for pid in range(1, 201):
         for camera in ("cam_a", "cam_b"):
-            put(tmp_path, camera, pid, frames=27 if pid > 22 else 26)
+            put(many_files, camera, pid, frames=27 if pid > 22 else 26)
     for camera, last in (("cam_a", 385), ("cam_b", 749)):
         for pid in range(201, last + 1):
-            put(tmp_path, camera, pid, frames=1)
-    dataset = load_dataset("prid2011", tmp_path)
+            put(many_files, camera, pid, frames=1)
+    dataset = load_dataset("prid2011", many_files)
     assert len(people(dataset.train)) == len(people(dataset.query)) == 89
     assert not set(dataset.train["pid"]) & set(dataset.query["pid"])
     assert len(dataset.train) == len(dataset.query) == len(dataset.gallery) == 178

@@ -1,10 +1,9 @@
 """`stgcn export`, from a run to a file that is proven, and the mistakes that it answers."""
 
 import json
+import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,7 +11,9 @@ import onnxruntime
 import openvino
 import pytest
 from conftest import MarsTree, slow
+from converted_once import converted_once
 from rendered import tiny
+from several_processes import forked, status_of
 from tiny_run import write_run
 
 from stgcn_pyg import __version__
@@ -32,6 +33,12 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("rendered") / "tiny"
     tiny(root)
     return write_run(root.parent / "run", root)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _converted_once():
+    with converted_once():
+        yield
 
 
 def export(run, output, *options):
@@ -259,27 +266,15 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(
     assert not output.exists()
 
 
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, {tests!r})
-from narrow import narrow
-narrow().start()
-from stgcn_pyg.cli import main
-from stgcn_pyg.export import proof
-from stgcn_pyg import files
-def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
-setattr({where})
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 @pytest.mark.parametrize(
-    "where", ['proof, "agreement", kill', 'files.os, "fsync", kill'], ids=["proof", "writing"]
+    ("module", "function"), [(proof, "agreement"), (os, "fsync")], ids=["proof", "writing"]
 )
-def test_a_kill_leaves_no_file_that_can_be_opened(where, run, tmp_path):
+def test_a_kill_leaves_no_file_that_can_be_opened(module, function, run, tmp_path):
     output = tmp_path / "network.pt2"
-    code = KILLED.format(where=where, tests=str(Path(__file__).parents[1]))
-    options = ["export", run, f"--output={output}", "--format=torch-export", "--num-workers=0"]
-    done = subprocess.run([sys.executable, "-c", code, *options], capture_output=True, timeout=120)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+
+    def killed():
+        setattr(module, function, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        return export(run, output, "--format=torch-export", "--input=clips")
+
+    assert status_of(forked(killed)) == -signal.SIGKILL
     assert not output.exists()

@@ -54,7 +54,7 @@ def clips(count, frames=T):
     [
         ("resnet18", {"neck": "bnneck"}),
         slow("mobilenet_v2", {"last_stage": "dilated"}),
-        slow("timm/tf_efficientnet_lite0", {"last_stage": "stride1", "affinity": "softmax"}),
+        slow("timm/test_efficientnet", {"last_stage": "stride1", "affinity": "softmax"}),
         ("timm/test_vit", {"image_size": (HEIGHT, WIDTH), "affinity": "cosine"}),
     ],
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import MarsTree
+from converted_once import converted_once
 from safetensors.numpy import load_file
 from tiny_run import write_run
 
@@ -17,6 +18,12 @@ pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone", "shapes_un
 
 BFLOAT16 = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 needs_bfloat16 = pytest.mark.skipif(not BFLOAT16, reason="the processor has no bfloat16")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _converted_once():
+    with converted_once():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,26 @@
 """`python -m experiments linking`: networks trained, thresholds chosen, tracklets linked."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from rendered import tiny
+from several_processes import forked, status_of
 
 from experiments.__main__ import main
+from stgcn_pyg import cli
 
 ORACLE = {f"{kind} {name}" for kind in ("pairwise", "B-cubed") for name in ("precision", "recall")}
+
+
+@pytest.fixture(autouse=True)
+def _forked(monkeypatch):
+    """Its commands are processes of their own, which import nothing anew."""
+
+    def run(command, check):
+        return SimpleNamespace(returncode=status_of(forked(cli.main, command[3:])))
+
+    monkeypatch.setattr("experiments.linking.subprocess", SimpleNamespace(run=run))
 
 
 @pytest.mark.slow
