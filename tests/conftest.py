@@ -41,7 +41,7 @@ def _seeded():
 
 @pytest.fixture
 def many_files(tmp_path):
-    """A folder for thousands of files: in memory where it may be, since disks remove them slowly."""
+    """A folder for thousands of files: in memory if it can be, for disks remove them slowly."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path
