@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from stgcn_pyg import STGCN
+from stgcn_pyg.export import ExportedNetwork
+from stgcn_pyg.export.openvino_precision import to_openvino_precision
 from stgcn_pyg.models.backbones import Backbone
 from stgcn_pyg.models.backbones.spare_column import give_spare_columns, own_class
 from stgcn_pyg.models.forward_modes import recomputed
@@ -137,3 +140,27 @@ def test_the_faster_backbone_of_small_images_is_right_in_bfloat16(width):
     for _ in range(3):
         leave_numbers_in_memory()
         assert far(fast(images), wanted) < 0.05
+
+
+HAS_AMX = torch.cpu.get_capabilities().get("amx_bf16", False)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_openvino_is_right_for_small_images(precision):
+    openvino = pytest.importorskip("openvino")
+    if precision == "int8":
+        pytest.importorskip("nncf")
+    torch.manual_seed(0)
+    few = {"temporal_patches": 1, "spatial_patches": 1, "spatial_channels": 16}
+    model = STGCN(4, 2, "resnet18", weights=None, **few).eval()
+    clips = torch.randn(8, 2, 3, 32, 16)
+    with torch.no_grad():
+        wanted = model(clips).embedding.double()
+    network = ExportedNetwork(model, 32, 16, "clips")
+    made = to_openvino_precision(network, "int8" if precision == "int8" else "float32", [clips])
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" and HAS_AMX else "f32"}
+    compiled = openvino.Core().compile_model(made, "CPU", hint)
+    for _ in range(3):
+        leave_numbers_in_memory()
+        assert far(torch.from_numpy(compiled(clips.numpy())[0]), wanted) < 0.1
+    assert torch.equal(model(clips).embedding, network.model(clips).embedding)  # as they were

@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 import warnings
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,7 @@ from torch.export import Dim, ExportedProgram
 
 from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.export.network import ExportedNetwork, Preparation
+from stgcn_pyg.models.backbones.spare_column import always_give_spare_columns
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -93,9 +95,14 @@ def to_onnx(network: ExportedNetwork | Preparation) -> "ModelProto":
 def to_openvino(network: ExportedNetwork) -> "Model":
     """The OpenVINO model of a network: input ``frames``, outputs by the names of the network.
 
+    Its convolutions have a column to spare, since OpenVINO runs a model of any precision in
+    bfloat16 where a processor has AMX, unless it is told otherwise.
+
     Raises:
         UserError: OpenVINO is not installed, or has no operator for a part of the network.
     """
+    network = deepcopy(network)
+    always_give_spare_columns(network.model.backbone)
     return from_onnx(to_onnx(network))
 
 

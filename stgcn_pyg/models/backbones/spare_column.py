@@ -47,6 +47,17 @@ def may_give_one_column(
     return bfloat16 and stride[1] > 1 and width < reach + stride[1]
 
 
+def always_give_spare_columns(network: nn.Module) -> None:
+    """Lets the convolutions compute a column more in any precision, in place.
+
+    For a model that OpenVINO runs: on processors with AMX its version 2026.4.1 is as wrong, in
+    bfloat16 and in int8.
+    """
+    for module in network.modules():
+        if isinstance(module, _WithSpareColumn):
+            module.always = True
+
+
 def own_class(convolution: nn.Conv2d) -> type:
     """The class of a convolution before :func:`give_spare_columns`."""
     kind = type(convolution)
@@ -56,9 +67,12 @@ def own_class(convolution: nn.Conv2d) -> type:
 class _WithSpareColumn:
     """Comes before a convolution's own class."""
 
+    always = False
+
     def forward(self: Any, x: Tensor) -> Tensor:
         own = super().forward  # type: ignore[misc]
-        how = self.kernel_size, self.stride, self.dilation, _in_bfloat16_on_a_cpu(x)
+        low = self.always or _in_bfloat16_on_a_cpu(x)
+        how = self.kernel_size, self.stride, self.dilation, low
         if self.padding_mode != "zeros" or not may_give_one_column(x.size(-1), *how):
             return own(x)
         return own(pad(x, (0, self.stride[1])))[..., :-1]
