@@ -26,14 +26,15 @@ class NarrowMobileNet(MobileNetV2):
         super().__init__(width_mult=0.25, inverted_residual_setting=stages)
 
 
-def narrow():
-    """Makes this of every ResNet and MobileNetV2 that is asked for, in a with block or from start()
-    on.
+def narrow(mobilenet=False):
+    """Makes this of every ResNet, and MobileNetV2, that is asked for, in a with block or from
+    start() on. A narrow MobileNetV2 takes no weights of packages.
     """
 
     def build(name, **how):
         if name.startswith("resnet"):
             return Narrow()
-        return NarrowMobileNet() if name == "mobilenet_v2" else get_model(name, **how)
+        is_mobilenet = mobilenet and name == "mobilenet_v2"
+        return NarrowMobileNet() if is_mobilenet else get_model(name, **how)
 
     return patch("stgcn_pyg.models.backbones.torchvision_networks.get_model", build)

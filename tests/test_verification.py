@@ -47,8 +47,10 @@ def weighted_statistics(distance, same, weight):
     genuine, impostor = weight[same].sum(), weight[~same].sum()
     genuine, impostor = (total if total > 0 else np.nan for total in (genuine, impostor))
     curve = [(0.0, 0.0)]
-    # Thresholds of a whole curve: every distance, and just below it.
-    for t in np.unique(np.concatenate([distance, np.nextafter(distance, -1)])):
+    # Where a curve turns: every distance of one identity, just below it, and what is asked for. Not
+    # the others, where a pair that weighs less than nothing would take it back for a moment.
+    turns = [distance[same], np.nextafter(distance[same], -1), np.float32(THRESHOLDS), [np.inf]]
+    for t in np.unique(np.concatenate(turns)):
         near = distance <= t
         fpr = np.clip(weight[near & ~same].sum() / impostor, 0, 1)
         curve.append((fpr, weight[near & same].sum() / genuine))

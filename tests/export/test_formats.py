@@ -23,7 +23,7 @@ def small(backbone="resnet18", **options):
     torch.manual_seed(0)
     few = {"temporal_layers": 1, "spatial_layers": 1, "spatial_channels": 16}
     options = few | {"num_frames": T, "weights": None} | options
-    with narrow():
+    with narrow(mobilenet=True):
         model = STGCN(3, backbone=backbone, **options)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
