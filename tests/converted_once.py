@@ -38,6 +38,7 @@ def _content(network):
     parts += [preparation.resize.height, preparation.resize.width]
     if hasattr(network, "model"):
         parts += [network.model.options, network.with_features, list(network.graphs)]
+    parts += [getattr(part, "always", None) for part in network.modules()]  # a column to spare
     digest = sha256(repr(parts).encode())
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.numpy().tobytes())

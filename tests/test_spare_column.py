@@ -8,7 +8,11 @@ from stgcn_pyg import STGCN
 from stgcn_pyg.export import ExportedNetwork
 from stgcn_pyg.export.openvino_precision import to_openvino_precision
 from stgcn_pyg.models.backbones import Backbone
-from stgcn_pyg.models.backbones.spare_column import give_spare_columns, own_class
+from stgcn_pyg.models.backbones.spare_column import (
+    always_give_spare_columns,
+    give_spare_columns,
+    own_class,
+)
 from stgcn_pyg.models.forward_modes import recomputed
 from stgcn_pyg.models.inference import FastBackbone
 
@@ -38,11 +42,11 @@ def own(kernel, stride, padding, dilation, groups=1):
     return convolution
 
 
-def both(convolution, x, bfloat16=True):
+def both(convolution, x):
     """The output and the gradients of the input and the weights; beside those of float64."""
     leave_numbers_in_memory()
     x = x.requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+    with torch.autocast("cpu", torch.bfloat16):
         found = convolution(x)
     slopes = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
     leave_numbers_in_memory()
@@ -87,7 +91,7 @@ def test_a_network_is_changed_once_and_keeps_its_classes():
     assert own_class(nn.Conv2d(1, 1, 1)) is nn.Conv2d and list(network.state_dict()) == names
 
 
-# Images of 16 pixels for a ResNet, 32 for the others: 4 and 16 to each column of the last stage.
+# Images so narrow that the last map has one column.
 CASES = {
     "resnet18": ("resnet18", {}, 16),
     "as is": ("resnet18", {"last_stage": "as-is"}, 32),
@@ -163,4 +167,15 @@ def test_openvino_is_right_for_small_images(precision):
     for _ in range(3):
         leave_numbers_in_memory()
         assert far(torch.from_numpy(compiled(clips.numpy())[0]), wanted) < 0.1
-    assert torch.equal(model(clips).embedding, network.model(clips).embedding)  # as they were
+    assert not any(getattr(part, "always", False) for part in network.modules())  # as it was
+
+
+def test_images_of_the_usual_sizes_are_convolved_as_they_were(monkeypatch):
+    added = []
+    monkeypatch.setattr("stgcn_pyg.models.backbones.spare_column.pad", lambda *_: added.append(_))
+    for name in ("resnet18", "mobilenet_v2", "timm/tf_efficientnet_lite0"):
+        backbone = Backbone(name, None, last_stage="as-is").eval()
+        always_give_spare_columns(backbone)
+        with torch.no_grad():
+            assert backbone(torch.zeros(1, 3, 128, 64)).size(-1) == 2
+    assert not added

@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from stgcn_pyg.errors import UserError, require_known
 from stgcn_pyg.models.backbones import Backbone
-from stgcn_pyg.models.backbones.spare_column import may_give_one_column, own_class
+from stgcn_pyg.models.backbones.spare_column import own_class
 from stgcn_pyg.models.backbones.timm_networks import TimmNetwork
 from stgcn_pyg.models.forward_modes import evaluating
 
@@ -218,7 +218,7 @@ class _Convolution(nn.Module):
         if own_class(c) is not nn.Conv2d or isinstance(c.padding, str) or c.padding_mode != "zeros":
             self.how = None  # refused when it is run
             return
-        self.may_be_wrong = c.kernel_size, c.stride, c.dilation, dtype == torch.bfloat16
+        self.is_wrong_in_one_column = dtype == torch.bfloat16 and c.stride[1] > 1
         self.how = c.padding, c.stride, c.dilation, c.groups
         bias = torch.zeros(c.out_channels) if c.bias is None else c.bias
         self.bias = bias.detach().to_mkldnn()
@@ -228,6 +228,7 @@ class _Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.how is None:
             raise NotImplementedError("a convolution of another kind")
-        if may_give_one_column(x.size(-1), *self.may_be_wrong):
+        found = torch.mkldnn_convolution(x, self.weight, self.bias, *self.how)
+        if self.is_wrong_in_one_column and found.size(-1) == 1:
             raise NotImplementedError("a convolution that needs a column to spare")
-        return torch.mkldnn_convolution(x, self.weight, self.bias, *self.how)
+        return found

@@ -1,6 +1,7 @@
 """`python -m experiments linking`: networks trained, thresholds chosen, tracklets linked."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ def _forked(monkeypatch):
     """Its commands are processes of their own, which import nothing anew."""
 
     def run(command, check):
+        assert command[:3] == [sys.executable, "-m", "stgcn_pyg.cli"] and not check
         return SimpleNamespace(returncode=status_of(forked(cli.main, command[3:])))
 
     monkeypatch.setattr("experiments.linking.subprocess", SimpleNamespace(run=run))

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-Pair = tuple[int, ...]
-
 
 def give_spare_columns(network: nn.Module) -> None:
     """Lets the convolutions of a network compute a column more where they would be wrong, in place.
@@ -39,14 +37,6 @@ def give_spare_columns(network: nn.Module) -> None:
             module.__class__ = _with_spare_column(kind)
 
 
-def may_give_one_column(
-    width: int, kernel_size: Pair, stride: Pair, dilation: Pair, bfloat16: bool
-) -> bool:
-    """Whether a convolution of an input of a width may need a column to spare, on a CPU."""
-    reach = dilation[1] * (kernel_size[1] - 1) + 1
-    return bfloat16 and stride[1] > 1 and width < reach + stride[1]
-
-
 def always_give_spare_columns(network: nn.Module) -> None:
     """Lets the convolutions compute a column more in any precision, in place.
 
@@ -71,11 +61,12 @@ class _WithSpareColumn:
 
     def forward(self: Any, x: Tensor) -> Tensor:
         own = super().forward  # type: ignore[misc]
+        found = own(x)
         low = self.always or _in_bfloat16_on_a_cpu(x)
-        how = self.kernel_size, self.stride, self.dilation, low
-        if self.padding_mode != "zeros" or not may_give_one_column(x.size(-1), *how):
-            return own(x)
-        return own(pad(x, (0, self.stride[1])))[..., :-1]
+        # Computed to see its width, which each class of convolutions finds in its own way.
+        if low and found.size(-1) == 1 < self.stride[1] and self.padding_mode == "zeros":
+            return own(pad(x, (0, self.stride[1])))[..., :-1]
+        return found
 
 
 @cache
