@@ -79,8 +79,8 @@ def parser() -> Parser:
     compact = "write anew what holds removed tracklets, which frees their space"
     add("--compact", type=bool, default=False, nargs="?", const=True, help=compact)
     reduce = (
-        "number of principal components of the first extraction to keep of embeddings, in half "
-        "precision; what that loses is shown"
+        "shorten embeddings to so many principal components, computed from the first extraction, "
+        "in half precision; what that loses is shown"
     )
     add("--reduce", type=PositiveInt | None, default=None, help=reduce)
     codes = (

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     threshold, said = _threshold(gallery, options)
     top = min(options.top, there)
     if top < options.top:
-        print(f"--top {options.top}: the gallery holds {there:,} tracklets to find")
+        print(f"--top {options.top}: the gallery has only {there:,} tracklets to find")
     found = _search(gallery, named, top, where, options.exact)
     per_query = (found.ids >= 0).sum(axis=1)
     if not per_query.any():
@@ -118,16 +118,16 @@ def parser() -> Parser:
     add("--camera", nargs="+", type=int, default=None, help="cameras to look in, by number")
     add("--identity", nargs="+", type=int, default=None, help="identities to look among")
     add("--dataset", nargs="+", type=str, default=None, help="data sets to look in, by name")
-    after = "second before whose time no tracklet may have ended"
+    after = "only tracklets that ended at this second or later"
     add("--after", type=float | None, default=None, help=after)
-    before = "second after whose time no tracklet may have begun"
+    before = "only tracklets that began at this second or earlier"
     add("--before", type=float | None, default=None, help=before)
     same = (
         "what each query leaves out: person, its own identity in its own camera, or all of its "
         "own camera"
     )
     add("--same_camera", type=SameCamera | None, default=None, help=same)
-    threshold = "largest distance of a tracklet that is found; none if not given"
+    threshold = "leave out tracklets farther away than this distance; no limit if not given"
     add("--threshold", type=Distance | None, default=None, help=threshold)
     labelled = "extraction of labelled tracklets by the same model, to choose the threshold on"
     add("--labelled", type=Path | None, default=None, help=labelled)

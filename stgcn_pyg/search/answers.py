@@ -55,7 +55,7 @@ def nearest(ask: Ask, queries: np.ndarray, k: int, exact: bool = True) -> Found:
         >>> nearest(ask, np.float32([[0.0]]), k=2)
         Found(ids=array([[1, 2]]), distances=array([[1., 1.]], dtype=float32))
     """
-    whole_number("k", k)
+    k = whole_number("k", k)
     found = Found(
         np.full((len(queries), k), -1, dtype=np.int64),
         np.full((len(queries), k), np.inf, dtype=np.float32),

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, finite_number
 from stgcn_pyg.evaluation.result import SameCamera
 
 
@@ -37,13 +38,22 @@ class Filter:
     same_camera: SameCamera | None = None
 
     def __post_init__(self) -> None:
-        """Raises a UserError if what has to be a list is none: a word would be its letters."""
+        """Raises a UserError if what has to be a list is none: a word would be its letters.
+
+        A generator is read once, here.
+        """
         for name, kinds in (("camids", Integral), ("pids", Integral), ("datasets", str)):
             values = getattr(self, name)
-            whole = isinstance(values, Iterable) and not isinstance(values, str)
-            if values is not None and not (whole and all(isinstance(v, kinds) for v in values)):
+            if isinstance(values, Iterable) and not isinstance(values, str):
+                values = list(values)
+                object.__setattr__(self, name, values)
+            wrong = values is not None and not isinstance(values, list)
+            if wrong or not all(isinstance(value, kinds) for value in values or ()):
                 of = "names" if name == "datasets" else "whole numbers"
                 raise UserError(f"{name}={values!r}: pass a list of {of}")
+        for name in ("after", "before"):
+            if (time := getattr(self, name)) is not None:
+                object.__setattr__(self, name, finite_number(name, time, least=-inf))
 
 
 ANY = Filter()

@@ -5,6 +5,7 @@ import pandas as pd
 
 from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.evaluation.arrays import Array, to_numpy
 from stgcn_pyg.evaluation.result import SameCamera
 from stgcn_pyg.search.engine import Filter, Queries
 
@@ -40,7 +41,7 @@ def check_queries(queries: Queries, width: int, where: Filter) -> Queries:
     Raises:
         UserError: They have another shape or width, or lack labels that the filter needs.
     """
-    embeddings = np.asarray(queries.embeddings, dtype=np.float32)
+    embeddings = as_float32("queries", queries.embeddings)
     if embeddings.ndim != 2 or embeddings.shape[1] != width:
         raise UserError(
             f"queries: embeddings of shape {list(embeddings.shape)}; the gallery's have the width "
@@ -51,11 +52,21 @@ def check_queries(queries: Queries, width: int, where: Filter) -> Queries:
         require_known(same_camera=(where.same_camera, SameCamera))
     labels = {}
     for name in needed[where.same_camera]:
-        values = getattr(queries, name)
-        if values is None or np.shape(values) != (len(embeddings),):
+        values = np.asarray(getattr(queries, name))
+        if values.shape != (len(embeddings),):
             raise UserError(f"same_camera={where.same_camera!r}: pass {name} of all queries")
-        labels[name] = np.asarray(values)
+        if values.dtype.kind not in "iuf" or (values % 1 != 0).any():  # not NaN either
+            raise UserError(f"{name} of the queries: pass whole numbers, as the gallery has")
+        labels[name] = values.astype(np.int64)
     return Queries(embeddings, **labels)
+
+
+def as_float32(name: str, embeddings: Array) -> np.ndarray:
+    """Embeddings as an array of float32; raises a UserError where they are no real numbers."""
+    array = to_numpy(embeddings)
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"{name}: of type {array.dtype}: pass real numbers")
+    return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def left_out(queries: Queries, tracklets: pd.DataFrame, where: Filter) -> np.ndarray | None:

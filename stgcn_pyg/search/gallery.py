@@ -25,7 +25,7 @@ from stgcn_pyg.errors import UserError, whole_number
 from stgcn_pyg.files import PART, errors_of_writing, written_aside
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.exact import nearest
-from stgcn_pyg.search.filters import check_queries, passing
+from stgcn_pyg.search.filters import as_float32, check_queries, passing
 from stgcn_pyg.search.gallery_file import (
     LOCK,
     MODEL,
@@ -38,7 +38,7 @@ from stgcn_pyg.search.gallery_file import (
     stored_form,
 )
 from stgcn_pyg.search.reduction import Reduction
-from stgcn_pyg.search.rows import checked_ids
+from stgcn_pyg.search.rows import KEY, checked_ids, checked_rows, twice_given
 from stgcn_pyg.search.segment_search import Chosen, found_by_codes, parts_of
 from stgcn_pyg.search.segments import (
     AGAIN,
@@ -124,7 +124,9 @@ class Gallery:
         Raises:
             UserError: There is something, or it cannot be made.
         """
-        whole_number("width", width)
+        width = whole_number("width", width)
+        if num_frames is not None:
+            num_frames = whole_number("num_frames", num_frames)
         folder = Path(folder)
         if folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {LOCK}):
             raise UserError(f"{folder}: holds something already: choose another folder")
@@ -203,17 +205,13 @@ class Gallery:
         added: list[pd.DataFrame] = []
         with self._writing():
             start, number = self.facts["next_id"], self.facts["next_segment"]
-            numbered = _numbered(pieces, start, self.width, added, self.reduction)
+            numbered = _numbered(self.place, pieces, start, self.width, added, self.reduction)
             new = write_segments(self.folder, number, self.stored_width, numbered)
             if not new:
                 return np.empty(0, dtype=np.int64)
             keys = pd.concat(added)
             if (twice := keys.duplicated().to_numpy()).any():
-                one = keys[twice].iloc[0]
-                raise UserError(
-                    f"tracklet {one['tracklet']} of {one['dataset']} is there twice: give the "
-                    "tracklets of a data set different numbers, or data sets different names"
-                )
+                raise UserError(f"{self.place}: {twice_given(*keys[twice].iloc[0])}")
             kept = [_without(segment, _same(segment, keys)) for segment in self.segments]
             sources = self.facts["sources"] | dict(sources or {})
             self._replace(kept + new, next_id=start + len(keys), sources=sources)
@@ -262,20 +260,24 @@ class Gallery:
             UserError: The queries have another width, are not finite, or lack the labels that the
                 filter needs.
         """
-        whole_number("k", k)
+        k = whole_number("k", k)
+        if part_rows is None:
+            part_rows = max(1, NUMBERS // self.stored_width)
+        part_rows = whole_number("part_rows", part_rows)
+        wanted = None if among is None else checked_ids(among)
         if self.reduction is not None and np.shape(queries.embeddings)[1:] == (self.width,):
-            reduced = self.reduction.apply(np.asarray(queries.embeddings))
+            reduced = self.reduction.apply(as_float32("queries", queries.embeddings))
             queries = queries._replace(embeddings=reduced)
         checked = check_queries(queries, self.stored_width, where)
         coded: list[Chosen] = []
         others: list[Chosen] = []
         for segment in self.segments:
             allowed = segment.alive & passing(segment.tracklets, where)
-            if among is not None:
-                allowed &= np.isin(segment.ids, among)
+            if wanted is not None:
+                allowed &= np.isin(segment.ids, wanted)
             by_codes = not exact and segment.codes is not None
             (coded if by_codes else others).append((segment, allowed))
-        parts = parts_of(others, checked, where, part_rows or max(1, NUMBERS // self.stored_width))
+        parts = parts_of(others, checked, where, part_rows)
         found = nearest(checked.embeddings, parts, k)
         return found_by_codes(coded, checked, where, k, found) if coded else found
 
@@ -406,6 +408,7 @@ class Gallery:
 
 
 def _numbered(
+    place: str,
     pieces: Iterable[Piece],
     start: int,
     width: int,
@@ -414,22 +417,13 @@ def _numbered(
 ) -> Iterator[Piece]:
     """The pieces with ids from ``start``; adds the data set and number of each to ``added``."""
     for given, tracklets in pieces:
-        embeddings = np.asarray(given, dtype=np.float32)
-        if embeddings.ndim != 2 or embeddings.shape != (len(tracklets), width):
-            raise UserError(
-                f"embeddings: of shape {list(embeddings.shape)}; for {len(tracklets)} tracklets of "
-                f"this gallery they must be [{len(tracklets)}, {width}]"
-            )
-        if missing := [name for name in COLUMNS if name not in tracklets]:
-            raise UserError(f"tracklets: lack the columns {', '.join(missing)}")
-        if not pd.api.types.is_numeric_dtype(tracklets["tracklet"]):  # others would look new
-            raise UserError("tracklets: tracklet is no whole number: number the tracklets")
-        ids = np.arange(start, start + len(tracklets))
-        start += len(tracklets)
-        added.append(tracklets[["dataset", "tracklet"]].reset_index(drop=True))
+        embeddings, rows = checked_rows(place, width, given, tracklets)
+        ids = np.arange(start, start + len(rows))
+        start += len(rows)
+        added.append(rows[KEY])
         if reduction is not None:
             embeddings = reduction.apply(embeddings)
-        yield embeddings, tracklets[COLUMNS].assign(id=ids)
+        yield embeddings, rows.assign(id=ids)
 
 
 def _same(segment: Segment, keys: pd.DataFrame) -> np.ndarray:

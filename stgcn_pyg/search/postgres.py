@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.errors import UserError, needs_extra, whole_number
 from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
+from stgcn_pyg.search.exact import require_usable
 from stgcn_pyg.search.gallery_file import of_same_model, require_same_model
 from stgcn_pyg.search.reduction import Reduction
 from stgcn_pyg.search.rows import TYPES, checked_ids, checked_queries, checked_rows
@@ -94,7 +95,7 @@ class PostgresGallery:
         Raises:
             UserError: Another model's gallery, longer embeddings, or what opening one raises.
         """
-        shown = without_secrets(place)
+        shown, width = without_secrets(place), whole_number("width", width)
         if width > MOST:
             raise UserError(
                 f"{shown}: pgvector holds at most {MOST:,} numbers, not {width:,}: name a gallery "
@@ -122,6 +123,7 @@ class PostgresGallery:
         same is not written again.
         """
         embeddings, rows = checked_rows(self.place, self.width, embeddings, tracklets)
+        require_usable(f"{self.place}: embeddings", embeddings)
         labels = rows.astype(object).where(rows.notna(), None).itertuples(index=False, name=None)
         names = {
             "columns": listed("{}", [*COLUMNS, "embedding"]),

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.errors import UserError, needs_extra, whole_number
 from stgcn_pyg.evaluation.arrays import slices
 from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
+from stgcn_pyg.search.exact import require_usable
 from stgcn_pyg.search.gallery_file import of_same_model, require_same_model
 from stgcn_pyg.search.rows import KEY, TYPES, checked_ids, checked_queries, checked_rows
 from stgcn_pyg.search.segments import COLUMNS, Piece
@@ -85,6 +86,7 @@ class QdrantGallery:
         Raises:
             UserError: Another model's gallery, or what opening one raises.
         """
+        width = whole_number("width", width)
         client, name, is_local = connect(place, create=True)
         try:
             with in_one_line(without_secrets(place)):
@@ -111,6 +113,7 @@ class QdrantGallery:
         If it is interrupted, some are there; adding the same again continues.
         """
         embeddings, rows = checked_rows(self.place, self.width, embeddings, tracklets)
+        require_usable(f"{self.place}: embeddings", embeddings)
         ids = np.full(len(rows), -1, dtype=np.int64)
         with in_one_line(self.place, ": run the same command again, which continues"):
             for part in slices(0, len(rows), _POINTS):

@@ -53,11 +53,9 @@ def ids_of(gallery: Engine, name: str) -> np.ndarray:
     if not of_name.any() and (match := TRACKLET.fullmatch(name)):
         of_name = (table["dataset"] == match[1]) & (table["tracklet"] == int(match[2]))
     if not of_name.any():
-        there = ", ".join(sorted(table["dataset"].unique())[:10]) or "none"
-        raise UserError(
-            f"{gallery.place}: has no tracklet {name}: name DATASET or DATASET:NUMBER (its data "
-            f"sets: {there})"
-        )
+        ranges = table.groupby("dataset")["tracklet"].agg(["min", "max"]).head(10).itertuples()
+        there = ", ".join(f"{dataset}:{low} to {dataset}:{high}" for dataset, low, high in ranges)
+        raise UserError(f"{gallery.place}: has no tracklet {name}; it has {there or 'none'}")
     return table.index[of_name].to_numpy()
 
 

@@ -6,44 +6,54 @@ from numpy.typing import ArrayLike
 
 from stgcn_pyg import JUNK
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation.arrays import Array
 from stgcn_pyg.search.engine import Filter, Queries
 from stgcn_pyg.search.exact import require_usable
-from stgcn_pyg.search.filters import check_queries
-from stgcn_pyg.search.segments import COLUMNS
+from stgcn_pyg.search.filters import as_float32, check_queries
+from stgcn_pyg.search.segments import COLUMNS, as_table
 
 KEY = ["dataset", "tracklet"]  # by which a tracklet is known
 TIMES = ["first_time", "last_time"]
-TYPES = dict.fromkeys(("tracklet", "pid", "camid", "num_frames"), "int64")
-TYPES |= dict.fromkeys(TIMES, "float64")
+WHOLE = ["tracklet", "pid", "camid", "num_frames"]
+TYPES = dict.fromkeys(WHOLE, "int64") | dict.fromkeys(TIMES, "float64")
 
 
 def checked_rows(
-    place: str, width: int, embeddings: np.ndarray, tracklets: pd.DataFrame
+    place: str, width: int, embeddings: Array, tracklets: pd.DataFrame
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Embeddings to add and the columns of their tracklets, in the types that galleries keep.
 
     Raises:
-        UserError: Another width, another number of tracklets, numbers that are not finite, a column
-            that is missing, or one tracklet twice.
+        UserError: Another width, another number of tracklets, a column that is missing, a label of
+            another type, or one tracklet twice.
     """
-    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+    embeddings = as_float32(f"{place}: embeddings", embeddings)
     if embeddings.shape != (len(tracklets), width):
         raise UserError(
             f"{place}: embeddings of shape {list(embeddings.shape)}: those of {len(tracklets)} "
             f"tracklets must be [{len(tracklets)}, {width}] here"
         )
-    require_usable(f"{place}: embeddings", embeddings)
-    if missing := [name for name in COLUMNS if name not in tracklets]:
-        raise UserError(f"{place}: the tracklets lack the columns {', '.join(missing)}")
-    rows = tracklets[COLUMNS].astype(TYPES).reset_index(drop=True)
+    for name in COLUMNS:
+        if (count := list(tracklets.columns).count(name)) != 1:
+            raise UserError(f"{place}: the tracklets have {count} columns {name}: give one")
+        kind = pd.api.types.infer_dtype(tracklets[name].astype(object), skipna=True)
+        if name in WHOLE and kind not in ("integer", "floating", "mixed-integer-float", "empty"):
+            raise UserError(f"{place}: {name} of the tracklets is no whole number: number them")
+        if name == "dataset" and kind not in ("string", "empty"):
+            raise UserError(f"{place}: dataset of the tracklets is no text: give them a name")
+    rows = as_table(tracklets[COLUMNS].assign(id=0)).to_pandas()[COLUMNS].astype({"dataset": str})
     twice = rows.duplicated(KEY)
     if twice.any():
-        dataset, number = rows.loc[twice.idxmax(), KEY]
-        raise UserError(
-            f"{place}: tracklet {number} of {dataset} is given twice: give the tracklets of a data "
-            "set different numbers, or data sets different names"
-        )
+        raise UserError(f"{place}: {twice_given(*rows.loc[twice.idxmax(), KEY])}")
     return embeddings, rows
+
+
+def twice_given(dataset: str, number: int) -> str:
+    """What is wrong where a tracklet is to be added twice."""
+    return (
+        f"tracklet {number} of {dataset} is given twice: give the tracklets of a data set "
+        "different numbers, or data sets different names"
+    )
 
 
 def checked_queries(place: str, width: int, queries: Queries, where: Filter) -> Queries:

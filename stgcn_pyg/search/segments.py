@@ -30,8 +30,8 @@ with needs_extra("search"):
     from pyarrow import parquet
 
 # NumPy reads a file's header with Python's parser, which in Python 3.11 may raise a SystemError
-# where two threads use it at once. A server opens galleries in many.
-HEADERS = Lock()
+# where two threads use it at once. A server opens and searches galleries in many.
+ONE_AT_A_TIME = Lock()
 
 SCHEMA = pa.schema(
     {
@@ -103,7 +103,7 @@ class Segment:
         path = folder / f"{facts.name}.npy"
         try:
             # Private to the process, for torch takes no array that cannot be written to.
-            with HEADERS:
+            with ONE_AT_A_TIME:
                 self.embeddings: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
         except FileNotFoundError:
             raise
@@ -121,7 +121,7 @@ class Segment:
             )
         self._path = path.with_suffix(".parquet")
         try:
-            self._table: bytes = self._path.read_bytes()
+            self._table: bytes | pd.DataFrame = self._path.read_bytes()
         except FileNotFoundError:
             raise
         except OSError as error:
@@ -129,15 +129,17 @@ class Segment:
         if hashlib.sha256(self._table).hexdigest() != facts.tracklets_sha256:
             raise UserError(f"{self._path}: damaged or of another gallery: {AGAIN}")
 
-    @cached_property
+    @property
     def tracklets(self) -> pd.DataFrame:
         """All its rows; the index is their id."""
-        try:
-            table = parquet.read_table(pa.BufferReader(self._table)).cast(SCHEMA)
-        except (pa.ArrowException, ValueError) as error:
-            raise UserError(f"{self._path}: no rows of tracklets: {AGAIN}") from error
-        self._table = b""
-        return table.to_pandas().set_index("id")
+        with ONE_AT_A_TIME:
+            if isinstance(self._table, bytes):
+                try:
+                    table = parquet.read_table(pa.BufferReader(self._table)).cast(SCHEMA)
+                except (pa.ArrowException, ValueError) as error:
+                    raise UserError(f"{self._path}: no rows of tracklets: {AGAIN}") from error
+                self._table = table.to_pandas().set_index("id")
+            return self._table
 
     @cached_property
     def ids(self) -> np.ndarray:
@@ -258,7 +260,7 @@ def _write_segment(
             embeddings, rows = following
             require_usable("embeddings", embeddings)
             file.write(np.ascontiguousarray(embeddings, dtype=dtype).data)
-            tables.append(_table(rows))
+            tables.append(as_table(rows))
             count += len(rows)
             following = next(rest, None) if count < most else None
         size = file.tell()
@@ -281,7 +283,8 @@ def _header(rows: int, width: int, dtype: np.dtype) -> bytes:
     return buffer.getvalue()
 
 
-def _table(rows: pd.DataFrame) -> pa.Table:
+def as_table(rows: pd.DataFrame) -> pa.Table:
+    """Rows of tracklets in the types of a gallery; raises a UserError where one has no such."""
     try:
         table = pa.Table.from_pandas(rows[SCHEMA.names], SCHEMA, preserve_index=False)
     except pa.ArrowException as error:

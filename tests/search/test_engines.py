@@ -236,6 +236,10 @@ def test_bad_embeddings_are_told_in_one_line_and_change_nothing(new):
         (np.zeros((2, 3)), rows([2]), "shape"),
         (np.full((1, 3), np.nan), rows([2]), "not finite"),
         (np.zeros((2, 3)), rows([2, 2]), "twice"),
+        (np.zeros((1, 3)), rows([2]).assign(tracklet=53.5), "tracklets: "),
+        (np.zeros((1, 3)), rows([2]).assign(camid="1"), "camid of the tracklets is no whole"),
+        (np.zeros((1, 3)), rows([2]).assign(pid=np.nan), "pid is missing"),
+        (np.zeros((1, 3)), rows([2]).assign(dataset=None), "dataset is missing"),
     ):
         with pytest.raises(UserError, match=words) as raised:
             gallery.add(embeddings.astype(np.float32), table)
@@ -250,6 +254,8 @@ def test_queries_that_do_not_fit_are_told_in_one_line(new):
         (Queries(np.full((1, 3), np.inf)), Filter(), "finite"),
         (Queries(np.zeros((1, 3))), Filter(same_camera="all"), "camids"),
         (Queries(np.zeros((1, 3)), camids=np.ones(1)), Filter(same_camera="person"), "pids"),
+        (Queries(np.zeros((1, 3)), camids=np.array(["1"])), Filter(same_camera="all"), "whole"),
+        (Queries(np.zeros((1, 3)), camids=[np.nan]), Filter(same_camera="all"), "whole numbers"),
     ):
         with pytest.raises(UserError, match=words) as raised:
             gallery.search(queries, 1, where)
@@ -272,6 +278,8 @@ def test_ids_that_are_none_are_refused_and_nothing_is_removed(new, ids):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"after": np.nan}, "after=nan: pass a finite number"),
+        ({"before": "noon"}, "before='noon': pass a finite number"),
         ({"datasets": "station"}, "datasets='station': pass a list of names"),
         ({"datasets": [3]}, "datasets=\\[3\\]: pass a list of names"),
         ({"camids": 1}, "camids=1: pass a list of whole numbers"),
@@ -281,7 +289,7 @@ def test_ids_that_are_none_are_refused_and_nothing_is_removed(new, ids):
 def test_a_filter_whose_values_are_no_list_does_not_pass_nobody_silently(values, words):
     with pytest.raises(UserError, match=words):
         Filter(**values)
-    assert Filter(camids=np.array([1]), pids=(2,), datasets={"station"}).pids == (2,)
+    assert Filter(camids=np.array([1]), pids=(2,), datasets={"station"}).pids == [2]
 
 
 def test_a_gallery_is_opened_and_made_by_a_path_as_by_text(tmp_path):

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from full_disk import largest_file
 from galleries import CHECKPOINT, alike, found_by_loops, gallery_of, rows
 from hypothesis import settings
@@ -278,17 +279,20 @@ def test_an_addition_that_fails_midway_leaves_nothing(gallery):
 @pytest.mark.parametrize(
     ("embeddings", "change", "message"),
     [
-        (np.zeros((2, 3)), {}, "embeddings: of shape [2, 3]"),
-        (np.zeros((1, 2)), {}, "embeddings: of shape [1, 2]; for 2 tracklets"),
-        (np.zeros(2), {}, "embeddings: of shape [2]"),
+        (np.zeros((2, 3)), {}, "embeddings of shape [2, 3]"),
+        (np.zeros((1, 2)), {}, "embeddings of shape [1, 2]: those of 2 tracklets"),
+        (np.zeros(2), {}, "embeddings of shape [2]"),
+        (np.zeros((2, 2), complex), {}, "embeddings: of type complex128"),
         ([[0, 0], [np.nan, 0]], {}, "embeddings: row 1 is not finite"),
         ([[0, 0], [np.inf, 0]], {}, "embeddings: row 1 is not finite"),
         ([[0, 0], [1.1e9, 0]], {}, "embeddings: row 1 is not finite or longer than 2^30"),
-        (np.zeros((2, 2)), {"camid": None}, "tracklets: lack the columns camid"),
-        (np.zeros((2, 2)), {"tracklet": [1, 1]}, "tracklet 1 of mars is there twice"),
-        (np.zeros((2, 2)), {"pid": ["x", "y"]}, "tracklets: "),
-        (np.zeros((2, 2)), {"tracklet": ["0", "1"]}, "tracklets: tracklet is no whole number"),
+        (np.zeros((2, 2)), {"camid": None}, "the tracklets have 0 columns camid"),
+        (np.zeros((2, 2)), {"tracklet": [1, 1]}, "tracklet 1 of mars is given twice"),
+        (np.zeros((2, 2)), {"pid": ["x", "y"]}, "pid of the tracklets is no whole number"),
+        (np.zeros((2, 2)), {"tracklet": ["0", "1"]}, "tracklet of the tracklets is no whole"),
+        (np.zeros((2, 2)), {"tracklet": [False, True]}, "tracklet of the tracklets is no whole"),
         (np.zeros((2, 2)), {"pid": [1.5, 2]}, "tracklets: "),
+        (np.zeros((2, 2)), {"dataset": [4, 5]}, "dataset of the tracklets is no text"),
         (np.zeros((2, 2)), {"pid": [None, 2]}, "tracklets: pid is missing"),
         (np.zeros((2, 2)), {"dataset": [None, "mars"]}, "dataset is missing"),
     ],
@@ -299,6 +303,47 @@ def test_what_cannot_be_added_is_refused_and_leaves_nothing(gallery, embeddings,
     table = table.drop(columns=[name for name, values in change.items() if values is None])
     assert message in said_by(gallery.add, embeddings, table)
     assert files(gallery) == before
+
+
+def test_a_column_that_stands_twice_is_refused(gallery):
+    table = rows(2, RNG)
+    with pytest.raises(UserError, match="have 2 columns pid: give one"):
+        gallery.add(np.zeros((2, 2)), pd.concat([table, table[["pid"]]], axis=1))
+
+
+def test_numbers_of_numpy_and_paths_are_taken(tmp_path):
+    facts = {"width": np.int64(2), "num_frames": np.int64(4), "checkpoint_sha256": CHECKPOINT}
+    gallery = Gallery.create(tmp_path / "gallery", **facts)
+    gallery.add_pieces([(ONE, rows(1, RNG))], sources={"mars": {"root": tmp_path}})
+    again = Gallery(tmp_path / "gallery")
+    assert again.facts["sources"] == {"mars": {"root": str(tmp_path)}}
+    assert again.search(Queries(ONE), np.int64(1), part_rows=np.int64(1)).ids.tolist() == [[0]]
+
+
+def test_tensors_are_embeddings_too(gallery):
+    one = torch.ones(1, 2, dtype=torch.bfloat16, requires_grad=True)
+    (added,) = gallery.add(one, rows(1, RNG, first=50))
+    assert added in gallery.search(Queries(one), 6).ids
+
+
+def test_threads_that_search_a_gallery_just_opened_find_what_is_there(gallery):
+    for _ in range(20):
+        opened = Gallery(gallery.folder)
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(opened.search, [Queries(ONE)] * 16, [6] * 16))
+        assert all(sorted(one.ids[0]) == [*range(6)] for one in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"among": {1, 2}}, "ids: of type object"),
+        ({"part_rows": -1}, "part_rows=-1: pass a whole number"),
+        ({"part_rows": 0}, "part_rows=0: pass a whole number"),
+    ],
+)
+def test_what_would_find_nothing_is_refused(gallery, options, message):
+    assert message in said_by(gallery.search, Queries(ONE), 1, **options)
 
 
 def test_another_models_embeddings_are_refused(tmp_path):

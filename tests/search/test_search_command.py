@@ -82,7 +82,7 @@ def test_a_tracklet_of_the_gallery_does_not_find_itself(gallery, capsys):
     assert rows["tracklet"].tolist() == [15, 11]
     assert len(found(gallery, "station:10", "--top=50")) == 5
     said = capsys.readouterr().out
-    assert "--top 50: the gallery holds 5 tracklets to find" in said
+    assert "--top 50: the gallery has only 5 tracklets to find" in said
     assert "queries find fewer" not in said
     # Nor is one less found where the filter leaves it out already.
     rows = found(gallery, "station:10", "--top=2", "--camera", "2")
@@ -169,7 +169,7 @@ def test_a_threshold_that_cannot_be_is_one_line(
 def test_more_than_there_are_gives_all_and_says_so(gallery, station, capsys):
     rows = found(gallery, station, "--top=50")
     assert len(rows) == 12
-    assert "--top 50: the gallery holds 6 tracklets to find" in capsys.readouterr().out
+    assert "--top 50: the gallery has only 6 tracklets to find" in capsys.readouterr().out
     rows = found(gallery, station, "--top=3", "--camera=2", "--identity", "3", "7")
     assert len(rows) == 4
     assert "2 of 2 queries find fewer than 3: the filter passes no more" in capsys.readouterr().out
@@ -226,7 +226,7 @@ def test_an_empty_gallery_has_nothing_to_find(gallery, station, capsys):
     ("query", "message"),
     [
         ("nowhere", "nowhere: no such folder or video, and no tracklet of the gallery"),
-        ("station:99", "has no tracklet station:99"),
+        ("station:99", "has no tracklet station:99; it has "),
         ("hall:10", "has no tracklet hall:10"),
         ("{folder}/videos", "is no extraction: pass --run"),
     ],
