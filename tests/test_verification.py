@@ -354,7 +354,7 @@ def test_rates_and_thresholds_may_be_arrays():
 @pytest.mark.parametrize(("rate", "least"), [(1e-9, 0.0834), (0.0833, 0.0834)])
 def test_the_least_rate_that_is_named_is_taken(rate, least):
     with pytest.raises(
-        ValueError, match=f"one of 12 pairs of two people: give at least {least} more, or"
+        ValueError, match=f"one of 12 pairs of two people: give at least {least}, or"
     ):
         verify(**GIVEN, fprs=[rate])
     verify(**GIVEN, fprs=[least])
