@@ -174,7 +174,8 @@ def require_apart(files: dict[str, Path | None]) -> None:
             continue
         first = seen.setdefault(path.resolve(), name)
         if first != name:
-            raise UserError(f"{first} and {name} are the same file, {path}: name two files")
+            kind = "folder" if path.is_dir() else "file"
+            raise UserError(f"{first} and {name} are the same {kind}, {path}: name two {kind}s")
 
 
 def require_outside(files: dict[str, Path | None], folders: Iterable[Path | None]) -> None:

@@ -29,20 +29,20 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: Margin = 0.3) -
         A scalar in float32 or wider; 0 if no anchor has both a positive and a negative.
 
     Raises:
-        ValueError: ``features`` and ``labels`` do not fit each other.
+        ValueError: ``features`` and ``labels`` do not fit each other, or an unknown margin.
 
     Example:
         >>> features = torch.tensor([[0.0], [1.0], [3.0], [3.5]])
         >>> batch_hard_triplet(features, torch.tensor([0, 0, 1, 1]), margin=1.5)
         tensor(0.1250)
     """
-    if features.dim() != 2 or labels.shape != features.shape[:1]:
-        raise ValueError(
-            f"features must be [batch, width] and labels [batch], "
-            f"got {tuple(features.shape)} and {tuple(labels.shape)}"
-        )
+    if isinstance(margin, str) and margin != "soft":
+        raise ValueError(f"margin={margin!r} is unknown: give a number or 'soft'")
+    _check_batch(features, labels)
     if features.dtype in (torch.float16, torch.bfloat16):
         features = features.float()
+    if not len(labels):
+        return features.sum()
     # Differences, not the expansion of the square: that cancels for near features.
     mode = "donot_use_mm_for_euclid_dist"
     distances = torch.cdist(features, features, compute_mode=mode)  # [B, B]
@@ -123,7 +123,7 @@ class CentreLoss(nn.Module):
 
     Shapes:
         - Input: features ``[B, D]`` and the class of each, ``[B]``.
-        - Output: a scalar in float32.
+        - Output: a scalar in float32; 0 for an empty batch.
 
     Example:
         >>> loss = CentreLoss(num_classes=2, width=1)
@@ -140,13 +140,23 @@ class CentreLoss(nn.Module):
         self.register_buffer("centres", torch.zeros(num_classes, width))
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch."""
-        features = features.to(self.centres.dtype)
-        differences = features - self.centres[labels]
-        loss = differences.square().sum(dim=1).mean() / 2
+        """The loss of a batch; a ValueError if features, labels and centres do not fit."""
+        _check_batch(features, labels, self.centres.shape[1])
+        differences = features.to(self.centres.dtype) - self.centres[labels]
+        loss = differences.square().sum() / (2 * max(len(labels), 1))
         if self.training:
-            with torch.no_grad():
-                classes = F.one_hot(labels, len(self.centres)).to(features.dtype)  # [B, classes]
+            # The product stays in float32 where a training step's own are in bfloat16.
+            with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+                classes = F.one_hot(labels, len(self.centres)).to(differences.dtype)
                 counts = 1 + classes.sum(dim=0)[:, None]
                 self.centres += self.rate * (classes.T @ differences) / counts
         return loss
+
+
+def _check_batch(features: Tensor, labels: Tensor, width: int | None = None) -> None:
+    fits = features.dim() == 2 and labels.shape == features.shape[:1]
+    if not fits or width not in (None, features.shape[1]):
+        raise ValueError(
+            f"features must be [batch, {width or 'width'}] and labels [batch], "
+            f"got {tuple(features.shape)} and {tuple(labels.shape)}"
+        )

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from rankings import ranking
 from scipy import stats
 
-from stgcn_pyg.evaluation import BootstrapResult, bootstrap, chance
+from stgcn_pyg.evaluation import BootstrapResult, bootstrap, chance, evaluate_ranking
 from stgcn_pyg.evaluation.bootstrap import (
     bca_levels,
     resample,
     scores_by_statistic,
     sum_by_identity,
 )
+from stgcn_pyg.evaluation.clustering import score_clusters
 
 PIDS = [7, 3, 7, 9, 4, 4, 4, 9, 7, 5, 12, 3]
 RANKS = [1, 4, 2, 1, 30, 1, 7, 2, 1, 1, 12, 3]
@@ -280,3 +281,15 @@ def test_no_query_with_a_match_is_an_error():
     result = replace(ranking(PIDS, RANKS), average_precision=nothing, first_match_rank=nothing)
     with pytest.raises(ValueError, match="none of the 12 queries has a match"):
         bootstrap(result, PIDS)
+
+
+def test_numbers_of_numpy_give_plain_json():
+    numbers = {"resamples": np.int64(20), "seed": np.int64(3)}
+    result = ranking(PIDS, RANKS)
+    plain = bootstrap(result, PIDS, [1, 2], resamples=20, seed=3).to_dict()
+    found = bootstrap(result, PIDS, np.array([1, 2]), **numbers).to_dict()
+    assert json.loads(json.dumps(found)) == plain
+    clusters = score_clusters([0, 0, 1], [1, 2, 2], **numbers).to_dict()
+    assert json.loads(json.dumps(clusters)) == clusters
+    cut = evaluate_ranking([[0.1, 0.2]], [7], [7, 5], [1], [2, 2], depth=np.int64(4)).to_dict()
+    assert json.loads(json.dumps(cut))["depth"] == 4

@@ -185,6 +185,16 @@ def test_a_parameter_of_reranking_without_it_is_refused(run, parameter, capsys, 
     assert "k2=6" in error_line(capsys)
 
 
+def test_resamples_too_few_for_an_interval_are_refused_before_anything_is_read(capsys):
+    assert main(["evaluate", "absent", "--resamples=1"]) == 2
+    assert "resamples" in error_line(capsys)
+
+
+def test_the_ending_of_an_npz_may_be_in_capitals(arrays, tmp_path):
+    path = Path(arrays())
+    assert evaluated(path.rename(path.with_suffix(".NPZ")), tmp_path)
+
+
 @pytest.mark.parametrize("kind", [">f8", "float16", "longdouble"])
 def test_features_of_any_kind_of_real_number_score_the_same(arrays, kind, tmp_path):
     expected = evaluated(arrays(), tmp_path)
@@ -317,7 +327,7 @@ INTEGERS = "must be a 1-D array of integers, got float64 of shape [3]"
         (
             {"query_pids": np.array([1, 2, 3, 4])},
             [],
-            "query: 4 rows, 4 identities and 3 cameras; give one of each a tracklet",
+            "query: 3 rows, 4 identities and 3 cameras; give one of each a tracklet",
         ),
         (
             {"gallery_features": np.zeros((4, 1))},
@@ -362,6 +372,21 @@ INTEGERS = "must be a 1-D array of integers, got float64 of shape [3]"
             "identities and cameras smaller numbers",
         ),
         ({"query_pids": np.ones(3)}, [], f"query_pids {INTEGERS}"),
+        (
+            {"gallery_pids": np.array(3)},
+            [],
+            "gallery_pids must be a 1-D array of integers, got int64 of shape []",
+        ),
+        (
+            {"gallery_is_query": np.array(True)},
+            [],
+            "gallery_is_query must be 5 booleans, one a gallery item, got bool of shape []",
+        ),
+        (
+            {"query_pids": np.array([1, 2])},
+            [],
+            "query: 3 rows, 2 identities and 3 cameras; give one of each a tracklet",
+        ),
         (
             {"query_pids": np.array([1, 2, None])},
             [],
@@ -410,10 +435,13 @@ def test_a_damaged_or_missing_npz_is_told_in_one_line(arrays, tmp_path, capsys):
 
 
 def test_no_such_source_is_told_with_what_could_be_one(tmp_path, capsys):
-    for path in (tmp_path, tmp_path / "absent"):
+    for path, problem in (
+        (tmp_path, "holds neither checkpoint nor extraction"),
+        (tmp_path / "absent", "does not exist"),
+    ):
         assert main(["evaluate", str(path)]) == 2
         assert error_line(capsys) == (
-            f"{path}: no such checkpoint, extraction or .npz; pass a run's folder, its "
+            f"{path}: {problem}; pass a run's folder, its "
             "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
         )
 

@@ -260,6 +260,18 @@ def test_a_camera_may_have_any_name(unlabelled, videos):
     assert "<b>" not in (output / "identities.html").read_text().partition("<main")[2]
 
 
+def test_a_camera_may_have_a_name_too_long_for_a_file(unlabelled, videos):
+    rows = pd.read_csv(videos / "manifest.csv")
+    rows["camera"] = rows["camera"].replace({"door": "ö" * 300})
+    rows.to_csv(videos / "manifest.csv", index=False)
+    status, output = link(unlabelled, "--threshold=1")
+    assert status == 0
+    assert sorted(path.name for path in (output / "mot").iterdir()) == [
+        f"1-{'ö' * 99}.txt",
+        "2-2nd-hall.txt",
+    ]
+
+
 def error_of(capsys):
     *_, line = capsys.readouterr().err.strip().splitlines()
     return line

@@ -7,7 +7,7 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import BatchHardMiner
 from pytorch_metric_learning.reducers import MeanReducer
 
-from stgcn_pyg.losses import batch_hard_triplet, stgcn_losses, triplet_losses
+from stgcn_pyg.losses import CentreLoss, batch_hard_triplet, stgcn_losses, triplet_losses
 
 
 def batch_hard_by_the_book(features, labels, margin):
@@ -99,3 +99,33 @@ def test_total_is_softmax_plus_one_triplet_loss_a_branch():
 def test_labels_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"features must be \[batch, width\] and labels \[batch\]"):
         batch_hard_triplet(torch.zeros(4, 2), torch.zeros(3))
+
+
+def test_an_unknown_margin_is_refused():
+    with pytest.raises(ValueError, match="margin='sof' is unknown: give a number or 'soft'"):
+        batch_hard_triplet(torch.zeros(4, 2), torch.zeros(4), margin="sof")
+
+
+def test_an_empty_batch_has_loss_and_gradient_0_and_moves_no_centre():
+    features = torch.zeros(0, 2, requires_grad=True)
+    centres = CentreLoss(num_classes=3, width=2)
+    for loss in (batch_hard_triplet, centres):
+        found = loss(features, torch.zeros(0, dtype=torch.long))
+        found.backward()
+        assert found.item() == 0
+    assert not centres.centres.any()
+
+
+@pytest.mark.parametrize(("shape", "labels"), [((4, 1), 4), ((4, 2), 1), ((2,), 2)])
+def test_centres_refuse_what_does_not_fit_them(shape, labels):
+    with pytest.raises(ValueError, match=r"features must be \[batch, 2\] and labels \[batch\]"):
+        CentreLoss(num_classes=3, width=2)(torch.zeros(shape), torch.zeros(labels).long())
+
+
+def test_centres_move_as_far_under_autocast():
+    features, labels = torch.randn(64, 16), torch.arange(8).repeat(8)
+    plain, mixed = CentreLoss(8, 16), CentreLoss(8, 16)
+    plain(features, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed(features, labels)
+    assert torch.equal(plain.centres, mixed.centres)

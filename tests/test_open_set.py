@@ -183,11 +183,14 @@ def test_bins_change_no_estimate(monkeypatch):
         ({"impostors": "without match"}, "every query has a match: give impostors='left out'"),
         ({"ranks": [0]}, "ranks=[0]: give integers from 1 on"),
         ({"ranks": []}, "ranks=[]: give at least one"),
-        ({"fars": [0.1]}, "a rate of 0.1: 2 impostors cannot tell it from 0"),
+        (
+            {"fars": [0.1]},
+            "a rate of 0.1 is less than one of 2 searches for people who are not in the",
+        ),
         ({"fars": [2.0]}, "a rate of 2: give fractions within (0, 1)"),
         ({"thresholds": [np.nan]}, "thresholds=[nan]: give finite distances"),
         ({"gallery_pids": [3, 4]}, "none of the 2 queries has a match"),
-        ({"query_pids": [1, 1], "fars": [0.5]}, "identities are resampled: give queries of at"),
+        ({"query_pids": [1, 1], "fars": [0.5]}, "1 identities among the queries"),
         ({"same_camera": "none"}, "same_camera='none' is unknown"),
         ({"resamples": 1, "fars": [0.5]}, "resamples=1: give at least 2"),
     ],
@@ -203,3 +206,22 @@ def test_a_mistake_is_one_line(change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         identify(**given)
     assert "\n" not in str(error.value)
+
+
+def test_near_rates_and_arrays_are_told_apart_and_plain_json():
+    given = {
+        "distances": np.arange(16.0).reshape(4, 4) / 16,
+        "query_pids": [1, 2, 3, 4],
+        "gallery_pids": [1, 2, 3, 4],
+        "query_camids": [1, 1, 1, 1],
+        "gallery_camids": [2, 2, 2, 2],
+        "resamples": np.int64(20),
+    }
+    fars, thresholds = np.array([0.3234567, 0.3234568]), np.array([0.71403771, 0.71403774])
+    result = identify(**given, fars=fars, ranks=np.array([1, 3]), thresholds=thresholds)
+    assert list(result.thresholds) == fars.tolist()
+    found = json.loads(json.dumps(result.to_dict()))
+    assert list(found["thresholds"]) == ["0.3234567", "0.3234568"]
+    assert len(found["statistics"]) == 2 * 2 + 2 + 2 * 2
+    assert "DIR at FAR 0.3234568, rank 3" in found["statistics"]
+    assert "DIR at 0.71403774, rank 1" in found["statistics"]

@@ -301,3 +301,12 @@ def test_features_that_cannot_be_ranked_are_refused_in_one_line():
     assert message.startswith(
         "query_features: 2 rows are not finite, first at [1, 2]; check the model"
     )
+
+
+def test_features_of_long_doubles_are_taken_and_those_without_a_channel_are_told():
+    features = clustered(16, 9)
+    expected = rerank(features[:3], features[3:])
+    wide = features.astype(np.longdouble)
+    assert torch.equal(rerank(wide[:3], wide[3:]), expected)
+    with pytest.raises(ValueError, match="all 3 features are the same"):
+        rerank(np.zeros((1, 0)), np.zeros((2, 0)))

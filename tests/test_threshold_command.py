@@ -56,7 +56,7 @@ def test_the_threshold_is_that_of_python_and_its_rates_those_of_the_test_set(
     assert main([*command, "--resamples=200"]) == 0
     content = json.loads(path.read_text())
     stored = StoredEmbeddings(labelled)
-    chosen = threshold_at_fpr(stored.embeddings, *labels_of(stored), 0.05, "all")
+    chosen = threshold_at_fpr(stored.embeddings, *labels_of(stored), 0.05, "all", resamples=200)
     assert content["chosen"] == chosen.to_dict()
     assert content["about"]["extraction"] == str(labelled)
     test = StoredEmbeddings(test_set)
@@ -101,7 +101,9 @@ def test_junk_and_distractors_choose_nothing(labelled, tmp_path, capsys):
 
 
 def error_of(capsys):
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    captured = capsys.readouterr()
+    assert not captured.out  # no threshold is printed where the command fails
+    (line,) = captured.err.strip().splitlines()
     return line
 
 
@@ -111,11 +113,16 @@ def error_of(capsys):
         ([], "required: fpr"),
         (["--fpr=0"], '"fpr"'),
         (["--fpr=1"], '"fpr"'),
-        (["--fpr=0.0001"], "cannot tell it from 0"),
+        (["--fpr=0.0001"], "is less than one of "),
         (["--fpr=0.05", "--test=away"], "away: no extraction"),
+        (
+            ["--fpr=0.05", "--test={labelled}"],
+            "labelled and --test are the same folder, {labelled}",
+        ),
+        (["--fpr=0.05", "--resamples=1"], "resamples"),
         (["--fpr=0.05", "--json=."], "is a folder"),
         (["--fpr=0.05", "--json={labelled}/embeddings.json"], "is among the files of {labelled}"),
-        (["--fpr=0.0001"], "error: {labelled}: a rate of 0.0001: "),
+        (["--fpr=0.0001"], "error: {labelled}: a rate of 0.0001 is less"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(labelled, capsys, options, message):
@@ -168,3 +175,11 @@ def test_a_training_that_held_out_nobody_has_no_such_tracklets(tmp_path, capsys)
     assert main(["extract", str(run), str(tmp_path / "x"), "--parts=held-out"]) == 2
     assert "its training held out no identity" in error_of(capsys)
     assert not (tmp_path / "x").exists()
+
+
+def test_tracklets_that_are_not_finite_are_named_as_they_were_given(tmp_path, capsys):
+    tracklets, embeddings = people(8, 0)
+    embeddings[3] = np.nan
+    folder = write_extraction(tmp_path / "nan", tracklets, embeddings)
+    assert main(["threshold", str(folder), "--fpr=0.05"]) == 2
+    assert f"error: {folder}: features: 1 rows are not finite, first at [3]" in error_of(capsys)

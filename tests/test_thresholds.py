@@ -117,13 +117,19 @@ def test_the_interval_holds_the_threshold_of_the_population():
     ("change", "message"),
     [
         ({"fpr": 0}, "a rate of 0: give fractions within (0, 1)"),
-        ({"fpr": 0.01}, "a rate of 0.01: 4 impostors cannot tell it from 0"),
+        (
+            {"fpr": 0.01},
+            "a rate of 0.01 is less than one of 4 pairs of two people: give at least 0.25",
+        ),
         ({"pids": [1, 1, 1, 1]}, "1 identities: give"),
         ({"pids": [1, 2, 3, 4]}, "0 genuine pairs, 4 identities"),
-        ({"pids": [1, 1, 2]}, "query: 4 rows, 3 identities"),
-        ({"features": [0.0, 1.0]}, "2 rows"),
-        ({"features": [[0.0], [np.nan], [1.0], [2.0]]}, "are not finite"),
+        ({"pids": [1, 1, 2]}, "4 rows, 3 identities and 4 cameras"),
+        ({"features": [0.0, 1.0, 2.0, 4.0]}, "features must be [N, D], got [4]"),
+        ({"features": [[0.0], [np.nan], [1.0], [2.0]]}, "features: 1 rows are not finite"),
         ({"features": [[0.0], [1.0], [0.0], [1.0]]}, "2 of 4 impostor pairs are at distance 0"),
+        ({"pids": [1, 1, 2, -1]}, "pids: 1 tracklets are junk (pid -1), first at [3]; drop them"),
+        ({"features": np.zeros((0, 1)), "pids": [], "camids": []}, "no tracklet: give some"),
+        ({"same_camera": "al"}, "same_camera='al' is unknown: give 'person' or 'all'"),
         ({"resamples": 1}, "resamples=1"),
         ({"confidence": 2}, "confidence=2"),
     ],
@@ -138,3 +144,10 @@ def test_a_mistake_is_one_line(change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         threshold_at_fpr(**given)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_of_numpy_give_plain_json():
+    features, labels = [[0.0], [1.0], [2.0], [4.0]], ([1, 1, 2, 2], [1, 2, 1, 2])
+    chosen = threshold_at_fpr(features, *labels, np.float32(0.25), resamples=np.int64(9))
+    plain = threshold_at_fpr(features, *labels, 0.25, resamples=9)
+    assert json.loads(json.dumps(chosen.to_dict())) == plain.to_dict()

@@ -301,7 +301,10 @@ def test_the_same_seed_gives_the_same_bits_whatever_the_block_size(monkeypatch):
         ({"same_camera": "none"}, "same_camera='none' is unknown"),
         ({"fprs": [0]}, "a rate of 0: give fractions within (0, 1)"),
         ({"fprs": [1.5]}, "a rate of 1.5: give fractions within (0, 1)"),
-        ({"fprs": [0.1]}, "a rate of 0.1: 2 impostors cannot tell it from 0"),
+        (
+            {"fprs": [0.1]},
+            "a rate of 0.1 is less than one of 2 pairs of two people: give at least 0.5",
+        ),
         ({"thresholds": [np.inf]}, "thresholds=[inf]: give finite distances"),
         ({"resamples": 1}, "resamples=1: give at least 2"),
         ({"confidence": 1.0}, "confidence=1.0: give a fraction"),
@@ -321,3 +324,37 @@ def test_a_mistake_is_one_line(change, message):
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         verify(**given)
     assert "\n" not in str(error.value)
+
+
+GIVEN = {
+    "distances": np.arange(16.0).reshape(4, 4) / 16,
+    "query_pids": [1, 2, 3, 4],
+    "gallery_pids": [1, 2, 3, 4],
+    "query_camids": [1, 1, 1, 1],
+    "gallery_camids": [2, 2, 2, 2],
+    "resamples": 20,
+}
+
+
+def test_near_rates_and_thresholds_are_told_apart_by_their_names():
+    result = verify(**GIVEN, fprs=[0.1234567, 0.1234568, 0.5], thresholds=[0.71403771, 0.71403774])
+    assert list(result.statistics.estimate) == [
+        *("TPR at FPR 0.1234567", "TPR at FPR 0.1234568", "TPR at FPR 0.5", "EER", "AUC"),
+        *("FPR at 0.71403771", "TPR at 0.71403771", "FPR at 0.71403774", "TPR at 0.71403774"),
+    ]
+
+
+def test_rates_and_thresholds_may_be_arrays():
+    rates, thresholds = [0.125, 0.25], [0.25, 0.5]
+    lists = verify(**GIVEN, fprs=rates, thresholds=thresholds).to_dict()
+    arrays = verify(**GIVEN, fprs=np.float32(rates), thresholds=torch.tensor(thresholds)).to_dict()
+    assert json.loads(json.dumps(arrays)) == lists
+
+
+@pytest.mark.parametrize(("rate", "least"), [(1e-9, 0.0834), (0.0833, 0.0834)])
+def test_the_least_rate_that_is_named_is_taken(rate, least):
+    with pytest.raises(
+        ValueError, match=f"one of 12 pairs of two people: give at least {least}, or"
+    ):
+        verify(**GIVEN, fprs=[rate])
+    verify(**GIVEN, fprs=[least])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import PositiveInt, restricted_number_type
 
 from stgcn_pyg.cli.arguments import (
     Distance,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 INDEX_TOP = 100  # tracklets that each query finds
 MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
+Resamples = restricted_number_type("Resamples", int, (">=", 2))
 
 DESCRIPTION = """Evaluates embeddings under every protocol that their data set allows.
 
@@ -133,11 +134,14 @@ def parser() -> Parser:
     ranks = "the k of each rank-k to print"
     parser.add_argument("--ranks", nargs="+", type=PositiveInt, default=None, help=ranks)
     resamples = "number of bootstrap samples of the test identities, for the intervals"
-    parser.add_argument("--resamples", type=PositiveInt, default=10_000, help=resamples)
-    verify = "also verify pairs by a threshold (TPR at FPR), and search an open set (DIR at FAR)"
+    parser.add_argument("--resamples", type=Resamples, default=10_000, help=resamples)
+    verify = (
+        "also score verification (are two tracklets one person?) and open-set search (is the "
+        "person in the gallery at all?)"
+    )
     add = parser.add_argument
     add("--verification", type=bool, default=False, nargs="?", const=True, help=verify)
-    given = "distances at which to give the rates, for --verification"
+    given = "with --verification: also print FPR, TPR, FAR and DIR at these distances"
     add("--thresholds", nargs="+", type=Distance, default=None, help=given)
     rerank = "also re-rank by k-reciprocal neighbours"
     parser.add_argument("--rerank", type=bool, default=False, nargs="?", const=True, help=rerank)
@@ -147,7 +151,9 @@ def parser() -> Parser:
     parser.add_argument("--k2", type=PositiveInt, default=Reranking().k2, help=k2)
     weight = "weight of the original distance, for --rerank"
     parser.add_argument("--lambda_value", type=float, default=Reranking().lambda_value, help=weight)
-    index = "gallery in a folder that holds the extraction, whose search by codes is scored as well"
+    index = (
+        "folder of a gallery that holds this extraction; its approximate search is scored as well"
+    )
     parser.add_argument("--index", type=str, default=None, help=index)
     dataset = "name of the extraction's data set in the gallery, for --index"
     parser.add_argument("--index_name", type=str, default=None, help=dataset)
@@ -201,7 +207,7 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
         UserError: There is nothing at the path that can be evaluated.
     """
     path = options.source
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         from stgcn_pyg.runs.feature_arrays import FeatureArrays
 
         refuse_model_arguments(options, path)
@@ -212,9 +218,10 @@ def open_source(options: Namespace, group: ProcessGroup = ALONE) -> Source:
         refuse_model_arguments(options, path)
         return StoredEmbeddings(path)
     if not (path / "checkpoint.ckpt" if path.is_dir() else path).is_file():
+        problem = "holds neither checkpoint nor extraction" if path.is_dir() else "does not exist"
         raise UserError(
-            f"{path}: no such checkpoint, extraction or .npz; pass a run's folder, its "
-            "checkpoint.ckpt, a folder that `stgcn extract` wrote, or an .npz of features"
+            f"{path}: {problem}; pass a run's folder, its checkpoint.ckpt, a folder that "
+            "`stgcn extract` wrote, or an .npz of features"
         )
     with compiler_deferred():
         return open_run(path, options, group)  # the others need no model

@@ -77,7 +77,7 @@ def parser() -> Parser:
     add("--threshold", type=Distance, default=None, help=threshold)
     labelled = "extraction of labelled tracklets by the same model, to choose the threshold on"
     add("--labelled", type=Path, default=None, help=labelled)
-    fpr = "share of the pairs of two people to take for one, to choose the threshold by"
+    fpr = "choose the threshold at which this share of pairs of two different people is merged"
     add("--fpr", type=OpenUnitInterval, default=None, help=fpr)
     centre = "take the mean of its camera from each embedding; for cameras that see many people"
     add("--centre_cameras", type=bool, default=False, nargs="?", const=True, help=centre)
@@ -183,7 +183,9 @@ def _choose(labelled: StoredEmbeddings, fpr: float | None, lines: list[str]) -> 
 def _named(contents: dict[int, str], table: pd.DataFrame) -> dict[str, str]:
     """The files by name: the number of the camera, and its own name where that is known."""
     names = table.drop_duplicates("camid").set_index("camid")["camera"]
-    return {
-        "-".join([str(camid), *re.findall(r"[\w.]+", names[camid])]) + ".txt": content
-        for camid, content in contents.items()
-    }
+    files = {}
+    for camid, content in contents.items():
+        # The number alone tells cameras apart; a file's name has at most 255 bytes.
+        name = "-".join([str(camid), *re.findall(r"[\w.]+", names[camid])]).encode()[:200]
+        files[name.decode(errors="ignore") + ".txt"] = content
+    return files

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from jsonargparse.typing import OpenUnitInterval, PositiveInt
+from jsonargparse.typing import OpenUnitInterval
 
 from stgcn_pyg.cli.arguments import Parser
+from stgcn_pyg.cli.evaluate import Resamples
 from stgcn_pyg.files import require_apart, require_outside, require_writable, write_json
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.extraction import StoredEmbeddings
@@ -16,8 +17,8 @@ from stgcn_pyg.runs.scoring import score_verification
 
 DESCRIPTION = """Chooses a threshold on an extraction of tracklets of known people.
 
-It is the largest distance within which at most a wanted share of the pairs of two people is (the
-false positive rate, FPR). --test says what it does to other people.
+It is the largest distance at which at most the share --fpr of all pairs of two different people is
+taken for one person (the false positive rate, FPR). --test says what it does to other people.
 
 Examples:
   stgcn extract runs/mars embeddings/held-out --parts held-out
@@ -33,14 +34,14 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command."""
     options = parser().parse_args(arguments)
     require_writable("--json", options.json)
-    require_apart({name: options[name] for name in ("labelled", "test", "json")})
+    require_apart({"labelled": options.labelled, "--test": options.test, "--json": options.json})
     require_outside({"--json": options.json}, [options.labelled, options.test])
     labelled = StoredEmbeddings(options.labelled)
     test = None
     if options.test is not None:
         test = StoredEmbeddings(options.test)
         require_same_model(labelled, test, "--test")
-    chosen = choose_at_fpr(labelled, options.fpr, option="")
+    chosen = choose_at_fpr(labelled, options.fpr, "", options.resamples)
     content = {"about": labelled.about, "chosen": chosen.to_dict()}
     print(f"{in_words(labelled.about)}\n{chosen}")
     used = labelled.tracklets[has_identity(labelled.tracklets)]
@@ -62,8 +63,8 @@ def parser() -> Parser:
     add("--fpr", type=OpenUnitInterval, required=True, help=fpr)
     test = "extraction of query and gallery by the same model, to say what the threshold does there"
     add("--test", type=Path, default=None, help=test)
-    resamples = "number of bootstrap samples of the test identities, for the intervals"
-    add("--resamples", type=PositiveInt, default=10_000, help=resamples)
+    resamples = "number of bootstrap samples of the identities, for every interval"
+    add("--resamples", type=Resamples, default=10_000, help=resamples)
     add("--json", type=Path, default=None, help="file to write the results to")
     return parser
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -36,14 +36,35 @@ def to_numpy(array: Array) -> np.ndarray:
 
 
 def to_integers(name: str, values: Array) -> np.ndarray:
-    """Labels ``[N]`` as int64; a ValueError where they are of another type or shape."""
+    """Labels ``[N]`` as int64; a ValueError where they are of another type, shape or size."""
     array = to_numpy(values)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ValueError(
             f"{name} must be a 1-D array of integers, "
             f"got {array.dtype} of shape {list(array.shape)}"
         )
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(
+            f"{name} holds {array.max()}, more than 64 bits with a sign can hold: give identities "
+            "and cameras smaller numbers"
+        )
     return np.require(array, np.int64, "W")  # torch takes none that cannot be written to
+
+
+def check_known(**choices: tuple[object, object]) -> None:
+    """Raises a ValueError if an argument is not among the words of its ``Literal``."""
+    for name, (value, kinds) in choices.items():
+        words = get_args(kinds)
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(f"{name}={value!r} is unknown: give {' or '.join(map(repr, words))}")
+
+
+def plain(values: dict[str, Any]) -> dict[str, Any]:
+    """The same values with NumPy's numbers as Python's, which alone JSON takes."""
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in values.items()
+    }
 
 
 def check_rows(name: str, bad: npt.ArrayLike, what: str, cause: str) -> None:

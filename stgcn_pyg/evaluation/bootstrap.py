@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.evaluation.arrays import Array, to_integers
-from stgcn_pyg.evaluation.result import REPORTED_RANKS, RankingResult
+from stgcn_pyg.evaluation.arrays import Array, check_known, plain, to_integers
+from stgcn_pyg.evaluation.result import REPORTED_RANKS, RankingResult, check_ranks
 
 IntervalMethod = Literal["bca", "percentile"]
 
@@ -43,7 +43,7 @@ class Resampling:
         settings = {field.name: getattr(self, field.name) for field in fields(Resampling)}
         names = [field.name for field in fields(self) if field.name not in settings]
         numbers = pd.DataFrame({name: getattr(self, name) for name in names})
-        return {"statistics": numbers.to_dict("index"), **settings}
+        return {"statistics": numbers.to_dict("index"), **plain(settings)}
 
     def caption(self) -> str:
         """The attributes in one line, but for the seed."""
@@ -71,11 +71,7 @@ class BootstrapResult(Resampling):
     standard_error: dict[str, float]
 
     def __str__(self) -> str:
-        lines = {
-            name: format_interval(estimate, self.low[name], self.high[name])
-            for name, estimate in self.estimate.items()
-        }
-        return f"{self.caption()}\n{pd.Series(lines).to_string()}"
+        return f"{self.caption()}\n{format_intervals(self)}"
 
 
 def bootstrap(
@@ -169,9 +165,7 @@ def scores_by_statistic(result: RankingResult, ranks: Sequence[int]) -> dict[str
     first = result.first_match_rank
     valid = ~np.isnan(first)
     scores = {"mAP": result.average_precision, "mINP": result.inverse_negative_penalty}
-    for k in ranks:
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ValueError(f"ranks={list(ranks)}: give integers from 1 on")
+    for k in check_ranks(ranks):
         scores[f"rank-{k}"] = np.where(valid, first <= k, np.nan)
         if k <= len(result.cmc) and valid.any():
             mean, cmc = (first[valid] <= k).mean(), result.cmc[k - 1]
@@ -284,8 +278,7 @@ def check_resampling(resamples: int, confidence: float, method: str = "bca") -> 
         raise ValueError(f"resamples={resamples}: give at least 2, and thousands to rely on")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence}: give a fraction within (0, 1), such as 0.95")
-    if method not in ("bca", "percentile"):
-        raise ValueError(f"method={method!r} is unknown: give 'bca' or 'percentile'")
+    check_known(method=(method, IntervalMethod))
 
 
 def interval_ends(
@@ -377,3 +370,12 @@ def format_interval(
     """
     style = f"{'+' if signed else ''}z.{decimals}f"
     return f"{100 * estimate:{style}} [{100 * low:{style}}, {100 * high:{style}}]"
+
+
+def format_intervals(result: Any, decimals: int = 1) -> str:
+    """A line for each statistic of a result with ``estimate``, ``low`` and ``high``."""
+    lines = {
+        name: format_interval(value, result.low[name], result.high[name], decimals=decimals)
+        for name, value in result.estimate.items()
+    }
+    return pd.Series(lines).to_string()

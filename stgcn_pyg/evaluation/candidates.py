@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from stgcn_pyg import JUNK
-from stgcn_pyg.evaluation.arrays import Array, slices, to_integers, to_numpy
+from stgcn_pyg.evaluation.arrays import Array, slices, to_integers
 from stgcn_pyg.evaluation.result import SameCamera
 
 
@@ -96,33 +96,48 @@ def check_labels(
         ValueError: Lengths that differ, labels that are not integers, junk among the queries, no
             query or no gallery item at all.
     """
-    labels = Labels(
-        to_integers("query_pids", query_pids),
-        to_integers("gallery_pids", gallery_pids),
-        to_integers("query_camids", query_camids),
-        to_integers("gallery_camids", gallery_camids),
-        listed=np.ones(len(to_numpy(gallery_pids)), dtype=bool),
-    )
-    queries, gallery = labels.query_pids, labels.gallery_pids
-    of_queries, of_gallery = rows_of or (queries, gallery)
-    for side, given, pids, camids in (
-        ("query", of_queries, queries, labels.query_camids),
-        ("gallery", of_gallery, gallery, labels.gallery_camids),
-    ):
-        rows = (np.shape(given) or (1,))[0]
-        if not rows == len(pids) == len(camids):
-            raise ValueError(
-                f"{side}: {rows} rows, {len(pids)} identities and {len(camids)} cameras; "
-                "give one of each a tracklet"
-            )
+    of_queries, of_gallery = rows_of or (None, None)
+    queries, query_cameras = _side("query", query_pids, query_camids, of_queries)
+    gallery, gallery_cameras = _side("gallery", gallery_pids, gallery_camids, of_gallery)
     if not len(queries) or not len(gallery):
         raise ValueError(
             f"{len(queries)} queries and {len(gallery)} gallery items: give one of each at least"
         )
-    junk = np.flatnonzero(queries == JUNK)
+    _refuse_junk("query_pids", queries, "queries", "drop them, only the gallery may hold junk")
+    listed = np.ones(len(gallery), dtype=bool)
+    return Labels(queries, gallery, query_cameras, gallery_cameras, listed)
+
+
+def check_tracklets(pids: Array, camids: Array, features: Array) -> Labels:
+    """The labels of N tracklets, each of which is compared with the others.
+
+    Raises:
+        ValueError: Lengths that differ, labels that are not integers, junk, no tracklet at all.
+    """
+    people, cameras = _side("", pids, camids, features)
+    if not len(people):
+        raise ValueError("no tracklet: give some of at least two identities")
+    _refuse_junk("pids", people, "tracklets", "drop them")
+    return Labels(people, people, cameras, cameras, np.ones(len(people), dtype=bool))
+
+
+def _side(side: str, pids: Array, camids: Array, rows_of: Array | None) -> Any:
+    """The identities and the cameras of queries, of a gallery, or, with "" as side, of all."""
+    prefix = side and f"{side}_"
+    pids, camids = to_integers(f"{prefix}pids", pids), to_integers(f"{prefix}camids", camids)
+    counts = {"identities": len(pids), "cameras": len(camids)}
+    if rows_of is not None:
+        counts = {"rows": (np.shape(rows_of) or (1,))[0]} | counts
+    if len(set(counts.values())) > 1:
+        *first, last = (f"{count} {what}" for what, count in counts.items())
+        given = f"{', '.join(first)} and {last}"
+        raise ValueError(f"{side and f'{side}: '}{given}; give one of each a tracklet")
+    return pids, camids
+
+
+def _refuse_junk(name: str, pids: np.ndarray, what: str, advice: str) -> None:
+    junk = np.flatnonzero(pids == JUNK)
     if len(junk):
         raise ValueError(
-            f"query_pids: {len(junk)} queries are junk (pid -1), first at {junk[:5].tolist()}; "
-            "drop them, only the gallery may hold junk"
+            f"{name}: {len(junk)} {what} are junk (pid -1), first at {junk[:5].tolist()}; {advice}"
         )
-    return labels

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stgcn_pyg.evaluation.arrays import Array, to_integers
+from stgcn_pyg.evaluation.arrays import Array, plain, to_integers
 from stgcn_pyg.evaluation.bootstrap import (
     EQUAL,
     IdentitySums,
     check_resampling,
-    format_interval,
+    format_intervals,
     interval_ends,
     resample,
 )
@@ -47,15 +47,11 @@ class ClusterScores:
     seed: int
 
     def __str__(self) -> str:
-        lines = {
-            name: format_interval(value, self.low[name], self.high[name])
-            for name, value in self.estimate.items()
-        }
         return (
             f"{self.num_tracklets:,} tracklets of {self.num_people:,} identities in "
             f"{self.num_clusters:,} clusters; in per cent,\n"
             f"{100 * self.confidence:g} % intervals (bca, {self.resamples:,} resamples of "
-            f"identities)\n{pd.Series(lines).to_string()}"
+            f"identities)\n{format_intervals(self)}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,7 +60,7 @@ class ClusterScores:
         others = ("num_people", "num_tracklets", "num_clusters", "confidence", "resamples", "seed")
         return {
             "statistics": numbers.to_dict("index"),
-            **{name: getattr(self, name) for name in others},
+            **plain({name: getattr(self, name) for name in others}),
         }
 
 

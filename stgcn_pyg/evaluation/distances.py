@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from stgcn_pyg.evaluation.arrays import Array, check_rows, in_threads, slices, to_tensor
+from stgcn_pyg.evaluation.arrays import (
+    Array,
+    check_known,
+    check_rows,
+    in_threads,
+    slices,
+    to_tensor,
+)
 
 Metric = Literal["euclidean", "cosine"]
 
@@ -51,7 +58,7 @@ def pairwise_distances(a: Array, b: Array, metric: Metric = "euclidean") -> Tens
 
     Raises:
         ValueError: An unknown metric, features that are not ``[A, D]`` and ``[B, D]``, or that are
-            not finite.
+            not finite, or distances beyond float32.
 
     Example:
         >>> pairwise_distances([[0.0, 0.0]], [[3.0, 4.0], [0.0, 0.0]])
@@ -59,11 +66,7 @@ def pairwise_distances(a: Array, b: Array, metric: Metric = "euclidean") -> Tens
     """
     a = to_tensor(a)
     distances = Distances(a, to_tensor(b, a.device), metric, names=("a", "b"))
-    result = np.empty(distances.shape, dtype=np.float32)
-    for rows in slices(0, len(result), _TILE):
-        for columns in slices(0, result.shape[1], _TILE):
-            result[rows, columns] = distances.block(rows, columns)
-    return torch.from_numpy(result).mul_(distances.unit).to(a.device)
+    return torch.from_numpy(distances.matrix()).to(a.device)
 
 
 class Tile(NamedTuple):
@@ -188,6 +191,26 @@ class Distances:
         block[tuple(doubtful)] = self._rounded(self.of_pairs(*pair), *pair, scale)
         return block
 
+    def matrix(self) -> np.ndarray:
+        """All of :func:`pairwise_distances`: ``[A, B]``."""
+        result = np.empty(self.shape, dtype=np.float32)
+        for rows in slices(0, len(result), _TILE):
+            for columns in slices(0, result.shape[1], _TILE):
+                result[rows, columns] = self.in_full(self.block(rows, columns))
+        return result
+
+    def in_full(self, distances: np.ndarray) -> np.ndarray:
+        """Distances times their unit, float32; a ValueError where one is beyond that."""
+        if self.unit == 1:
+            return distances
+        whole = distances * np.float64(self.unit)
+        if whole.max(initial=0) > np.finfo(np.float32).max:
+            raise ValueError(
+                f"a distance of {whole.max():.2g} is more than float32 can hold: divide all "
+                "features by one number"
+            )
+        return whole.astype(np.float32)
+
     def _rounded(
         self, squares: np.ndarray, row: Any, column: Any, scale: np.ndarray | None = None
     ) -> np.ndarray:
@@ -219,8 +242,11 @@ class _Rows:
     def __init__(self, values: Tensor, metric: Metric, name: str):
         self.values, self.cosine = values, metric == "cosine"
         self.lengths = self._by_tile(lambda rows: _length(values[rows]))
-        # The length, because it may overflow where the values do not.
-        check_rows(name, ~self.lengths.isfinite().cpu(), "are not finite", "NaN or overflow")
+        bad = ~self.lengths.isfinite().cpu().numpy()
+        if bad.any():  # the length may overflow where the values do not
+            finite = values.isfinite().all(dim=1).cpu().numpy()
+            check_rows(name, ~finite, "are not finite", "NaN or overflow")
+            check_rows(name, bad, "have squares beyond float64", "overflow")
         self.longest = float(self.lengths.max()) if len(values) else 0.0
         self.zeros = ((self.lengths == 0) & self.cosine).double().cpu().numpy()
 
@@ -321,8 +347,9 @@ def _plain_float32(device: torch.device) -> Iterator[None]:
 
 
 def check_features(a: Any, b: Any, metric: str) -> None:
-    if metric not in ("euclidean", "cosine"):
-        raise ValueError(f"metric={metric!r} is unknown: give 'euclidean' or 'cosine'")
+    check_known(metric=(metric, Metric))
+    if a is b and a.ndim != 2:
+        raise ValueError(f"features must be [N, D], got {list(a.shape)}")
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
             f"features must be [A, D] and [B, D], got {list(a.shape)} and {list(b.shape)}"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stgcn_pyg.evaluation.arrays import Array, check_rows, in_threads, slices, to_numpy
+from stgcn_pyg.evaluation.arrays import Array, check_rows, in_threads, slices, to_tensor
 from stgcn_pyg.evaluation.distances import STRIP, Distances, Metric, Tile, check_features
 
 
@@ -42,7 +42,7 @@ def distances_among(
     """Distances among queries and gallery together, as re-ranking takes them."""
     if device is None:
         device = queries.device if isinstance(queries, Tensor) else "cpu"
-    sides = to_numpy(queries), to_numpy(gallery)
+    sides = to_tensor(queries, "cpu").numpy(), to_tensor(gallery, "cpu").numpy()
     check_features(*sides, metric)
     if not all(map(len, sides)):
         raise ValueError(
@@ -53,9 +53,9 @@ def distances_among(
         if metric == "cosine":
             what = "are zeros and have no cosine"
             check_rows(name, ~side.any(axis=1), what, "dead units")
-    items = np.concatenate(sides, dtype=np.result_type(*sides, "f4"))
+    items = np.concatenate(sides, dtype=np.result_type(*sides))
     # By a power of two, which rounds nothing: squares then neither overflow nor vanish.
-    items = np.ldexp(items, -np.frexp(np.abs(items).max())[1], out=items)
+    items = np.ldexp(items, -np.frexp(np.abs(items).max(initial=0))[1], out=items)
     if metric == "cosine":
         items = items.astype(np.float64)
         items /= np.linalg.norm(items, axis=1, keepdims=True)

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 
-from stgcn_pyg.evaluation.arrays import Array
+from stgcn_pyg.evaluation.arrays import Array, check_known
 from stgcn_pyg.evaluation.bootstrap import (
     EQUAL,
     BootstrapResult,
     IntervalMethod,
-    format_interval,
+    format_intervals,
 )
 from stgcn_pyg.evaluation.candidates import JUNK, Labels, check_labels
 from stgcn_pyg.evaluation.distances import Metric
@@ -25,18 +24,27 @@ from stgcn_pyg.evaluation.pairs import (
     GivenPairs,
     Identities,
     PairSource,
+    check_genuine,
     other_pairs,
     round_down,
     spread,
 )
 from stgcn_pyg.evaluation.protocols import Protocol, select_gallery
 from stgcn_pyg.evaluation.ranking import rank_distances, rank_features
-from stgcn_pyg.evaluation.result import RankingResult, SameCamera, Scoring
-from stgcn_pyg.evaluation.roc import Trials, bootstrap_curve, rates, tpr_at
-from stgcn_pyg.evaluation.verification import check_fprs, check_thresholds, usual_rates
+from stgcn_pyg.evaluation.result import RankingResult, SameCamera, Scoring, check_ranks
+from stgcn_pyg.evaluation.roc import (
+    Trials,
+    bootstrap_curve,
+    check_thresholds,
+    chosen_rates,
+    number_names,
+    rates,
+    tpr_at,
+)
 
 Impostors = Literal["without match", "left out"]
 USUAL_FARS = (0.1, 0.01, 0.001)
+SEARCHES = "searches for people who are not in the gallery"  # impostors, in messages
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -46,8 +54,8 @@ class OpenSetResult:
     Attributes:
         statistics: ``"DIR at FAR 0.01, rank 1"`` and, for thresholds that were asked for,
             ``"FAR at 0.75"`` and ``"DIR at 0.75, rank 1"``.
-        thresholds: The distance up to which a search answers, by FAR; any below the first alarm too
-            many gives the same rates, and this is the largest.
+        thresholds: By FAR f, the largest distance whose FAR is still at most f: up to it a search
+            answers. It is below 0 where even the alarms at distance 0 are too many.
         impostors: Who is searched for without being in the gallery: queries ``"without match"``, or
             every query with its identity ``"left out"`` of the gallery.
         num_mated: The number of searches for somebody who is in the gallery.
@@ -65,27 +73,23 @@ class OpenSetResult:
     protocol: str | None = None
 
     def __str__(self) -> str:
-        found = self.statistics
-        lines = {
-            name: format_interval(value, found.low[name], found.high[name], decimals=2)
-            for name, value in found.estimate.items()
-        }
         name = self.protocol or "open set"
         return (
             f"{name}; {self.num_mated:,} searches for an identity in the gallery of "
             f"{self.num_gallery:,}, {self.num_impostors:,} for one that is not ({self.impostors})\n"
-            f"{found.caption()}\n{pd.Series(lines).to_string()}"
+            f"{self.statistics.caption()}\n{format_intervals(self.statistics, decimals=2)}"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: the statistics, their intervals, the thresholds and the counts."""
+        names = number_names(self.thresholds, 6)
         return {
             "protocol": self.protocol,
             "impostors": self.impostors,
             "num_mated": self.num_mated,
             "num_impostors": self.num_impostors,
             "num_gallery": self.num_gallery,
-            "thresholds": {f"{far:g}": value for far, value in self.thresholds.items()},
+            "thresholds": {names[far]: value for far, value in self.thresholds.items()},
             **self.statistics.to_dict(),
         }
 
@@ -243,16 +247,11 @@ class _Options:
     method: IntervalMethod
 
     def __post_init__(self) -> None:
-        for k in self.ranks:
-            if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-                raise ValueError(f"ranks={list(self.ranks)}: give integers from 1 on")
-        if not self.ranks:
+        if not check_ranks(self.ranks):
             raise ValueError("ranks=[]: give at least one")
         check_thresholds(self.thresholds)
-        if self.impostors not in (None, "without match", "left out"):
-            raise ValueError(
-                f"impostors={self.impostors!r} is unknown: give 'without match' or 'left out'"
-            )
+        if self.impostors is not None:
+            check_known(impostors=(self.impostors, Impostors))
 
 
 def _identify(
@@ -266,17 +265,13 @@ def _identify(
     alarms = np.sort(other[searched])
     if not len(alarms):
         raise ValueError("every query has a match: give impostors='left out'")
-    fars = options.fars
-    if fars is None:
-        fars = usual_rates(USUAL_FARS, len(alarms))
-    else:
-        check_fprs(fars, len(alarms))
+    fars = chosen_rates(options.fars, USUAL_FARS, len(alarms), SEARCHES)
+    thresholds = check_thresholds(options.thresholds)
     identities = Identities.of(labels)
-    if len(identities) < 2:
-        raise ValueError("identities are resampled: give queries of at least 2")
+    check_genuine(labels.matches()[0], identities)
 
     # The rates turn just below an alarm.
-    asked = np.array([round_down(t, match.dtype) for t in options.thresholds], dtype=match.dtype)
+    asked = np.array([round_down(t, match.dtype) for t in thresholds], dtype=match.dtype)
     just_below = np.nextafter(np.unique(alarms[np.isfinite(alarms)]), -np.inf)
     all_found = np.finfo(match.dtype).max
     edges = np.unique(np.concatenate([just_below, asked, [all_found]], dtype=match.dtype))
@@ -299,13 +294,14 @@ def _identify(
 
     far, impostor_of = count(searched, other[searched])
     found = []
-    for k in options.ranks:
+    named, at = number_names(fars, 6), number_names(thresholds, 7)
+    for k in check_ranks(options.ranks):
         # Who is found too late is found at no distance.
         distance = np.where(ranking.first_match_rank <= k, match, np.inf)[mated]
         rate, genuine_of = count(mated, distance)
-        names = [f"DIR at FAR {most:g}, rank {k}" for most in fars]
-        for threshold in options.thresholds:
-            names += [f"FAR at {threshold:.7g}", f"DIR at {threshold:.7g}, rank {k}"]
+        names = [f"DIR at FAR {named[most]}, rank {k}" for most in fars]
+        for threshold in thresholds:
+            names += [f"FAR at {at[threshold]}", f"DIR at {at[threshold]}, rank {k}"]
         found.append(
             bootstrap_curve(
                 Trials(genuine_of, impostor_of, impostor_of.sum(axis=0)),

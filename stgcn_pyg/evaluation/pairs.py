@@ -50,7 +50,7 @@ class GivenPairs:
 
 
 class FeaturePairs:
-    """The distances of :func:`pairwise_distances` between features."""
+    """The distances of :func:`pairwise_distances` between features, with its errors."""
 
     def __init__(
         self,
@@ -58,17 +58,17 @@ class FeaturePairs:
         gallery: Array,
         metric: Metric,
         device: torch.device | str | None = None,
+        names: tuple[str, str] = ("query_features", "gallery_features"),
     ):
         left = to_tensor(queries, device)
         right = left if gallery is queries else to_tensor(gallery, left.device)
-        self.distances = Distances(left, right, metric)
-        self.unit = np.float32(self.distances.unit)
+        self.distances = Distances(left, right, metric, names=names)
 
     def of(self, query: np.ndarray, item: np.ndarray) -> np.ndarray:
-        return self.distances.of(query, item) * self.unit
+        return self.distances.in_full(self.distances.of(query, item))
 
     def block(self, rows: slice, columns: slice) -> np.ndarray:
-        return self.distances.block(rows, columns) * self.unit
+        return self.distances.in_full(self.distances.block(rows, columns))
 
 
 def other_pairs(
@@ -116,6 +116,17 @@ class Identities:
         flat = identity * num_bins + bins
         counts = np.bincount(flat, minlength=(len(self) + 1) * num_bins)
         return counts.reshape(-1, num_bins)[: len(self)].astype(float)
+
+
+def check_genuine(
+    pairs: np.ndarray, identities: Identities, among: str = " among the queries"
+) -> None:
+    """Raises a ValueError where there is no genuine pair, or nothing to resample."""
+    if not len(pairs) or len(identities) < 2:
+        raise ValueError(
+            f"{len(pairs)} genuine pairs, {len(identities)} identities{among}: give at least one "
+            "pair of one identity in two cameras, and two identities to resample"
+        )
 
 
 def round_down(threshold: float, dtype: np.dtype) -> np.floating:

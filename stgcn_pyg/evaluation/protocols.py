@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from stgcn_pyg.evaluation.arrays import Array, to_numpy
+from stgcn_pyg.evaluation.arrays import Array, to_integers, to_numpy
 from stgcn_pyg.evaluation.candidates import JUNK, Labels, check_labels
 from stgcn_pyg.evaluation.chance import expectation
 from stgcn_pyg.evaluation.distances import Metric
@@ -70,7 +70,7 @@ AGRL = Protocol(
 )
 DUKE = Protocol(
     "duke",
-    "DukeMTMC-VideoReID: the gallery as its folder gives it, step AP.",
+    "DukeMTMC-VideoReID: the gallery as its folder gives it, without junk, step AP.",
 )
 CROSS_CAMERA = Protocol(
     "cross-camera",
@@ -110,13 +110,14 @@ def select_gallery(
             protocol takes the queries out.
 
     Raises:
-        ValueError: ``gallery_is_query`` is needed and missing, or not a boolean ``[G]``.
+        ValueError: ``gallery_pids`` are not integers ``[G]``, or ``gallery_is_query`` is needed and
+            missing, or not a boolean ``[G]``.
 
     Example:
         >>> select_gallery(QUERY_FREE, [-1, 0, 4, 4], [False, False, True, False])
         array([False,  True, False,  True])
     """
-    pids = to_numpy(gallery_pids)
+    pids = to_integers("gallery_pids", gallery_pids)
     keep = np.ones(len(pids), dtype=bool)
     if not protocol.keep_junk:
         keep &= pids != JUNK

@@ -6,16 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stgcn_pyg.evaluation.arrays import (
-    Array,
-    check_rows,
-    in_threads,
-    slices,
-    to_numpy,
-    to_tensor,
-)
+from stgcn_pyg.evaluation.arrays import Array, in_threads, slices, to_tensor
 from stgcn_pyg.evaluation.candidates import Labels, check_labels
 from stgcn_pyg.evaluation.distances import Distances, Metric
+from stgcn_pyg.evaluation.pairs import GivenPairs
 from stgcn_pyg.evaluation.result import AveragePrecision, RankingResult, SameCamera, Scoring
 
 _ITEMS = 2048  # of the gallery at a time
@@ -76,9 +70,7 @@ def evaluate_ranking(
         >>> round(result.mAP, 4), result.rank(1)  # matches at ranks 1 and 3: (1/1 + 2/3) / 2
         (0.8333, 1.0)
     """
-    matrix = to_numpy(distances)
-    if matrix.ndim != 2:
-        raise ValueError(f"distances must be [Q, G], got {list(matrix.shape)}")
+    matrix = GivenPairs(distances).matrix
     labels = check_labels(
         query_pids, gallery_pids, query_camids, gallery_camids, (matrix, matrix.T)
     )
@@ -86,11 +78,8 @@ def evaluate_ranking(
 
 
 def rank_distances(matrix: np.ndarray, labels: Labels, scoring: Scoring) -> RankingResult:
-    """:func:`evaluate_ranking` with labels that are checked."""
-    matrix = matrix if matrix.dtype.kind == "f" else matrix.astype(np.float64)
+    """:func:`evaluate_ranking` with distances and labels that are checked."""
     blocks = list(labels.blocks(64))
-    bad = [~np.isfinite(matrix[rows]).all(axis=1) for rows, _ in blocks]
-    check_rows("distances", np.concatenate(bad), "are not finite", "NaN or overflow")
 
     def score(block: tuple[slice, Labels]) -> np.ndarray:
         rows, some = block

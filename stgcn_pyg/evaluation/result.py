@@ -1,15 +1,26 @@
 """The result of an evaluation, with the setting in which it was measured."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from stgcn_pyg.evaluation.arrays import check_known, plain
+
 AveragePrecision = Literal["step", "trapezoid"]
 SameCamera = Literal["person", "all"]
 
 REPORTED_RANKS = (1, 5, 10, 20)
+
+
+def check_ranks(ranks: Iterable[int]) -> tuple[int, ...]:
+    """The k of each rank-k; a ValueError where one is no integer from 1 on."""
+    ranks = list(ranks)
+    if any(isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1 for k in ranks):
+        raise ValueError(f"ranks={ranks}: give integers from 1 on")
+    return tuple(map(int, ranks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +99,7 @@ class RankingResult:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: mAP, mINP, rank-k for k = 1, 5, 10, 20, CMC, counts, setting."""
         ranks = {f"rank-{k}": self.rank(k) for k in REPORTED_RANKS if k <= len(self.cmc)}
-        return {
+        values = {
             "protocol": self.protocol,
             "mAP": self.mAP,
             "mINP": self.mINP,
@@ -102,6 +113,7 @@ class RankingResult:
             "depth": self.depth,
             "cmc": self.cmc.tolist(),
         }
+        return plain(values)
 
 
 @dataclass(frozen=True)
@@ -115,10 +127,7 @@ class Scoring:
     protocol: str | None = None
 
     def __post_init__(self) -> None:
-        if self.ap not in ("step", "trapezoid"):
-            raise ValueError(f"ap={self.ap!r} is unknown: give 'step' or 'trapezoid'")
-        if self.same_camera not in ("person", "all"):
-            raise ValueError(f"same_camera={self.same_camera!r} is unknown: give 'person' or 'all'")
+        check_known(ap=(self.ap, AveragePrecision), same_camera=(self.same_camera, SameCamera))
         if self.max_rank < 1:
             raise ValueError(f"max_rank={self.max_rank}: the CMC needs one rank at least")
         if self.depth is not None and self.depth < 1:

@@ -4,8 +4,10 @@ A curve is given at T vertices: the shares of impostor and of genuine trials tha
 accepts, from none of them to all. Trials of both kinds at one distance make a slanted line.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_UP, Context, Decimal
 
 import numpy as np
 
@@ -20,6 +22,55 @@ from stgcn_pyg.evaluation.bootstrap import (
 
 # Of the FPR and the TPR ``[..., T]``, the statistics ``[..., S]``.
 Statistics = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def number_names(values: Iterable[float], digits: int) -> dict[float, str]:
+    """What numbers are called in names of statistics: with so many digits, or more to differ."""
+    short = {value: f"{value:.{digits}g}" for value in values}
+    count = Counter(short.values())
+    return {value: name if count[name] == 1 else repr(value) for value, name in short.items()}
+
+
+def chosen_rates(
+    given: Iterable[float] | None,
+    usual: Sequence[float],
+    count: int,
+    what: str = "pairs of two people",
+) -> tuple[float, ...]:
+    """The rates that are given, or of the usual ones the first and those of one of a count."""
+    if given is not None:
+        return check_rates(given, count, what)
+    return (usual[0], *(rate for rate in usual[1:] if rate * count >= 1 - EQUAL))
+
+
+def check_thresholds(thresholds: Iterable[float]) -> tuple[float, ...]:
+    """The thresholds as Python's numbers; a ValueError if one is not finite."""
+    thresholds = tuple(map(float, thresholds))
+    if not np.isfinite(thresholds).all():
+        raise ValueError(f"thresholds={list(thresholds)}: give finite distances")
+    return thresholds
+
+
+def check_rates(
+    rates: Iterable[float], count: int | None = None, what: str = "pairs of two people"
+) -> tuple[float, ...]:
+    """The rates as Python's numbers.
+
+    Raises:
+        ValueError: One is outside (0, 1), or below the share of one in a ``count`` of something.
+    """
+    rates = tuple(map(float, rates))
+    for rate in rates:
+        if not 0 < rate < 1:
+            raise ValueError(f"a rate of {rate:g}: give fractions within (0, 1), such as 0.01")
+        if count is not None and rate * count < 1 - EQUAL:
+            least = Context(prec=3, rounding=ROUND_UP).divide(Decimal(1), Decimal(max(count, 1)))
+            raise ValueError(
+                f"a rate of {rate:g} is less than one of {count:,} {what}: give "
+                + (f"at least {least.normalize():f}, or " if least < 1 else "")
+                + "more people"
+            )
+    return rates
 
 
 def rates(counts: np.ndarray) -> np.ndarray:

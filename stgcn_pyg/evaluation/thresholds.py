@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from stgcn_pyg.evaluation.arrays import Array
+from stgcn_pyg.evaluation.arrays import Array, check_known, plain
 from stgcn_pyg.evaluation.bootstrap import EQUAL, check_resampling, drawn_weights
-from stgcn_pyg.evaluation.candidates import check_labels
+from stgcn_pyg.evaluation.candidates import check_tracklets
 from stgcn_pyg.evaluation.distances import Metric
-from stgcn_pyg.evaluation.pairs import MOST_BINS, FeaturePairs, Identities, other_pairs
+from stgcn_pyg.evaluation.pairs import (
+    MOST_BINS,
+    FeaturePairs,
+    Identities,
+    check_genuine,
+    other_pairs,
+)
 from stgcn_pyg.evaluation.result import SameCamera
-from stgcn_pyg.evaluation.roc import Trials
-from stgcn_pyg.evaluation.verification import check_fprs
+from stgcn_pyg.evaluation.roc import Trials, check_rates
 
 KEPT = 2**20  # impostor pairs at least, the nearest
 
@@ -40,7 +45,7 @@ class ThresholdInterval:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values by the names of the attributes."""
-        return asdict(self)
+        return plain(asdict(self))
 
     def in_words(self) -> str:
         """The threshold and its interval."""
@@ -117,15 +122,13 @@ def threshold_at_fpr(
         (3.0, 0.08333333333333333, 1.0)
     """
     check_resampling(resamples, confidence)
-    check_fprs([fpr])
-    labels = check_labels(pids, pids, camids, camids, (features, features))
-    source, identities = FeaturePairs(features, features, metric), Identities.of(labels)
+    check_known(same_camera=(same_camera, SameCamera))
+    (fpr,) = check_rates([fpr])
+    labels = check_tracklets(pids, camids, features)
+    source = FeaturePairs(features, features, metric, names=("features", "features"))
+    identities = Identities.of(labels)
     genuine = source.of(*labels.matches())
-    if not len(genuine) or len(identities) < 2:
-        raise ValueError(
-            f"{len(genuine)} genuine pairs, {len(identities)} identities: give at least one pair "
-            "of one identity in two cameras, and two identities"
-        )
+    check_genuine(genuine, identities, "")
     count = len(labels.query_pids)
     nearest = _Nearest(max(KEPT, int(4 * fpr * count * (count - 1) / 2)))
     of_each = np.zeros(len(identities))  # impostor pairs
@@ -136,7 +139,7 @@ def threshold_at_fpr(
             of_each += np.bincount(identity, minlength=len(of_each))
         nearest.add(distance[once], one, other)
     total = int(of_each.sum()) // 2
-    check_fprs([fpr], total)
+    check_rates([fpr], total)
     distance, one, other = nearest.pairs()
     values, counts = np.unique(distance, return_counts=True)
     accepted = (counts.cumsum() <= fpr * total * (1 + EQUAL)).sum()

@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from stgcn_pyg.evaluation.arrays import Array
+from stgcn_pyg.evaluation.arrays import Array, check_known
 from stgcn_pyg.evaluation.bootstrap import (
-    EQUAL,
     BootstrapResult,
     IntervalMethod,
-    format_interval,
+    format_intervals,
 )
 from stgcn_pyg.evaluation.candidates import Labels, check_labels
 from stgcn_pyg.evaluation.distances import Metric
@@ -23,6 +21,7 @@ from stgcn_pyg.evaluation.pairs import (
     GivenPairs,
     Identities,
     PairSource,
+    check_genuine,
     other_pairs,
     round_down,
     spread,
@@ -33,7 +32,11 @@ from stgcn_pyg.evaluation.roc import (
     Trials,
     area_under,
     bootstrap_curve,
+    check_rates,
+    check_thresholds,
+    chosen_rates,
     equal_error_rate,
+    number_names,
     rates,
     tpr_at,
 )
@@ -68,15 +71,10 @@ class VerificationResult:
     protocol: str | None = None
 
     def __str__(self) -> str:
-        found = self.statistics
-        lines = {
-            name: format_interval(value, found.low[name], found.high[name], decimals=2)
-            for name, value in found.estimate.items()
-        }
         name = self.protocol or f"same camera: {self.same_camera}"
         return (
             f"{name}; {self.num_genuine:,} genuine and {self.num_impostor:,} impostor pairs\n"
-            f"{found.caption()}\n{pd.Series(lines).to_string()}"
+            f"{self.statistics.caption()}\n{format_intervals(self.statistics, decimals=2)}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -222,45 +220,15 @@ class _Options:
 
     def __post_init__(self) -> None:
         check_thresholds(self.thresholds)
-        check_fprs(self.fprs or ())
-
-    def chosen_fprs(self, num_impostor: int) -> tuple[float, ...]:
-        """The FPRs at which to give the TPR."""
-        if self.fprs is None:
-            return usual_rates(USUAL_FPRS, num_impostor)
-        check_fprs(self.fprs, num_impostor)
-        return tuple(self.fprs)
-
-
-def usual_rates(rates: Sequence[float], num_impostor: int) -> tuple[float, ...]:
-    """The first of some rates, and those of the others that so many impostors can tell from 0."""
-    told = [rate for rate in rates[1:] if rate * num_impostor >= 1 - EQUAL]
-    return (rates[0], *told)
-
-
-def check_thresholds(thresholds: Sequence[float]) -> None:
-    """Raises a ValueError if one is not finite."""
-    if not np.isfinite(thresholds).all():
-        raise ValueError(f"thresholds={list(thresholds)}: give finite distances")
-
-
-def check_fprs(fprs: Sequence[float], num_impostor: int | None = None) -> None:
-    """Raises a ValueError if one is outside (0, 1), or below the share of one impostor."""
-    for fpr in fprs:
-        if not 0 < fpr < 1:
-            raise ValueError(f"a rate of {fpr:g}: give fractions within (0, 1), such as 0.01")
-        if num_impostor is not None and fpr * num_impostor < 1 - EQUAL:
-            raise ValueError(
-                f"a rate of {fpr:g}: {num_impostor:,} impostors cannot tell it from 0; give more "
-                "of them, or a higher rate"
-            )
+        check_rates(() if self.fprs is None else self.fprs)
 
 
 def _verify(
     source: PairSource, labels: Labels, same_camera: SameCamera, options: _Options
 ) -> VerificationResult:
-    counts = _count(source, labels, same_camera, tuple(options.thresholds))
-    fprs = options.chosen_fprs(counts.num_impostor)
+    thresholds = check_thresholds(options.thresholds)
+    counts = _count(source, labels, same_camera, thresholds)
+    fprs = chosen_rates(options.fprs, USUAL_FPRS, counts.num_impostor)
 
     def statistics(fpr: np.ndarray, tpr: np.ndarray, ends: np.ndarray = counts.bins) -> np.ndarray:
         found = [tpr_at(fpr, tpr, most, len(ends) < len(counts.edges)) for most in fprs]
@@ -269,9 +237,10 @@ def _verify(
             found += [fpr[..., vertex], tpr[..., vertex]]
         return np.stack(found, axis=-1)
 
-    names = [f"TPR at FPR {fpr:g}" for fpr in fprs] + ["EER", "AUC"]
-    for threshold in options.thresholds:
-        names += [f"FPR at {threshold:.7g}", f"TPR at {threshold:.7g}"]
+    named, at = number_names(fprs, 6), number_names(thresholds, 7)
+    names = [f"TPR at FPR {named[fpr]}" for fpr in fprs] + ["EER", "AUC"]
+    for threshold in thresholds:
+        names += [f"FPR at {at[threshold]}", f"TPR at {at[threshold]}"]
     fpr, tpr = rates(counts.impostor), rates(counts.genuine)
     found = bootstrap_curve(
         counts.trials,
@@ -322,16 +291,11 @@ class _Counts:
 def _count(
     source: PairSource, labels: Labels, same_camera: SameCamera, thresholds: tuple[float, ...]
 ) -> _Counts:
-    if same_camera not in ("person", "all"):
-        raise ValueError(f"same_camera={same_camera!r} is unknown: give 'person' or 'all'")
+    check_known(same_camera=(same_camera, SameCamera))
     query, item = labels.matches()
     distances = source.of(query, item)
     identities = Identities.of(labels)
-    if not len(distances) or len(identities) < 2:
-        raise ValueError(
-            f"{len(distances)} genuine pairs, {len(identities)} identities among the queries: give "
-            "at least one pair of one identity in two cameras, and two identities to resample"
-        )
+    check_genuine(distances, identities)
     values = np.unique(distances)
     asked = np.array([round_down(t, values.dtype) for t in thresholds], dtype=values.dtype)
     # Between two genuine distances the TPR is constant: the curve turns at each and just below it.

@@ -17,7 +17,7 @@ def centred_by_camera(embeddings: Array, cameras: Array) -> np.ndarray:
         cameras: Camera of each tracklet, ``[N]``.
 
     Returns:
-        The centred embeddings, ``[N, D]`` in the type of the embeddings.
+        The centred embeddings, ``[N, D]`` in the type of the embeddings; float64 for integers.
 
     Raises:
         ValueError: There is not one camera for each tracklet.
@@ -27,10 +27,16 @@ def centred_by_camera(embeddings: Array, cameras: Array) -> np.ndarray:
         array([-1.,  1., -2.,  2.])
     """
     rows, cameras = to_numpy(embeddings), to_numpy(cameras)
-    if cameras.shape != rows.shape[:1]:
-        raise ValueError(f"{len(cameras)} cameras for {len(rows)} tracklets: give one for each")
+    if cameras.ndim != 1 or cameras.shape != rows.shape[:1]:
+        raise ValueError(
+            f"cameras {list(cameras.shape)} for embeddings {list(rows.shape)}: give one for each "
+            "tracklet"
+        )
+    if rows.dtype.kind != "f":
+        rows = rows.astype(np.float64)
     centred = np.empty_like(rows)
-    for camera in np.unique(cameras):
-        own = cameras == camera
+    numbers, of_row = np.unique(cameras, return_inverse=True)
+    for number in range(len(numbers)):
+        own = of_row == number
         centred[own] = rows[own] - rows[own].mean(axis=0)
     return centred

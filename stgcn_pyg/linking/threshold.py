@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stgcn_pyg.evaluation.arrays import Array, to_integers
+from stgcn_pyg.evaluation.arrays import Array, to_integers, to_numpy
 from stgcn_pyg.evaluation.bootstrap import EQUAL, IdentitySums, check_resampling, resample
 from stgcn_pyg.evaluation.clustering import harmonic_mean
 from stgcn_pyg.evaluation.thresholds import ThresholdInterval
@@ -70,10 +70,10 @@ def choose_threshold(
         (4.75, 1.0)
     """
     check_resampling(resamples, confidence)
-    pids = to_integers("pids", pids)
+    pids, embeddings = to_integers("pids", pids), to_numpy(embeddings)
     tree = merge_tree(embeddings, cameras, begins, ends)
-    if len(pids) != len(tree) + 1:
-        raise ValueError(f"{len(pids)} pids for {len(tree) + 1} tracklets: give one for each")
+    if len(pids) != len(embeddings):
+        raise ValueError(f"{len(pids)} pids for {len(embeddings)} tracklets: give one for each")
     heights, both = _sums_by_cut(tree, pids)
     thresholds = np.append((heights[:-1] + heights[1:]) / 2, heights[-1])
     f = harmonic_mean(*np.split(both.means, 2))

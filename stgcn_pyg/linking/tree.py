@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from stgcn_pyg.evaluation import pairwise_distances
-from stgcn_pyg.evaluation.arrays import Array, to_numpy
+from stgcn_pyg.evaluation.arrays import Array, to_numpy, to_tensor
+from stgcn_pyg.evaluation.distances import Distances
 
 
 def link_tracklets(
@@ -76,12 +76,12 @@ def merge_tree(
         >>> merge_tree([[0.0], [0.1], [5.0]], [1, 1, 2], [0, 4, 9], [5, 8, 10])[:, 2].round(3)
         array([4.9, inf])
     """
-    embeddings = to_numpy(embeddings)
-    distances = pairwise_distances(embeddings, embeddings).numpy()
+    features = to_tensor(embeddings)
+    distances = Distances(features, features, names=("embeddings", "embeddings")).matrix()
     count = len(distances)
+    times = _times(count, cameras, begins, ends)
     if count < 2:
         return np.empty((0, 4))
-    times = _times(count, cameras, begins, ends)
     condensed = np.empty(count * (count - 1) // 2)
     largest = float(distances.max())
     # SciPy takes no infinite distance. The mean over any two clusters that hold a forbidden pair

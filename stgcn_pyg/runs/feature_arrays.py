@@ -12,6 +12,7 @@ from numpy.lib.npyio import NpzFile
 
 from stgcn_pyg import __version__
 from stgcn_pyg.errors import UserError
+from stgcn_pyg.evaluation.candidates import check_labels
 from stgcn_pyg.runs.scoring import RankingTask
 
 FEATURES = ("query_features", "gallery_features")
@@ -54,10 +55,15 @@ class FeatureArrays:
                 raise UserError(f"{path}: {name} must be [tracklets, D], got {list(shape)}")
             if not shape[0]:
                 raise UserError(f"{path}: {name} holds no tracklet: there is nothing to rank")
+        try:
+            given = {name: self.arrays[name] for name in LABELS}
+            labels = check_labels(**given, rows_of=self.features())
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from error
         self.task = RankingTask(
             str(path),
             ("mars-official", "full-gallery"),
-            **{name: self.arrays[name] for name in LABELS},
+            **{name: getattr(labels, name) for name in LABELS},
             gallery_is_query=self.arrays.get(OPTIONAL),
             query_tracklets=np.arange(len(self.arrays["query_features"])),
         )
@@ -119,14 +125,6 @@ def _array(path: Path, file: NpzFile, name: str) -> np.ndarray:
             "save numbers"
         ) from error
     array = array.astype(array.dtype.newbyteorder("="), copy=False)  # torch knows no other
-    kind = array.dtype.kind
-    if name.endswith("features") and kind not in "fiub":
+    if name.endswith("features") and array.dtype.kind not in "fiub":
         raise UserError(f"{path}: {name} must be real numbers, got {array.dtype}: save floats")
-    if name.endswith("ids") and kind == "u":
-        if array.size and array.max() > np.iinfo(np.int64).max:
-            raise UserError(
-                f"{path}: {name} holds {array.max()}, more than 64 bits with a sign can hold: "
-                "give identities and cameras smaller numbers"
-            )
-        return array.astype(np.int64)  # beside signed ones, NumPy would make both floats
     return array

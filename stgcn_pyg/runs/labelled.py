@@ -49,7 +49,10 @@ def require_identities(
 
 
 def choose_at_fpr(
-    labelled: StoredEmbeddings, fpr: float, option: str = "--labelled "
+    labelled: StoredEmbeddings,
+    fpr: float,
+    option: str = "--labelled ",
+    resamples: int = 10_000,
 ) -> ThresholdAtFpr:
     """The threshold for a wanted FPR among the labelled tracklets, by their data set's protocol.
 
@@ -57,6 +60,7 @@ def choose_at_fpr(
         labelled: The extraction.
         fpr: The wanted share of the impostor pairs.
         option: The option that names the extraction, for messages.
+        resamples: The number of resamples, for the interval.
 
     Raises:
         UserError: Too few identities are known, or they have too few pairs for that FPR.
@@ -66,7 +70,8 @@ def choose_at_fpr(
     require_identities(labelled, pids, option)
     names = labelled.description["protocols"]
     same_camera = protocol(names[0]).same_camera if names else "person"
+    features = labelled.embeddings[known]
     try:
-        return threshold_at_fpr(labelled.embeddings[known], pids, camids, fpr, same_camera)
+        return threshold_at_fpr(features, pids, camids, fpr, same_camera, resamples=resamples)
     except ValueError as error:
         raise UserError(f"{option}{labelled.folder}: {error}") from error

@@ -83,3 +83,9 @@ def test_people_seen_once_each_are_not_merged():
 def test_what_chooses_nothing_is_refused(pids, options, message):
     with pytest.raises(ValueError, match=message):
         choose_threshold([[0.0], [1.0]], pids, **options)
+
+
+def test_nobody_to_choose_on_is_told():
+    for pids, message in (([], "at least 2"), ([1], "1 pids for 0 tracklets")):
+        with pytest.raises(ValueError, match=message):
+            choose_threshold(np.zeros((0, 3)), pids)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import AgglomerativeClustering
 
-from stgcn_pyg.linking import cut_tree, link_tracklets, merge_tree
+from stgcn_pyg.linking import centred_by_camera, cut_tree, link_tracklets, merge_tree
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -112,6 +112,12 @@ def test_a_single_tracklet_is_one_person():
     assert link_tracklets([[1.0, 2.0]], [1], [0], [1], threshold=0).tolist() == [0]
 
 
+@pytest.mark.parametrize("times", [([1],), ([1], [5], [0]), ([1, 1], [0, 0], [1, 1])])
+def test_the_times_of_a_single_tracklet_are_checked_too(times):
+    with pytest.raises(ValueError, match=r"give|swap"):
+        link_tracklets([[0.0]], *times, threshold=1)
+
+
 def test_the_merges_that_are_forbidden_are_infinitely_far():
     tree = merge_tree([[0.0], [1.0], [5.0]], [1, 1, 1], [0, 0, 0], [1, 1, 1])
     assert np.isinf(tree[:, 2]).all()
@@ -132,3 +138,34 @@ def test_the_merges_that_are_forbidden_are_infinitely_far():
 def test_arguments_that_cannot_be_meant_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         link_tracklets([[0.0], [1.0]], **options)
+
+
+def test_embeddings_that_cannot_be_compared_are_named_as_they_were_given():
+    for embeddings, message in (
+        ([[0.0], [np.nan]], "embeddings: 1 rows are not finite"),
+        ([0.0, 1.0], r"features must be \[N, D\], got \[2\]"),
+        ([[0.0], [1e39]], "more than float32 can hold"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            link_tracklets(embeddings, threshold=1)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.float32])
+def test_cameras_are_centred_whatever_the_type_of_the_embeddings(kind):
+    centred = centred_by_camera(np.array([[1], [2], [5]], kind), ["a", "a", "b"])
+    assert centred.tolist() == [[-0.5], [0.5], [0.0]]
+    assert centred.dtype == (np.float32 if kind is np.float32 else np.float64)
+
+
+def test_tracklets_whose_camera_is_unknown_are_centred_together():
+    assert centred_by_camera([[1.0], [3.0], [7.0]], [np.nan, np.nan, 1]).tolist() == [
+        [-1],
+        [1],
+        [0],
+    ]
+
+
+@pytest.mark.parametrize("cameras", [1, [1], [[1, 1]]])
+def test_another_number_of_cameras_than_of_embeddings_is_refused(cameras):
+    with pytest.raises(ValueError, match=r"for embeddings \[2, 1\]: give one for each tracklet"):
+        centred_by_camera([[0.0], [1.0]], cameras)

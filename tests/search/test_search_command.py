@@ -153,7 +153,10 @@ def test_the_threshold_is_chosen_for_a_wanted_share_of_wrong_pairs(gallery, stat
         (["--labelled=x", "--fpr=0.1", "--threshold=1"], "--threshold, --labelled: give one"),
         (["--labelled=x", "--fpr=0.1"], "x: no extraction"),
         (["--threshold=-1"], '"threshold"'),
-        (["--labelled={station}", "--fpr=0.1"], "6 impostors cannot tell it from 0"),
+        (
+            ["--labelled={station}", "--fpr=0.1"],
+            "is less than one of 6 pairs of two people: give at least 0.167",
+        ),
         (["--labelled={other}", "--fpr=0.1"], "checkpoint"),
     ],
 )
