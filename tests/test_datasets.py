@@ -233,6 +233,18 @@ def test_frames_out_of_order_are_refused(mars_tree):
         load_dataset("mars", mars_tree.write())
 
 
+def test_the_folder_above_is_taken_too(mars_tree):
+    mars = load_dataset("mars", mars_tree.write())
+    above = load_dataset("mars", mars.root.parent)
+    assert mars.root.name == "mars" and above.root == mars.root
+
+
+@pytest.mark.parametrize("split", ["1", 1.0, None, -1])
+def test_a_split_that_is_no_whole_number_is_refused(ward_root, split):
+    with pytest.raises(UserError, match=r"^split=.*: pass a whole number of at least 0$"):
+        load_dataset("ward", ward_root, split=split)
+
+
 def test_wrong_roots_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         load_dataset("mars", tmp_path / "absent")

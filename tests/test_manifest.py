@@ -189,8 +189,7 @@ def test_a_tracklet_that_lists_a_frame_twice_is_not_written(write, tmp_path):
 def test_what_could_not_be_read_again_is_not_written(write, tmp_path, names):
     dataset = load(write(HEADER + ROWS))
     train, query, gallery = (
-        table.set_axis([name])
-        for table, name in zip(dataset.tables().values(), names, strict=True)
+        table.set_axis([name]) for table, name in zip(dataset.tables().values(), names, strict=True)
     )
     frames = dataset.frames.replace("c/1.jpg", "b/1.jpg")  # of camera 2, and of camera 1
     other = replace(dataset, train=train, query=query, gallery=gallery, frames=frames)
