@@ -8,9 +8,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, needs_extra
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PART = ".part"  # ends the name of a file that is still being written
 
@@ -83,7 +86,7 @@ def errors_of_writing(
     try:
         yield
     except OSError as error:
-        raise kind(f"{path}: cannot be written ({error.strerror}){advice}") from error
+        raise kind(f"{path}: cannot be written ({error.strerror or error}){advice}") from error
 
 
 @contextmanager
@@ -91,7 +94,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     """A folder to write into, which takes its name once the block has ended without an error.
 
     Args:
-        path: The path that the folder gets; there may be an empty folder.
+        path: The path that the folder gets. An empty folder that is there stays, as it may be a
+            link, a mount point or where somebody works, and gets the files.
 
     Raises:
         UserError: It cannot be written, or there is something; nothing half-written is left.
@@ -108,14 +112,19 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path}: is not empty: remove it or name another folder")
     with errors_of_writing(path):  # an error of reading is a UserError already
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        there = path.is_dir()
+        place = path.resolve()  # what a link leads to, or would
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = place if there else place.parent
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=beside))
         try:
             yield unfinished
             unfinished.chmod(0o755)
-            if path.exists():
-                path.rmdir()
-            unfinished.rename(path)
+            if there:
+                for entry in list(unfinished.iterdir()):
+                    entry.rename(place / entry.name)
+            else:
+                unfinished.rename(place)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
@@ -136,6 +145,36 @@ def write_output(path: Path, content: bytes) -> None:
             return
         with written_aside(path.resolve()) as file:
             file.write(content)
+
+
+def is_csv(path: Path, advice: str) -> bool:
+    """Whether a table's file is CSV, by its suffix; a UserError if it is not Parquet either."""
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".parquet"):
+        raise UserError(f"{path}: ends in neither .csv nor .parquet: {advice}")
+    return suffix == ".csv"
+
+
+def write_table(path: Path, table: "pd.DataFrame", **options: Any) -> None:
+    """Writes a table without its index as :func:`written_aside` does, as CSV or Parquet.
+
+    Args:
+        path: The file, ``.csv`` or ``.parquet``; a link is followed.
+        table: The table.
+        **options: How to write CSV, arguments of ``DataFrame.to_csv``.
+
+    Raises:
+        UserError: The name ends otherwise, or the file cannot be written.
+    """
+    csv = is_csv(path, "name it as one of them")
+    if not csv:
+        with needs_extra("train"):
+            import pyarrow  # noqa: F401
+    with errors_of_writing(path), written_aside(path.resolve()) as file:
+        if csv:
+            table.to_csv(file, index=False, **options)
+        else:
+            table.to_parquet(file, index=False)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -61,7 +61,7 @@ def test_ward_is_split_into_halves_of_people_by_seed(ward_root):
     assert len(train) == len(test) == 35
     assert not train & test
     assert len(dataset.train) == len(dataset.query) == len(dataset.gallery) == 105
-    again, other = (load_dataset("ward", ward_root, split=split) for split in (3, 4))
+    again, other = (load_dataset("mars", mars_tree.write(), split=split) for split in (3, 4))
     assert set(again.train["pid"]) == train
     assert set(other.train["pid"]) != train
 
@@ -231,6 +231,18 @@ def test_frames_out_of_order_are_refused(mars_tree):
     names[1], names[2] = names[2], names[1]
     with pytest.raises(UserError, match=r"out of order at 0002C1T0001F002\.jpg"):
         load_dataset("mars", mars_tree.write())
+
+
+def test_the_folder_above_is_taken_too(mars_tree):
+    mars = load_dataset("mars", mars_tree.write())
+    above = load_dataset("mars", mars.root.parent)
+    assert mars.root.name == "mars" and above.root == mars.root
+
+
+@pytest.mark.parametrize("split", ["1", 1.0, None, -1])
+def test_a_split_that_is_no_whole_number_is_refused(mars_tree, split):
+    with pytest.raises(UserError, match=r"^split=.*: pass a whole number of at least 0$"):
+        load_dataset("mars", mars_tree.write(), split=split)
 
 
 def test_wrong_roots_are_refused(tmp_path):

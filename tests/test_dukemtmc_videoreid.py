@@ -6,6 +6,7 @@ import random
 import pytest
 from checked import found
 
+from stgcn_pyg.cli import main
 from stgcn_pyg.data import load_dataset
 from stgcn_pyg.errors import UserError
 
@@ -234,3 +235,16 @@ def test_a_root_without_its_three_folders_is_refused(tree):
     (tree / "query").mkdir()
     with pytest.raises(UserError, match="there are no query tracklets"):
         load_dataset(NAME, tree)
+
+
+def test_the_folder_above_is_taken_too(tree):
+    assert load_dataset(NAME, tree.parent).root == tree
+
+
+def test_a_tracklets_folder_whose_name_is_not_in_utf8_is_a_fault(tree, capsys):
+    bad = tree / "train" / "0001" / os.fsdecode(b"caf\xe9")
+    put(bad, "0001C1F0001X00091.jpg")
+    with pytest.raises(UserError, match="stands where a folder named like 0001 should: rename"):
+        load_dataset(NAME, tree)
+    assert main(["check", NAME, str(tree), "--workers", "1"]) == 1
+    assert r"0001/caf\udce9: stands where" in capsys.readouterr().out

@@ -145,7 +145,7 @@ def test_a_damaged_file_of_splits_is_refused(root):
 
 
 def test_a_negative_split_is_refused(root):
-    with pytest.raises(UserError, match="split -1: pass 0 or more"):
+    with pytest.raises(UserError, match="split=-1: pass a whole number of at least 0"):
         load_dataset("ilids-vid", root, split=-1)
 
 

@@ -180,9 +180,32 @@ def test_paths_of_windows_are_refused_with_what_to_write(write):
 def test_a_tracklet_that_lists_a_frame_twice_is_not_written(write, tmp_path):
     dataset = load(write(HEADER + ROWS))
     twice = replace(dataset, frames=dataset.frames.replace("a/2.jpg", "a/1.jpg"))
-    with pytest.raises(UserError, match=r"tracklet 10 lists a/1\.jpg again"):
+    with pytest.raises(UserError, match=r"again: row 2: path 'a/1\.jpg' stands further up in"):
         write_manifest(twice, tmp_path / "again.csv")
     assert not (tmp_path / "again.csv").exists()
+
+
+@pytest.mark.parametrize("names", [["x", "y", "z"], [10, 20, 30]])
+def test_what_could_not_be_read_again_is_not_written(write, tmp_path, names):
+    dataset = load(write(HEADER + ROWS))
+    train, query, gallery = (
+        table.set_axis([name]) for table, name in zip(dataset.tables().values(), names, strict=True)
+    )
+    frames = dataset.frames.replace("c/1.jpg", "b/1.jpg")  # of camera 2, and of camera 1
+    other = replace(dataset, train=train, query=query, gallery=gallery, frames=frames)
+    what = "tracklet 'x' is no whole number" if names[0] == "x" else "path 'b/1.jpg' is of pid 2"
+    with pytest.raises(UserError, match=rf"again\.csv: is not written, .*: row [14]: {what}"):
+        write_manifest(other, tmp_path / "again.csv")
+    assert not (tmp_path / "again.csv").exists()
+
+
+def test_frames_of_no_tracklet_are_not_written(write, tmp_path):
+    dataset = load(write(HEADER + ROWS))
+    train = dataset.train.assign(first_frame=1, num_frames=1)
+    write_manifest(replace(dataset, train=train), tmp_path / "again.csv")
+    again = load(tmp_path / "again.csv")
+    assert again.frames.tolist() == ["a/2.jpg", "b/1.jpg", "c/1.jpg"]
+    assert again.train["first_frame"].tolist() == [0]
 
 
 def test_a_query_in_the_gallery_has_one_number_and_its_frames_once(write):
@@ -257,7 +280,7 @@ def test_a_manifest_is_written_where_its_pictures_are_below(mars_tree, tmp_path)
     with pytest.raises(UserError, match=r"frames\.txt: ends in neither \.csv nor \.parquet"):
         write_manifest(mars, tmp_path / "frames.txt")
     (tmp_path / "frames.csv").mkdir()
-    with pytest.raises(UserError, match=r"frames\.csv: cannot be written: Is a directory"):
+    with pytest.raises(UserError, match=r"frames\.csv: cannot be written \(Is a directory\)"):
         write_manifest(mars, tmp_path / "frames.csv")
 
 
@@ -423,7 +446,7 @@ def test_a_manifest_is_written_whole_or_not_at_all(mars_tree, tmp_path):
     path = mars.root / "frames.csv"
     write_manifest(mars, path)
     before = path.read_bytes()
-    said = r"frames\.csv: cannot be written: File too large"
+    said = r"frames\.csv: cannot be written \(File too large\)"
     with largest_file(1000), pytest.raises(UserError, match=said):
         write_manifest(mars, path)
     assert path.read_bytes() == before
@@ -464,7 +487,12 @@ def test_a_query_must_have_every_frame_that_it_has_in_the_gallery(write):
             "path,pid,cam,frame,split\na,1,1,1,train\n",
             r"frames\.csv: lacks the columns camid, tracklet \(it has: path, pid, cam, frame, spl",
         ),
-        ((HEADER + ROWS).replace(",", ";"), r"lacks the columns path, .* \(it has: path;pid;"),
+        ((HEADER + ROWS).replace(",", ";"), r"\(it has: path;pid;.*\): write commas"),
+        ((HEADER + ROWS).replace(",", "\t"), r"\(it has: path\tpid\t.*\): write commas between"),
+        (
+            HEADER + ROWS.replace("a/", "1,a/").replace("b/", "2,b/").replace("c/", "3,c/"),
+            r"frames\.csv: row 1 has more cells than the header: name every column",
+        ),
         (
             (HEADER + ROWS).replace("camid", "pid,camid").replace(",1,", ",1,7,"),
             r"frames\.csv: has several columns pid: remove or rename all but one",

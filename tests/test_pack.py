@@ -105,7 +105,7 @@ def test_damage_to_a_pack_is_found(dataset, tmp_path):
 
 def test_a_pack_of_other_frames_or_another_size_is_refused(dataset, tmp_path):
     pack(dataset, tmp_path / "pack")
-    with pytest.raises(UserError, match="packed at 64 x 32, not at 128 x 64"):
+    with pytest.raises(UserError, match="64 x 32, not at 128 x 64: pass --height 64 --width 32,"):
         PackedFrames(tmp_path / "pack", dataset.frames, 128, 64)
     with pytest.raises(UserError, match="packed from other frames"):
         PackedFrames(tmp_path / "pack", dataset.frames.iloc[:-1], 64, 32)
@@ -373,6 +373,31 @@ def test_what_is_wrong_with_the_list_of_pictures_is_told(dataset, tmp_path):
     with pytest.raises(UserError, match=r"pictures\.npy: is missing: pack again"):
         PackedFrames(folder, dataset.frames, 64, 32, dataset.root)
     PackedFrames(folder, dataset.frames, 64, 32)
+
+
+def test_a_pack_is_verified_at_its_own_size_and_may_lack_no_file(root, dataset, tmp_path, capsys):
+    pack(dataset, tmp_path / "pack")
+    arguments = ["pack", "mars", str(root), str(tmp_path / "pack"), "--verify", "true"]
+    assert main(arguments) == 0
+    assert "frames of 64 x 32, " in capsys.readouterr().out
+    (tmp_path / "pack" / "pictures.npy").unlink()
+    assert main(arguments) == 2
+    assert "pictures.npy: is missing: pack again" in error_line(capsys)
+
+
+def test_an_unknown_word_for_bad_frames_is_refused(dataset, tmp_path):
+    for make in (
+        lambda: pack(dataset, tmp_path / "pack", on_bad_frame="Stop"),
+        lambda: TrackletDataModule(dataset, on_bad_frame="Stop"),
+    ):
+        with pytest.raises(UserError, match="on_bad_frame='Stop' is unknown: use stop, skip"):
+            make()
+
+
+def test_what_a_kill_before_the_index_leaves_is_no_hindrance(dataset, tmp_path):
+    pack(dataset, tmp_path / "pack")
+    (tmp_path / "pack" / "index.json").rename(tmp_path / "pack" / "index.json.part")
+    assert pack(dataset, tmp_path / "pack")
 
 
 def test_a_copy_for_another_process_holds_no_pixels(dataset, tmp_path):

@@ -74,3 +74,34 @@ def test_the_name_of_a_camera_may_be_empty(tmp_path, suffix):
     found = read_tracked_frames(write(tmp_path / f"manifest.{suffix}", rows))
     assert found["camera"].tolist() == ["hall", "hall", "", ""]
     assert found["track"].tolist() == ["", "", "a", "a"]
+
+
+def test_a_column_of_parquet_may_be_the_index_of_pandas(tmp_path):
+    path = tmp_path / "manifest.parquet"
+    ROWS.set_index("tracklet").to_parquet(path)
+    assert read_tracked_frames(path)["tracklet"].tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("a,1,0,0,0.5", "a,1,0,0,0.5,x"), "row 1 has more cells than the header: name every"),
+        (("frame,time", "time,frame,time"), "has several columns time: remove or rename all"),
+        (("frame", "number"), r"lacks the columns frame \(it has: path, camid, "),
+    ],
+)
+def test_a_table_that_no_manifest_may_be_is_refused(tmp_path, change, said):
+    path = tmp_path / "manifest.csv"
+    path.write_text(ROWS.to_csv(index=False).replace(*change))
+    with pytest.raises(UserError, match=f"^{path}: {said}[^\n]*$"):
+        read_tracked_frames(path)
+    path.write_text(ROWS.to_csv(index=False).splitlines()[0] + "\n")
+    with pytest.raises(UserError, match=f"^{path}: has no rows"):
+        read_tracked_frames(path)
+
+
+def test_rows_that_end_in_a_comma_shift_no_column(tmp_path):
+    path = write(tmp_path / "manifest.csv", ROWS)
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, *(line + "," for line in lines), ""]))
+    assert read_tracked_frames(path)["path"].tolist() == list("abcd")

@@ -81,7 +81,8 @@ def _show_kinds(title: str, found: list[Fault], kinds: Mapping[str, str], lines:
         of_kind = list(group)
         print(f"  {kind} ({len(of_kind):,}): {kinds[kind]}")
         for fault in of_kind[:lines]:
-            print(f"    {fault.path}" + (f": {fault.what}" if fault.what != kind else ""))
+            line = f"    {fault.path}" + (f": {fault.what}" if fault.what != kind else "")
+            print(line.encode(errors="backslashreplace").decode())  # a name may be no UTF-8
         if len(of_kind) > lines > 0:
             print(f"    ... and {len(of_kind) - lines:,} more (--show prints more, --json has all)")
 

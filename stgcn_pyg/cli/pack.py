@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         with tqdm(total=len(dataset.frames), desc="packing", unit="frame", **bar_options()) as bar:
             for count in packing:
                 bar.update(count)
-    packed = PackedFrames(options.pack, dataset.frames, options.height, options.width)
+    packed = PackedFrames(options.pack, dataset.frames)
     verified = ""
     if options.verify:
         packed.verify()
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         verified = f", checksum right, {compared:,} images unchanged"
     megabytes = (options.pack / "frames.npy").stat().st_size / 1e6
     print(
-        f"{options.pack}: {len(dataset.frames):,} frames of {options.height} x {options.width}, "
-        f"{megabytes:,.0f} MB, {len(packed.bad):,} bad{verified}"
+        f"{options.pack}: {len(dataset.frames):,} frames of {packed.index['height']} x "
+        f"{packed.index['width']}, {megabytes:,.0f} MB, {len(packed.bad):,} bad{verified}"
     )
     return 0

@@ -23,7 +23,8 @@ from stgcn_pyg.progress import bar_options
 from stgcn_pyg.tracks import FORMATS, read_tracks
 from stgcn_pyg.tracks.cut import MANIFEST, Camera, cut_tracklets
 from stgcn_pyg.tracks.preview import draw_preview
-from stgcn_pyg.tracks.tracklets import make_tracklets, require_fitting
+from stgcn_pyg.tracks.table import counted
+from stgcn_pyg.tracks.tracklets import by_pictures, make_tracklets, require_fitting
 from stgcn_pyg.tracks.video import open_frames
 
 DESCRIPTION = """Cuts tracklets out of videos by the files that a tracker or an annotator wrote.
@@ -66,15 +67,21 @@ def main(arguments: Sequence[str]) -> int:
     with tqdm(total=frames, desc="cutting", unit="frame", **bar_options()) as bar:
         cut = cut_tracklets(options.output, cameras, options.quality, options.workers, bar.update)
     for name, missing in cut.missing.items():
-        frames_with_boxes = f"{missing:,} frame{'s' * (missing > 1)} with boxes"
         _warn(
-            f"camera {name}: {frames_with_boxes} could not be decoded (the video is truncated or "
-            "damaged): the tracklets end before that"
+            f"camera {name}: {counted(missing, 'frame')} with boxes could not be decoded (the "
+            "video is truncated or damaged): the tracklets end before that"
         )
     rows = cut.manifest
+    manifest = options.output / MANIFEST
+    if cut.kept:
+        _warn(
+            f"{manifest}: was changed after it was written, and is kept: move it away and run this "
+            "again to have it written anew"
+        )
+    images, tracklets, seen = len(rows), rows["tracklet"].nunique(), rows["camid"].nunique()
     print(
-        f"{options.output / MANIFEST}: {len(rows):,} images of {rows['tracklet'].nunique():,} "
-        f"tracklets in {rows['camid'].nunique():,} cameras"
+        f"{manifest}: {counted(images, 'image')} of {counted(tracklets, 'tracklet')} in "
+        f"{counted(seen, 'camera')}"
     )
     return 0
 
@@ -106,7 +113,7 @@ def _parser() -> Parser:
     add("--min_frames", type=PositiveInt, default=1, help="smallest number of images of a tracklet")
     gap = "largest number of frames without a box in a tracklet; at a longer gap it is split"
     add("--max_gap", type=NonNegativeInt, default=30, help=gap)
-    add("--every", type=PositiveInt, default=1, help="keep one frame of each stretch of so many")
+    add("--every", type=PositiveInt, default=1, help="keep one frame in every N")
     margin = "share of the box's width and height that is added on each side"
     add("--margin", type=NonNegativeFloat, default=0, help=margin)
     fps = "frames a second, for folders, or where a video's own time stamps are wrong"
@@ -135,8 +142,10 @@ def _camera(options: Namespace, place: int) -> Camera:
         min_visibility=options.min_visibility,
         image_size=frames.size,
     )
+    where = f"camera {name}: {video}"
+    read = by_pictures(where, read, frames)
     print(f"camera {name}: {tracks}\n{read.summary()}")
-    for note in (*frames.notes, *require_fitting(f"camera {name}: {video}", read, frames)):
+    for note in (*frames.notes, *require_fitting(where, read, frames)):
         _warn(note)
     boxes = make_tracklets(
         read.table,

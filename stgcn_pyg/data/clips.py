@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.sampling import OnBadFrame
-from stgcn_pyg.errors import BadImageError
+from stgcn_pyg.errors import BadImageError, require_known
 
 
 class FrameSource(Protocol):
@@ -61,6 +61,7 @@ class ClipReader:
     """
 
     def __init__(self, source: FrameSource, on_bad_frame: OnBadFrame = "stop"):
+        require_known(on_bad_frame=(on_bad_frame, OnBadFrame))
         self.source = source
         self.on_bad_frame = on_bad_frame
         self._bad: dict[int, str] = {}

@@ -32,6 +32,7 @@ from stgcn_pyg.data.label_files import (
     LabelledFrames,
     NameForm,
     Report,
+    find_holder,
     read_mat_numbers,
     tabulate,
 )
@@ -163,7 +164,7 @@ def _find_folders(
     report: Report,
 ) -> tuple[Path, Folders]:
     """The folder that holds ``inner``, root or ``root/parent``, and the tracklets' folders."""
-    holder = next((place for place in (root, root / parent) if (place / inner).is_dir()), None)
+    holder = find_holder(root, parent, inner)
     if holder is None:
         raise UserError(
             f"{root}: holds neither {inner} nor {parent}/{inner}: pass a folder that does"

@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 
 from stgcn_pyg.data.dataset import TrackletDataset
-from stgcn_pyg.data.label_files import LabelledFrames, NameForm, Report, tabulate
+from stgcn_pyg.data.label_files import LabelledFrames, NameForm, Report, find_holder, tabulate
 
 IDENTITY = NameForm(re.compile(r"\d{4}", re.ASCII), "0001")
-TRACKLET = NameForm(re.compile(r"[^.].*"), "0001")  # of four digits, but any name will do
+# Of four digits, but any name in UTF-8 will do.
+TRACKLET = NameForm(re.compile(r"[^.\ud800-\udfff][^\ud800-\udfff]*"), "0001")
 NAME = NameForm(
     re.compile(r"(?P<pid>\d{4})_?C(?P<camid>\d)_?F(?P<frame>\d+)_?([XD]\d+)\.jpg", re.ASCII),
     "0001C6F0099X30823.jpg",
@@ -20,13 +21,14 @@ NAME = NameForm(
 
 
 def load_dukemtmc_videoreid(root: Path, report: Report) -> TrackletDataset:
-    """Reads DukeMTMC-VideoReID from the folder that holds ``train``, ``query`` and ``gallery``.
+    """Reads DukeMTMC-VideoReID from the folder of ``train``, ``query`` and ``gallery``, or above.
 
     The gallery holds the queries' tracklets once more. A query whose frames are also there, by
     their names, is that same tracklet: it has its number and its images in the gallery. Any other
     has another number. Distractors have the pid of their folder. A UserError is raised where one
     of the three folders is missing or holds no tracklets.
     """
+    root = find_holder(root, "DukeMTMC-VideoReID", "train") or root
     train, query, gallery = (
         _read_split(root / split, report) for split in ("train", "query", "gallery")
     )

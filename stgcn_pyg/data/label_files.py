@@ -38,6 +38,11 @@ def has_image_suffix(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
 
 
+def find_holder(root: Path, parent: str, inner: str) -> Path | None:
+    """The folder that holds ``inner``, root or ``root/parent``; None if neither does."""
+    return next((place for place in (root, root / parent) if (place / inner).is_dir()), None)
+
+
 class NameForm(NamedTuple):
     """The form of the names of folders or frames, and what is found by it."""
 

@@ -8,7 +8,7 @@ from stgcn_pyg.data.dukemtmc_videoreid import load_dukemtmc_videoreid
 from stgcn_pyg.data.label_files import Report, stop_at
 from stgcn_pyg.data.manifest import load_manifest
 from stgcn_pyg.data.mars import load_mars
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, whole_number
 
 NAMES = ("mars", "dukemtmc-videoreid", "ilids-vid", "prid2011", "ward", "manifest")
 
@@ -45,8 +45,7 @@ def load_dataset(
         raise UserError(f"data set {name!r} is unknown: pass one of {', '.join(NAMES)}")
     if name != "manifest" and not root.is_dir():
         raise UserError(f"{root}: no such folder; pass the folder that holds {name}")
-    if split < 0:
-        raise UserError(f"split {split}: pass 0 or more")
+    split = whole_number("split", split, least=0)
     dataset = loaders[name]()
     if verify:
         dataset.require_images()

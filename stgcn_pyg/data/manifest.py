@@ -13,8 +13,9 @@ tracklet has a number of its own in the whole table; a query that also stands in
 frames in both splits under one number. Frames are ordered by `frame`, tracklets by their first row.
 """
 
+import csv
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,9 +28,10 @@ from stgcn_pyg.data.label_files import Report
 from stgcn_pyg.data.table_checks import COLUMNS as TABLE_COLUMNS
 from stgcn_pyg.data.table_checks import whole_numbers
 from stgcn_pyg.errors import UserError, needs_extra
-from stgcn_pyg.files import written_aside
+from stgcn_pyg.files import is_csv, write_table
 
 NUMBERS = ("pid", "camid", "tracklet", "frame")
+TEXTS = ("path", "split", "camera", "track")
 COLUMNS = ("path", *NUMBERS, "split")
 LABELS = ("pid", "split")
 SPLITS = ("train", "gallery", "query")
@@ -52,12 +54,9 @@ def load_manifest(path: Path, report: Report) -> TrackletDataset:
     def tell(what: str) -> None:
         report(path, what)
 
-    rows = _read(path)
+    rows = read_rows(path)
     labelled = "pid" in rows
-    if not labelled:
-        rows = rows.assign(pid=JUNK, split="gallery")
-    for check in (_check_numbers, _check_paths, _check_splits, _check_repeats, _check_tracklets):
-        rows = check(rows, tell)
+    rows = _checked(rows if labelled else rows.assign(pid=JUNK, split="gallery"), tell)
     absent = [split for split in SPLITS if split not in set(rows["split"])]
     if absent and labelled:
         raise UserError(f"{path}: no row has the split {absent[0]}: every split needs tracklets")
@@ -77,68 +76,89 @@ def load_manifest(path: Path, report: Report) -> TrackletDataset:
     return TrackletDataset("manifest", path.parent, train, query, gallery, frames, protocols)
 
 
-def _is_csv(path: Path, advice: str) -> bool:
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise UserError(f"{path}: ends in neither .csv nor .parquet: {advice}")
-    return suffix == ".csv"
+def read_rows(path: Path, others: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows of a manifest's file as they are, the columns of text as str.
 
+    Args:
+        path: The manifest.
+        others: Columns to read, if they are there, beside path, camid, tracklet and frame. None:
+            pid and split, both or none.
 
-def _read(path: Path) -> pd.DataFrame:
+    Raises:
+        UserError: The file cannot be read, or a column is missing or stands twice.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file: pass the manifest itself")
-    read = _read_csv if _is_csv(path, "pass a manifest") else _read_parquet
+    read = _read_csv if is_csv(path, "pass a manifest") else _read_parquet
     try:
-        rows = read(path)
-    except (OSError, ValueError) as error:
+        rows = read(path, others)
+    except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         said = " ".join(str(error).split())
         raise UserError(f"{path}: cannot be read as a table: write it anew ({said})") from error
     if rows.empty:
         raise UserError(f"{path}: has no rows: write one a frame")
-    for column in rows.columns.intersection(["path", "split"]):
+    for column in rows.columns.intersection(TEXTS):
         rows[column] = rows[column].astype(object).where(rows[column].notna(), "").astype(str)
     return rows
 
 
-def _columns(path: Path, found: list[str]) -> list[str]:
+def _columns(path: Path, found: list[str], others: Sequence[str] | None) -> list[str]:
     """The columns of a manifest to read; a UserError if one is missing."""
-    needed = [name for name in COLUMNS if name not in LABELS or set(LABELS) & set(found)]
+    labels = LABELS if others is None and set(LABELS) & set(found) else ()
+    needed = [name for name in COLUMNS if name not in LABELS or name in labels]
     if missing := [column for column in needed if column not in found]:
+        advice = f"a manifest has {', '.join(needed)}"
+        if len(found) == 1 and ("path;" in found[0] or "\t" in found[0]):
+            advice = "write commas between the cells"
         raise UserError(
-            f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): "
-            f"a manifest has {', '.join(needed)}"
+            f"{path}: lacks the columns {', '.join(missing)} (it has: {', '.join(found)}): {advice}"
         )
-    if twice := [column for column in needed if found.count(column) > 1]:
+    wanted = [*needed, *(name for name in others or () if name in found)]
+    if twice := [column for column in wanted if found.count(column) > 1]:
         raise UserError(
             f"{path}: has several columns {', '.join(twice)}: remove or rename all but one"
         )
-    return needed
+    return wanted
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path, others: Sequence[str] | None) -> pd.DataFrame:
     with needs_extra("train"):
         from pyarrow import parquet  # takes a while to import
 
-    columns = _columns(path, parquet.read_schema(path).names)
+    columns = _columns(path, parquet.read_schema(path).names, others)
     table = parquet.read_table(path, columns=columns)
     # Without the last option a column with an empty cell becomes float, which rounds.
     return table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, others: Sequence[str] | None) -> pd.DataFrame:
+    # Of a header pandas would rename a name that stands twice.
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = (line for line in csv.reader(file) if line)
+        header, first = next(lines, []), next(lines, [])
+    columns = _columns(path, header, others) if header else []
+    if any(first[len(header) :]):
+        raise UserError(f"{path}: row 1 has more cells than the header: name every column")
     # An image may be named NA. A column must not change its type half-way.
-    options: dict[str, Any] = {"keep_default_na": False, "low_memory": False}
-    # Of a header pandas would rename a name that stands twice, so it is read as a row.
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, **options).iloc[0]
-    columns = _columns(path, header.tolist())
-    rows = pd.read_csv(path, usecols=columns, dtype={"path": str, "split": str}, **options)
+    options: dict[str, Any] = {
+        "keep_default_na": False,
+        "low_memory": False,
+        "index_col": False,  # nor shift where rows end in a comma
+    }
+    rows = pd.read_csv(path, usecols=columns, dtype=dict.fromkeys(TEXTS, str), **options)
     # One cell that is no integer makes the whole column float, which rounds: take those as text.
     inexact = [column for column in NUMBERS if column in rows and rows[column].dtype != np.int64]
     if inexact:
         texts = pd.read_csv(path, usecols=inexact, dtype=str, **options)
         rows[inexact] = texts.astype(object).where(texts.notna(), "")
+    return rows
+
+
+def _checked(rows: pd.DataFrame, tell: Tell) -> pd.DataFrame:
+    for check in (_check_numbers, _check_paths, _check_splits, _check_repeats, _check_tracklets):
+        rows = check(rows, tell)
     return rows
 
 
@@ -250,47 +270,38 @@ def _tabulate(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
 def write_manifest(dataset: TrackletDataset, path: str | Path) -> None:
     """Writes a data set as a manifest, which :func:`load_dataset` reads by the name `manifest`.
 
-    Loading gives the same tables and frames, in the same order. A tracklet in both query and
-    gallery has its rows in each.
+    Loading gives the same tracklets with the same frames, in the same order; frames that are in no
+    tracklet are not written. A tracklet in both query and gallery has its rows in each.
 
     Args:
         dataset: The data set.
         path: The file to write, ``.csv`` or ``.parquet``, in a folder above the images.
 
     Raises:
-        UserError: The images are elsewhere, a tracklet lists a frame twice, or the file cannot be
-            written.
+        UserError: The images are elsewhere; a manifest cannot hold the data set, as where a
+            tracklet lists a frame twice; or the file cannot be written.
     """
     path = Path(path)
-    csv = _is_csv(path, "name it as one of them")
+    is_csv(path, "name it as one of them")
     folder = Path(os.path.relpath(dataset.root, path.parent))
     if folder.is_absolute() or ".." in folder.parts:
         raise UserError(
             f"{path}: the images at {dataset.root} are not below its folder: write it above "
             "them, or link them into its folder and load them from there"
         )
+
+    def refuse(what: str) -> None:
+        raise UserError(f"{path}: is not written, for it could not be read again: {what}")
+
     rows = _rows_of(dataset)
     if not dataset.labelled:
-        rows = rows[rows["split"] == "gallery"].drop(columns=list(LABELS))
-    twice = rows[rows.duplicated(rows.columns.intersection(["path", "tracklet", "split"]))]
-    if len(twice):
-        raise UserError(
-            f"{path}: is not written, for a manifest lists a frame once, and tracklet "
-            f"{twice['tracklet'].iat[0]} lists {twice['path'].iat[0]} again"
-        )
+        rows = rows[rows["split"] == "gallery"]
+    rows = _checked(rows.reset_index(drop=True), refuse)
+    if not dataset.labelled:
+        rows = rows.drop(columns=list(LABELS))
     if folder.parts:
-        rows["path"] = folder.as_posix() + "/" + rows["path"]
-    if not csv:
-        with needs_extra("train"):
-            import pyarrow  # noqa: F401
-    try:
-        with written_aside(path.resolve()) as file:
-            if csv:
-                rows.to_csv(file, index=False)
-            else:
-                rows.to_parquet(file, index=False)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+        rows = rows.assign(path=folder.as_posix() + "/" + rows["path"])
+    write_table(path, rows)
 
 
 def _rows_of(dataset: TrackletDataset) -> pd.DataFrame:

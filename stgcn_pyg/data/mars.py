@@ -16,7 +16,7 @@ import pandas as pd
 
 from stgcn_pyg import JUNK
 from stgcn_pyg.data.dataset import TrackletDataset, frames_of
-from stgcn_pyg.data.label_files import Report, read_mat_numbers
+from stgcn_pyg.data.label_files import Report, find_holder, read_mat_numbers
 from stgcn_pyg.errors import UserError
 
 NAME = re.compile(r"(\d{4}|00-1)C(\d)T\d{4}F(\d{3})\.jpg", re.ASCII)
@@ -28,11 +28,12 @@ PROTOCOLS = ("mars-official", "full-gallery", "query-free")
 
 
 def load_mars(root: Path, report: Report) -> TrackletDataset:
-    """Reads the labels of MARS from the folder that holds ``info``, against the files' names.
+    """Reads the labels of MARS from the folder of ``info``, or above, against the files' names.
 
     Each label that disagrees with a name is reported. Rows that point at nothing are skipped; all
     others are taken as the table has them.
     """
+    root = find_holder(root, "MARS", "info") or find_holder(root, "mars", "info") or root
     info = root / "info"
     train_names = _read_names(info / "train_name.txt")
     test_names = _read_names(info / "test_name.txt")

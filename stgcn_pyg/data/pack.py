@@ -11,18 +11,19 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from stgcn_pyg.data.dataset import TrackletDataset
 from stgcn_pyg.data.decoding import DIGEST_SIZE, decode, digest_of, read_file
+from stgcn_pyg.data.sampling import OnBadFrame
 from stgcn_pyg.data.workers import map_in_workers
-from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError
+from stgcn_pyg.errors import BadImageError, UnreadableFileError, UserError, require_known
 from stgcn_pyg.files import written_aside
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def write_pack(
     folder: Path,
     height: int = 256,
     width: int = 128,
-    on_bad_frame: Literal["stop", "skip"] = "stop",
+    on_bad_frame: OnBadFrame = "stop",
     workers: int = 2,
 ) -> Iterator[int]:
     """Decodes and resizes every frame of a data set into a pack.
@@ -71,7 +72,10 @@ def write_pack(
         UserError: An image is bad or cannot be read, the folder holds something, the disk is full,
             or a worker was killed.
     """
+    require_known(on_bad_frame=(on_bad_frame, OnBadFrame))
     left = {"frames.part", "pictures.npy", "pictures.npy.part"}  # by a packing that was killed
+    if (folder / "pictures.npy").is_file():
+        left |= {"frames.npy", "index.json.part"}
     if folder.exists() and not (folder.is_dir() and {p.name for p in folder.iterdir()} <= left):
         raise UserError(f"{folder}: holds something already; choose a new folder")
     return _packing(dataset, folder, height, width, on_bad_frame, workers)
@@ -149,8 +153,8 @@ class PackedFrames:
     Args:
         folder: The pack's folder, which :func:`write_pack` wrote.
         frames: The path of each frame of the data set, which must be those of the pack.
-        height: The height of a frame, in pixels; it must be that of the pack.
-        width: The width of a frame, in pixels; it must be that of the pack.
+        height: The height of a frame, in pixels, which must be that of the pack; None: the pack's.
+        width: The width of a frame, in pixels, likewise.
         root: The folder that the paths start from. If it is given, :meth:`compare` is called.
 
     Raises:
@@ -158,14 +162,21 @@ class PackedFrames:
     """
 
     def __init__(
-        self, folder: Path, frames: pd.Series, height: int, width: int, root: Path | None = None
+        self,
+        folder: Path,
+        frames: pd.Series,
+        height: int | None = None,
+        width: int | None = None,
+        root: Path | None = None,
     ):
         self.folder = folder
         self.index = _read_index(folder)
         size = (self.index["height"], self.index["width"])
+        height, width = height or size[0], width or size[1]
         if size != (height, width):
             raise UserError(
-                f"{folder}: packed at {size[0]} x {size[1]}, not at {height} x {width}: pack again"
+                f"{folder}: packed at {size[0]} x {size[1]}, not at {height} x {width}: pass "
+                f"--height {size[0]} --width {size[1]}, or pack again"
             )
         if self.index["paths_sha256"] != _digest_of_paths(frames):
             raise UserError(f"{folder}: packed from other frames than these: pack again")
@@ -275,15 +286,21 @@ def _read_index(folder: Path) -> dict[str, Any]:
     return index
 
 
-def _load(path: Path) -> np.ndarray:
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        return np.load(path, mmap_mode="r")
+        yield
     except FileNotFoundError as error:
         raise UserError(f"{path}: is missing: pack again") from error
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise UnreadableFileError.of(path, error) from error
         raise UserError(f"{path}: damaged ({error}): pack again") from error
+
+
+def _load(path: Path) -> np.ndarray:
+    with _readable(path):
+        return np.load(path, mmap_mode="r")
 
 
 def _digest_now(path: Path) -> bytes:
@@ -298,7 +315,7 @@ def _digest_of_paths(frames: pd.Series) -> str:
 
 
 def _digest_of_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with _readable(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -85,7 +85,7 @@ def strided_frames(
 ) -> np.ndarray:
     """T frames at a fixed stride from a random start, as AP3D (Gu et al., ECCV 2020) trains.
 
-    A tracklet of fewer than T ``stride`` frames gives :func:`random_frames`, as there.
+    A tracklet of fewer than T ``stride`` frames gives :func:`random_frames`.
     """
     if num_frames < clip_length * stride:
         return random_frames(num_frames, clip_length, rng)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from stgcn_pyg.data.manifest import read_rows
 from stgcn_pyg.data.table_checks import whole_numbers
-from stgcn_pyg.errors import UserError, needs_extra
+from stgcn_pyg.errors import UserError
 
 WHOLE = ("camid", "tracklet", "frame")
 BOX = ("left", "top", "width", "height")
@@ -36,12 +37,8 @@ def read_tracked_frames(path: Path) -> pd.DataFrame:
             has times in some rows only. The message names the row, which counts from 1 after the
             header.
     """
-    rows = _read(path)
-    if missing := [name for name in ("path", *WHOLE) if name not in rows]:
-        raise UserError(
-            f"{path}: lacks the columns {', '.join(missing)}: pass the manifest of the tracklets"
-        )
-    found = pd.DataFrame({"path": rows["path"].astype(str)})
+    rows = read_rows(path, (*TEXTS, *NUMBERS))
+    found = pd.DataFrame({"path": rows["path"]})
     for name in WHOLE:
         found[name], wrong = whole_numbers(rows[name])
         for place, what in wrong.items():
@@ -72,20 +69,3 @@ def read_tracked_frames(path: Path) -> pd.DataFrame:
             )
     found = found.drop_duplicates(["tracklet", "frame"])
     return found.sort_values(["tracklet", "frame"], ignore_index=True)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file: pass the manifest itself")
-    suffix = path.suffix.lower()
-    if suffix not in (".csv", ".parquet"):
-        raise UserError(f"{path}: ends in neither .csv nor .parquet: pass a manifest")
-    try:
-        if suffix == ".csv":
-            return pd.read_csv(path, dtype=str, keep_default_na=False)
-        with needs_extra("train"):
-            import pyarrow  # noqa: F401
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"{path}: cannot be read as a table: write it anew ({said})") from error

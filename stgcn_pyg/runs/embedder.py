@@ -23,7 +23,7 @@ from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
 from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.tracks import Tracks, read_tracks
-from stgcn_pyg.tracks.tracklets import make_tracklets, require_fitting
+from stgcn_pyg.tracks.tracklets import by_pictures, make_tracklets, require_fitting
 from stgcn_pyg.tracks.video import open_frames
 
 with needs_extra("train"):
@@ -162,7 +162,7 @@ class Embedder:
         read = tracks
         if not isinstance(read, Tracks):
             read = read_tracks(read, format, camera=camera or "", image_size=frames.size)
-        read = _of_one_camera(str(video), read, camera)
+        read = by_pictures(str(video), _of_one_camera(str(video), read, camera), frames)
         for note in require_fitting(str(video), read, frames):
             warnings.warn(note, stacklevel=2)
         boxes = make_tracklets(

@@ -7,7 +7,7 @@ from stgcn_pyg.synthetic.bodies import FRAMES_PER_SECOND
 from stgcn_pyg.synthetic.exact import Stream, generator
 from stgcn_pyg.synthetic.plan import Plan
 
-CROWD = 2  # mean number of people whom a camera sees at a time
+CROWD = 2  # people whom a camera would see at a time if walks from one to the next took no time
 WALK = (50, 500)  # smallest and largest number of frames from one camera to the next
 
 

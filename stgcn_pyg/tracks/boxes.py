@@ -42,6 +42,8 @@ class Boxes:
         class_names: What the numbers of classes stand for.
         relative: Whether boxes are in parts of the picture's width and height, not in pixels.
         last_of_stride: Whether the file counts the last of every ``stride`` frames, not the first.
+        pictures: Of which names, as a regular expression without the suffix, pictures are whose
+            numbers the frames are; None if frames are not numbered by pictures.
         image_size, num_frames: As in :class:`Tracks`.
         row: What a row of the index is called in a message.
     """
@@ -57,6 +59,7 @@ class Boxes:
     class_names: Mapping[str, str] = field(default_factory=dict)
     relative: bool = False
     last_of_stride: bool = False
+    pictures: str | None = None
     image_size: tuple[int, int] | None = None
     num_frames: int | None = None
     row: Row = "row {}".format

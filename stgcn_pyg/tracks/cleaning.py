@@ -94,6 +94,14 @@ class _Cleaning:
             self.dropped,
             self.image_size,
             self.boxes.num_frames,
+            self._pictures(),
+        )
+
+    def _pictures(self) -> tuple[int, str] | None:
+        """The picture of frame 0 and its name's form, unless the user says how frames count."""
+        own = self.choices.first_frame is None and self.choices.stride == 1
+        return (
+            (self.boxes.first_frame, self.boxes.pictures) if own and self.boxes.pictures else None
         )
 
     def _drop(self, reason: str, rows: np.ndarray) -> None:
@@ -158,8 +166,13 @@ class _Cleaning:
         if first is None:
             first = self.boxes.first_frame
         frame = self.boxes.table["frame"].to_numpy(dtype=np.int64)
-        what = f"its frame is before frame {first}, the video's first: pass the right first_frame"
-        refuse_rows(self.where, frame < first, self.index, what, self.boxes.row)
+        if len(frame) and (least := int(frame.min())) < first:
+            said = (
+                "this format counts from" if self.choices.first_frame is None else "first_frame is"
+            )
+            advice = f"pass --first-frame {least}" if least >= 0 else "number frames from 0"
+            what = f"is of frame {frame[np.argmax(frame < first)]}, but {said} {first}: {advice}"
+            refuse_rows(self.where, frame < first, self.index, what, self.boxes.row)
         self.frame = (frame - first) * stride
         said = f"frame {first} is the video's first"
         if stride > 1 and self.boxes.last_of_stride:

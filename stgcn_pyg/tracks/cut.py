@@ -22,7 +22,7 @@ from PIL import Image
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.files import PART, errors_of_writing, write_json, write_output
-from stgcn_pyg.tracks.video import Frame, Frames
+from stgcn_pyg.tracks.video import Frame, FrameFolder, Frames
 
 MANIFEST = "manifest.csv"
 STATE = "cut.json"
@@ -60,6 +60,8 @@ class Cut(NamedTuple):
     """The rows of the manifest."""
     missing: dict[str, int]
     """Number of frames with boxes that could not be decoded, by camera; most have none."""
+    kept: bool = False
+    """Whether another manifest was there, such as one with labels, which was kept."""
 
 
 def cut_tracklets(
@@ -69,7 +71,7 @@ def cut_tracklets(
     workers: int = 2,
     advance: Callable[[int], Any] = lambda frames: None,
 ) -> Cut:
-    """Writes the images of tracklets and, at the end, their manifest.
+    """Writes the images of tracklets and, at the end, their manifest, if there is none yet.
 
     A camera is decoded once, in order. If this is interrupted, the same call continues: an image
     that has its name is whole, and is not made again. The bytes are the same for any number of
@@ -98,8 +100,12 @@ def cut_tracklets(
     table = pd.concat(rows, ignore_index=True)
     if table.empty:
         raise UserError(f"{output}: no frame with a box could be decoded: look at the videos")
-    write_output(output / MANIFEST, table.to_csv(index=False).encode())
-    return Cut(table, missing)
+    content = table.to_csv(index=False).encode()
+    manifest = output / MANIFEST
+    kept = manifest.is_file() and manifest.read_bytes() != content
+    if not kept:
+        write_output(manifest, content)
+    return Cut(table, missing, kept)
 
 
 def _begin(output: Path, cameras: Sequence[Camera], quality: int) -> None:
@@ -129,12 +135,14 @@ def _begin(output: Path, cameras: Sequence[Camera], quality: int) -> None:
 
 
 def _facts(camera: Camera) -> dict[str, str]:
-    """Digests of what is cut from a camera; of its video the size stands for the content."""
+    """Digests of what is cut from a camera; files stand there by size and time of change."""
     frames, path = camera.frames, camera.frames.path
     times = None if frames.times is None else (frames.times + camera.starts).tolist()
-    size = path.stat().st_size if path.is_file() else None
+    images = frames.images.values() if isinstance(frames, FrameFolder) else ()
+    files = [(file.name, file.stat()) for file in images] or [("", path.stat())]
+    states = [(name, state.st_size, state.st_mtime_ns) for name, state in files]
     facts = {
-        "video": json.dumps([frames.count, frames.size, size]),
+        "video": json.dumps([frames.count, frames.size, states]),
         "times": json.dumps(times),
         "boxes": camera.boxes.to_csv(index=False),
     }

@@ -10,6 +10,10 @@ from stgcn_pyg.tracks.formats.json_files import load_json
 from stgcn_pyg.tracks.formats.numbers import readable
 
 BEGINNING = 65_536  # characters to judge a text by
+OTHERS = (
+    *("ultralytics", "kitti", "cvat", "vatic", "scalabel", "coco", "labelstudio", "viame", "cvml"),
+    *("wildtrack", "supervision"),
+)
 
 
 def kind_of(path: Path) -> tuple[str, Any]:
@@ -48,8 +52,9 @@ def kind_of(path: Path) -> tuple[str, Any]:
         kind = _kind_of_text(path, text)
     if kind is None:
         raise UserError(
-            f"{path}: is in no format of tracks that is known: write one of those in "
-            "stgcn_pyg.tracks.FORMATS"
+            f"{path}: is in no format of tracks that is known: write MOT's text "
+            "(frame,id,left,top,width,height), a table with the columns frame, track, left, top, "
+            f"width and height, or one of {', '.join(OTHERS)}"
         )
     return kind, content
 
@@ -98,14 +103,20 @@ def _kind_of_text(path: Path, text: str) -> str | None:
         return "kitti"
     if len(words) >= 10 and not _is_number(words[9]):
         return "vatic"
-    if 5 <= len(words) <= 7 and all(map(_is_number, words)):
+    parts = [float(word) for word in words[1:5] if _is_number(word)]
+    if 5 <= len(words) <= 7 and len(parts) == 4 and max(parts) <= 1 and _is_number(words[-1]):
         raise UserError(f"{path}: is one frame of ultralytics' labels: pass its folder")
     if len(cells) >= 9 and all(map(_is_number, cells[2:8])):
         # A box of a MOT file that has no id leaves the same cell empty, and names no species.
         name = cells[1].strip() or "".join(cells[9:10]).strip()
         if name and not _is_number(name):
             return "viame"
-    return "mot" if len(cells) >= 6 and _is_number(cells[0]) else None
+    if len(cells) >= 6 and _is_number(cells[0]):
+        return "mot"
+    for mark, name in ((";", "semicolons"), ("\t", "tabs"), (" ", "spaces")):
+        if mark in first.strip() and _kind_of_text(path, first.strip().replace(mark, ",")):
+            raise UserError(f"{path}: has {name} between its columns: write commas")
+    return None
 
 
 def _is_number(text: str) -> bool:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from stgcn_pyg.errors import UserError, needs_extra
-from stgcn_pyg.files import errors_of_writing, written_aside
+from stgcn_pyg.files import write_table
 
 COLUMNS = (
     "camera",
@@ -41,6 +40,8 @@ class Tracks:
         dropped: The number of rows left out, by reason.
         image_size: The width and height of the pictures, where known.
         num_frames: The number of frames of the video, where the file says it.
+        pictures: Where the frames are the numbers in the names of pictures: the number that frame 0
+            stands for, and the form of these names as a regular expression, without the suffix.
 
     Example:
         >>> from stgcn_pyg.tracks import tracks_of
@@ -56,6 +57,7 @@ class Tracks:
     dropped: Mapping[str, int] = field(default_factory=dict)
     image_size: tuple[int, int] | None = None
     num_frames: int | None = None
+    pictures: tuple[int, str] | None = None
 
     def summary(self) -> str:
         """What was read, assumed and dropped, in a few lines.
@@ -64,9 +66,9 @@ class Tracks:
             Lines for the terminal, without a line end after the last.
         """
         tracks = len(self.table[["camera", "track"]].drop_duplicates())
-        counts = f"{_count(len(self.table), 'box', 'boxes')} of {_count(tracks, 'track', 'tracks')}"
+        counts = f"{counted(len(self.table), 'box', 'boxes')} of {counted(tracks, 'track')}"
         if cameras := [name for name in self.table["camera"].unique() if name]:
-            counts += f", {_count(len(cameras), 'camera', 'cameras')}"
+            counts += f", {counted(len(cameras), 'camera')}"
         frames = self.table["frame"]
         span = f" in frames {frames.min():,} to {frames.max():,}" if len(frames) else ""
         lines = [f"{self.format}: {counts}{span}"]
@@ -97,20 +99,10 @@ def write_tracks(tracks: Tracks, path: str | Path) -> None:
         >>> read_tracks(path).table["track"].tolist()
         ['7']
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise UserError(f"{path}: ends in neither .csv nor .parquet: name it as one of them")
-    csv = path.suffix.lower() == ".csv"
-    if not csv:
-        with needs_extra("train"):
-            import pyarrow  # noqa: F401
-    with errors_of_writing(path), written_aside(path.resolve()) as file:
-        if csv:
-            # Text in quotation marks, or a lone carriage return in it would end the row.
-            tracks.table.to_csv(file, index=False, quoting=QUOTE_NONNUMERIC)
-        else:
-            tracks.table.to_parquet(file, index=False)
+    # Text in quotation marks, or a lone carriage return in it would end the row.
+    write_table(Path(path), tracks.table, quoting=QUOTE_NONNUMERIC)
 
 
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number with its noun, whose plural ends in s if none is given."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"

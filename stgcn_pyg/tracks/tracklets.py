@@ -1,11 +1,14 @@
 """Tracklets out of a camera's tracks: where tracks are split, and which pixels are cut."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from stgcn_pyg.errors import UserError, finite_number, whole_number
 from stgcn_pyg.tracks.table import Tracks
-from stgcn_pyg.tracks.video import Frames
+from stgcn_pyg.tracks.video import FrameFolder, Frames
 
 OUTSIDE = 0.5  # share of boxes beyond the picture from which on the tracks are not of this video
 CLIPPED = 0.1  # share of boxes that reach beyond the picture, from which on that is odd
@@ -85,6 +88,36 @@ def make_tracklets(
     number = pd.Series(np.arange(len(order)), order)
     boxes = boxes.assign(tracklet=number.reindex(tracklet).to_numpy(np.int64))
     return boxes.sort_values(["tracklet", "frame"], kind="stable").reset_index(drop=True)
+
+
+def by_pictures(where: str, tracks: Tracks, frames: Frames) -> Tracks:
+    """The tracks with their frames counted as a folder's pictures are, if they name these.
+
+    Args:
+        where: Name of the camera or video, with which messages begin.
+        tracks: The tracks; others than of pictures' names are given back as they are.
+        frames: The video.
+
+    Raises:
+        UserError: A picture is not in the folder.
+    """
+    if tracks.pictures is None or not isinstance(frames, FrameFolder):
+        return tracks
+    first, form = tracks.pictures
+    if not all(re.fullmatch(form, image.stem) for image in frames.images.values()):
+        return tracks
+    number = tracks.table["frame"] + first
+    place = pd.Index(frames.images).get_indexer(number)
+    if (place < 0).any():
+        raise UserError(
+            f"{where}: the tracks are of picture {number[place < 0].iat[0]}, which is not there: "
+            "pass the folder that was tracked (or --first-frame, if they count in another way)"
+        )
+    before = f"frame {first} is the video's first"
+    assumed = [sentence for sentence in tracks.assumed if sentence != before]
+    assumed.append(f"frame {min(frames.images)} is {next(iter(frames.images.values())).name}")
+    table = tracks.table.assign(frame=place)
+    return replace(tracks, table=table, assumed=tuple(assumed), pictures=None)
 
 
 def require_fitting(where: str, tracks: Tracks, frames: Frames) -> list[str]:

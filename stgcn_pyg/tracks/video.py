@@ -67,12 +67,13 @@ def open_frames(path: str | Path, fps: float | None = None) -> Frames:
 
     Args:
         path: The video file or the folder.
-        fps: Frames a second, where the video's own time stamps are wrong or a folder has none. A
-            folder takes it from the ``seqinfo.ini`` of MOTChallenge in it or above it, if any.
+        fps: Frames a second, where the video's own time stamps are wrong or a folder has none:
+            there, images a second. A folder takes it from the ``seqinfo.ini`` of MOTChallenge in it
+            or above it, if any.
 
     Raises:
-        UserError: There is no such file, no video stream in it, or a number is missing between two
-            images.
+        UserError: There is no such file, no video stream in it, or the numbers of the images have
+            no one step.
     """
     path = Path(path)
     if fps is not None and not fps > 0:
@@ -168,7 +169,11 @@ def _seconds(
 
 
 class FrameFolder(Frames):
-    """Images of a folder whose names end in numbers that go up by one, as :class:`Frames`."""
+    """Images of a folder whose names end in numbers of one step, as :class:`Frames`.
+
+    Attributes:
+        images: The images in order, by the numbers in their names.
+    """
 
     def __init__(self, path: Path, fps: float | None = None):
         self.path = path
@@ -179,12 +184,14 @@ class FrameFolder(Frames):
         self.notes = ()
         if rate is None:
             self.notes = (f"{path}: has no frame rate, so no times are written: pass --fps",)
-        height, width = self._read(self.images[0]).shape[:2]
+        if max(self.images) - min(self.images) >= self.count:
+            self.notes += (f"{path}: its images have numbers apart, and are counted one by one",)
+        height, width = self._read(next(iter(self.images.values()))).shape[:2]
         self.size = (width, height)
 
     def __iter__(self) -> Iterator[Frame]:
         """The images in the order of their numbers."""
-        for image in self.images:
+        for image in self.images.values():
             pixels = self._read(image)
             height, width = pixels.shape[:2]
             self._require_size(image, (width, height))
@@ -195,8 +202,11 @@ class FrameFolder(Frames):
             return np.asarray(as_rgb(image, pixels, pixels.height, pixels.width))
 
 
-def _numbered(folder: Path) -> list[Path]:
-    """The images of a folder by their numbers; a UserError where one is missing or twice there."""
+def _numbered(folder: Path) -> dict[int, Path]:
+    """The images of a folder by their numbers; a UserError where one is missing or twice there.
+
+    The numbers may go up by more than one, as WILDTRACK's do by 5.
+    """
     images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGES]
     if not images:
         raise UserError(f"{folder}: holds no images ({', '.join(IMAGES)})")
@@ -210,10 +220,11 @@ def _numbered(folder: Path) -> list[Path]:
             raise UserError(f"{path}: has the same number as {numbers[number].name}: remove one")
         numbers[number] = path
     ordered = sorted(numbers)
+    step = min((after - before for before, after in pairwise(ordered)), default=1)
     for before, after in pairwise(ordered):
-        if after != before + 1:
+        if after != before + step:
             raise UserError(
-                f"{folder}: frame {before + 1} is missing between {numbers[before].name} and "
+                f"{folder}: frame {before + step} is missing between {numbers[before].name} and "
                 f"{numbers[after].name}: number the frames without gaps, or pass the video"
             )
-    return [numbers[number] for number in ordered]
+    return {number: numbers[number] for number in ordered}

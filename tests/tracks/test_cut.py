@@ -125,6 +125,18 @@ def test_another_cut_is_not_mixed_in(video, tmp_path):
     assert os.listdir(tmp_path / "mine") == ["letter"]
 
 
+def test_other_pictures_of_the_same_names_and_sizes_are_not_mixed_in(tmp_path):
+    folder = tmp_path / "img1"
+    folder.mkdir()
+    for number in range(30):
+        Image.new("RGB", SIZE, "grey").save(folder / f"{number}.bmp")
+    cut_tracklets(tmp_path / "cut", [camera(folder)])
+    cut_tracklets(tmp_path / "cut", [camera(folder)])
+    Image.new("RGB", SIZE, "white").save(folder / "3.bmp")
+    with pytest.raises(UserError, match=r"another cut \(video of hall differ\)"):
+        cut_tracklets(tmp_path / "cut", [camera(folder)])
+
+
 @pytest.mark.parametrize("content", ["", "[]", "7"])
 def test_a_state_that_tells_nothing_is_of_another_cut(video, tmp_path, content):
     (tmp_path / "cut.json").write_text(content)

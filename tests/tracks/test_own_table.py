@@ -61,7 +61,7 @@ ROWS = "frame,track,left,top,width,height\n0,a,1,2,3,4\n1,a,1,2,3,4\n"
         ("1,a,1", ",a,1", "row 2: has no frame"),
         (ROWS, "frame,track,left,top,width,height\n7,0,a,1,2,3,4\n", "its rows have more columns"),
         ("1,a,1", "0,a,1", "row 2: track a is in frame 0 again, after row 1"),
-        ("1,a,1", "-1,a,1", "row 2: its frame is before frame 0"),
+        ("1,a,1", "-1,a,1", "row 2: is of frame -1, but this format counts from 0: number frames"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_one_line(tmp_path, old, new, what):

@@ -90,7 +90,9 @@ def test_a_track_is_too_short_by_camera():
 def test_frames_are_the_videos():
     rows = table([4, 1, 1, 0, 4, 8], [6, 1, 2, 0, 4, 8])
     assert tracks_of(rows, first_frame=4, stride=5).table["frame"].tolist() == [0, 10]
-    with pytest.raises(UserError, match="row 1: its frame is before frame 5, the video's first"):
+    with pytest.raises(
+        UserError, match="row 1: is of frame 4, but first_frame is 5: pass --first-fr"
+    ):
         tracks_of(rows, first_frame=5)
 
 

@@ -1,5 +1,7 @@
 """`stgcn tracklets`: from a video and a file of tracks to a data set, or one line that says why."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,6 +98,84 @@ def test_images_of_another_size_stop_the_cut_in_one_line_and_leave_no_part(place
     assert line.startswith("stgcn tracklets: error: b/10.png: is of 40 x 50 pixels, ")
     assert not list(place.rglob("*" + PART))
     assert not (place / "cut" / "manifest.csv").exists()
+
+
+def numbered_greys(folder, form, numbers):
+    """A folder of pictures whose grey is ten times the number in their names."""
+    folder.mkdir()
+    for number in numbers:
+        Image.new("RGB", (64, 48), (10 * number,) * 3).save(folder / form.format(number))
+    return folder
+
+
+def numbers_in(folder):
+    """The numbers in the names of the pictures that the images of a cut come from."""
+    paths = pd.read_csv(folder / "manifest.csv")["path"]
+    return [round(np.asarray(Image.open(folder / path)).mean() / 10) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("form", "numbers"),
+    [
+        ("{:06d}.png", range(10)),
+        ("{:06d}.png", range(1, 10)),
+        ("{:06d}.png", range(1, 20, 2)),
+        ("frame_{}.png", range(10)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["coco", "ultralytics", "wildtrack"])
+def test_tracks_that_name_pictures_are_cut_from_those(tmp_path, form, numbers, kind):
+    if kind == "wildtrack":
+        form = "{:08d}.png"
+    pictures = numbered_greys(tmp_path / "pictures", form, numbers)
+    names, tracks = [form.format(number) for number in numbers], tmp_path / "tracks"
+    seen = range(3, len(names) - 1)  # nobody in the first pictures
+    if kind == "coco":
+        images = [{"id": i, "file_name": name} for i, name in enumerate(names)]
+        found = {"category_id": 1, "track_id": 7, "bbox": [10, 10, 20, 30]}
+        boxes = [{"image_id": i, **found} for i in seen]
+        persons = [{"id": 1, "name": "person"}]
+        content = {"images": images, "annotations": boxes, "categories": persons}
+        tracks.write_text(json.dumps(content))
+    elif kind == "ultralytics":
+        tracks.mkdir()
+        for i in seen:
+            path = (tracks / names[i]).with_suffix(".txt")
+            path.write_text("0 0.3 0.5 0.3 0.6 0.9 7\n")
+    else:
+        tracks.mkdir()
+        view = {"viewNum": 0, "xmin": 1, "ymin": 1, "xmax": 20, "ymax": 40}
+        for i in seen:
+            path = (tracks / names[i]).with_suffix(".json")
+            path.write_text(json.dumps([{"personID": 3, "views": [view]}]))
+        for path in pictures.iterdir():
+            Image.open(path).resize((1920, 1080)).save(path)
+    assert run(tmp_path / "cut", "--camera", "0", pictures, tracks) == 0
+    assert numbers_in(tmp_path / "cut") == [numbers[i] for i in seen]
+
+
+def test_tracks_of_a_picture_that_is_not_there_are_refused(tmp_path, capsys):
+    pictures = numbered_greys(tmp_path / "pictures", "{:02d}.png", range(4))
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "04.txt").write_text("0 0.3 0.5 0.3 0.6 0.9 7\n")
+    assert run(tmp_path / "cut", "--camera", "a", pictures, tmp_path / "labels") == 2
+    said = "the tracks are of picture 4, which is not there: pass the folder that was tracked"
+    assert said in capsys.readouterr().err
+
+
+def test_numbers_are_told_with_their_nouns_and_a_labelled_manifest_is_kept(place, capsys):
+    assert run("cut", "--camera", "hall", "hall.mp4", "hall.txt", "--every", 10) == 0
+    assert "4 images of 2 tracklets in 1 camera\n" in capsys.readouterr().out
+    manifest = place / "cut" / "manifest.csv"
+    pd.read_csv(manifest).assign(pid=7, split="gallery").to_csv(manifest, index=False)
+    labelled = manifest.read_bytes()
+    image = next((place / "cut").rglob("*.jpg"))
+    image.unlink()
+    assert run("cut", "--camera", "hall", "hall.mp4", "hall.txt", "--every", 10) == 0
+    assert manifest.read_bytes() == labelled and image.exists()
+    assert "cut/manifest.csv: was changed after it was written, and is kept" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,18 @@ def test_a_folder_is_read_by_the_numbers_in_its_names(tmp_path):
     np.testing.assert_allclose(frames.times, [0, 0.2, 0.4, 0.6])
 
 
+def test_the_numbers_of_a_folder_may_go_up_by_any_one_step(tmp_path):
+    for number in (0, 5, 10):
+        Image.fromarray(frame(number)).save(tmp_path / f"{number:08d}.png")
+    frames = open_frames(tmp_path, fps=2)
+    assert greys(frames) == [grey(i) for i in (0, 5, 10)]
+    np.testing.assert_allclose(frames.times, [0, 0.5, 1])
+    assert "counted one by one" in frames.notes[0]
+    (tmp_path / "00000020.png").write_bytes((tmp_path / "00000010.png").read_bytes())
+    with pytest.raises(UserError, match=r"frame 15 is missing between 00000010\.png and "):
+        open_frames(tmp_path)
+
+
 def test_a_folder_without_a_frame_rate_has_no_times_and_says_so(tmp_path):
     Image.fromarray(frame(0)).save(tmp_path / "0.png")
     frames = open_frames(tmp_path)

@@ -8,6 +8,7 @@ from stgcn_pyg.tracks.boxes import ENTRY_ERRORS, PEOPLE, Boxes, one_name, refuse
 from stgcn_pyg.tracks.formats.rows import Rows
 
 NO_BOX = (float("nan"),) * 4
+BY_NAME = "the numbers in the pictures' names"
 
 
 def read_coco(path: Path, content: Any) -> Boxes:
@@ -24,11 +25,13 @@ def read_coco(path: Path, content: Any) -> Boxes:
         pictures = list(videos.values()) if whole_tracks else content["images"]
         names = [_video_of(picture, videos, whole_tracks) for picture in pictures]
         cameras = {p["id"]: name for p, name in zip(pictures, one_name(names), strict=True)}
+        source = ""
         if whole_tracks:
             said = "frames are the places in the video's list of files"
         else:
             numbers = {picture["id"]: _frame_of(picture) for picture in pictures}
-            said = f"frames by {next(iter(numbers.values()))[1]}" if numbers else "no frames"
+            source = next((source for _, source in numbers.values()), "")
+            said = f"frames by {source}" if source else "no frames"
         for place, one in enumerate(content["annotations"], 1):
             where = f"annotation {place}"
             reason = "ignore flag" if one.get("iscrowd") else ""
@@ -59,6 +62,7 @@ def read_coco(path: Path, content: Any) -> Boxes:
         left_out=rows.left_out(),
         people=people or PEOPLE,
         own_words=not people,
+        pictures=".*" if source == BY_NAME else None,
         image_size=(int(width), int(height)) if width and height else None,
         num_frames=lengths.pop() if len(lengths) == 1 and len(set(names)) == 1 else None,
         row="box {}".format,
@@ -88,4 +92,4 @@ def _frame_of(picture: dict) -> tuple[int, str]:
     digits = re.search(r"([0-9]+)\.[^.]+$", picture["file_name"])
     if digits is None:
         raise KeyError("frame_index")
-    return int(digits[1]), "the numbers in the pictures' names"
+    return int(digits[1]), BY_NAME

@@ -51,6 +51,9 @@ def read_ultralytics(path: Path, content: Any = None) -> Boxes:
     assumed = [COCO_SAID, f"{'a' if with_confidence else 'no'} confidence stands before the id"]
     if rounded:
         assumed.append(f"{rounded:,} ids above 999,999 are rounded, so people may share one")
+    # Of a video the names are VIDEO_1, VIDEO_2 ...; those of pictures may look the same.
+    of_video = all(re.search(r"_(0|[1-9][0-9]*)$", file.stem) for _, file in files)
+    prefix = re.escape(files[0][1].stem.rstrip("0123456789"))
     return Boxes(
         format="ultralytics",
         table=found.table(),
@@ -59,7 +62,8 @@ def read_ultralytics(path: Path, content: Any = None) -> Boxes:
         people=COCO_PERSON,
         relative=True,
         # Of a video it grabs `vid_stride` frames each time and decodes the last of them.
-        last_of_stride=all(re.search(r"_(0|[1-9][0-9]*)$", file.stem) for _, file in files),
+        last_of_stride=of_video,
+        pictures=prefix + "(0|[1-9][0-9]*)" if of_video else ".*",
         row=lambda row: "{.name}: row {}".format(*lines[row - 1]),
     )
 

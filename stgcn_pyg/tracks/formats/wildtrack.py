@@ -43,6 +43,7 @@ def read_wildtrack(path: Path, content: Any = None) -> Boxes:
             "pictures of 1920 x 1080 pixels",
         ],
         left_out=rows.left_out(),
+        pictures=".*",
         image_size=IMAGE_SIZE,
         row="box {}".format,
     )
