@@ -109,8 +109,8 @@ def error_of(capsys):
     ("options", "message"),
     [
         ([], "required: fpr"),
-        (["--fpr=0"], '"fpr"'),
-        (["--fpr=1"], '"fpr"'),
+        (["--fpr=0"], "--fpr 0: pass a number above 0 and below 1"),
+        (["--fpr=1"], "--fpr 1: pass a number above 0"),
         (["--fpr=0.0001"], "cannot tell it from 0"),
         (["--fpr=0.05", "--test=away"], "away: no extraction"),
         (["--fpr=0.05", "--json=."], "is a folder"),

@@ -152,7 +152,7 @@ def test_the_threshold_is_chosen_for_a_wanted_share_of_wrong_pairs(gallery, stat
         (["--labelled=x"], "--labelled, --fpr: give both, or neither"),
         (["--labelled=x", "--fpr=0.1", "--threshold=1"], "--threshold, --labelled: give one"),
         (["--labelled=x", "--fpr=0.1"], "x: no extraction"),
-        (["--threshold=-1"], '"threshold"'),
+        (["--threshold=-1"], "--threshold -1: pass a number of at least 0"),
         (["--labelled={station}", "--fpr=0.1"], "6 impostors cannot tell it from 0"),
         (["--labelled={other}", "--fpr=0.1"], "checkpoint"),
     ],
