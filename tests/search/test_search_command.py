@@ -183,7 +183,7 @@ def test_more_than_there_are_gives_all_and_says_so(gallery, station, capsys):
         (["--camera", "1", "9"], "--camera 9: "),
         (["--identity", "8"], "--identity 8: "),
         (["--dataset", "statoin"], "--dataset statoin: "),
-        (["--same-camera=none"], "same_camera"),
+        (["--same-camera=none"], "--same-camera none: pass person or all"),
         (["--top=0"], "top"),
         (["--output=found.txt"], "--output found.txt: ends in none of .csv, .json, .parquet"),
         (["--output=a.csv", "--page=a.csv"], "--output and --page are the same file"),
