@@ -126,14 +126,15 @@ def require_known(**choices: tuple[object, object]) -> None:
             raise UserError(f"{name}={value!r} is unknown: use {', '.join(words)}")
 
 
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """An argument as an int of at least ``least``; otherwise a UserError that names it."""
+def whole_number(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
+    """An argument as an int from ``least`` to ``most``; otherwise a UserError that names it."""
     try:
-        number = operator.index(value)
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = least - 1
-    if number < least:
-        raise UserError(f"{name}={value!r}: pass a whole number of at least {least}")
+    if number < least or (most is not None and number > most):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise UserError(f"{name}={value!r}: pass a whole number {limits}")
     return number
 
 
@@ -147,4 +148,13 @@ def finite_number(name: str, value: Any, least: float = 0) -> float:
         raise UserError(f"{name}={value!r}: pass a finite number")
     if number < least:
         raise UserError(f"{name}={value!r}: pass a number of at least {least}")
+    return number
+
+
+def share(name: str, value: Any, below_one: bool = False) -> float:
+    """An argument as a float from 0 to 1, or less than 1; otherwise raises a UserError."""
+    number = finite_number(name, value, -inf)
+    if not 0 <= number <= 1 or (below_one and number == 1):
+        end = "up to, but not including," if below_one else "to"
+        raise UserError(f"{name}={value!r}: pass a share from 0 {end} 1")
     return number

@@ -80,6 +80,22 @@ def test_the_one_before_stands_in_and_is_not_lost_with_the_next(two):
     assert read_checkpoint(previous_path(two))["epoch"] == 1
 
 
+@pytest.mark.parametrize("content", [b"epochs: 3\n", b"hello", b"j", b"PK\3\4"])
+def test_the_one_before_stands_in_for_a_file_of_anything_else(two, content):
+    two.write_bytes(content)
+    with pytest.raises(DamagedError, match="no readable checkpoint"):
+        read_checkpoint(two)
+    with pytest.warns(UserWarning, match="going on from checkpoint.previous.ckpt"):
+        assert read_last_good(two)["epoch"] == 1
+
+
+@pytest.mark.parametrize("weights", [None, 3, {1: 2}, {"model.classifier.weight": 3}])
+def test_weights_that_are_none_are_refused(path, model, weights):
+    write_checkpoint(path, {"stgcn_pyg": describe(model, {}), "state_dict": weights})
+    with pytest.raises(UserError, match="holds the weights of another architecture"):
+        load_checkpoint(path)
+
+
 def test_between_the_two_changes_of_names_the_one_before_is_there(two):
     two.replace(previous_path(two))
     assert read_last_good(two)["epoch"] == 2

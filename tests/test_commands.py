@@ -14,20 +14,13 @@ from conftest import MarsTree, slow
 from torchvision.models import get_model
 
 from stgcn_pyg.cli import main
+from stgcn_pyg.cli.arguments import NO_SETTINGS
 from stgcn_pyg.cli.train import parser
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.checkpoint import write_checkpoint
 from stgcn_pyg.runs.run_folder import RunFolder
-from stgcn_pyg.runs.settings import (
-    RENAMED,
-    RunSettings,
-    default_settings,
-    flatten,
-    load_settings,
-    nest,
-    preset_path,
-    renamed,
-)
+from stgcn_pyg.runs.settings import RunSettings, default_settings, load_settings, preset_path
+from stgcn_pyg.runs.settings_files import RENAMED, flatten, nest, renamed
 
 pytestmark = pytest.mark.usefixtures("narrow_backbone")
 
@@ -352,6 +345,7 @@ def test_how_a_run_computes_may_change_and_what_it_computes_may_not(tmp_path):
     free = ["compile=off", "channels_last=false", "fused=false", "activation_checkpointing=true"]
     open_folder("--finite_check_every=1", *(f"--training.{option}" for option in free))
     open_folder("--data.min_frames=2")  # the default of older versions
+    open_folder("--data.clips-per-test-batch=16")
     for other in ("--training.micro_batches=2", "--tf32=false"):
         with pytest.raises(UserError, match="holds another run"):
             open_folder(other)
@@ -388,12 +382,32 @@ def test_a_folder_that_is_no_run_is_left_alone(train, capsys):
         (["--model.branches=[globe]"], "--model: branches must be one or more of"),
         (["--model.backbone=vgg"], "backbone 'vgg' is unknown"),
         (["--model.weights=absent.pth"], "weights absent.pth: no such file"),
-        (["--model.temporal_layers=many"], "temporal_layers"),
+        (
+            ["--model.temporal_layers=many"],
+            "--model.temporal-layers many: pass a whole number (see",
+        ),
         (["--modle.temporal_layers=3"], "modle"),
         (["--num_workers=0"], "--num-workers=0: did you mean --data.num-workers? (see `stgcn"),
         (["--preset=papper"], "preset 'papper' is unknown: use finetune, paper, small"),
+        (["--pres=small"], "--pres=small: did you mean --preset? (see `stgcn train"),
+        (["--model.backb=resnet18"], "did you mean --model.backbone? (see `stgcn train"),
+        *(([option], "expected one argument") for option in ("--preset", "--preset=", "--config=")),
+        (["--training.margin=hard"], "--training.margin hard: pass a finite number, or soft (see"),
+        (
+            ["--model.branches=global"],
+            "--model.branches global: pass a list of words, as in [A, B]",
+        ),
+        (["--model.neck=bn"], "--model.neck bn: pass none or bnneck"),
+        (["--model=resnet18"], "--model resnet18: pass its settings by name"),
+        (["--model.weights=none"], "no such file; pass a file, imagenet, or null for random ones"),
+        (["--model.temporal-patches=0"], "temporal_patches=0: pass a whole number of at least 1"),
+        (["--data.num-workers=-1"], "num_workers=-1: pass a whole number of at least 0"),
+        (["--data.clips-per-test-batch=0"], "clips_per_test_batch=0: pass a whole number of at"),
+        ([f"--seed={2**64}"], "seed=18446744073709551616: pass a whole number from 0 to"),
+        ([f"--output={'x' * 300}"], "x: cannot be written (File name too long)"),
+        ([f"--weights-from={'x' * 300}"], "x: its name is too long"),
         (["--config=absent.yaml"], "absent.yaml"),
-        (["--epochs=0"], "epochs"),
+        (["--epochs=0"], "--epochs 0: pass a whole number above 0"),
         (["--data.height=32"], "feature maps of 2 x 2, too few rows for 4 patches"),
         (["--data.min_frames=4"], "fewer than min_frames=4"),
     ],
@@ -414,6 +428,71 @@ def test_a_file_without_settings_is_told_in_one_line(root, tmp_path, content, ca
         assert main(["train", "mars", str(root), *option, f"--output={output}"]) == 2
         assert f"--config {file}: holds no settings: pass a YAML file" in error_line(capsys)
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        *((f"{name}: x", f"{name} is no setting: pass it as --{name}") for name in NO_SETTINGS),
+        ("data:\n\theight: 3", "line 2 is no YAML (found character '\\t' that cannot start any"),
+        ("data: 3\ndata.height: 96", "data is 3: pass its settings by name"),
+        ("data.height: 96\ndata: 3", "data is 3: pass its settings by name"),
+        ("model: resnet18", "model is 'resnet18': pass its settings by name"),
+        ("epochs: 3\nepochs.x: 4", "epochs is 3 already: leave one of them out"),
+        ("model: {branches: null}", "model.branches is null: pass a value, or leave it out for"),
+        ("seed: null", "seed is null: pass a value, or leave it out for 0"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_a_file_of_wrong_settings_is_told_in_one_line(command, tmp_path, content, words, capsys):
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    assert main([command, "mars", "data", f"--config={file}", f"--output={tmp_path / 'run'}"]) == 2
+    assert words in error_line(capsys)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_in_the_place_of_its_settings_is_told_in_one_line(tmp_path, capsys):
+    assert main(["train", "mars", "data", f"--config={tmp_path}"]) == 2
+    words = f"--config {tmp_path}: is a folder: pass a file, such as {tmp_path}/config.yaml"
+    assert words in error_line(capsys)
+
+
+def test_an_empty_section_of_a_file_leaves_its_settings_at_their_defaults(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("data:\n# height: 96\nepochs: 1\nmodel:\nmodel.num_frames: 3\n")
+    expected = settings_of("mars", "data", "--epochs=1", "--model.num_frames=3")
+    assert settings_of("mars", "data", f"--config={file}") == expected
+    assert load_settings([file], {"dataset": "mars", "root": "data", "training": None}) == expected
+
+
+def test_only_what_may_be_left_out_may_be_null():
+    settings = load_settings([], {"dataset": "mars", "root": "data"}).nested()
+    for name, default in default_settings().items():
+        changed = nest(flatten(settings) | {name: None})
+        if default is None or name == "model.weights":
+            assert RunSettings.of(changed).flat()[name] is None
+        else:
+            with pytest.raises(UserError, match=f"{name} is null: pass a value"):
+                RunSettings.of(changed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["search", "g", "q", "--threshold=-1"], "--threshold -1: pass a number of at least 0 ("),
+        (["search", "g", "q", "--after=nan"], "--after nan: pass a finite number ("),
+        (["search", "g", "q", "--fpr=2"], "--fpr 2: pass a number above 0 and below 1 ("),
+        (["search", "g", "q", "--parts=x"], "--parts x: pass query or all ("),
+        (["search", "g", "q", "--thresh=1"], "did you mean --threshold? ("),
+        (["export", "r", "--tolerance=x"], "--tolerance x: pass a number above 0 and of at most 2"),
+        (["evaluate", "r", "--thresholds", "x"], "--thresholds x: pass a number of at least 0 ("),
+        (["tracklets", "v", "t", "o", "--first-frame=1.5"], "--first-frame 1.5: pass a whole"),
+    ],
+)
+def test_a_value_of_another_type_is_told_with_what_to_pass(arguments, words, capsys):
+    assert main(arguments) == 2
+    assert words in error_line(capsys)
 
 
 def test_a_wrong_root_is_told_in_one_line_and_nothing_is_written(train, tmp_path, capsys):

@@ -105,9 +105,24 @@ def test_a_kind_that_does_not_exist_is_refused(dataset, option):
         TrackletDataModule(dataset, **OPTIONS, **{option: "every"})
 
 
-def test_a_stride_of_zero_is_refused(dataset):
-    with pytest.raises(UserError, match="stride=0"):
-        TrackletDataModule(dataset, **OPTIONS, stride=0)
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        *((name, 0, "a whole number of at least 1") for name in ("stride", "height", "num_frames")),
+        ("clips_per_test_batch", 0, "a whole number of at least 1"),
+        ("width", True, "a whole number of at least 1"),
+        *((name, -1, "a whole number of at least 0") for name in ("num_workers", "min_frames")),
+        *((name, -0.1, "a share from 0 to 1") for name in ("flip", "shift", "erase")),
+        ("flip", 2, "a share from 0 to 1"),
+        ("shift", 5.0, "a share from 0 to 1"),
+        ("zoom", 1.0, "a share from 0 up to, but not including, 1"),
+        ("colour", float("nan"), "a finite number"),
+        ("contrast", -1, "a number of at least 0"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(dataset, option, value, wanted):
+    with pytest.raises(UserError, match=f"^{option}={value}: pass {wanted}$"):
+        TrackletDataModule(dataset, **OPTIONS | {option: value})
 
 
 def batches_of_a_rank(dataset, rank, store, results):

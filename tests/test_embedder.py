@@ -54,6 +54,7 @@ def test_distances_of_vectors_have_the_shape_of_what_is_compared(run):
     assert embedder.compare(one, several[0]) == 5
     assert embedder.compare(one, several).tolist() == [5, 0, 4]
     assert embedder.compare(several, several).tolist() == [[0, 5, 3], [5, 0, 4], [3, 4, 0]]
+    assert embedder.compare(torch.zeros(2, requires_grad=True), one) == 5
 
 
 def test_a_network_without_a_run_needs_the_size_of_its_frames(run):
@@ -65,7 +66,7 @@ def test_a_network_without_a_run_needs_the_size_of_its_frames(run):
     assert vector.shape == (model.embedding_width,)
     with pytest.raises(UserError, match="height=0: pass a whole number of at least 1"):
         Embedder(model, height=0, width=32)
-    for wrong in ({"width": 0}, {"test_clips": ""}):
+    for wrong in ({"width": 0}, {"height": True}, {"height": 8}, {"test_clips": ""}):
         with pytest.raises(UserError, match=next(iter(wrong))):
             Embedder(run, **wrong)
 
@@ -75,6 +76,9 @@ def test_a_network_without_a_run_needs_the_size_of_its_frames(run):
     [
         ([], "a list of the tracklet's frames, at least one"),
         ("frames.jpg", "pass a list"),
+        *((wrong, "pass a list") for wrong in (None, 3, Image.new("RGB", (4, 4)))),
+        ([Image.new("RGB", (0, 4))], "number 0 is 0 x 4: pass a whole image"),
+        ([Image.new("F", (4, 4))], "is unknown: save it as 8-bit RGB$"),
         ([np.zeros((4, 4, 3))], r"number 0 is float64 of shape \[4, 4, 3\]"),
         ([np.zeros((4, 4, 3), np.uint8), 7], "number 1 is a int: pass a path"),
     ],
@@ -82,6 +86,23 @@ def test_a_network_without_a_run_needs_the_size_of_its_frames(run):
 def test_what_are_no_frames_is_refused(run, frames, said):
     with pytest.raises(UserError, match=said):
         Embedder(run).embed(frames)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"accelerator": word} for word in ("cuda", None)),
+        *({"backend": "x"}, {"precision": "int8"}, {"on_bad_frame": "x"}, {"test_clips": "x"}),
+        *({"clips_per_batch": 0}, {"num_workers": -1}, {"split": -1}),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(run, options):
+    (name,) = options
+    with pytest.raises(UserError, match=f"^{name}="):
+        TrainedModel(run, **options)
+    if name in ("accelerator", "test_clips", "clips_per_batch"):
+        with pytest.raises(UserError, match=f"^{name}="):
+            Embedder(run, **options)
 
 
 def test_an_image_that_does_not_decode_is_named_as_its_path_is(run, tmp_path):

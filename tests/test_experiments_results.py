@@ -30,7 +30,8 @@ from experiments.tables_1_to_4 import TABLE_3
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.runs.embedding import label_tracklets, ranking_task
 from stgcn_pyg.runs.scoring import score_features
-from stgcn_pyg.runs.settings import default_settings, renamed
+from stgcn_pyg.runs.settings import default_settings
+from stgcn_pyg.runs.settings_files import renamed
 
 SETTINGS = {"epochs": 2, "model.weights": None}
 

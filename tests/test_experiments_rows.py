@@ -105,6 +105,11 @@ def test_a_key_names_all_that_decides_what_comes_out_and_nothing_else():
     assert plain == changed and not OUTSIDE & plain.keys()
 
 
+def test_a_key_stays_what_it_was_before_a_run_might_change_how_many_clips_it_embeds_at_once():
+    assert jobs(TABLE_3)["STGCN"].config["data.clips_per_test_batch"] == 16  # not the default
+    assert jobs(TABLE_3)["STGCN"].key == "2e3a9cc8c5dc3bf1"
+
+
 def test_an_ensemble_is_named_by_what_it_is_made_of():
     first, second = (jobs(TABLE_3, unit=Unit(0, seed)) for seed in (0, 1))
     assert [part.row.name for part in first["Ensemble"].needs] == ["TGCN+global", "SGCN+global"]

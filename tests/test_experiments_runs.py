@@ -164,6 +164,17 @@ def test_what_is_left_to_do_is_shown_with_a_time(copied, capsys):
     assert "4 runs to train, about" in answer and "minutes each" in answer
 
 
+def test_a_dry_run_writes_no_results(mars_tree, tmp_path, capsys):
+    options = ["--dataset", "mars", "--root", str(mars_tree.write()), "--dry-run"]
+    assert run(TABLE_3, arguments(tmp_path, *options)) == 0
+    assert "no run is finished in" in capsys.readouterr().out
+    assert not (tmp_path / "results").exists()
+    there = tmp_path / "results" / "mars-smoke-cpu"
+    there.mkdir(parents=True)
+    assert run(TABLE_3, arguments(tmp_path, *options)) == 0
+    assert not list(there.iterdir())
+
+
 @pytest.mark.slow
 def test_the_results_alone_are_enough_for_the_table(copied, table, place, tmp_path):
     (tmp_path / "results" / WHERE / "components.md").unlink()
@@ -355,7 +366,9 @@ def test_a_full_disk_keeps_the_table_so_far(copied, tmp_path, capsys):
     [
         (["--preset", "large"], "preset 'large' is unknown: use paper, finetune, "),
         (["--variants", "SGNC"], "variant 'SGNC' is unknown: components has 'baseline'"),
-        (["--seeds", "-1"], "--seeds: pass 0 or more"),
+        (["--seeds", "-1"], "--seeds=-1: pass a whole number from 0 to 1844"),
+        (["--seeds", "0", str(2**64)], "--seeds=18446744073709551616: pass a whole number"),
+        (["--num-workers", "-3"], "--num-workers=-3: pass a whole number of at least 0"),
         (["--seeds", "one"], "argument --seeds: invalid int value: 'one'"),
         (["--dataset", "ward"], "--dataset ward needs --root"),
         (["--dataset", "mars", "--root", "nowhere"], "nowhere: no such folder"),

@@ -296,9 +296,9 @@ def test_embeddings_of_another_model_choose_no_threshold(unlabelled, tmp_path, c
     [
         ([], "--threshold, --labelled: give one of the two"),
         (["--threshold=1", "--labelled=x"], "--threshold, --labelled: give one of the two"),
-        (["--threshold=-1"], '"threshold": '),
-        (["--threshold=nan"], '"threshold": '),
-        (["--threshold=inf"], '"threshold": '),
+        (["--threshold=-1"], "pass a number of at least 0"),
+        (["--threshold=nan"], "pass a number of at least 0"),
+        (["--threshold=inf"], "pass a number of at least 0"),
         (["--labelled=away"], "away: no extraction"),
         (["--threshold=1", "--fpr=0.1"], "--fpr: is for a threshold chosen on tracklets"),
         (["--threshold=1", "--manifest=away.csv"], "away.csv: no such file"),

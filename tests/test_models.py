@@ -206,6 +206,12 @@ def test_bad_options_are_named(options, words, shapes_unchecked):
         tiny(**options)
 
 
+@pytest.mark.parametrize("name", ["num_frames", "temporal_patches", "spatial_hidden_channels"])
+def test_a_network_of_nothing_is_refused(name):
+    with pytest.raises(UserError, match=f"{name}=0: pass a whole number of at least 1"):
+        tiny(**{name: 0})
+
+
 def test_clips_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"clips must be \[batch, 3 frames.*\(2, 4, 3, 64, 32\)"):
         tiny()(torch.zeros(2, 4, 3, 64, 32))

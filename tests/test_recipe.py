@@ -185,7 +185,10 @@ def test_frozen_parts_stay_in_a_step():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"label_smoothing": 1.0}, "label_smoothing=1.0: pass a number below 1"),
+        (
+            {"label_smoothing": 1.0},
+            "label_smoothing=1.0: pass a share from 0 up to, but not including, 1",
+        ),
         ({"centre_loss": -1}, "centre_loss=-1: pass a number of at least 0"),
         ({"optimizer": "sgd"}, "optimizer='sgd' is unknown: use adam, adamw"),
         ({"decay": "linear"}, "decay='linear' is unknown: use step, cosine"),

@@ -111,15 +111,15 @@ def error_of(capsys):
     ("options", "message"),
     [
         ([], "required: fpr"),
-        (["--fpr=0"], '"fpr"'),
-        (["--fpr=1"], '"fpr"'),
+        (["--fpr=0"], "--fpr 0: pass a number above 0 and below 1"),
+        (["--fpr=1"], "--fpr 1: pass a number above 0"),
         (["--fpr=0.0001"], "is less than one of "),
         (["--fpr=0.05", "--test=away"], "away: no extraction"),
         (
             ["--fpr=0.05", "--test={labelled}"],
             "labelled and --test are the same folder, {labelled}",
         ),
-        (["--fpr=0.05", "--resamples=1"], "resamples"),
+        (["--fpr=0.05", "--resamples=1"], "--resamples 1: pass a whole number of at least 2"),
         (["--fpr=0.05", "--json=."], "is a folder"),
         (["--fpr=0.05", "--json={labelled}/embeddings.json"], "is among the files of {labelled}"),
         (["--fpr=0.0001"], "error: {labelled}: a rate of 0.0001 is less"),

@@ -69,7 +69,7 @@ def test_the_people_held_out_have_a_match_and_are_not_trained_on(root):
 
 def test_a_share_that_cannot_be_is_a_users_error(root):
     for share in (-0.1, 1.5):
-        with pytest.raises(UserError, match="pass one from 0 to below 1"):
+        with pytest.raises(UserError, match="pass a share from 0 up to, but not including, 1"):
             hold_out(load_dataset("mars", root), share, seed=0)
     with pytest.raises(UserError, match="7 are there to train on and 6 of them were seen by two"):
         hold_out(load_dataset("mars", root), 0.95, seed=0)

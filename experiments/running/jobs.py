@@ -10,14 +10,8 @@ from typing import Any, NamedTuple
 from experiments.experiment import Experiment, Row
 from experiments.running.datasets import DataSource
 from stgcn_pyg.errors import UserError
-from stgcn_pyg.runs.settings import (
-    FREE,
-    RENAMED,
-    RunSettings,
-    default_settings,
-    load_settings,
-    preset_path,
-)
+from stgcn_pyg.runs.settings import FREE, RunSettings, default_settings, load_settings, preset_path
+from stgcn_pyg.runs.settings_files import RENAMED
 
 PRESETS = Path(__file__).parents[1] / "presets"
 # The files of each preset, each laid over the one before. "paper" is section 4.2 to the letter.

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from experiments.running.jobs import OUTSIDE
 from stgcn_pyg import __version__
@@ -16,7 +17,7 @@ from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation import RankingResult
 from stgcn_pyg.files import PART, write_output
 from stgcn_pyg.runs.scoring import RankingTask
-from stgcn_pyg.runs.settings import RENAMED
+from stgcn_pyg.runs.settings_files import RENAMED
 
 FORMAT = 2
 MAX_RANK = 50
@@ -54,6 +55,7 @@ class ResultsFolder:
         preset: Name of the preset.
         settings: Settings of the preset, by dotted name.
         defaults: Defaults of settings, for those that an older folder does not know.
+        read_only: Write nothing; there need not be a folder.
 
     Raises:
         UserError: It holds results of another version or preset, or something else.
@@ -66,6 +68,7 @@ class ResultsFolder:
         preset: str,
         settings: Mapping[str, Any],
         defaults: Mapping[str, Any] | None = None,
+        read_only: bool = False,
     ):
         self.path = path
         self.dataset = dataset
@@ -85,14 +88,16 @@ class ResultsFolder:
         others = {f.name for f in path.iterdir()} - own if path.exists() else set()
         if others and not stored.is_file():
             raise UserError(f"{path}: holds something that is no results: choose other --results")
-        with self.lock("folder"):
+        if read_only and not stored.is_file():
+            return
+        with nullcontext() if read_only else self.lock("folder"):
             if not stored.is_file():
                 write_json(stored, here)
             there = _read_json(stored)
             in_folders = there.get("format") == 1
             there["format"] = FORMAT if in_folders else there.get("format")
             _require_same(path, _of_preset(defaults or {}) | _in_todays_names(there), here)
-            if in_folders:
+            if in_folders and not read_only:
                 self._convert_runs_in_folders()
                 write_json(stored, there)
 
@@ -104,6 +109,15 @@ class ResultsFolder:
         except OSError as error:
             raise RunError(f"{folder}: cannot be written ({error.strerror}): {GO_ON}") from error
         return FileLock(folder / f"{name}.lock")
+
+    def is_locked(self, name: str) -> bool:
+        """Whether a process holds the lock of that name; nothing is written."""
+        file = self.path / "locks" / f"{name}.lock"
+        try:
+            with FileLock(file, timeout=0) if file.exists() else nullcontext():
+                return False
+        except Timeout:
+            return True
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """How each finished run was made, by its key."""

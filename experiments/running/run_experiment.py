@@ -17,10 +17,10 @@ from experiments.running.datasets import open_source
 from experiments.running.jobs import Job, Unit, deciding, jobs_of, preset_files, settings_of
 from experiments.running.results import ResultsFolder
 from experiments.running.run_job import RunContext, run_job
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, whole_number
 from stgcn_pyg.progress import bar_options
 from stgcn_pyg.runs.devices import device_for
-from stgcn_pyg.runs.settings import default_settings
+from stgcn_pyg.runs.settings import MAX_SEED, default_settings
 
 OF_ONE_SPLIT = ("mars", "dukemtmc-videoreid", "manifest")
 POLL = 1.0  # seconds until it is checked again whether other processes have finished their runs
@@ -53,6 +53,7 @@ def run_experiment(experiment: Experiment, options: Namespace) -> int:
         options.preset,
         deciding(settings_of(source, presets, {}, Unit(0, 0)).flat()),
         deciding(default_settings()),
+        read_only=options.dry_run,
     )
     context = RunContext(
         results,
@@ -160,9 +161,8 @@ def plan_in_words(jobs: Sequence[Job], context: RunContext) -> str:
 def _state(job: Job, context: RunContext) -> str:
     if context.results.is_finished(job.key):
         return "finished"
-    if (lock := _taken(context.results.lock(job.key))) is None:
+    if context.results.is_locked(job.key):
         return "at work"
-    lock.release()
     if job.needs:
         return "made of others"
     return "begun" if context.run_folder(job).is_dir() else "to do"
@@ -185,9 +185,12 @@ def _hardware(device: str) -> str:
 
 
 def _units(options: Namespace) -> list[Unit]:
-    for name in ("seeds", "splits"):
-        if min(getattr(options, name)) < 0:
-            raise UserError(f"--{name}: pass 0 or more")
+    for number in options.seeds:
+        whole_number("--seeds", number, least=0, most=MAX_SEED)
+    for number in options.splits:
+        whole_number("--splits", number, least=0)
+    if options.num_workers is not None:
+        whole_number("--num-workers", options.num_workers, least=0)
     if options.splits != [0] and options.dataset in OF_ONE_SPLIT:
         raise UserError(f"--splits: {options.dataset} has one split of its own; leave it out")
     pairs = [Unit(split, seed) for seed in options.seeds for split in options.splits]

@@ -38,7 +38,8 @@ from stgcn_pyg.runs.embedding import embed_tracklets, label_tracklets, ranking_t
 from stgcn_pyg.runs.environment import describe_environment, describe_machine
 from stgcn_pyg.runs.run import build_data
 from stgcn_pyg.runs.run_folder import RUN_LOCK
-from stgcn_pyg.runs.settings import RunSettings, as_yaml
+from stgcn_pyg.runs.settings import RunSettings
+from stgcn_pyg.runs.settings_files import as_yaml
 
 POLL = 0.5  # seconds between two reports of a training's progress
 # Linux sends a training SIGTERM when the process that began it ends: the training saves and ends.

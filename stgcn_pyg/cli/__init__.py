@@ -1,5 +1,6 @@
 """The command `stgcn`. What a command needs is imported only when that command runs."""
 
+import errno
 import gc
 import sys
 import warnings
@@ -78,6 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, RunError) as error:
         print(f"stgcn {name}: error: {last_line(error)}", file=sys.stderr)
         return error.status
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f"stgcn {name}: error: {error.filename}: its name is too long", file=sys.stderr)
+        return UserError.status
     except AlreadyReportedError as error:
         return error.status
     except (SignalledError, KeyboardInterrupt) as stopped:

@@ -11,20 +11,15 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from jsonargparse import DefaultHelpFormatter, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt, restricted_number_type
 
 from stgcn_pyg.errors import AlreadyReportedError, RunError, UserError
-from stgcn_pyg.runs.settings import (
-    EmbeddingOptions,
-    SettingsParser,
-    as_yaml,
-    nest,
-    preset_path,
-    read_settings,
-)
+from stgcn_pyg.runs.parser import SettingsParser
+from stgcn_pyg.runs.settings import EmbeddingOptions, preset_path
+from stgcn_pyg.runs.settings_files import as_yaml, nest, read_settings
 from stgcn_pyg.runs.signals import SignalledError, signalled
 
 if TYPE_CHECKING:
@@ -32,6 +27,7 @@ if TYPE_CHECKING:
     from stgcn_pyg.runs.trained_model import TrainedModel
 
 RUNTIMES = ("backend", "precision", "exported")
+NO_SETTINGS = ("preset", "config", "json")  # options that no file of settings may hold
 Distance = restricted_number_type("Distance", float, [(">=", 0), ("<", math.inf)])
 
 
@@ -67,14 +63,15 @@ class Parser(SettingsParser):
         """The help, its options with hyphens."""
         return _with_hyphens(super().format_help(*args).replace("``", ""))
 
-    def error(self, message: str, ex: Exception | None = None) -> Any:
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raises the message as a UserError that names the help, and an option that was meant."""
-        message = _with_hyphens(message)
-        if unknown := re.match(r"unrecognized arguments: --([\w-]+)", message):
+        message = _with_hyphens(self.plainly(message))
+        if unknown := re.match(r"unrecognized arguments: --([\w.-]+)", message):
             options = [_with_hyphens(option) for option in self._option_string_actions]
-            meant = [option for option in options if option.endswith(f".{unknown[1]}")]
+            whole = (f".{unknown[1]}", f"--{unknown[1]}")
+            meant = [each for each in options if each.endswith(whole) or each.startswith(whole)]
             message += f": did you mean {' or '.join(meant)}?" if meant else ""
-        super().error(f"{message} (see `{self.prog} --help`)", ex)
+        raise UserError(f"{message} (see `{self.prog} --help`)") from ex
 
     def _expand(self, arguments: Sequence[str]) -> list[str]:
         """Hyphens to underscores, and a file of settings or a preset to what it holds.
@@ -87,9 +84,11 @@ class Parser(SettingsParser):
             option, equals, value = argument.partition("=")
             if option in ("--preset", "--config"):
                 value = value if equals else next(given, "")
+                if not value:
+                    self.error(f"argument {option}: expected one argument")
             if option == "--preset":
                 presets.append(f"--config={as_yaml(nest(read_settings(preset_path(value))))}")
-            elif option == "--config" and value:
+            elif option == "--config":
                 others.append(f"--config={as_yaml(nest(_settings_in(value)))}")
             elif option.startswith("--"):
                 name = option[2:].replace("-", "_")
@@ -107,9 +106,13 @@ def _with_hyphens(text: str) -> str:
 
 def _settings_in(file: str) -> dict[str, Any]:
     try:
-        return read_settings(Path(file).expanduser())
+        settings = read_settings(Path(file).expanduser())
     except UserError as error:
         raise UserError(f"--config {error}") from error
+    for name in NO_SETTINGS:
+        if name in settings:
+            raise UserError(f"--config {file}: {name} is no setting: pass it as --{name}")
+    return settings
 
 
 def add_dataset_arguments(parser: Parser) -> None:

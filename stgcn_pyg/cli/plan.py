@@ -14,7 +14,8 @@ from stgcn_pyg.files import require_writable, write_json
 from stgcn_pyg.planning.gpus import MEASURED_SHARE, find_gpu
 from stgcn_pyg.planning.plan import GIB, IDENTITIES, RESERVE, Plan, Way, make_plan
 from stgcn_pyg.runs.run import load
-from stgcn_pyg.runs.settings import RENAMED, RunSettings, add_settings
+from stgcn_pyg.runs.settings import RunSettings, add_settings
+from stgcn_pyg.runs.settings_files import RENAMED
 from stgcn_pyg.runs.training.validation import number_held_out
 
 Finite = restricted_number_type("Finite", float, [(">", 0), ("<", math.inf)])

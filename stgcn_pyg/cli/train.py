@@ -10,7 +10,8 @@ from stgcn_pyg.files import require_writable, write_json
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.run import train_run
 from stgcn_pyg.runs.score_files import protocols_of, scores_as_json
-from stgcn_pyg.runs.settings import RENAMED, RunSettings, add_settings
+from stgcn_pyg.runs.settings import RunSettings, add_settings
+from stgcn_pyg.runs.settings_files import RENAMED
 
 DESCRIPTION = """Trains STGCN on a data set and evaluates it.
 

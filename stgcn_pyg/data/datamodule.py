@@ -22,7 +22,7 @@ from stgcn_pyg.data.reading import reading, reading_in_threads
 from stgcn_pyg.data.sampling import OnBadFrame, TestClips, TrainFrames, clips_at_test, training_clip
 from stgcn_pyg.data.transforms import ClipAugmentation, normalize
 from stgcn_pyg.data.workers import end_with_the_parent
-from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.errors import UserError, require_known, whole_number
 from stgcn_pyg.progress import bar_options
 
 
@@ -98,8 +98,8 @@ class TrackletDataModule:
         skipped: What was wrong with each bad frame that was read so far, under ``"skip"``.
 
     Raises:
-        UserError: The data set cannot give such clips, or, once the sampler is asked for, such
-            batches.
+        UserError: The data set cannot give such clips, a number is too small, a word is unknown,
+            or, once the sampler is asked for, the data set cannot give such batches.
         TypeError: There is no such argument of :class:`.ClipAugmentation`.
     """
 
@@ -123,8 +123,16 @@ class TrackletDataModule:
         **augmentation: Any,
     ):
         require_known(train_frames=(train_frames, TrainFrames), test_clips=(test_clips, TestClips))
-        if stride < 1:
-            raise UserError(f"stride={stride} leads nowhere: it must be at least 1")
+        require_known(on_bad_frame=(on_bad_frame, OnBadFrame))
+        self.num_frames = whole_number("num_frames", num_frames)
+        self.height, self.width = whole_number("height", height), whole_number("width", width)
+        self.identities_per_batch = whole_number("identities_per_batch", identities_per_batch)
+        self.tracklets_per_identity = whole_number("tracklets_per_identity", tracklets_per_identity)
+        self.stride = whole_number("stride", stride)
+        self.clips_per_test_batch = whole_number("clips_per_test_batch", clips_per_test_batch)
+        self.num_workers = whole_number("num_workers", num_workers, least=0)
+        self.seed = whole_number("seed", seed, least=0)
+        min_frames = whole_number("min_frames", min_frames, least=0)
         for split, table in dataset.tables().items():
             short = table[table["num_frames"] < min_frames]
             if len(short):
@@ -135,17 +143,8 @@ class TrackletDataModule:
                     "min_frames"
                 )
         self.dataset = dataset
-        self.num_frames = num_frames
-        self.height = height
-        self.width = width
-        self.identities_per_batch = identities_per_batch
-        self.tracklets_per_identity = tracklets_per_identity
         self.train_frames = train_frames
-        self.stride = stride
         self.test_clips = test_clips
-        self.clips_per_test_batch = clips_per_test_batch
-        self.num_workers = num_workers
-        self.seed = seed
         self.augmentation = ClipAugmentation(**augmentation)
         frames = dataset.frames
         self.reader = ClipReader(

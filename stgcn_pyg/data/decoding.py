@@ -137,11 +137,11 @@ def as_rgb(path: Path, image: Image.Image, height: int, width: int) -> Image.Ima
     smaller than ``height`` by ``width``.
     """
     image.draft("RGB", (height, width) if _orientation(image) in SIDEWAYS else (width, height))
-    return upright_rgb(str(path), image)
+    return upright_rgb(path, image)
 
 
-def upright_rgb(name: str, image: Image.Image) -> Image.Image:
-    """Decodes an image to 8-bit RGB, upright; ``name`` is for messages.
+def upright_rgb(name: Path | str, image: Image.Image) -> Image.Image:
+    """Decodes an image to 8-bit RGB, upright; its path, or a name if it has none, is for messages.
 
     An image without a fixed black and white is refused.
     """
@@ -165,7 +165,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(name: str, image: Image.Image) -> np.ndarray:
+def _eight_bits(name: Path | str, image: Image.Image) -> np.ndarray:
     """Scales 16-bit grey to 8-bit grey, ``[H, W]`` of uint8.
 
     Pillow's own conversion cuts every number above 255 down to 255.
@@ -183,6 +183,6 @@ def _eight_bits(name: str, image: Image.Image) -> np.ndarray:
     return ((grey * 255 + white // 2) // white).astype(np.uint8)
 
 
-def _bad(path: Path | str, what: str, kind: str, detail: str = "") -> BadImageError:
-    message = f"{path}: {what}; `stgcn check` finds all that are bad"
-    return BadImageError(message, kind, detail)
+def _bad(name: Path | str, what: str, kind: str, detail: str = "") -> BadImageError:
+    check = "; `stgcn check` finds all that are bad" if isinstance(name, Path) else ""
+    return BadImageError(f"{name}: {what}{check}", kind, detail)

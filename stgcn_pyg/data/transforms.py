@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
-from stgcn_pyg.errors import require_known
+from stgcn_pyg.errors import finite_number, require_known, share
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -49,7 +49,8 @@ class ClipAugmentation:
             for each frame.
 
     Raises:
-        UserError: ``augment`` is another word.
+        UserError: ``augment`` is another word, a number is negative or not finite, or one of
+            ``flip``, ``shift``, ``zoom`` and ``erase`` is too large.
     """
 
     flip: float = 0.5
@@ -64,6 +65,11 @@ class ClipAugmentation:
 
     def __post_init__(self) -> None:
         require_known(augment=(self.augment, Augment))
+        for name in ("flip", "shift", "erase"):
+            share(name, getattr(self, name))
+        share("zoom", self.zoom, below_one=True)
+        for name in ("colour", "brightness", "contrast", "saturation"):
+            finite_number(name, getattr(self, name))
 
     def draw(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
         """The numbers of one clip, ``[1 or T, 14]``: a row for all T frames or one for each.

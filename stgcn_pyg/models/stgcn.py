@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stgcn_pyg.errors import UserError, finite_number, require_known
+from stgcn_pyg.errors import UserError, finite_number, require_known, whole_number
 from stgcn_pyg.models.backbones import Backbone, LastStage
 from stgcn_pyg.models.branches import (
     AffinityName,
@@ -23,6 +23,10 @@ from stgcn_pyg.models.hub import HubModel
 from stgcn_pyg.models.options import plain_values
 
 BRANCHES = ("global", "temporal", "spatial")
+WHOLE_NUMBERS = (
+    *("num_frames", "temporal_layers", "spatial_layers", "temporal_patches", "spatial_patches"),
+    "spatial_channels",
+)
 EmbeddingKind = Literal["normalized", "raw", "global", "temporal", "spatial"]
 Neck = Literal["none", "bnneck"]
 
@@ -96,7 +100,8 @@ class STGCN(nn.Module, HubModel):
 
     Raises:
         ValueError: The clips or an option do not fit; the message names it.
-        UserError: The weights of the backbone cannot be read or do not fit.
+        UserError: A number is too small, or the weights of the backbone cannot be read or do not
+            fit.
 
     Example:
         >>> model = STGCN(num_classes=10, num_frames=4, backbone="resnet18", weights=None)
@@ -139,6 +144,10 @@ class STGCN(nn.Module, HubModel):
         super().__init__()
         _check_options(list(branches), embedding)
         require_known(neck=(neck, Neck), pooling=(pooling, Pooling))
+        for name in WHOLE_NUMBERS:
+            whole_number(name, options[name])
+        if spatial_hidden_channels is not None:
+            whole_number("spatial_hidden_channels", spatial_hidden_channels)
         self.backbone = Backbone(backbone, weights, last_stage, image_size, patch_stride)
         self.mean = _of_colours("mean", self.backbone.mean if mean is None else mean)
         self.std = _of_colours("std", self.backbone.std if std is None else std)

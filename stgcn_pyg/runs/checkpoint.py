@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import pickle
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -106,7 +105,9 @@ def _read(path: Path) -> tuple[dict[str, Any], str]:
         failure = UserError  # these bytes were written, so an older checkpoint would be no better
     try:
         content = torch.load(io.BytesIO(written), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # PyTorch raises a dozen types on other files and damaged ones
         raise failure(f"{path}: no readable checkpoint of plain tensors and values") from error
     if not isinstance(content, dict):
         raise failure(f"{path}: no readable checkpoint of plain tensors and values")
@@ -201,12 +202,13 @@ def describe(
 
 def description_of(path: str | Path, content: dict[str, Any]) -> dict[str, Any]:
     """What :func:`describe` gave to a checkpoint; raises a UserError if that did not write it."""
-    if not isinstance(content.get(KEY), dict):
+    description = content.get(KEY)
+    if not isinstance(description, dict) or not isinstance(description.get("model", {}), dict):
         raise UserError(
             f"{path}: a file of weights, but not written by `stgcn train`; a backbone's own "
             f"weights go to --model.weights"
         )
-    return content[KEY]
+    return description
 
 
 def load_checkpoint(path: str | Path) -> tuple[STGCN, dict[str, Any]]:
@@ -234,8 +236,8 @@ def load_with_digest(path: str | Path) -> tuple[STGCN, dict[str, Any], str]:
     content, digest = _read(path)
     description = description_of(path, content)
     try:
-        model, config = STGCN(**description["model"]), description["config"]
-    except (TypeError, ValueError, KeyError) as error:
+        model, config = STGCN(**description["model"]), dict(description["config"])
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
         raise UserError(
             f"{path}: written by version {description.get('version', 'unknown')}, whose model "
             f"version {__version__} cannot build ({error})"
@@ -300,8 +302,9 @@ def weights_of(
         UserError: They are not the weights of such a model.
     """
     expected: Mapping[str, Tensor] = model.state_dict()
-    state = content.get("state_dict", {})
-    weights = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
+    found = content.get("state_dict")
+    state = found if isinstance(found, Mapping) else {}
+    weights = {k.removeprefix(PREFIX): v for k, v in state.items() if str(k).startswith(PREFIX)}
     if skip is not None:
         weights = {k: v for k, v in weights.items() if not k.startswith(skip)}
         expected = {k: v for k, v in expected.items() if not k.startswith(skip)}
@@ -310,7 +313,7 @@ def weights_of(
         for name in expected.keys() | weights.keys()
         if name not in expected
         or name not in weights
-        or expected[name].shape != weights[name].shape
+        or expected[name].shape != getattr(weights[name], "shape", None)
     )
     if differing:
         raise UserError(

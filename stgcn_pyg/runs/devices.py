@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from stgcn_pyg.distributed import ALONE, ProcessGroup
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, require_known
+from stgcn_pyg.runs.settings import Accelerator
 
 
-def device_for(accelerator: str, group: ProcessGroup = ALONE) -> str:
+def device_for(accelerator: Accelerator, group: ProcessGroup = ALONE) -> str:
     """The torch device of an accelerator: ``"cpu"``, or ``"cuda"`` for this process's own GPU.
 
     Args:
@@ -19,8 +20,10 @@ def device_for(accelerator: str, group: ProcessGroup = ALONE) -> str:
         group: The processes that compute together.
 
     Raises:
-        UserError: A GPU is asked for and there is none, or fewer than processes.
+        UserError: A GPU is asked for and there is none, or fewer than processes; or the word is
+            unknown.
     """
+    require_known(accelerator=(accelerator, Accelerator))
     available = torch.cuda.is_available()
     if accelerator == "gpu" and not available:
         raise UserError("--accelerator gpu: PyTorch sees no GPU here; pass cpu or auto")

@@ -19,15 +19,17 @@ from stgcn_pyg.data.sampling import TestClips, clips_at_test
 from stgcn_pyg.data.transforms import normalize
 from stgcn_pyg.errors import UserError, needs_extra, require_known, whole_number
 from stgcn_pyg.evaluation import pairwise_distances
+from stgcn_pyg.evaluation.arrays import to_numpy
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.runs.checkpoint import load_with_digest
-from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.tracks import Tracks, read_tracks
 from stgcn_pyg.tracks.tracklets import by_pictures, make_tracklets, require_fitting
 from stgcn_pyg.tracks.video import open_frames
 
 with needs_extra("train"):
-    from stgcn_pyg.runs.settings import Accelerator, flatten, nest, renamed
+    from stgcn_pyg.runs.devices import device_for, tf32_allowed
+    from stgcn_pyg.runs.settings import Accelerator
+    from stgcn_pyg.runs.settings_files import flatten, nest, renamed
 
 Picture = str | Path | np.ndarray | Image.Image
 
@@ -57,7 +59,8 @@ class Embedder:
         checkpoint_sha256: SHA-256 of the checkpoint; None for a network.
 
     Raises:
-        UserError: There is no such checkpoint, or a network comes without height and width.
+        UserError: There is no such checkpoint, a network comes without height and width, or an
+            argument is of no use.
 
     Example:
         >>> from stgcn_pyg import STGCN
@@ -97,6 +100,13 @@ class Embedder:
         height = data.get("height", 256) if height is None else height
         width = data.get("width", 128) if width is None else width
         self.height, self.width = whole_number("height", height), whole_number("width", width)
+        rows, columns = self.model.backbone.map_size(self.height, self.width)
+        patches = max(getattr(branch, "num_patches", 1) for branch in model.branches.values())
+        if rows < patches:
+            raise UserError(
+                f"height={self.height} gives feature maps of {rows} x {columns}, too few rows for "
+                f"{patches} patches: pass at least {-(-self.height // rows) * patches}"
+            )
         if test_clips is None:
             test_clips = data.get("test_clips", "all")
         self.test_clips: TestClips = test_clips
@@ -116,10 +126,13 @@ class Embedder:
         Raises:
             UserError: There is no frame, or one cannot be read or is of another kind.
         """
-        frames = [] if isinstance(frames, str | Path) else list(frames)
-        if not frames:
+        try:
+            given = iter(() if isinstance(frames, str | Path) else frames)
+        except TypeError:
+            given = iter(())
+        resized = [self._resized(place, frame) for place, frame in enumerate(given)]
+        if not resized:
             raise UserError("frames: pass a list of the tracklet's frames, at least one")
-        resized = [self._resized(place, frame) for place, frame in enumerate(frames)]
         return self._embed(np.stack(resized))
 
     def embed_video(
@@ -222,7 +235,7 @@ class Embedder:
             A distance of no dimension for two vectors, ``[A]`` or ``[B]`` for one and several,
             ``[A, B]`` otherwise.
         """
-        a, b = np.asarray(a), np.asarray(b)
+        a, b = to_numpy(a), to_numpy(b)
         distances = pairwise_distances(np.atleast_2d(a), np.atleast_2d(b)).numpy()
         return distances.reshape(a.shape[:-1] + b.shape[:-1])
 
@@ -240,6 +253,10 @@ class Embedder:
             raise UserError(
                 f"frames: number {place} is a {type(frame).__name__}: pass a path, an array or an "
                 "image of Pillow"
+            )
+        if 0 in frame.size:
+            raise UserError(
+                f"frames: number {place} is {frame.width} x {frame.height}: pass a whole image"
             )
         try:
             rgb = upright_rgb(f"frames: number {place}", frame)

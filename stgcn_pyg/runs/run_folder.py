@@ -19,14 +19,8 @@ from stgcn_pyg.files import PART, errors_of_writing, write_json, write_output
 from stgcn_pyg.runs import environment
 from stgcn_pyg.runs.checkpoint import description_of, is_begun, read_last_good, state_path
 from stgcn_pyg.runs.same_run import require_no_fewer_epochs, require_same_tracklets, tracklets_of
-from stgcn_pyg.runs.settings import (
-    CHANGEABLE,
-    FREE,
-    RunSettings,
-    as_yaml,
-    default_settings,
-    read_settings,
-)
+from stgcn_pyg.runs.settings import CHANGEABLE, FREE, RunSettings, default_settings
+from stgcn_pyg.runs.settings_files import as_yaml, read_settings
 
 RUN_LOCK = "run.lock"
 
@@ -54,6 +48,8 @@ class RunFolder:
         self.metrics = path / "metrics.json"
         self.stored = path / "config.yaml"
         self._before: dict[str, Any] = {}
+        with errors_of_writing(path):
+            path.exists()  # raises if the name is too long
         if self.stored.is_file():
             try:
                 stored = read_settings(self.stored)

@@ -14,7 +14,8 @@ from stgcn_pyg.errors import UserError
 from stgcn_pyg.models import STGCN
 from stgcn_pyg.models.options import plain_values, require_rebuilt
 from stgcn_pyg.runs.checkpoint import description_of, weights_of
-from stgcn_pyg.runs.settings import FitOptions, renamed_arguments
+from stgcn_pyg.runs.settings import FitOptions
+from stgcn_pyg.runs.settings_files import renamed_arguments
 
 if TYPE_CHECKING:
     from stgcn_pyg.runs.training import STGCNTraining

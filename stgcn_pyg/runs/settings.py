@@ -6,7 +6,6 @@ and description stand in that signature alone. :class:`FitOptions` and :class:`R
 the others; ``stgcn train`` makes its options from all of them.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import KW_ONLY, dataclass, fields
 from functools import cache
@@ -14,13 +13,14 @@ from importlib.resources import files as package_files
 from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import yaml
 from jsonargparse import ArgumentParser
 
 from stgcn_pyg.data.sampling import OnBadFrame, TestClips
 from stgcn_pyg.errors import UserError, require_known, whole_number
+from stgcn_pyg.runs.parser import SettingsParser
+from stgcn_pyg.runs.settings_files import SECTIONS, by_name, flatten, nest, read_settings
 
 if TYPE_CHECKING:
     NonNegativeInt: TypeAlias = int
@@ -42,19 +42,11 @@ FREE = frozenset(
         *("training.fused", "training.activation_checkpointing"),
     )
 )
-# Settings that may change when a run is continued: more epochs, the data set's place, and what
-# happens at a bad image, at which a run may have stopped.
-CHANGEABLE = frozenset({"epochs", "root", "on_bad_frame"})
+# Settings that may change when a run is continued: more epochs, the data set's place, what happens
+# at a bad image, at which a run may have stopped, and how many clips are embedded at once.
+CHANGEABLE = frozenset({"epochs", "root", "on_bad_frame", "data.clips_per_test_batch"})
 
-SECTIONS = ("model", "data", "training")  # settings that are the arguments of a class
-
-# Old dotted name of a setting -> the name that it has now.
-RENAMED = {
-    "look_every": "finite_check_every",
-    "data.people_per_batch": "data.identities_per_batch",
-    "data.tracklets_per_person": "data.tracklets_per_identity",
-    "training.recompute": "training.activation_checkpointing",
-}
+MAX_SEED = 2**64 - 1  # PyTorch takes no larger one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +111,9 @@ class RunSettings(FitOptions):
         model: Arguments of :class:`.STGCN`, by name.
         data: Arguments of :class:`.TrackletDataModule`, by name.
         training: Arguments of :class:`.STGCNTraining`, by name.
+
+    Raises:
+        UserError: As above, or a split or seed is no whole number from 0 on.
     """
 
     dataset: str
@@ -136,10 +131,25 @@ class RunSettings(FitOptions):
     data: Mapping[str, Any]
     training: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_known(on_bad_frame=(self.on_bad_frame, OnBadFrame))
+        whole_number("split", self.split, least=0)
+        whole_number("seed", self.seed, least=0, most=MAX_SEED)
+
     @classmethod
     def of(cls, parsed: Mapping[str, Any]) -> "RunSettings":
-        """The settings among the nested values that a parser with :func:`add_settings` gives."""
+        """The settings among the nested values that a parser with :func:`add_settings` gives.
+
+        Raises:
+            UserError: One is null that cannot be (the parser lets null pass), or is refused.
+        """
         values = {field.name: parsed[field.name] for field in fields(cls)}
+        for name, default in default_settings().items():
+            section, _, last = name.rpartition(".")
+            value = (values[section] if section else values)[last]
+            if value is None and default is not None and name != "model.weights":
+                raise UserError(f"{name} is null: pass a value, or leave it out for {default}")
         return cls(**values | {name: _plain(values[name]) for name in SECTIONS})
 
     def fit_options(self) -> dict[str, Any]:
@@ -176,6 +186,9 @@ class EmbeddingOptions:
             processor or GPU that has it.
         exported: File of the run that `stgcn export` wrote, such as one in int8, to run in the
             place of the checkpoint; its backend is onnxruntime (.onnx) or openvino (.xml).
+
+    Raises:
+        UserError: A number is no whole number or too small, or a word is unknown.
     """
 
     dataset: str | None = None
@@ -190,6 +203,20 @@ class EmbeddingOptions:
     backend: Backend = "torch"
     precision: InferencePrecision = "float32"
     exported: Path | None = None
+
+    def __post_init__(self) -> None:
+        require_known(
+            on_bad_frame=(self.on_bad_frame, OnBadFrame),
+            accelerator=(self.accelerator, Accelerator),
+            backend=(self.backend, Backend),
+            precision=(self.precision, InferencePrecision),
+        )
+        if self.test_clips is not None:
+            require_known(test_clips=(self.test_clips, TestClips))
+        if self.split is not None:
+            whole_number("split", self.split, least=0)
+        whole_number("num_workers", self.num_workers, least=0)
+        whole_number("clips_per_batch", self.clips_per_batch)
 
 
 def load_settings(
@@ -218,10 +245,7 @@ def load_settings(
     values: dict[str, Any] = {}
     for file in files:
         values |= read_settings(file)
-    values |= renamed(flatten(changes))
-    for name in SECTIONS:
-        if name in values:
-            raise UserError(f"{name}: is {values[name]!r}: pass its settings by name")
+    values |= by_name(changes)
     return RunSettings.of(_parser().parse_object(nest(values)).as_dict())
 
 
@@ -238,53 +262,6 @@ def preset_path(name: str) -> Path:
     if name not in names:
         raise UserError(f"preset {name!r} is unknown: use {', '.join(names)}")
     return Path(str(PRESETS / f"{name}.yaml"))
-
-
-def read_settings(file: Path) -> dict[str, Any]:
-    """The settings in a YAML file, by the dotted names that they have now."""
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError):
-        content = None
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{file}: holds no settings: pass a YAML file of names and values, such as "
-            "RUN/config.yaml"
-        )
-    return renamed(flatten(content))
-
-
-def renamed(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by the names that they have now, from those of an older version."""
-    return {RENAMED.get(name, name): value for name, value in flat.items()}
-
-
-def renamed_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of the classes that take settings, by the names that they have now."""
-    now = {old.rpartition(".")[2]: new.rpartition(".")[2] for old, new in RENAMED.items()}
-    return {now.get(name, name): value for name, value in arguments.items()}
-
-
-def as_yaml(settings: Mapping[str, Any]) -> str:
-    """Nested plain values as YAML that ``--config`` reads back, whatever folders are called.
-
-    Example:
-        >>> print(as_yaml({"root": "1e3", "output": "null", "seed": 3}), end="")
-        root: '1e3'
-        output: 'null'
-        seed: 3
-    """
-    return yaml.dump(settings, Dumper=_Dumper, sort_keys=False)
-
-
-class SettingsParser(ArgumentParser):
-    """A parser whose errors are a UserError of one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raises the message as a UserError."""
-        raise UserError(" ".join(message.split())) from ex
 
 
 def add_settings(parser: ArgumentParser, without: Set[str] = frozenset()) -> None:
@@ -313,27 +290,6 @@ def _parser() -> SettingsParser:
     return parser
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by dotted name, such as ``{"model.weights": None}``."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        inner = isinstance(value, Mapping)
-        flat |= flatten(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
-    return flat
-
-
-def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings from those by dotted name, the inverse of :func:`flatten`."""
-    nested: dict[str, Any] = {}
-    for name, value in flat.items():
-        *parents, last = name.split(".")
-        place = nested
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = value
-    return nested
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}
@@ -343,12 +299,3 @@ def _plain(value: Any) -> Any:
         return str(value)
     # The parser's restricted numbers are subclasses that YAML does not know.
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes, besides what YAML 1.1 takes for a number, what the parsers take for one: 1e3."""
-
-
-_Dumper.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+$"), list("-+.0123456789")
-)

@@ -23,7 +23,8 @@ from stgcn_pyg.runs.devices import device_for, tf32_allowed
 from stgcn_pyg.runs.embedding import embed_tracklets, ranking_task
 from stgcn_pyg.runs.extraction import USUAL
 from stgcn_pyg.runs.scoring import RankingTask
-from stgcn_pyg.runs.settings import EmbeddingOptions, flatten, nest, renamed
+from stgcn_pyg.runs.settings import EmbeddingOptions
+from stgcn_pyg.runs.settings_files import flatten, nest, renamed
 from stgcn_pyg.runs.torch_network import ClipNetwork, TorchNetwork
 
 

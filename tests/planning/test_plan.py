@@ -88,11 +88,11 @@ def test_a_data_set_that_is_there_is_counted(tmp_path, mars_tree, capsys):
         (["--gpu", "abacus"], "is unknown: use RTX 3060, RTX 4080, L4"),
         (["--data.identities-per-batch", "700"], "there are 625 identities to train on, fewer"),
         (["--model.backbone", "resnet1"], "resnet1"),
-        (["--rate", "0"], '"rate"'),
-        (["--rate", "inf"], '"rate"'),
-        (["--memory", "inf"], '"memory"'),
+        (["--rate", "0"], "--rate 0: pass a number above 0 (see `stgcn plan"),
+        (["--rate", "inf"], "--rate inf: pass"),
+        (["--memory", "inf"], "--memory inf: pass"),
         (["--memory", "1"], "1 GiB is left to CUDA itself, so that no training fits"),
-        (["--validation-share", "1.5"], "--validation-share 1.5: pass one from 0 to below 1"),
+        (["--validation-share", "1.5"], "--validation-share 1.5: pass a share from 0 up"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(tmp_path, arguments, message, capsys):

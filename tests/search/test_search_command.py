@@ -152,7 +152,7 @@ def test_the_threshold_is_chosen_for_a_wanted_share_of_wrong_pairs(gallery, stat
         (["--labelled=x"], "--labelled, --fpr: give both, or neither"),
         (["--labelled=x", "--fpr=0.1", "--threshold=1"], "--threshold, --labelled: give one"),
         (["--labelled=x", "--fpr=0.1"], "x: no extraction"),
-        (["--threshold=-1"], '"threshold"'),
+        (["--threshold=-1"], "--threshold -1: pass a number of at least 0"),
         (
             ["--labelled={station}", "--fpr=0.1"],
             "is less than one of 6 pairs of two people: give at least 0.167",
@@ -186,7 +186,7 @@ def test_more_than_there_are_gives_all_and_says_so(gallery, station, capsys):
         (["--camera", "1", "9"], "--camera 9: "),
         (["--identity", "8"], "--identity 8: "),
         (["--dataset", "statoin"], "--dataset statoin: "),
-        (["--same-camera=none"], "same_camera"),
+        (["--same-camera=none"], "--same-camera none: pass person or all"),
         (["--top=0"], "top"),
         (["--output=found.txt"], "--output found.txt: ends in none of .csv, .json, .parquet"),
         (["--output=a.csv", "--page=a.csv"], "--output and --page are the same file"),

@@ -28,7 +28,9 @@ def read_state(weights: str, name: str) -> State:
     path = packaged_file(weights, name) if weights.startswith("package:") else Path(weights)
     if not path.is_file():
         what = "a folder" if path.is_dir() else "no such file"
-        raise UserError(f"weights {weights}: {what}; pass a file, imagenet, or null")
+        raise UserError(
+            f"weights {weights}: {what}; pass a file, imagenet, or null for random ones"
+        )
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)

@@ -11,7 +11,7 @@ from torch.optim import Adam, AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
 
 from stgcn_pyg.data import ClipBatch
-from stgcn_pyg.errors import UserError, finite_number, require_known, whole_number
+from stgcn_pyg.errors import UserError, finite_number, require_known, share, whole_number
 from stgcn_pyg.losses import CentreLoss, stgcn_losses
 from stgcn_pyg.models import STGCN, STGCNOutput
 from stgcn_pyg.models.forward_modes import recomputed
@@ -110,9 +110,7 @@ class STGCNTraining(nn.Module):
         self.decay_factor = finite_number("decay_factor", decay_factor)
         self.fused = fused
         self.micro_batches = whole_number("micro_batches", micro_batches)
-        self.label_smoothing = finite_number("label_smoothing", label_smoothing)
-        if self.label_smoothing >= 1:
-            raise UserError(f"label_smoothing={label_smoothing}: pass a number below 1")
+        self.label_smoothing = share("label_smoothing", label_smoothing, below_one=True)
         self.centre_loss = finite_number("centre_loss", centre_loss)
         self.optimizer: OptimizerName = optimizer
         self.backbone_learning_rate = (

@@ -59,7 +59,9 @@ def hold_out(
 def number_held_out(num_identities: int, share: float) -> int:
     """How many of so many training identities are held out; raises a UserError as above."""
     if not 0 < share < 1:
-        raise UserError(f"--validation-share {share}: pass one from 0 to below 1")
+        raise UserError(
+            f"--validation-share {share}: pass a share from 0 up to, but not including, 1"
+        )
     return max(2, round(share * num_identities))
 
 
