@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RUNTIMES = ("backend", "precision", "exported")
 NO_SETTINGS = ("preset", "config", "json")  # options that no file of settings may hold
+Resamples = restricted_number_type("Resamples", int, (">=", 2))
 Distance = restricted_number_type("Distance", float, [(">=", 0), ("<", math.inf)])
 
 

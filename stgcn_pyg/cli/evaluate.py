@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
-from jsonargparse.typing import PositiveInt, restricted_number_type
+from jsonargparse.typing import PositiveInt
 
 from stgcn_pyg.cli.arguments import (
     Distance,
     Parser,
+    Resamples,
     add_model_arguments,
     open_run,
     refuse_model_arguments,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 
 INDEX_TOP = 100  # tracklets that each query finds
 MAX_RANK = 50  # of the CMC that is kept, if --ranks asks for no more
-Resamples = restricted_number_type("Resamples", int, (">=", 2))
 
 DESCRIPTION = """Evaluates embeddings under every protocol that their data set allows.
 

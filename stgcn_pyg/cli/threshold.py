@@ -7,8 +7,7 @@ from typing import Any
 from jsonargparse import Namespace
 from jsonargparse.typing import OpenUnitInterval
 
-from stgcn_pyg.cli.arguments import Parser
-from stgcn_pyg.cli.evaluate import Resamples
+from stgcn_pyg.cli.arguments import Parser, Resamples
 from stgcn_pyg.files import require_apart, require_outside, require_writable, write_json
 from stgcn_pyg.runs.about import in_words
 from stgcn_pyg.runs.extraction import StoredEmbeddings
