@@ -3,21 +3,25 @@
 import base64
 import io
 import re
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import colormaps
+from matplotlib.text import Text
 from PIL import Image
 
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.figures import (
     Line,
     draw_activation_maps,
+    draw_averages,
     draw_edges,
     draw_lines,
     draw_points,
     draw_ranked_list,
+    draw_spatial_graphs,
     draw_temporal_graph,
     save,
     to_bytes,
@@ -185,7 +189,8 @@ def test_arrows_lead_from_the_patch_to_the_one_that_gathers():
     ]
     assert len(arrows) == 2
     for arrow, row in zip(arrows, edges.itertuples(), strict=True):
-        start, end = (np.array(point) * 72 for point in arrow._posA_posB)
+        places = arrow.get_transform().transform(arrow._posA_posB) * 72 / figure.dpi
+        start, end = np.abs(places - [0, 72 * figure.get_figheight()])  # from the top left corner
         for point, frame, patch in (
             (start, row.from_frame, row.from_patch),
             (end, row.into_frame, row.into_patch),
@@ -220,3 +225,132 @@ def test_every_group_of_points_has_a_look_of_its_own():
     assert sum(len(d.get_offsets()) for d in drawn) == 31
     looks = [(tuple(d.get_facecolor()[0]), d.get_paths()[0].vertices.shape) for d in drawn]
     assert len(set(looks)) > 15 and "21 of 29" in axes.get_title()
+
+
+def texts(figure):
+    """The boxes of all text in pixels."""
+    outside = set()  # labels of ticks beyond the ends of an axis, which are not drawn
+    for axis in [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]:
+        low, high = sorted(axis.get_view_interval())
+        ticks = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+        outside |= {label for tick in ticks for label in (tick.label1, tick.label2)}
+    found = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    return [text.get_window_extent() for text in found if text not in outside]
+
+
+def is_readable(figure):
+    """Whether no text is cut, and none covers another."""
+    figure.draw_without_rendering()
+    boxes, (width, height) = texts(figure), figure.bbox.size
+    cut = [b for b in boxes if b.x0 < 0 or b.x1 > width or b.y0 < 0 or b.y1 > height]
+    # Boxes reach above and below the letters that they hold.
+    inner = [box.padded(-min(2, box.width / 4), -min(3, box.height / 4)) for box in boxes]
+    return bool(boxes) and not cut and not any(a.overlaps(b) for a, b in combinations(inner, 2))
+
+
+def edges_of(*rows):
+    columns = ["from_frame", "from_patch", "into_frame", "into_patch", "weight"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+TITLE = "Weights between the patches of tracklet 123456 (identity 12345, camera 12)"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 16])
+@pytest.mark.parametrize("patches", [1, 8, 16])
+def test_the_text_of_graphs_is_whole_and_apart_for_any_number_of_frames_and_stripes(count, patches):
+    clip, nodes = frames(count, 32, 16), count * patches
+    weights = np.full((count, patches, patches), 0.5)
+    assert is_readable(draw_spatial_graphs(clip, weights, TITLE))
+    assert is_readable(draw_temporal_graph(clip, np.full((nodes, nodes), 0.5), TITLE))
+    far = edges_of([0, 0, count - 1, 0, 0.2], [count - 1, 0, 0, 0, 0.1])
+    assert is_readable(draw_edges(clip, far, patches, TITLE))
+
+
+@pytest.mark.parametrize("size", [0.6, 1.0])
+@pytest.mark.parametrize("shape", [(64, 32), (32, 32), (32, 96)])
+def test_the_text_of_activation_maps_is_whole_and_apart_for_frames_of_any_shape(shape, size):
+    for count, names in ((1, ["embedding"]), (2, ["embedding", "temporal", "spatial"])):
+        maps = {name: np.ones((count, 2, 2)) for name in names}
+        assert is_readable(draw_activation_maps(frames(count, *shape), maps, TITLE, size))
+
+
+@pytest.mark.parametrize("size", [0.62, 0.85])
+@pytest.mark.parametrize("count", [0, 1, 12])
+def test_the_text_of_a_list_is_whole_and_apart(count, size):
+    ranked = pd.DataFrame({"kind": "same-camera", "rank": 1, "distance": 0.5}, index=range(count))
+    label = "identity 12345\ncamera 12\ntracklet 123456"
+    images, labels = [frames()] * count, [label] * count
+    assert is_readable(draw_ranked_list(frames(), ranked, images, labels, label, TITLE, size))
+
+
+def test_labels_longer_than_a_row_stand_below_each_other():
+    label = "x" * 200
+    ranked = pd.DataFrame({"kind": "wrong", "rank": [1, 2], "distance": 0.5})
+    figure = draw_ranked_list(frames(), ranked, [frames()] * 2, [label] * 2)
+    assert is_readable(figure)
+
+
+def test_a_sheet_that_becomes_wider_shows_its_images_at_the_same_place_in_a_file_and_in_a_page():
+    sheet = Sheet(1, 1, TITLE)
+    sheet.place(np.full((2, 2, 3), 90, np.uint8), 0.25, 0.5, 0.5, 0.25)
+    shown = np.asarray(Image.open(io.BytesIO(to_bytes(sheet))).convert("L"))
+    columns = np.flatnonzero(shown[75] == 90) / sheet.dpi
+    ((left, _, width, _), _), *_ = decoded(to_page_svg(sheet, "s"))
+    assert sheet.get_figwidth() > 3 and width == 36
+    assert columns[[0, -1]] * 72 == pytest.approx([left, left + width], abs=1)
+
+
+def test_arrows_pass_beside_all_text_and_have_a_colour_for_each_stripe():
+    rows = [[0, 0, 7, 0, 0.2], [7, 15, 0, 15, 0.2], [0, 1, 4, 0, 0.1], [6, 8, 2, 3, 0.1]]
+    figure = draw_edges(frames(8, 64, 32), edges_of(*rows), 16, TITLE)
+    arrows = [artist for artist in figure.artists if hasattr(artist, "get_arrowstyle")]
+    assert len({arrow.get_edgecolor() for arrow in arrows}) == len(rows)
+    for arrow in arrows:
+        path = arrow.get_transform().transform_path(arrow.get_path())
+        assert figure.bbox.containsx(path.vertices[:, 0].max())
+        assert not any(path.intersects_bbox(box, filled=False) for box in texts(figure))
+
+
+@pytest.mark.parametrize("stripes", [1, 4, 8, 16])
+def test_mean_weights_are_numbers_where_they_have_room_and_colours_of_a_scale_elsewhere(stripes):
+    by_stripe = pd.DataFrame(np.full((stripes, stripes), 0.125))
+    by_time = pd.DataFrame({"ratio": np.ones(32)})
+    figure = draw_averages(by_time, {"temporal": by_stripe, "spatial": by_stripe})
+    assert is_readable(figure)
+    numbers = [text for text in figure.findobj(Text) if text.get_text() == "0.125"]
+    assert len(numbers) >= 2 * stripes**2 if stripes <= 8 else len(figure.axes) == 5
+
+
+@pytest.mark.parametrize("name", ["a", "m" * 19, "run/" * 30])
+def test_the_names_of_a_legend_are_whole(name):
+    lines = [Line(f"{style}{name}", [1, 2], [style, 1], style) for style in range(5)]
+    assert is_readable(draw_lines(lines, "x", "y"))
+
+
+def test_a_marker_at_the_end_of_an_axis_is_drawn_whole():
+    line = Line("a", [1, 2, 3], [0.0, 0.5, 1.0], joined=False)
+    shown = np.asarray(Image.open(io.BytesIO(to_bytes(draw_lines([line], "", "", (0, 1))))))
+    ink = (shown[..., 2].astype(int) - shown[..., 0] > 60).sum(axis=0)  # in each column
+    low, middle, high = (
+        part.sum() for part in np.split(ink, np.flatnonzero(ink == 0)) if part.sum()
+    )
+    assert min(low, high) > 0.8 * middle  # the axis itself covers a little
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, int, np.float16, np.float64])
+def test_a_map_may_have_numbers_of_any_kind(kind):
+    maps = np.zeros((2, 4, 2), kind)
+    maps[1, 2, 1] = 1
+    shown = overlaid(frames(), maps)
+    np.testing.assert_array_equal(shown, overlaid(frames(), maps.astype(np.float32)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_frame_stays_grey_where_its_map_is_not_finite(value):
+    grey, maps = np.full((2, 40, 20, 3), 100, np.uint8), np.zeros((2, 4, 2))
+    maps[0], maps[1, 2, 1] = value, 0.5
+    shown = overlaid(grey, maps)
+    assert (shown[0] == 100).all()
+    np.testing.assert_array_equal(shown[1], overlaid(grey, np.nan_to_num(maps, posinf=0))[1])

@@ -190,6 +190,19 @@ def test_without_a_checkpoint_the_scores_are_those_of_the_training(copied, repor
     assert shown["mAP"] == f"{100 * metrics['mAP']:.1f}"  # and no interval
 
 
+def test_runs_whose_folders_have_the_same_name_are_called_by_where_their_paths_differ(
+    tmp_path, report
+):
+    for place in ("deep/first/a", "deep/first", "deep/second"):
+        (tmp_path / place / "run").mkdir(parents=True)
+        copy_of(run() / "log", tmp_path / place / "run" / "log")
+    places = ("deep/first/a/run", "deep/first/run", "deep/second/run")
+    page, _ = report(*(tmp_path / place for place in places), copy_of(run(), tmp_path / "other"))
+    logs = [caption for caption in page.tables if caption.startswith("Log of ")]
+    labels = ["first/a/run", "first/run", "second/run", "other"]
+    assert logs == [f"Log of {label}" for label in labels]
+
+
 def changed_metrics(folder, change):
     content = json.loads((folder / "metrics.json").read_text())
     change(content)

@@ -1,9 +1,10 @@
 """`stgcn report`: one HTML file of a run, or of several side by side."""
 
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
+from os.path import commonpath
 from pathlib import Path
 
 from jsonargparse import Namespace
@@ -102,14 +103,17 @@ def _check(options: Namespace) -> None:
 
 
 def _number(runs: Sequence[ReportedRun]) -> None:
-    """Numbers runs, and labels those whose folders have the same name by their paths."""
+    """Numbers runs, and labels those whose folders have the same name by where paths differ."""
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise UserError("a run is named twice: name each once")
-    counts = Counter(run.label for run in runs)
+    alike = defaultdict(list)
     for number, run in enumerate(runs):
         run.number = number
-        if counts[run.label] > 1:
-            run.label = str(run.path)
+        alike[run.label].append(run)
+    for same in alike.values():
+        shared = commonpath([run.path.resolve().parent for run in same])
+        for run in same:
+            run.label = str(run.path.resolve().relative_to(shared))
 
 
 def _score(run: ReportedRun, options: Namespace) -> None:

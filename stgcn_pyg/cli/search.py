@@ -276,19 +276,27 @@ def _write_page(
         from stgcn_pyg.report.found import render_found
     gaps: list[str] = []
     frames: dict[tuple[str, int], list[Path]] = {}
-    for dataset in table["dataset"].unique():
+    own = table.iloc[:0] if named.own is None else gallery.tracklets(named.own)
+    for dataset in dict.fromkeys([*table["dataset"], *own["dataset"]]):
         source = gallery.facts["sources"].get(dataset)
-        paths = _paths(source, gaps) if source else {}
+        if source is None:
+            gaps.append(
+                f"the frames of {dataset} are not known: the gallery does not say where they are; "
+                "`stgcn index` notes it with an extraction"
+            )
+            continue
+        paths = _paths(source, gaps)
         frames |= {(dataset, number): some for number, some in paths.items()}
     of_queries: Mapping[Any, list[Path]] = named.frames
     if named.source is not None:
         of_queries = _paths(named.source, gaps)
     elif named.own is not None:
-        rows = gallery.tracklets(named.own).itertuples()
         of_queries = {
             name: frames.get((row.dataset, row.tracklet), [])
-            for name, row in zip(named.names, rows, strict=True)
+            for name, row in zip(named.names, own.itertuples(), strict=True)
         }
+    elif not named.frames:
+        gaps.append("the frames of the queries are not shown: they are of a video")
     page, more = render_found(Path(gallery.place).name, table, of_queries, frames, facts, gaps)
     write_output(options.page, page.encode())
     for line in more:

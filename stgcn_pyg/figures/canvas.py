@@ -3,6 +3,7 @@
 import io
 import re
 from base64 import b64encode
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,39 @@ THEME = {BLACK: "ink", GREY: "style-5"} | {
 """The CSS variables of a page that stand for the colours, so that they fit light and dark."""
 
 
+@lru_cache(maxsize=4096)
+def text_width(text: str, fontsize: float = 8) -> float:
+    """Inches that the longest line of a text takes."""
+    return Figure(dpi=DPI).text(0, 0, text, fontsize=fontsize).get_window_extent().width / DPI
+
+
+def spread(count: int, most: int = 10) -> range:
+    """Places of at most so many of ``count`` things, evenly apart, whose labels do not touch.
+
+    Example:
+        >>> list(spread(4)), list(spread(16))
+        ([0, 1, 2, 3], [0, 2, 4, 6, 8, 10, 12, 14])
+    """
+    return range(0, count, -(-count // most))
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of that size in inches, whose parts are laid out without overlaps."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
 
 
 class Sheet(Figure):
-    """A figure on which images, text and lines are placed in inches from its top left corner."""
+    """A figure on which images, text and lines are placed in inches from its top left corner.
+
+    It becomes wider on either side where text would be cut; ``margin`` is what it gained on the
+    left.
+    """
 
     def __init__(self, width: float, height: float, title: str = ""):
         super().__init__(figsize=(width, height), dpi=DPI, facecolor="white")
-        self.inches = Affine2D().scale(1, -1).translate(0, height) + self.dpi_scale_trans
+        self.margin = 0.0
+        self.corner = Affine2D().scale(1, -1).translate(0, height)
+        self.inches = self.corner + self.dpi_scale_trans
         self.placed: list[tuple[np.ndarray, tuple[float, float, float, float], bool]] = []
         if title:
             self.write(width / 2, 0.08, title, va="top", fontsize=9)
@@ -91,6 +114,19 @@ class Sheet(Figure):
         for i, line in enumerate(str(text).split("\n")):
             down = y + i * look["fontsize"] / 60
             self.text(x, down, line, transform=self.inches, **look)
+            if not look.get("rotation"):
+                width = text_width(line, look["fontsize"])
+                left = x - {"left": 0, "center": 0.5, "right": 1}[look["ha"]] * width
+                self._widen(left, left + width)
+
+    def _widen(self, left: float, right: float) -> None:
+        """Makes room for what lies between two places, with some free space beyond it."""
+        end = self.get_figwidth() - self.margin
+        before = 0.08 - left - self.margin if left < -self.margin else 0.0
+        after = right + 0.08 - end if right > end else 0.0
+        self.margin += before
+        self.corner.translate(before, 0)
+        self.set_figwidth(self.get_figwidth() + before + after)
 
     def cut(
         self,
@@ -153,7 +189,10 @@ def to_page_svg(figure: Figure, name: str) -> str:
     """
     images = ""
     if isinstance(figure, Sheet):
-        images = "".join(_image_element(*placed) for placed in figure.placed)
+        images = "".join(
+            _image_element(pixels, (figure.margin + left, *box), cells)
+            for pixels, (left, *box), cells in figure.placed
+        )
         for artist in [artist for artist in figure.artists if isinstance(artist, BboxImage)]:
             artist.remove()
     figure.patch.set_visible(False)
@@ -183,7 +222,7 @@ def _rounded(tag: re.Match) -> str:
     return re.sub(r"(\.\d)\d+", r"\1", tag[0])
 
 
-def _image_element(pixels: np.ndarray, box: tuple[float, float, float, float], cells: bool) -> str:
+def _image_element(pixels: np.ndarray, box: tuple[float, ...], cells: bool) -> str:
     """An image in a box in inches, as WebP, which is lossless for cells."""
     x, y, width, height = (72 * inches for inches in box)
     look = ' style="image-rendering: pixelated"' if cells else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ DASHES = ("-", "--", ":", (0, (9, 3, 2, 3)), "-.")
 REFERENCE = len(DASHES)  # from this style on, grey lines that others are compared with
 REFERENCE_DASHES = ((0, (1, 2)), (0, (5, 2)))
 MOST_MARKERS = 24  # number of points of a line; a longer one is drawn without markers
+LONGEST = 38  # letters in a line of a legend
 MOST_GROUPS = 21  # number of groups of points that differ in colour or marker
 
 
@@ -85,7 +87,9 @@ def draw_lines(
     """
     several = len(lines) > 1
     columns = 2 if max(len(line.name) for line in lines) < 20 else 1
-    below = 0.22 * -(-len(lines) // columns) if several else 0.0
+    names = [fill(line.name, LONGEST) for line in lines]
+    breaks = sum(name.count("\n") for name in names)
+    below = 0.22 * -(-len(lines) // columns) + 0.14 * breaks if several else 0.0
     figure, (axes,) = new_chart([""], 3.5, 2.4, below=below)
     drawn: list[Any] = []
     for line in lines:
@@ -99,6 +103,7 @@ def draw_lines(
             "markersize": 4,
             "linewidth": 1.5,
             "linestyle": dashes if line.joined else "none",
+            "clip_on": False,  # a marker at the end of an axis is drawn whole
         }
         errors = None if line.errors is None else np.abs(np.asarray(line.errors) - y)[:, known]
         drawn.append(axes.errorbar(x[known], y[known], errors, capsize=3, **look))
@@ -113,7 +118,7 @@ def draw_lines(
     if several:
         legend = figure.legend(
             drawn,
-            [line.name for line in lines],
+            names,
             loc="lower left",
             bbox_to_anchor=(0.3 / 3.5, 0),
             ncols=columns,

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from stgcn_pyg.figures.canvas import BLACK, BLUE, GREY, SCALE, VERMILION, Sheet, beside
+from stgcn_pyg.figures.canvas import BLACK, BLUE, GREY, SCALE, VERMILION, Sheet, beside, text_width
 
 WIDTH = 10.7  # largest width of a ranked list in inches
 MARKS = {
@@ -54,8 +54,9 @@ def draw_ranked_list(
             "give one array and one label for each item"
         )
     count, height, width = query.shape[:3]
-    tall, step = count * size * height / width, max(size + 0.12, 0.78)
-    rows = max(1, -(-len(ranked) // (int(WIDTH / step) - 1)))
+    widest = max(text_width(label, 7.5) for label in (query_label, *labels))
+    tall, step = count * size * height / width, max(size + 0.12, 0.78, widest + 0.06)
+    rows = max(1, -(-len(ranked) // max(1, int(WIDTH / step) - 1)))
     most = -(-len(ranked) // rows)  # items beside each other
     head = 0.35 if title else 0.05
     sheet = Sheet((1 + most) * step + 0.04, head + rows * (tall + 0.95), title)
@@ -109,26 +110,34 @@ def draw_activation_maps(
         label = f"frame {frame + 1}" if size > 0.8 else f"{frame + 1}"
         sheet.write(0.3 + (frame + 0.5) * size, head - 0.06, label)
     rows = {"frames": frames} | {name: overlaid(frames, cam) for name, cam in maps.items()}
+    low = any(text_width(name, 9) > tall for name in rows)  # names stand beside the rows
+    name_at = {"x": 0.22, "ha": "right"} if low else {"x": 0.2, "rotation": 90}
     for row, (name, images) in enumerate(rows.items()):
         top = head + row * (tall + 0.08)
         sheet.place(beside(images), 0.3, top, count * size, tall)
-        sheet.write(0.2, top + tall / 2, name, rotation=90, va="center", fontsize=9)
+        sheet.write(y=top + tall / 2, text=name, va="center", fontsize=9, **name_at)
     sheet.cut(0.3, head, count * size, top + tall - head, columns=count, linewidth=3)
     if maps:
         ends = ("0", "the row's\nlargest")
-        left, top = 0.4 + count * size, head + tall + 0.08
-        sheet.place_scale(left, top, min(3.0, len(maps) * tall), ends)
+        high = max(0.45, min(3.0, len(maps) * tall))  # room for both ends
+        start = min(head + tall + 0.08, top + tall - high)
+        sheet.place_scale(0.4 + count * size, start, high, ends)
     return sheet
 
 
 def overlaid(frames: np.ndarray, maps: np.ndarray) -> np.ndarray:
     """Frames ``[T, H, W, 3]`` in grey with activation maps ``[T, h, w]`` over them, on one scale.
 
-    The maps are enlarged bilinearly, as in the figures of Grad-CAM's paper.
+    The maps are enlarged bilinearly, as in the figures of Grad-CAM's paper. Where a map is not
+    finite, the frame stays grey.
     """
-    stack = torch.from_numpy(np.ascontiguousarray(maps))[:, None]
-    large = F.interpolate(stack, frames.shape[1:3], mode="bilinear", align_corners=False)
-    share = large[:, 0].numpy() / max(float(large.max()), np.finfo(float).tiny)
-    weight = 0.25 + 0.55 * share[..., None]
+    floats = np.ascontiguousarray(maps, np.result_type(maps, np.float32))
+    stack = torch.from_numpy(floats)[:, None]
+    enlarged = F.interpolate(stack, frames.shape[1:3], mode="bilinear", align_corners=False)
+    large = enlarged[:, 0].numpy()
+    known = np.isfinite(large)
+    largest = float(large.max(where=known, initial=0))
+    share = np.where(known, large, 0) / max(largest, np.finfo(float).tiny)
+    weight = known[..., None] * (0.25 + 0.55 * share[..., None])
     grey = frames.mean(axis=3, keepdims=True)
     return (grey * (1 - weight) + 255 * SCALE(share)[..., :3] * weight).astype(np.uint8)

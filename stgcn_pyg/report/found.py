@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from stgcn_pyg import JUNK
-from stgcn_pyg.progress import bar_options
-from stgcn_pyg.report import strips
 from stgcn_pyg.report.elements import html, whole_page
-from stgcn_pyg.report.strips import count, lines_on_frames, seen, strip
+from stgcn_pyg.report.strips import count, seen, sheets_of_strips
 
 
 def render_found(
@@ -35,23 +32,20 @@ def render_found(
     Returns:
         The page, and a line for each kind of thing that it lacks.
     """
-    sheets, unread, size = [], [], 0
     groups = found.groupby("query", sort=False)
-    for name, rows in tqdm(groups, desc="drawing", unit="query", **bar_options()):
-        shown = [(of_queries.get(name, []), _of_query(rows.iloc[0]))]
-        for row in rows.itertuples():
-            shown.append((of_tracklets.get((row.dataset, row.tracklet), []), _caption(row)))
-        drawn = []
-        for paths, caption in shown:
-            image, faults = strip(paths)
-            unread += faults
-            drawn.append((image, caption))
-        sheet = html.heading(3, f"Query {name}") + html.strips(drawn)
-        size += len(sheet)
-        if size > strips.MOST_BYTES:
-            break
-        sheets.append(sheet)
-    lines = [*gaps, *lines_on_frames(unread, len(sheets), len(groups), "queries")]
+    described = (
+        (
+            html.heading(3, f"Query {name}"),
+            [(of_queries.get(name, []), _of_query(rows.iloc[0]))]
+            + [
+                (of_tracklets.get((row.dataset, row.tracklet), []), _caption(row))
+                for row in rows.itertuples()
+            ],
+        )
+        for name, rows in groups
+    )
+    sheets, more = sheets_of_strips(described, len(groups), "query")
+    lines = [*gaps, *more]
     sections = [
         ("searched", "What was searched", [], [html.facts(facts)]),
         ("found", "What was found", lines, sheets),

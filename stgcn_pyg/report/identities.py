@@ -5,13 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 from markupsafe import Markup
-from tqdm import tqdm
 
 from stgcn_pyg.evaluation.clustering import ClusterScores
-from stgcn_pyg.progress import bar_options
-from stgcn_pyg.report import strips
 from stgcn_pyg.report.elements import html, percent, table, whole_page
-from stgcn_pyg.report.strips import count, lines_on_frames, seen, strip
+from stgcn_pyg.report.strips import count, seen, sheets_of_strips
 
 
 def render_identities(
@@ -36,22 +33,18 @@ def render_identities(
         The page, and a line for each kind of thing that it lacks.
     """
     paths = frames.groupby("tracklet")["path"].agg(list)
-    sheets, unread, size = [], [], 0
     groups = identities.groupby("identity")
-    for number, tracklets in tqdm(groups, desc="drawing", unit="identity", **bar_options()):
-        rows = []
-        for tracklet in tracklets.sort_values("first_time", kind="stable").itertuples():
-            drawn, faults = strip([root / path for path in paths.get(tracklet.tracklet, [])])
-            unread += faults
-            rows.append((drawn, _caption(tracklet)))
-        cameras = tracklets["camid"].nunique()
-        heading = f"Identity {number}: {count(len(rows), 'tracklet')}, {count(cameras, 'camera')}"
-        sheet = html.heading(3, heading, f"identity-{number}") + html.strips(rows)
-        size += len(sheet)
-        if size > strips.MOST_BYTES:
-            break
-        sheets.append(sheet)
-    gaps = lines_on_frames(unread, len(sheets), len(groups), "identities")
+    described = (
+        (
+            _heading(number, tracklets),
+            [
+                ([root / path for path in paths.get(row.tracklet, [])], _caption(row))
+                for row in tracklets.sort_values("first_time", kind="stable").itertuples()
+            ],
+        )
+        for number, tracklets in groups
+    )
+    sheets, gaps = sheets_of_strips(described, len(groups), "identity")
     sections = [
         ("used", "What was used", [], [html.facts(facts)]),
         ("scores", "Scores", [], [_table(scores)] if scores else []),
@@ -61,6 +54,11 @@ def render_identities(
     lead = f"{count(len(identities), 'tracklet')} of {count(len(groups), 'identity')}."
     page = whole_page("link", "Identities across cameras", [title], kept, lead, gaps=gaps)
     return page, gaps
+
+
+def _heading(number: int, tracklets: pd.DataFrame) -> Markup:
+    sizes = f"{count(len(tracklets), 'tracklet')}, {count(tracklets['camid'].nunique(), 'camera')}"
+    return html.heading(3, f"Identity {number}: {sizes}", f"identity-{number}")
 
 
 def _caption(tracklet) -> str:  # type: ignore[no-untyped-def]

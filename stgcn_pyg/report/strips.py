@@ -1,19 +1,56 @@
 """Strips of frames, one for each tracklet, and captions below them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
+from tqdm import tqdm
 
 from stgcn_pyg.data.decoding import read_image
 from stgcn_pyg.data.sampling import even_frames
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.figures import webp_address
 from stgcn_pyg.figures.canvas import beside
+from stgcn_pyg.progress import bar_options
+from stgcn_pyg.report.elements import html
 
 FRAMES, HEIGHT, WIDTH = 4, 128, 64  # of each tracklet
 MOST_BYTES = 14_000_000  # that the frames of a page may take
+
+
+def sheets_of_strips(
+    sheets: Iterable[tuple[Markup, Sequence[tuple[Sequence[Path], str]]]], total: int, noun: str
+) -> tuple[list[Markup], list[str]]:
+    """Sheets of tracklets, as many as a page has room for.
+
+    Args:
+        sheets: Of each its heading, and the paths of the frames and the caption of its tracklets.
+        total: The number of sheets.
+        noun: What a sheet is of, such as ``"identity"``.
+
+    Returns:
+        The sheets, and lines on frames that cannot be read, and on what the page has no room for.
+    """
+    drawn, unread, size = [], [], 0
+    for heading, tracklets in tqdm(sheets, "drawing", total, unit=noun, **bar_options()):
+        strips = []
+        for paths, caption in tracklets:
+            image, faults = strip(paths)
+            unread += faults
+            strips.append((image, caption))
+        sheet = heading + html.strips(strips)
+        size += len(sheet)
+        if size > MOST_BYTES:
+            break
+        drawn.append(sheet)
+    gaps = []
+    if len(drawn) < total:
+        gaps.append(f"the first {len(drawn):,} of {count(total, noun)} are shown")
+    if unread:
+        gaps.append(f"{len(unread):,} frames cannot be shown, the first: {unread[0]}")
+    return drawn, gaps
 
 
 def strip(paths: Sequence[Path]) -> tuple[str, list[str]]:
@@ -32,22 +69,6 @@ def seen(tracklet: Any) -> list[str]:
     if not np.isfinite(tracklet.first_time):
         return []
     return [f"{tracklet.first_time:.1f} to {tracklet.last_time:.1f} s"]
-
-
-def lines_on_frames(unread: Sequence[str], shown: int, total: int, what: str) -> list[str]:
-    """Lines on frames that cannot be read, and on what a page has no room for.
-
-    Example:
-        >>> lines_on_frames(["1.jpg: missing"], 2, 3, "identities")
-        ['the first 2 of 3 identities are shown', '1 frames cannot be shown, the first: 1.jpg: \
-missing']
-    """
-    gaps = []
-    if shown < total:
-        gaps.append(f"the first {shown:,} of {total:,} {what} are shown")
-    if unread:
-        gaps.append(f"{len(unread):,} frames cannot be shown, the first: {unread[0]}")
-    return gaps
 
 
 def count(number: int, noun: str) -> str:

@@ -19,6 +19,7 @@ from stgcn_pyg.cli import main
 from stgcn_pyg.evaluation import pairwise_distances
 from stgcn_pyg.runs.embedder import Embedder
 from stgcn_pyg.runs.extraction import StoredEmbeddings
+from stgcn_pyg.search import Gallery
 from stgcn_pyg.tracks import COLUMNS, tracks_of, write_tracks
 
 pytestmark = pytest.mark.usefixtures("one_thread", "narrow_backbone")
@@ -286,6 +287,25 @@ def test_frames_that_are_gone_leave_gaps_that_are_said(gallery, tmp_path, capsys
     assert "data:image/webp" not in page.read_text()
 
 
+def test_the_page_shows_a_querys_frames_where_all_found_is_of_another_data_set(
+    gallery, station, tmp_path
+):
+    page = tmp_path / "found.html"
+    assert main(["index", str(station), "--name=yard", f"--output={gallery}"]) == 0
+    assert search(gallery, "station:10", "--top=2", "--dataset=yard", f"--page={page}") == 0
+    assert page.read_text().count("data:image/webp") == 3
+
+
+def test_frames_that_the_gallery_knows_no_place_of_are_said(gallery, tmp_path, capsys):
+    rows = Gallery(gallery).tracklets().assign(dataset="yard").iloc[:2]
+    Gallery(gallery).add(EMBEDDINGS[:2], rows)
+    page, line = tmp_path / "found.html", "the frames of yard are not known: "
+    for query, dataset in (("yard:10", "station"), ("station:10", "yard")):
+        assert search(gallery, query, f"--dataset={dataset}", f"--page={page}") == 0
+        assert capsys.readouterr().out.count(f"on the page: {line}") == 1
+        assert line in page.read_text()
+
+
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory):
     """A gallery of the test tracklets of a small data set, with the run that embedded them."""
@@ -337,7 +357,9 @@ def test_the_tracks_of_a_video_are_looked_for(embedded, tmp_path):
     video, tracks = write_video(tmp_path / "hall.mp4", count=12), tmp_path / "hall.txt"
     boxes = [f"{f},{t},{9 * t},20,12,30,1,-1,-1,-1" for f in range(1, 13) for t in (4, 7)]
     tracks.write_text("\n".join(boxes))
-    rows = found(gallery, video, f"--tracks={tracks}", f"--run={run}", "--top=3")
+    page = tmp_path / "page.html"
+    rows = found(gallery, video, f"--tracks={tracks}", f"--run={run}", "--top=3", f"--page={page}")
+    assert "the frames of the queries are not shown: they are of a video" in page.read_text()
     names = ["track 4 from frame 0", "track 7 from frame 0"]
     assert rows["query"].tolist() == [names[0]] * 3 + [names[1]] * 3
     vectors = Embedder(run).embed_video(video, tracks).embeddings
