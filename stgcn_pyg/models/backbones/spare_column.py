@@ -70,11 +70,11 @@ class _WithSpareColumn:
 
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
         # By the convolution's own class, which other processes find by its name.
-        _, _, *state = super().__reduce_ex__(protocol)
-        return _made_again, (own_class(self),), *state
+        reduced: Any = super().__reduce_ex__(protocol)
+        return _made_again, (own_class(self),), *reduced[2:]
 
 
-def _made_again(kind: type[nn.Conv2d]) -> nn.Conv2d:
+def _made_again(kind: Any) -> nn.Conv2d:
     changed = _with_spare_column(kind)
     return changed.__new__(changed)
 
