@@ -102,6 +102,8 @@ def test_a_backbone_knows_the_normalisation_of_its_weights():
     assert changed.std == (0.229, 0.224, 0.225)
     with pytest.raises(UserError, match=r"mean=\[0\.5\]: pass three numbers"):
         STGCN(3, 2, "resnet18", None, mean=[0.5])
+    with pytest.raises(UserError, match=r"mean=\[0\.5\]: pass three numbers"):
+        STGCN(3, 2, "resnet18", None, mean=0.5)
     with pytest.raises(UserError, match=r"std=\[0\.0, 0\.0, 0\.0\]: pass numbers above 0"):
         STGCN(3, 2, "resnet18", None, std=[0, 0, 0])
 

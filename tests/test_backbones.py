@@ -270,6 +270,11 @@ def test_frozen_layers_and_batch_norms_stay_in_training():
     assert changed == {"layer2", "layer3", "layer4"}
 
 
+def test_fewer_than_no_layers_cannot_be_frozen():
+    with pytest.raises(UserError, match="frozen_layers=-1: pass a whole number of at least 0"):
+        build("resnet18").freeze(-1)
+
+
 def test_all_batch_norms_can_be_frozen():
     backbone = build("timm/mobilenetv2_100").train()
     backbone.freeze(batch_norm=True)
@@ -294,6 +299,7 @@ def test_all_batch_norms_can_be_frozen():
         ("timm/eva02_tiny_patch14_224", {"patch_stride": 7}, "no vision transformer with position"),
         ("timm/resnet18", {"patch_stride": 12}, "no vision transformer with position"),
         ("timm/vit_tiny_patch16_224", {"image_size": (64,)}, "image_size=.64.: pass two numbers"),
+        ("timm/vit_tiny_patch16_224", {"image_size": 64}, "image_size=.64.: pass two numbers"),
         ("timm/vit_tiny_patch16_224", {"image_size": (64, 0)}, "image_size=0: pass a whole number"),
         ("resnet18", {"image_size": (64, 32)}, "resnet18 takes any size: leave it out"),
         ("timm/resnetblur18", {"last_stage": "stride1"}, "gives no map for images of 128 x 128"),
@@ -314,6 +320,8 @@ def test_a_size_that_a_transformer_does_not_take_is_named():
         maps(build("timm/vit_tiny_patch16_224", image_size=(64, 32)), (64, 64))
     with pytest.raises(UserError, match="images of 65 x 32 cannot be cut into the patches of 16"):
         maps(build("timm/vit_tiny_patch16_224"), (65, 32))
+    with pytest.raises(UserError, match="images of 250 x 130 cannot be cut into the patches of 16"):
+        maps(build("timm/vit_tiny_patch16_224", patch_stride=12), (250, 130))
     with pytest.raises(UserError, match=r"no map for images of 64 x 32 .*doesn't match model"):
         build("timm/cait_xxs24_224").map_size(64, 32)
 

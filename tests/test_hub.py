@@ -129,6 +129,8 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(folder, fault):
 def test_a_repository_that_cannot_be_had_is_told_in_one_line():
     with pytest.raises(UserError, match=r"^nobody/none: no STGCN can be loaded from there"):
         STGCN.from_pretrained("nobody/none", local_files_only=True)
+    with pytest.raises(UserError, match="a/b/c: no such folder, and no name of a repository"):
+        STGCN.from_pretrained("a/b/c")
 
 
 def test_the_package_is_imported_without_it():

@@ -39,7 +39,7 @@ def test_backbone_is_torchvisions_with_twice_the_resolution(name, width, tmp_pat
 def test_weights_come_from_safetensors_too(tmp_path):
     state = get_model("resnet18", weights=None).state_dict()
     save_file(state, tmp_path / "weights.safetensors")
-    backbone = Backbone("resnet18", weights=str(tmp_path / "weights.safetensors"))
+    backbone = Backbone("resnet18", weights=tmp_path / "weights.safetensors")
     assert torch.equal(backbone.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
 
 
@@ -196,6 +196,8 @@ def test_the_affinity_is_that_of_both_branches():
     [
         ({"branches": ["globe"]}, "branches must be one or more of"),
         ({"branches": []}, "branches must be one or more of"),
+        ({"branches": "global"}, r"branches must be a list such as \['global'\]"),
+        ({"temporal_layers": 0, "temporal_propagation": "fc"}, "num_layers must be 1 or above"),
         ({"embedding": "l2"}, "embedding must be"),
         ({"spatial_weights": "own"}, "weights must be"),
         ({"temporal_propagation": "cnn"}, "propagation must be"),
@@ -215,3 +217,5 @@ def test_a_network_of_nothing_is_refused(name):
 def test_clips_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"clips must be \[batch, 3 frames.*\(2, 4, 3, 64, 32\)"):
         tiny()(torch.zeros(2, 4, 3, 64, 32))
+    with pytest.raises(ValueError, match="clips must be a tensor, got a list"):
+        tiny()([1])

@@ -1,5 +1,8 @@
 """Convolutions in bfloat16 that give one column, which PyTorch computes wrongly on some CPUs."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -89,6 +92,27 @@ def test_a_network_is_changed_once_and_keeps_its_classes():
     give_spare_columns(network)
     assert type(network[0]) is kind and own_class(network[0]) is own_class(nn.Conv2d(1, 1, 1))
     assert own_class(nn.Conv2d(1, 1, 1)) is nn.Conv2d and list(network.state_dict()) == names
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_a_network_is_pickled_with_what_its_convolutions_have(protocol):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4))
+    give_spare_columns(network)
+    always_give_spare_columns(network)
+    again = pickle.loads(pickle.dumps(network, protocol))
+    assert type(again[0]) is type(network[0]) is type(copy.deepcopy(network)[0])
+    assert vars(again[0]).keys() == vars(network[0]).keys()
+    x = torch.randn(2, 3, 8, 2)
+    assert torch.equal(again(x), network(x))
+
+
+@pytest.mark.usefixtures("narrow_backbone")
+def test_a_whole_network_is_saved_and_read(tmp_path):
+    model = STGCN(3, 2, backbone="resnet18", weights=None).eval()
+    torch.save(model, tmp_path / "model.pt")
+    again = torch.load(tmp_path / "model.pt", weights_only=False)
+    clips = torch.randn(1, 2, 3, 64, 32)
+    assert torch.equal(again(clips).embedding, model(clips).embedding)
 
 
 # Images so narrow that the last map has one column.

@@ -43,7 +43,8 @@ class Preparation(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor]:
         """The clips, as the network takes them."""
-        pictures = self.resize(frames.flatten(0, 1).permute(0, 3, 1, 2))
+        # Contiguous, as an exporter keeps other strides only of pictures of two rows or more.
+        pictures = self.resize(frames.flatten(0, 1).permute(0, 3, 1, 2).contiguous())
         num_frames = frames.size(1) if self.frees_frames else self.num_frames
         clips = normalize(pictures / 255, self.mean, self.std)
         return (clips.unflatten(0, (-1, num_frames)),)
@@ -98,6 +99,8 @@ class ExportedNetwork(nn.Module):
     ):
         super().__init__()
         require_known(input=(input, InputKind))
+        if isinstance(outputs, str):
+            raise UserError(f"outputs={outputs!r}: pass a list: [{outputs!r}]")
         unknown = [name for name in outputs if name not in get_args(OutputKind)]
         if unknown:
             known = ", ".join(get_args(OutputKind))

@@ -8,7 +8,7 @@ import numpy as np
 
 from stgcn_pyg.errors import UserError, needs_extra
 from stgcn_pyg.export.conversion import export_program
-from stgcn_pyg.export.metadata import KEY, Format, Metadata
+from stgcn_pyg.export.metadata import KEY, Format, Metadata, Precision
 from stgcn_pyg.export.network import ExportedNetwork
 from stgcn_pyg.export.runtimes import EXTRA_FILE
 from stgcn_pyg.files import errors_of_writing, written_aside
@@ -35,11 +35,7 @@ def write_network(
     if about.format == "torch-export":
         import torch
 
-        if about.precision != "float32":
-            raise UserError(
-                f"--precision {about.precision}: torch-export is in float32: pass --format onnx or "
-                "openvino"
-            )
+        require_precision(about.format, about.precision)
         torch.export.save(export_program(network), path, extra_files={EXTRA_FILE: about.text})
     elif about.format == "onnx":
         from stgcn_pyg.export.onnx_precision import to_onnx_precision
@@ -57,6 +53,14 @@ def write_network(
         model = to_openvino_precision(network, about.precision, calibration)
         model.set_rt_info(about.text, KEY)
         openvino.save_model(model, path, compress_to_fp16=about.precision == "float16")
+
+
+def require_precision(format: Format, precision: Precision) -> None:
+    """Raises a UserError if a format does not have a precision."""
+    if format == "torch-export" and precision != "float32":
+        raise UserError(
+            f"--precision {precision}: torch-export is in float32: pass --format onnx or openvino"
+        )
 
 
 def files_of(path: Path, format: Format) -> list[Path]:

@@ -15,7 +15,7 @@ from stgcn_pyg.layers.functional import (
     widen,
 )
 from stgcn_pyg.layers.layout import Layout
-from stgcn_pyg.layers.linear import LazyProjection
+from stgcn_pyg.layers.linear import LazyProjection, input_width
 from stgcn_pyg.layers.neighbours import DenseNeighbours, EdgeNeighbours, Neighbours
 from stgcn_pyg.layers.routes import layout_of
 
@@ -31,8 +31,10 @@ class Affinity(MessagePassing):
     A subclass overrides :meth:`normalize`, and :meth:`score` if its scores are not inner products
     (and ``scores(nodes)``, ``[..., N, D] -> [..., N, N]``, if all pairs can be had at less cost).
     The same two methods serve edges, blocks and dense batches, so all give the same weights.
-    :math:`b_{ij}` is the ``bias`` that the caller passes, and ``edge_weight`` a prior by which
-    ``normalize`` multiplies the weights of each node before they are made to sum to 1.
+    :math:`b_{ij}` is the ``bias`` that the caller passes. ``edge_weight`` is a prior: the methods
+    of ``neighbours`` multiply the weights of each node by it before they make them sum to 1. A
+    ``normalize`` that calls none of them, such as one that returns ``scores.sigmoid()``, only
+    leaves out the edges whose prior is 0. Its weights must be :math:`\ge 0` and need not sum to 1.
 
     Args:
         in_channels: The width C of a node; -1 to take it from the first batch.
@@ -65,11 +67,19 @@ class Affinity(MessagePassing):
     # Whether a node whose features are all zero has no weight with any node, so that a padded
     # node needs no mask. True of squares and of cosines, not of an exponential.
     zeros_have_no_weight = False
+    # Whether the weights of a node's neighbours sum to 1, or are all 0.
+    rows_sum_to_1 = False
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        if "normalize" in vars(cls):  # what is known of its base's is not known of its own
+            for known in ("zeros_have_no_weight", "rows_sum_to_1"):
+                setattr(cls, known, vars(cls).get(known, False))
 
     def __init__(self, in_channels: int, out_channels: int | None = None, heads: int = 1):
         super().__init__(aggr=None, node_dim=0)
         self._inner_products = type(self).score is Affinity.score
-        in_channels = whole_number("in_channels", in_channels)
+        in_channels = whole_number("in_channels", in_channels, at_least=-1)
         self.heads = whole_number("heads", heads, at_least=1)
         if out_channels is not None:
             out_channels = whole_number("out_channels", out_channels, at_least=1)
@@ -88,7 +98,7 @@ class Affinity(MessagePassing):
     @property
     def in_channels(self) -> int:
         """The width C of a node; -1 before the first batch if it was not given."""
-        return getattr(self.phi, "in_features", None) or -1
+        return input_width(self.phi)
 
     @property
     def out_channels(self) -> int:
@@ -108,7 +118,8 @@ class Affinity(MessagePassing):
         """The weights of each node's neighbours from their scores, of the same shape.
 
         ``neighbours`` computes over the neighbours of each node: ``neighbours.softmax(scores)`` and
-        ``neighbours.share(scores)``, which divides by the sum.
+        ``neighbours.share(scores)``, which divides by the sum. A function of each score alone,
+        such as ``scores.sigmoid()``, may be returned too.
         """
         raise NotImplementedError(
             f"{type(self).__name__} has no method normalize(self, scores, neighbours), which makes "
@@ -150,7 +161,7 @@ class Affinity(MessagePassing):
             scores = scores + self._by_head(bias, scores)
         prior = None if edge_weight is None else self._by_head(edge_weight, scores)
         neighbours = EdgeNeighbours(edge_index[1], h.size(0), prior)
-        return self.normalize(scores, neighbours).to(h.dtype)
+        return self._normalized(scores, neighbours).to(h.dtype)
 
     def dense(
         self,
@@ -172,7 +183,12 @@ class Affinity(MessagePassing):
         if mask is not None:
             mask = self._in_blocks(pairs_of(mask), scores)
         prior = None if edge_weight is None else self._in_blocks(edge_weight, scores)
-        return self.normalize(scores, DenseNeighbours(mask, prior)).to(h.dtype)
+        return self._normalized(scores, DenseNeighbours(mask, prior)).to(h.dtype)
+
+    def _normalized(self, scores: Tensor, neighbours: Neighbours) -> Tensor:
+        weights = self.normalize(scores, neighbours)
+        # The methods of `neighbours` leave pairs out themselves; other functions do not know them.
+        return weights if self.rows_sum_to_1 else neighbours.kept(weights)
 
     def scores(self, nodes: Tensor) -> Tensor:
         """The scores of all pairs of nodes, `[..., N, D] -> [..., N, N]`."""
@@ -235,6 +251,7 @@ class SquaredAffinity(Affinity):
     """
 
     zeros_have_no_weight = True
+    rows_sum_to_1 = True
 
     def normalize(self, scores: Tensor, neighbours: Neighbours) -> Tensor:
         """The square of each score, divided by the sum over the neighbours (Eq. 3)."""
@@ -248,6 +265,8 @@ class SoftmaxAffinity(Affinity):
     The formula is that of :func:`softmax_affinity` with :math:`h_i = \phi(x_i)`, its sum over the
     nodes with an edge to i. Arguments, shapes and errors are those of :class:`Affinity`.
     """
+
+    rows_sum_to_1 = True
 
     def scaled(self, h: Tensor) -> Tensor:
         return scale_by_root_width(h)
@@ -266,6 +285,7 @@ class CosineAffinity(Affinity):
     """
 
     zeros_have_no_weight = True
+    rows_sum_to_1 = True
 
     def scaled(self, h: Tensor) -> Tensor:
         return l2_normalize(h)

@@ -57,10 +57,12 @@ class Blocks(Layout, ABC):
         parts = zip(self.pad(h), masks, edge_weight or none, bias or none, strict=True)
         return tuple(layer.dense(*part) for part in parts)
 
-    def renormalize(self, a: Any, convs: Iterable[MessagePassing]) -> tuple[Layout, Any]:
+    def renormalize(
+        self, a: Any, convs: Iterable[MessagePassing], constant_degree: bool
+    ) -> tuple[Layout, Any]:
         if any(map(sends_messages, convs)):
-            return self.by_messages().renormalize(self.by_edge(a), convs)
-        return self, tuple(renormalized_rows(stack) for stack in a)
+            return self.by_messages().renormalize(self.by_edge(a), convs, constant_degree)
+        return self, tuple(renormalized_rows(stack, constant_degree) for stack in a)
 
     def propagate(self, conv: Any, h: Tensor, weights: Any) -> Tensor:
         stacks = [_products(*pair) for pair in zip(weights, self.pad(h), strict=True)]
@@ -145,6 +147,9 @@ class EqualBlocks(Blocks):
         by_head = [(edges, heads), (graphs, heads, *block)] if heads > 1 else []
         check_weights(name, values, (edges,), (graphs, *block), *by_head)
         return (values,) if values.dim() > 2 else self.from_edges(values)
+
+    def graph_of_nodes(self) -> Tensor:
+        return torch.arange(self.num_graphs, device=self.device).repeat_interleave(self.graph_size)
 
     def public_weights(self, weights: Any) -> Tensor:
         return weights[0]

@@ -54,12 +54,20 @@ def whole_numbers(name: str, values: Any, device: torch.device | str | None = No
         listed = False
     if not listed:
         raise ValueError(f"{name} must be a list of whole numbers, got {values!r}")
+    if torch.compiler.is_compiling():  # a compiler cannot read values
+        return numbers.long()
     if numbers.is_floating_point() and (numbers != numbers.trunc()).any():
         raise ValueError(f"{name} must be whole numbers, got {numbers.tolist()}")
     numbers = numbers.long()
     if (numbers < 0).any():
         raise ValueError(f"{name} must be 0 or above, got {int(numbers.min())}")
     return numbers
+
+
+def check_tensor(name: str, value: Any) -> None:
+    """A value that a computation begins with is a tensor."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} must be a tensor, got a {type(value).__name__}")
 
 
 def checked_size(x: Tensor, channels: int, graph_size: Any) -> int | None:
@@ -70,6 +78,7 @@ def checked_size(x: Tensor, channels: int, graph_size: Any) -> int | None:
             "pass the graph of each node as batch=, or where each graph begins as ptr="
         )
     size = None if graph_size is None else whole_number("graph_size", graph_size)
+    check_tensor("x", x)
     # `channels not in (-1, width)` is true of any free width to the compiler of torch 2.11.
     if x.dim() != 2 or (channels != -1 and channels != x.size(1)):
         wanted = "channels" if channels == -1 else channels
@@ -252,9 +261,9 @@ def can_be_read(index: Tensor) -> bool:
 
     On a GPU, indexing itself asserts. A fake tensor, which is a subclass, has no values.
     """
-    plain = type(index) in (Tensor, EdgeIndex)
-    on_host = plain and index.device.type == "cpu" and index.numel() > 0
-    return on_host and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling() or type(index) not in (Tensor, EdgeIndex):
+        return False
+    return index.device.type == "cpu" and index.numel() > 0
 
 
 def note_complete(edge_index: Tensor, size: int | Tensor) -> None:

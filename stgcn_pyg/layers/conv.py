@@ -9,7 +9,7 @@ from torch_geometric.nn import MessagePassing
 from stgcn_pyg.layers.checks import Float, Integer, whole_number
 from stgcn_pyg.layers.functional import widen
 from stgcn_pyg.layers.layout import Layout
-from stgcn_pyg.layers.linear import linear
+from stgcn_pyg.layers.linear import input_width, linear
 from stgcn_pyg.layers.routes import layout_of
 
 
@@ -21,7 +21,7 @@ class AffinityConv(MessagePassing):
         X' = \hat A X W + b, \qquad x'_i = \sum_{j} \hat A_{ij}\, W^\top x_j + b
 
     Neither self-loops nor a normalisation are added to the given weights. With H heads, each head
-    has its own weights :math:`\hat A^h` and gives H-th part of the output channels.
+    has its own weights :math:`\hat A^h` and gives an H-th of the output channels.
 
     Args:
         in_channels: The width of a node; -1 to take it from the first batch.
@@ -66,8 +66,8 @@ class AffinityConv(MessagePassing):
         bias: bool = False,
     ):
         super().__init__(aggr="add")
-        in_channels = whole_number("in_channels", in_channels)
-        self.out_channels = whole_number("out_channels", out_channels)
+        in_channels = whole_number("in_channels", in_channels, at_least=-1)
+        self.out_channels = whole_number("out_channels", out_channels, at_least=0)
         self.num_frames = num_frames
         self.heads = whole_number("heads", heads, at_least=1)
         if self.out_channels % self.heads:
@@ -78,8 +78,7 @@ class AffinityConv(MessagePassing):
     @property
     def in_channels(self) -> int:
         """The width of a node; -1 before the first batch if it was not given."""
-        lin = self.lin
-        return (lin.in_features if self.num_frames is None else lin.in_channels) or -1
+        return input_width(self.lin)
 
     def reset_parameters(self) -> None:
         """Draws new weights for W, and sets the bias to zero."""

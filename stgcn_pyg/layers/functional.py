@@ -17,7 +17,7 @@ def squared_affinity(h: Float[Tensor, "*graphs N D"]) -> Float[Tensor, "*graphs 
     .. math::
         e_{ij} = h_i^\top h_j, \qquad A_{ij} = \frac{e_{ij}^2}{\sum_k e_{ik}^2}
 
-    Each row is divided by its Euclidean norm before it is squared, which gives the same number
+    Each row is divided by its largest entry before it is squared, which gives the same number
     without overflow. For float16 and bfloat16, inner products and norms are computed in float32 and
     the affinity is rounded at the end. A node of zeros has the affinity 0 with every node. The
     answer is right while the largest inner product of each node lies between 1e-18 and 1e18 (any
@@ -94,7 +94,9 @@ def scale_by_root_width(h: Tensor) -> Tensor:
 def l2_normalize(h: Tensor) -> Tensor:
     """Scales the feature of each node to length 1; a node of zeros remains zero."""
     h = widen(h)
-    return F.normalize(h, dim=-1, eps=torch.finfo(h.dtype).tiny)
+    zero = (h == 0).all(dim=-1, keepdim=True)  # where a length has no second derivative
+    scaled = F.normalize(h.masked_fill(zero, 1), dim=-1, eps=torch.finfo(h.dtype).tiny)
+    return scaled.masked_fill(zero, 0)
 
 
 def inner_products(h: Tensor) -> Tensor:
@@ -129,10 +131,11 @@ def renormalize(a: Float[Tensor, "*graphs N N"]) -> Float[Tensor, "*graphs N N"]
     return (wide * (scale.unsqueeze(-1) * scale.unsqueeze(-2))).to(a.dtype)
 
 
-def renormalized_rows(a: Tensor) -> Tensor:
-    """Eq. 4 where rows sum to 1 or are all zero: the degree is constant and needs no gradient."""
+def renormalized_rows(a: Tensor, constant_degree: bool = True) -> Tensor:
+    """Eq. 4 in the type of `a`. Where rows sum to 1 or are all zero, the degree is constant and
+    needs no gradient."""
     a = a + torch.eye(a.size(-1), dtype=a.dtype, device=a.device)
-    scale = a.detach().sum(dim=-1).rsqrt()
+    scale = (a.detach() if constant_degree else a).sum(dim=-1).rsqrt()
     return a * (scale.unsqueeze(-1) * scale.unsqueeze(-2))
 
 

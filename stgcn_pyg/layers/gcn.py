@@ -1,6 +1,7 @@
 """The whole stack of a branch: affinity, convolutions, norms and residuals (Eq. 2-7)."""
 
 from collections.abc import Callable
+from inspect import signature
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -50,7 +51,10 @@ class AffinityGCN(torch.nn.Module):
             of the channels of every layer. Of a module it is the module's number.
         num_frames: If given, each of the T frame positions has its own W (Eq. 7).
         act: The activation: a function, a module, or a name such as ``"relu"``; None for none.
-        norm: What makes a norm from a width, such as ``torch.nn.BatchNorm1d``; None for none.
+        norm: A class or function that makes a norm from the number of channels, such as
+            ``torch.nn.BatchNorm1d``; None for none. A norm over graphs, such as PyG's
+            ``GraphNorm``, knows them by ``graph_size``, ``ptr`` or ``batch``; without these all
+            nodes are one graph to it.
         dropout: The probability with which a channel of a layer's output is dropped in training.
         bias: Whether the convolutions add a learned bias; the paper's do not.
         residual: Whether layers from the second on add their input (Eq. 6).
@@ -61,7 +65,8 @@ class AffinityGCN(torch.nn.Module):
           joined with all nodes of its graph and with itself.
         - ``edge_weight``: a prior :math:`p_{ij} \ge 0` of each edge, by which the weights of a
           node's neighbours are multiplied before they are made to sum to 1; ``[E]``, with
-          ``graph_size`` also ``[G, N, N]``. An edge of prior 0 has the weight 0.
+          ``graph_size`` also ``[G, N, N]``. An edge of prior 0 has the weight 0, and no gradient
+          reaches that prior.
         - ``bias``: a number that is added to each edge's score :math:`e_{ij}`, of the same shapes.
           Of ``"squared"`` it is added before the square, so that a large negative one is a large
           weight: to weaken edges of it, use ``edge_weight``.
@@ -104,14 +109,22 @@ class AffinityGCN(torch.nn.Module):
         residual: bool = True,
     ):
         super().__init__()
-        in_channels = whole_number("in_channels", in_channels)
-        hidden_channels = whole_number("hidden_channels", hidden_channels)
+        in_channels = whole_number("in_channels", in_channels, at_least=-1)
+        hidden_channels = whole_number("hidden_channels", hidden_channels, at_least=0)
         num_layers = whole_number("num_layers", num_layers, at_least=1)
         last = (
-            hidden_channels if out_channels is None else whole_number("out_channels", out_channels)
+            hidden_channels
+            if out_channels is None
+            else whole_number("out_channels", out_channels, at_least=0)
         )
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout must lie in 0..1, got {dropout}")
+        if isinstance(dropout, str) or not 0 <= dropout <= 1:
+            raise ValueError(f"dropout must lie in 0..1, got {dropout!r}")
+        if norm is not None and (not callable(norm) or isinstance(norm, torch.nn.Module)):
+            raise ValueError(
+                f"norm must make a norm from a width, as torch.nn.BatchNorm1d does, got {norm!r}"
+            )
+        if not (act is None or isinstance(act, str) or callable(act)):
+            raise ValueError(f"act must be a function, a module, a name or None, got {act!r}")
         self.affinity = self._affinity(affinity, in_channels, heads)
         self.heads = self.affinity.heads
         widths = [in_channels] + [hidden_channels] * (num_layers - 1) + [last]
@@ -124,6 +137,8 @@ class AffinityGCN(torch.nn.Module):
         )
         make_norm = torch.nn.Identity if norm is None else norm
         self.norms = torch.nn.ModuleList(make_norm(width) for width in widths[1:])
+        # Norms that look at a graph, as PyG's do, need to know the graph of each node.
+        self._by_graph = any("batch" in signature(n.forward).parameters for n in self.norms)
         act = activation_resolver(act) if isinstance(act, str) else act
         self.act: Any = torch.nn.Identity() if act is None else act
 
@@ -188,22 +203,28 @@ class AffinityGCN(torch.nn.Module):
         """
         edges = layout.passed_edges
         a = self.affinity(x, edges, edge_weight, bias=bias, layout=layout)
-        layout, weights = layout.renormalize(a, self.convs)
+        layout, weights = layout.renormalize(a, self.convs, self.affinity.rows_sum_to_1)
         edges = layout.passed_edges
+        graphs = layout.graph_of_nodes() if self._by_graph else None
         for m, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True), start=1):
             h = conv(x, edges, weights, layout=layout)
             # Not in place, so that a hook on the norm keeps its output.
-            h = self.act(norm(h) if mask is None else _norm_of(norm, h, mask))
+            h = self.act(_norm_of(norm, h, mask, graphs))
             if self.dropout:
                 h = F.dropout(h, self.dropout, self.training)
             x = h + x if self.residual and m >= 2 and h.shape == x.shape else h
         return x, a
 
 
-def _norm_of(norm: torch.nn.Module, x: Tensor, mask: Tensor) -> Tensor:
+def _norm_of(
+    norm: torch.nn.Module, x: Tensor, mask: Tensor | None, graphs: Tensor | None
+) -> Tensor:
     """The norm of the nodes that exist; the others do not count in a mean over the nodes."""
-    if isinstance(norm, BY_NODE):
+    if graphs is None and (mask is None or isinstance(norm, BY_NODE)):
         return norm(x)
+    if mask is None:
+        return norm(x, batch=graphs)
     rows = mask.nonzero().squeeze(1)
-    out = norm(x.index_select(0, rows))
+    of_graphs = {} if graphs is None else {"batch": graphs.index_select(0, rows)}
+    out = norm(x.index_select(0, rows), **of_graphs)
     return torch.zeros_like(x, dtype=out.dtype).index_copy(0, rows, out)

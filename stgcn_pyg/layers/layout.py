@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.symbolic_shapes import guard_or_false
 from torch_geometric.nn import MessagePassing
 
 from stgcn_pyg.layers.checks import check_weights
@@ -73,7 +74,9 @@ class Layout:
         """A (Eq. 2 and 3) of the transformed nodes `[V, D]`."""
         return layer.by_edge(h, self.edge_index, edge_weight, bias)
 
-    def renormalize(self, a: Any, convs: Iterable[MessagePassing]) -> tuple["Layout", Any]:
+    def renormalize(
+        self, a: Any, convs: Iterable[MessagePassing], constant_degree: bool
+    ) -> tuple["Layout", Any]:
         """Â (Eq. 4) for these convolutions, and its layout: the identity adds V edges."""
         edges, weights = renormalized_edges(self.edge_index, a, self.num_nodes)
         return Layout(self.num_nodes, self.device, self.ptr, edges), weights
@@ -81,6 +84,14 @@ class Layout:
     def propagate(self, conv: Any, h: Tensor, weights: Any) -> Tensor:
         """Each node's weighted sum over its neighbours, `[V, D] -> [V, D]`."""
         return conv.by_edge(h, self.edge_index, weights)
+
+    def graph_of_nodes(self) -> Tensor | None:
+        """The number of the graph of each node, `[V]`; None where nothing tells graphs apart."""
+        if self.ptr is None:
+            return None
+        graphs = torch.arange(self.ptr.numel() - 1, device=self.ptr.device)
+        graphs = graphs.repeat_interleave(self.ptr.diff(), output_size=self.num_nodes)
+        return graphs.to(self.device, non_blocking=True)
 
     def pool(self, x: Tensor, reduce: str) -> Tensor:
         """One feature a graph, `[V, C] -> [G, C]`; zeros of a graph without a node."""
@@ -131,7 +142,7 @@ def starts(lengths: Tensor) -> Tensor:
 
 def check_frames(x: Tensor, num_graphs: int, num_frames: int) -> None:
     """The graphs, one a frame, divide into videos."""
-    if num_graphs % num_frames:
+    if guard_or_false(num_graphs % num_frames != 0):  # false of numbers a compiler does not know
         raise ValueError(
             f"x {tuple(x.shape)} holds {num_graphs} graphs, one a frame, which is no multiple of "
             f"num_frames={num_frames} (of frames without any node at the end, only ptr knows)"

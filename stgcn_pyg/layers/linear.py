@@ -91,11 +91,12 @@ class LazyPerFrameLinear(LazyModuleMixin, PerFrameLinear):
             super().reset_parameters()
 
     def initialize_parameters(self, x: Tensor, *_: Any, **__: Any) -> None:  # type: ignore[override]
-        if self.has_uninitialized_params():
-            self.in_channels = x.size(-1)
-            with torch.no_grad():
-                self.weight.materialize((self.num_frames, self.out_channels, self.in_channels))
-                self.reset_parameters()
+        drawn = self.has_uninitialized_params()
+        if drawn:
+            self.weight.materialize((self.num_frames, self.out_channels, x.size(-1)))
+        self.in_channels = self.weight.size(-1)  # which loaded weights have, too
+        if drawn:
+            self.reset_parameters()
 
 
 class LazyProjection(LazyModuleMixin, torch.nn.Linear):
@@ -120,7 +121,8 @@ class LazyProjection(LazyModuleMixin, torch.nn.Linear):
             super().reset_parameters()
 
     def initialize_parameters(self, x: Tensor) -> None:  # type: ignore[override]
-        if not self.has_uninitialized_params():
+        if not self.has_uninitialized_params():  # they were loaded
+            self.out_features, self.in_features = self.weight.shape
             return
         channels = x.size(-1)
         if self.width is None and channels % self.heads:
@@ -133,6 +135,13 @@ class LazyProjection(LazyModuleMixin, torch.nn.Linear):
         with torch.no_grad():
             self.weight.materialize((self.out_features, channels))
             self.reset_parameters()
+
+
+def input_width(module: Any) -> int:
+    """The input's width of a linear map, as its weights have it; -1 before they are known."""
+    weight: Any = getattr(module, "weight", None)
+    unknown = isinstance(weight, UninitializedParameter) or not isinstance(weight, Tensor)
+    return -1 if unknown else weight.size(-1)
 
 
 def linear(in_channels: int, out_channels: int, num_frames: int | None = None) -> torch.nn.Module:

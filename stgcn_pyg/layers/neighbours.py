@@ -1,10 +1,10 @@
 """Sums over the neighbours of each node, for the affinities that are normalised over them."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch_geometric.utils import scatter, softmax
 
 
@@ -17,17 +17,38 @@ class Neighbours(ABC):
     pairs of a node have the weight 0, the weights of its row are 0 and do not sum to 1.
     """
 
-    @abstractmethod
+    mask: Tensor | None = None
+    prior: Tensor | None = None
+
     def share(self, scores: Tensor, power: int = 1) -> Tensor:
         r""":math:`p_{ij} s_{ij}^q / \sum_k p_{ik} s_{ik}^q` with the prior p and the power q.
 
         Scores must be :math:`\ge 0`, or the power even. They are divided by the largest score of
-        their row before they are raised, so that powers neither overflow nor vanish.
+        their row before they are raised, so that powers neither overflow nor vanish; priors are
+        divided by their largest likewise.
         """
+        scores = self.kept(scores)  # only these say how large a row is
+        if power != 1:
+            scores = (scores / self._of_row(scores.detach().abs(), "max")).pow(power)
+        if self.prior is not None:
+            prior = self.prior.to(scores.dtype)
+            weighed = torch.where(scores == 0, 0, prior.detach())
+            scores = scores * (prior / self._of_row(weighed, "max"))
+        return scores / self._of_row(scores, "sum")
 
     @abstractmethod
     def softmax(self, scores: Tensor) -> Tensor:
         r""":math:`p_{ij} \exp(s_{ij}) / \sum_k p_{ik} \exp(s_{ik})` with the prior p."""
+
+    def kept(self, values: Tensor) -> Tensor:
+        """Values of pairs, with 0 for those that are masked or whose prior weight is 0."""
+        if self.mask is not None:
+            values = values.masked_fill(~self.mask, 0)
+        return values if self.prior is None else values.masked_fill(self.prior == 0, 0)
+
+    @abstractmethod
+    def _of_row(self, values: Tensor, reduce: Literal["max", "sum"]) -> Tensor:
+        """The maximum or sum of each row; 1 in place of 0, so that one can divide by it."""
 
 
 class DenseNeighbours(Neighbours):
@@ -41,20 +62,6 @@ class DenseNeighbours(Neighbours):
     def __init__(self, mask: Tensor | None = None, prior: Tensor | None = None):
         self.mask, self.prior = mask, prior
 
-    def share(self, scores: Tensor, power: int = 1) -> Tensor:
-        if self.mask is not None:
-            scores = scores.masked_fill(~self.mask, 0)
-        tiny = torch.finfo(scores.dtype).tiny
-        if self.prior is None:
-            if power == 2:
-                return F.normalize(scores, dim=-1, eps=tiny).square()
-            raised = _raised(scores, power, -1)
-        else:
-            # Only pairs that the prior keeps say how large a row is.
-            scores = scores.masked_fill(self.prior == 0, 0)
-            raised = _raised(scores, power, -1) * self.prior
-        return F.normalize(raised, p=1.0, dim=-1, eps=tiny)
-
     def softmax(self, scores: Tensor) -> Tensor:
         keep = self.mask
         if self.prior is not None:
@@ -65,6 +72,12 @@ class DenseNeighbours(Neighbours):
             return scores.softmax(dim=-1)
         lowest = torch.finfo(scores.dtype).min
         return scores.masked_fill(~keep, lowest).softmax(dim=-1).masked_fill(~keep, 0)
+
+    def _of_row(self, values: Tensor, reduce: Literal["max", "sum"]) -> Tensor:
+        if not values.size(-1):
+            return values
+        of_row = values.amax(dim=-1, keepdim=True) if reduce == "max" else values.sum(-1, True)
+        return of_row.masked_fill(of_row == 0, 1)
 
 
 class EdgeNeighbours(Neighbours):
@@ -79,15 +92,6 @@ class EdgeNeighbours(Neighbours):
     def __init__(self, target: Tensor, num_nodes: int, prior: Tensor | None = None):
         self.target, self.num_nodes, self.prior = target, num_nodes, prior
 
-    def share(self, scores: Tensor, power: int = 1) -> Tensor:
-        if self.prior is not None:
-            scores = scores.masked_fill(self.prior == 0, 0)
-        if power != 1:
-            scores = (scores / self._at_target(scores.detach().abs(), "max")).pow(power)
-        if self.prior is not None:
-            scores = scores * self.prior
-        return scores / self._at_target(scores, "sum")
-
     def softmax(self, scores: Tensor) -> Tensor:
         keep = None
         if self.prior is not None:
@@ -97,14 +101,6 @@ class EdgeNeighbours(Neighbours):
         a = softmax(scores, self.target, num_nodes=self.num_nodes)
         return a if keep is None else a.masked_fill(~keep, 0)
 
-    def _at_target(self, values: Tensor, reduce: str) -> Tensor:
-        """The maximum or sum over each edge's target, above zero so that one can divide by it."""
+    def _of_row(self, values: Tensor, reduce: Literal["max", "sum"]) -> Tensor:
         out = scatter(values, self.target, dim_size=self.num_nodes, reduce=reduce)
-        return out.clamp(min=torch.finfo(out.dtype).tiny).index_select(0, self.target)
-
-
-def _raised(scores: Tensor, power: int, dim: int) -> Tensor:
-    if power == 1 or not scores.size(dim):
-        return scores
-    largest = scores.detach().abs().amax(dim=dim, keepdim=True)
-    return (scores / largest.clamp(min=torch.finfo(scores.dtype).tiny)).pow(power)
+        return out.masked_fill(out == 0, 1).index_select(0, self.target)

@@ -13,6 +13,7 @@ from stgcn_pyg.layers.checks import (
     Bool,
     Float,
     Integer,
+    check_tensor,
     note_on_host,
     whole_number,
     whole_numbers,
@@ -39,6 +40,7 @@ def patch_nodes(feature_maps: Float[Tensor, "F C h w"], num_patches: int) -> Flo
         >>> patch_nodes(torch.randn(8, 512, 16, 8), num_patches=4).shape
         torch.Size([8, 4, 512])
     """
+    check_tensor("feature_maps", feature_maps)
     if feature_maps.dim() != 4:
         raise ValueError(
             f"feature_maps must be [frames, channels, height, width], "
@@ -75,6 +77,7 @@ def temporal_graphs(
         >>> temporal_graphs(torch.randn(6, 4, 512), num_frames=[1, 5])
         DataBatch(x=[24, 512], edge_index=[2, 416], batch=[24], ptr=[3])
     """
+    check_tensor("nodes", nodes)
     if nodes.dim() != 3 or nodes.size(1) < 1:
         raise ValueError(
             f"nodes must be [frames, patches, channels] with one patch or more, "
@@ -86,7 +89,7 @@ def temporal_graphs(
         isinstance(num_frames, Sequence) or getattr(num_frames, "shape", ()) != ()
     ):
         lengths = whole_numbers("num_frames", num_frames)
-        if int(lengths.sum()) != frames:
+        if not torch.compiler.is_compiling() and int(lengths.sum()) != frames:
             raise ValueError(
                 f"num_frames of the videos must add up to the {frames} frames of "
                 f"nodes {tuple(nodes.shape)}, got {lengths.tolist()}"
@@ -178,6 +181,7 @@ def pool_graphs(
     if not isinstance(reduce, str) or reduce not in ("max", "mean", "sum"):
         by_name = ": pass it by its name, batch= or ptr=" if isinstance(reduce, Tensor) else ""
         raise ValueError(f'reduce must be "max", "mean" or "sum", got {reduce!r}{by_name}')
+    check_tensor("x", x)
     if x.dim() <= 2 and mask is None:
         return layout_of_nodes(x, -1, graph_size, batch, ptr, batch_size).pool(x, reduce)
     if not graph_size is batch is ptr is batch_size is None:

@@ -38,7 +38,14 @@ def layout_of(
     nodes = layout_of_nodes(x, channels, graph_size, batch, ptr, batch_size)
     if isinstance(nodes, EqualBlocks):
         return nodes if edge_index is None else nodes.with_edges(edge_index)
-    return _complete(nodes) if edge_index is None else _with_edges(nodes, edge_index)
+    if edge_index is not None:
+        return _with_edges(nodes, edge_index)
+    if nodes.ptr is None and batch_size not in (None, 1):
+        raise ValueError(
+            f"batch_size={batch_size} does not say which nodes are a graph: pass graph_size, batch "
+            "or ptr too"
+        )
+    return _complete(nodes)
 
 
 def layout_of_nodes(

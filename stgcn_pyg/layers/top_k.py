@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor
 
-from stgcn_pyg.layers.checks import Bool, Float, Integer, check_mask, checked_indices, whole_number
+from stgcn_pyg.layers.checks import (
+    Bool,
+    Float,
+    Integer,
+    check_mask,
+    check_tensor,
+    checked_indices,
+    whole_number,
+)
 from stgcn_pyg.layers.functional import pairs_of
 
 
@@ -41,6 +49,7 @@ def top_k_mask(
                 [False, False,  True],
                 [False,  True, False]])
     """
+    check_tensor("a", a)
     k = whole_number("k", k, at_least=1)
     if edge_index is not None:
         edge_index = checked_indices("edge_index", edge_index, (2, "edges"))
@@ -62,9 +71,7 @@ def top_k_mask(
             check_mask(mask, tuple(a.shape[:-1]))
         pairs = pairs_of(mask)
         a = a.masked_fill(~pairs, -torch.inf)
-    # A stable sort, so that of equal affinities the first is kept on every device.
-    order = a.argsort(dim=-1, descending=True, stable=True)[..., :k]
-    keep = torch.zeros_like(a, dtype=torch.bool).scatter(-1, order, True)
+    keep = torch.zeros_like(a, dtype=torch.bool).scatter(-1, _strongest(a, k), True)
     return keep if pairs is None else keep & pairs
 
 
@@ -83,7 +90,7 @@ def top_k_edges(
 
     Returns:
         ``edge_index`` of shape ``[2, G * N * k]``, sorted by target; or the edges that are kept,
-        ``[2, E']``, in their order.
+        ``[2, E']``, in their order. Of equal affinities those of :func:`top_k_mask`.
 
     Example:
         >>> top_k_edges(torch.tensor([[[0.9, 0.1], [0.8, 0.2]]]), k=1)
@@ -96,6 +103,7 @@ def top_k_edges(
     """
     if edge_index is not None:
         return edge_index[:, top_k_mask(a, k, edge_index=edge_index)]
+    check_tensor("a", a)
     if a.dim() != 3 or a.size(1) != a.size(2):
         raise ValueError(f"a must be [graphs, size, size], got {tuple(a.shape)}")
     num_graphs, graph_size, _ = a.shape
@@ -103,9 +111,15 @@ def top_k_edges(
     if not 1 <= k <= graph_size:
         raise ValueError(f"k must lie in 1..{graph_size}, the size of the graphs, got {k}")
     first = torch.arange(num_graphs, device=a.device).view(-1, 1, 1) * graph_size
-    source = a.topk(k, dim=2).indices + first
+    source = _strongest(a, k) + first
     target = torch.arange(num_graphs * graph_size, device=a.device).repeat_interleave(k)
     return torch.stack([source.flatten(), target])
+
+
+def _strongest(a: Tensor, k: int) -> Tensor:
+    """The numbers of the k strongest neighbours `[..., N, k]`, in falling order."""
+    # A stable sort, so that of equal affinities the first is kept on every device.
+    return a.argsort(dim=-1, descending=True, stable=True)[..., :k]
 
 
 def _first_k_by_target(a: Tensor, target: Tensor, k: int) -> Tensor:

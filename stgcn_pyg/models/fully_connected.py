@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from stgcn_pyg.layers.checks import whole_number
 from stgcn_pyg.layers.gcn import leaky_relu
 from stgcn_pyg.layers.linear import PerFrameLinear, linear
 
@@ -48,6 +49,7 @@ class FullyConnected(nn.Module):
         residual: bool = True,
     ):
         super().__init__()
+        num_layers = whole_number("num_layers", num_layers, at_least=1)
         last = hidden_channels if out_channels is None else out_channels
         widths = [in_channels] + [hidden_channels] * (num_layers - 1) + [last]
         self.residual = residual

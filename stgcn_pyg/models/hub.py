@@ -11,7 +11,9 @@ from stgcn_pyg.models.options import require_rebuilt
 
 try:
     from huggingface_hub import PyTorchModelHubMixin
+    from huggingface_hub.errors import HFValidationError
 except ImportError:
+    HFValidationError = ValueError  # type: ignore[misc, assignment]
 
     class PyTorchModelHubMixin:  # type: ignore[no-redef]
         """Replaces that of ``huggingface_hub`` where it is not installed, with an error."""
@@ -106,6 +108,9 @@ class HubModel(
         options = {"weights": None} | options
         try:
             return super().from_pretrained(where, **options)
+        except HFValidationError as error:
+            words = "no such folder, and no name of a repository"
+            raise UserError(f"{where}: {words}") from error
         except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{where}: no STGCN can be loaded from there ({reason})") from error

@@ -1,7 +1,8 @@
 """STGCN: a clip of frames goes in; features by branch, an embedding and logits come out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stgcn_pyg.errors import UserError, finite_number, require_known, whole_number
+from stgcn_pyg.layers.checks import check_tensor
 from stgcn_pyg.models.backbones import Backbone, LastStage
 from stgcn_pyg.models.branches import (
     AffinityName,
@@ -117,7 +119,7 @@ class STGCN(nn.Module, HubModel):
         num_classes: int,
         num_frames: int = 8,
         backbone: str = "resnet50",
-        weights: str | None = "imagenet",
+        weights: str | Path | None = "imagenet",
         temporal_layers: int = 3,
         spatial_layers: int = 2,
         temporal_patches: int = 4,
@@ -142,7 +144,7 @@ class STGCN(nn.Module, HubModel):
         # Before any other name is bound: what a checkpoint needs to build this model again.
         options = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         super().__init__()
-        _check_options(list(branches), embedding)
+        _check_options(branches, embedding)
         require_known(neck=(neck, Neck), pooling=(pooling, Pooling))
         for name in WHOLE_NUMBERS:
             whole_number(name, options[name])
@@ -202,6 +204,7 @@ class STGCN(nn.Module, HubModel):
 
     def forward(self, clips: Tensor) -> STGCNOutput:
         """Features, embedding and logits of a batch of clips."""
+        check_tensor("clips", clips)
         if clips.dim() != 5 or clips.size(1) != self.num_frames or clips.size(2) != 3:
             raise ValueError(
                 f"clips must be [batch, {self.num_frames} frames, 3, height, width], "
@@ -241,6 +244,8 @@ class STGCN(nn.Module, HubModel):
 
 
 def _check_options(branches: Sequence[str], embedding: str) -> None:
+    if isinstance(branches, str):
+        raise ValueError(f"branches must be a list such as [{branches!r}], got {branches!r}")
     unknown = [name for name in branches if name not in BRANCHES]
     if unknown or not branches or len(set(branches)) != len(branches):
         raise ValueError(f"branches must be one or more of {BRANCHES}, got {tuple(branches)}")
@@ -256,7 +261,8 @@ def _bnneck(width: int) -> nn.BatchNorm1d:
 
 
 def _of_colours(name: str, values: Sequence[float]) -> tuple[float, ...]:
-    numbers = tuple(finite_number(name, value, -inf) for value in values)
+    given = list(values) if isinstance(values, Iterable) else [values]
+    numbers = tuple(finite_number(name, value, -inf) for value in given)
     if len(numbers) != 3:
-        raise UserError(f"{name}={list(values)}: pass three numbers, of red, green and blue")
+        raise UserError(f"{name}={given}: pass three numbers, of red, green and blue")
     return numbers

@@ -248,6 +248,18 @@ def test_a_mistake_is_one_line(output, options, words, run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--precision=float16"], "--precision float16: torch-export is in float32"),
+        (["--outputs", "logits"], "logits"),
+    ],
+)
+def test_a_mistake_is_told_before_the_run_is_read(options, words, tmp_path, capsys):
+    assert export("no run", tmp_path / "a.pt2", "--format=torch-export", *options) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("format", "package", "extra"),
     [
         ("onnx", "onnxscript", "onnx"),

@@ -12,6 +12,7 @@ from stgcn_pyg import STGCN
 from stgcn_pyg.errors import UserError
 from stgcn_pyg.export import ExportedNetwork, export_program, to_onnx
 from stgcn_pyg.export.conversion import from_onnx
+from stgcn_pyg.export.network import Preparation
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 
@@ -145,9 +146,19 @@ def test_the_network_that_is_exported_stays_what_it_was():
         assert torch.equal(weight, before[name])
 
 
+def test_a_program_takes_pictures_of_a_single_row_or_column():
+    preparation = Preparation(small(branches=("global",)), HEIGHT, WIDTH)
+    program = export_program(preparation).module()
+    for size in ((1, 9), (9, 1), (1, 1)):
+        frames = torch.randint(0, 256, (1, T, *size, 3), dtype=torch.uint8)
+        assert torch.equal(program(frames)[0], preparation(frames)[0])
+
+
 def test_an_unknown_output_names_those_that_there_are():
     with pytest.raises(UserError, match="'logits' is unknown: use embedding, features, affinity"):
         ExportedNetwork(small(), HEIGHT, WIDTH, "clips", ["logits"])
+    with pytest.raises(UserError, match=r"outputs='features': pass a list: \['features'\]"):
+        ExportedNetwork(small(), HEIGHT, WIDTH, "clips", "features")
 
 
 class Eigenvalues(torch.nn.Module):

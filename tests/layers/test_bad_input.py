@@ -18,8 +18,10 @@ from stgcn_pyg.layers import (
     squared_affinity,
     temporal_graphs,
     top_k_edges,
+    top_k_mask,
     window_edges,
 )
+from stgcn_pyg.models.fully_connected import FullyConnected
 
 pytestmark = pytest.mark.usefixtures("shapes_unchecked")
 
@@ -76,6 +78,20 @@ dense, CLIPS = DenseAffinityGCN(C, 2, 1), torch.zeros(2, 3, 4, C)
         (lambda: AffinityGCN(C, 2, 1, heads=2), "in_channels=7 is no multiple of heads=2"),
         (lambda: AffinityGCN(8, 3, 1, heads=2), "out_channels=3 is no multiple of heads=2"),
         (lambda: AffinityGCN(C, 2, 1, heads=0), "heads must be 1 or above, got 0"),
+        (lambda: AffinityGCN(C, 2, 1, dropout="a"), r"dropout must lie in 0\.\.1, got 'a'"),
+        (lambda: AffinityGCN(C, 2, 1, norm="layer"), "norm must make a norm .* got 'layer'"),
+        (lambda: AffinityGCN(C, 2, 1, norm=torch.nn.LayerNorm(2)), "norm must make a norm"),
+        (lambda: AffinityGCN(C, 2, 1, act=3), "act must be a function, .* got 3"),
+        (lambda: AffinityGCN(-2, 2, 1), "in_channels must be -1 or above, got -2"),
+        (lambda: AffinityGCN(C, -1, 1), "hidden_channels must be 0 or above, got -1"),
+        (lambda: FullyConnected(C, 2, 0), "num_layers must be 1 or above, got 0"),
+        (lambda: gcn((X, X), EDGES), "x must be a tensor, got a tuple"),
+        (lambda: gcn(X.numpy(), graph_size=3), "x must be a tensor, got a ndarray"),
+        (lambda: pool_graphs(None, graph_size=3), "x must be a tensor, got a NoneType"),
+        (lambda: top_k_mask([1], 1), "a must be a tensor, got a list"),
+        (lambda: temporal_graphs([1], 1), "nodes must be a tensor, got a list"),
+        (lambda: patch_nodes([1], 1), "feature_maps must be a tensor, got a list"),
+        (lambda: gcn(X, batch_size=2), "batch_size=2 does not say which nodes are a graph"),
         (lambda: AffinityGCN(C, 2, 1, dropout=1.5), r"dropout must lie in 0\.\.1, got 1.5"),
         (lambda: AffinityGCN(C, 2.5, 1), "hidden_channels must be a whole number, got 2.5"),
         (lambda: AffinityGCN("7", 2, 1), "in_channels must be a whole number, got '7'"),

@@ -90,6 +90,47 @@ def test_ragged_batches_compile_once(num_frames):
     assert calls_and_compilations(run, batches) == 1
 
 
+@pytest.mark.parametrize("num_frames", [None, slow(2)])
+@pytest.mark.parametrize("of_graphs", ["ptr", "batch"])
+def test_complete_graphs_of_any_sizes_compile_once_without_edges(of_graphs, num_frames):
+    gcn = AffinityGCN(C, 8, 2, num_frames=num_frames)
+    batches = []
+    for sizes in ([2, 3, 4, 5], [4, 3, 1, 7, 2, 2], [5, 2]):
+        x, _, ptr = ragged_batch(sizes)
+        batch = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+        batches.append((x, {"ptr": ptr, "batch": batch}[of_graphs]))
+    assert calls_and_compilations(lambda x, graphs: gcn(x, **{of_graphs: graphs}), batches) == 1
+
+
+def test_complete_graphs_of_any_sizes_are_exported_without_edges():
+    class Stack(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gcn = AffinityGCN(C, 8, num_layers=1)
+
+        def forward(self, x, ptr):
+            return self.gcn(x, ptr=ptr)
+
+    stack, shapes = Stack(), {"x": {0: Dim("nodes", min=2)}, "ptr": {0: Dim("starts", min=3)}}
+    batches = [ragged_batch(sizes)[::2] for sizes in ([2, 3, 4], [4, 3, 1, 7])]
+    program = export(stack, batches[0], dynamic_shapes=shapes)
+    for batch in batches:
+        torch.testing.assert_close(program.module()(*batch), stack(*batch))
+
+
+def test_graphs_of_several_lengths_are_made_inside_a_compiled_graph():
+    def run(nodes, lengths):
+        batch = temporal_graphs(nodes, lengths)
+        return batch.x, batch.edge_index, batch.ptr, ragged_edges(lengths)
+
+    nodes = torch.randn(6, P, C)
+    batches = [(nodes, torch.tensor(lengths)) for lengths in ([2, 4], [3, 2, 1])]
+    compiled = torch.compile(run, fullgraph=True, dynamic=True, backend="eager")
+    for batch in batches:
+        for found, expected in zip(compiled(*batch), run(*batch), strict=True):
+            assert torch.equal(found, expected)
+
+
 @pytest.mark.parametrize("affinity", ["squared", slow("softmax"), slow("cosine")])
 def test_dense_masked_batches_of_the_nearest_compile_once_and_export(affinity):
     gcn = DenseAffinityGCN(C, 8, num_layers=2, affinity=affinity, heads=2)

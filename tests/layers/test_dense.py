@@ -10,6 +10,7 @@ from stgcn_pyg.layers import (
     Affinity,
     AffinityGCN,
     DenseAffinityGCN,
+    SquaredAffinity,
     complete_edges,
     pool_graphs,
     ragged_edges,
@@ -33,7 +34,14 @@ class FourthPower(Affinity):
         return neighbours.share(scores, power=4)
 
 
-AFFINITIES = ["squared", "softmax", "cosine", DistanceAffinity, FourthPower]
+class Gate(SquaredAffinity):
+    """Weights that do not sum to 1, and of which nobody says which pairs exist."""
+
+    def normalize(self, scores, neighbours):
+        return scores.sigmoid()
+
+
+AFFINITIES = ["squared", "softmax", "cosine", DistanceAffinity, FourthPower, Gate]
 
 
 def both(affinity, heads, **options):
@@ -212,6 +220,16 @@ def test_the_affinity_alone_and_priors_of_all_graphs():
     torch.testing.assert_close(alone, a, rtol=0, atol=0)
     each = {"edge_weight": weight.expand(3, 4, 4), "bias": bias.expand(3, 4, 4)}
     torch.testing.assert_close(gcn(x, mask, **each), out, rtol=0, atol=0)
+
+
+def test_a_gates_gradients_are_those_of_differences():
+    gcn = AffinityGCN(C, D, 2, affinity=Gate(C)).double()
+    x = torch.randn(5, C, dtype=torch.float64, requires_grad=True)
+    for promise in ({}, {"ptr": torch.tensor([0, 2, 5])}):
+        assert torch.autograd.gradcheck(lambda x, p=promise: gcn(x, **p), x)
+    keep = torch.ones(5, 5).bool()
+    keep[1, 3] = False
+    assert (gcn.affinity(x, edge_weight=keep.unsqueeze(0))[0] > 0).equal(keep)
 
 
 def test_an_affinity_without_its_formula_says_what_to_write():

@@ -16,6 +16,7 @@ from stgcn_pyg.layers import (
     AffinityConv,
     AffinityGCN,
     CosineAffinity,
+    DenseAffinityGCN,
     PerFrameLinear,
     SoftmaxAffinity,
     SquaredAffinity,
@@ -185,6 +186,31 @@ def test_gradcheck_passes_for_the_whole_stack():
     x = random_nodes(6, 3).requires_grad_()
     for promise in ({"graph_size": 3}, {"ptr": ptr}, {}):
         assert torch.autograd.gradcheck(lambda x, p=promise: gcn(x, edges, **p), x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_second_derivatives_are_right_where_nodes_are_padded_or_zero(kind):
+    gcn = AffinityGCN(3, 4, 1, affinity=kind, act="tanh").double().requires_grad_(False)
+    dense = DenseAffinityGCN(3, 4, 1, affinity=kind, act="tanh").double()
+    dense.load_state_dict(gcn.state_dict())
+    x = random_nodes(5, 3).requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda x: gcn(x, ptr=torch.tensor([0, 2, 5])), x)
+    x = random_nodes(2, 3, 3)
+    x[1, 0] = 0
+    x.requires_grad_()
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    (slope,) = torch.autograd.grad(dense(x, mask).square().sum(), x, create_graph=True)
+    slope.square().sum().backward()
+    assert x.grad.isfinite().all() and dense.affinity.phi.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["squared", "cosine"])
+@pytest.mark.parametrize("scale", [1e-15, 1e15])
+def test_shares_do_not_depend_on_the_scale_of_the_features(kind, scale):
+    layer, x, edges = LAYERS[kind](CHANNELS), torch.randn(6, CHANNELS), complete_edges(2, 3)
+    expected = layer(x, graph_size=3)
+    torch.testing.assert_close(layer(scale * x, graph_size=3), expected)
+    torch.testing.assert_close(layer(scale * x, edges).view(2, 3, 3), expected)
 
 
 def test_convolution_equals_pygs_gcn_conv_fed_the_same_weights():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from by_the_book import renormalized_by_the_book
 from torch.nn.parameter import is_lazy
+from torch_geometric.nn import GraphNorm, InstanceNorm
 
 from stgcn_pyg.layers import (
     AffinityConv,
@@ -72,6 +73,16 @@ def test_a_prior_of_zero_leaves_its_edge_out_however_strong_it_is(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [1e-38, 1e-30, 1e30])
+def test_only_the_ratios_of_a_prior_count(kind, size):
+    layer, x, weight = LAYERS[kind](C), torch.randn(N, C), torch.rand(1, N, N)
+    expected = layer(x, edge_weight=weight)
+    torch.testing.assert_close(layer(x, edge_weight=size * weight), expected)
+    by_edge = layer(x, complete_edges(1, N), (size * weight).flatten())
+    torch.testing.assert_close(by_edge.view(1, N, N), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_head_is_a_layer_of_its_own(kind):
     heads, width = 2, C // 2
     gcn = AffinityGCN(C, D, 1, affinity=kind, heads=heads, norm=None, act=None).double()
@@ -131,6 +142,23 @@ def test_activations_norms_and_dropout_are_those_that_are_passed():
     torch.testing.assert_close(dropped[kept], 2 * plain(x)[kept])
 
 
+@pytest.mark.parametrize("norm", [GraphNorm, InstanceNorm])
+def test_a_norm_over_graphs_does_not_mix_them(norm):
+    gcn = AffinityGCN(C, D, 2, norm=norm).double()
+    x, ptr = torch.randn(6, C, dtype=torch.float64), torch.tensor([0, 3, 6])
+    alone = torch.cat([gcn(x[:3]), gcn(x[3:])])
+    batch = torch.tensor([0, 0, 0, 1, 1, 1])
+    for promise in ({"graph_size": 3}, {"ptr": ptr}, {"batch": batch}):
+        torch.testing.assert_close(gcn(x, **promise), alone)
+        torch.testing.assert_close(gcn(x, complete_edges(2, 3), **promise), alone)
+    dense = DenseAffinityGCN(C, D, 2, norm=norm).double()
+    dense.load_state_dict(gcn.state_dict())
+    torch.testing.assert_close(dense(x.view(2, 3, C)).flatten(0, 1), alone)
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    found = dense(x.view(2, 3, C), mask)[mask]
+    torch.testing.assert_close(found, torch.cat([gcn(x[:2]), gcn(x[3:])]))
+
+
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_numpys_integers_are_integers():
     gcn = AffinityGCN(np.int64(C), np.int32(D), np.int8(2), heads=np.int64(2))
@@ -164,7 +192,11 @@ def test_a_width_of_minus_one_is_taken_from_the_first_batch(kind, frames, heads)
     torch.save(known.state_dict(), file)
     file.seek(0)
     untouched.load_state_dict(torch.load(file))
+    assert untouched.in_channels == untouched.affinity.in_channels == C
+    with pytest.raises(ValueError, match=r"x must be \[nodes, 6\]"):
+        untouched(x[..., :4], **options)
     torch.testing.assert_close(untouched(x, **options), known(x, **options))
+    assert repr(untouched) == repr(known)
     with pytest.raises(ValueError, match=r"x must be \[nodes, 6\]"):
         lazy(x[..., :4], **options)
 

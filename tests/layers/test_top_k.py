@@ -63,6 +63,13 @@ def test_of_edges_in_any_order(sizes, k, data):
     assert torch.equal(top_k_edges(a, k, edges), edges[:, sorted(expected)])
 
 
+def test_of_equal_neighbours_the_edges_are_those_of_the_mask():
+    a = torch.randint(0, 4, (2, 40, 40)).float()
+    edges, keep = top_k_edges(a, 5), torch.zeros(80, 80).bool()
+    keep[edges[1], edges[0]] = True
+    assert torch.equal(keep, torch.block_diag(*top_k_mask(a, 5)))
+
+
 @pytest.mark.parametrize("kind", ["squared", "softmax", "cosine"])
 def test_a_graph_of_the_k_strongest_is_the_same_as_edges_and_as_a_mask(kind):
     gcn = AffinityGCN(7, 6, 2, affinity=kind).double()

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from stgcn_pyg.errors import UserError
+from stgcn_pyg.errors import UserError, whole_number
 from stgcn_pyg.models.backbones import timm_networks, torchvision_networks
 from stgcn_pyg.models.backbones.last_stage import LastStage, change_last_stage
 from stgcn_pyg.models.backbones.spare_column import give_spare_columns
@@ -25,8 +26,9 @@ Size = tuple[int, int]
 class Backbone(nn.Module):
     """A network of torchvision or timm up to its last feature map.
 
-    The map of a transformer is made of its patch tokens behind the last norm, in their places;
-    class and register tokens are left out.
+    The map of a transformer is made of its patch tokens, in their places; class and register tokens
+    are left out. They are taken behind the last norm, or behind the last block where the network
+    has its norm behind the pooling, as BEiT and EVA-02 have.
 
     Args:
         name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"``, ``"resnet101"``, ``"mobilenet_v2"``,
@@ -38,7 +40,7 @@ class Backbone(nn.Module):
             ``efficientnet_lite1``, ``efficientnet_lite2``, ``mobilenet_v2``; extra ``weights``);
             the path of a state dict (``.pth``, read with ``weights_only=True``, or
             ``.safetensors``); or None for random ones.
-        last_stage: Resolution of a CNN's last stage, which halves it. ``"stride1"`` leaves the
+        last_stage: What becomes of the halving in a CNN's last stage. ``"stride1"`` leaves the
             halving out, as is usual in Re-ID: for 256 x 128 a ResNet then gives 16 x 8, not 8 x 4.
             ``"dilated"`` also spreads the kernels behind it, so that the new map holds the old one
             at every second place, and pretrained features stay what they were. ``"as-is"`` keeps
@@ -87,7 +89,7 @@ class Backbone(nn.Module):
     def __init__(
         self,
         name: str = "resnet50",
-        weights: str | None = "imagenet",
+        weights: str | Path | None = "imagenet",
         last_stage: LastStage | None = None,
         image_size: Sequence[int] | None = None,
         patch_stride: int | None = None,
@@ -97,6 +99,7 @@ class Backbone(nn.Module):
         self.activation_checkpointing = False
         self.frozen_norms: list[nn.Module] = []
         _require_known(name)
+        weights = None if weights is None else str(weights)
         self.name = name
         if name.startswith(timm_networks.PREFIX):
             network = timm_networks.build(name, image_size, patch_stride)
@@ -154,6 +157,7 @@ class Backbone(nn.Module):
             UserError: There are fewer layers.
         """
         layers = self.layers()
+        num_layers = whole_number("frozen_layers", num_layers, least=0)
         if num_layers > len(layers):
             raise UserError(
                 f"frozen_layers={num_layers}: the backbone has {len(layers)} layers: pass at most "

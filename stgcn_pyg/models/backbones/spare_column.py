@@ -68,6 +68,16 @@ class _WithSpareColumn:
             return own(pad(x, (0, self.stride[1])))[..., :-1]
         return found
 
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        # By the convolution's own class, which other processes find by its name.
+        reduced: Any = super().__reduce_ex__(protocol)
+        return _made_again, (own_class(self),), *reduced[2:]
+
+
+def _made_again(kind: Any) -> nn.Conv2d:
+    changed = _with_spare_column(kind)
+    return changed.__new__(changed)
+
 
 @cache
 def _with_spare_column(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:

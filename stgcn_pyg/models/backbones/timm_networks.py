@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import takewhile
@@ -89,8 +89,9 @@ class TimmNetwork(nn.Module):
                 f"{self.image_size[1]}, not of {height} x {width}: pass image_size=({height}, "
                 f"{width})"
             )
-        overlapping = stride != patch
-        if not overlapping and (height % patch[0] or width % patch[1]):
+        # Overlapping ones too, where timm compares sizes with the patch and was built for none.
+        compared = self.image_size is None and hasattr(self.patches, "strict_img_size")
+        if (stride == patch or compared) and (height % patch[0] or width % patch[1]):
             raise UserError(
                 f"images of {height} x {width} cannot be cut into the patches of {patch[0]} x "
                 f"{patch[1]} pixels of a {name}: choose multiples of these"
@@ -178,9 +179,10 @@ def build(name: str, image_size: Sequence[int] | None, patch_stride: int | None)
 
 
 def _size_of(image_size: Sequence[int]) -> tuple[int, int]:
-    if len(image_size) != 2:
-        raise UserError(f"image_size={list(image_size)}: pass two numbers, height and width")
-    return whole_number("image_size", image_size[0]), whole_number("image_size", image_size[1])
+    numbers = list(image_size) if isinstance(image_size, Iterable) else [image_size]
+    if len(numbers) != 2:
+        raise UserError(f"image_size={numbers}: pass two numbers, height and width")
+    return whole_number("image_size", numbers[0]), whole_number("image_size", numbers[1])
 
 
 def _take_head_off(network: TimmNetwork, name: str) -> None:
