@@ -121,7 +121,9 @@ class Embedder:
                 arrays ``[H, W, 3]`` of uint8 (RGB), or Pillow's images, of any sizes.
 
         Returns:
-            ``[D]`` of float32: the mean over the clips, as `stgcn extract` gives it.
+            ``[D]`` of float32: the mean over the clips, of paths the vector of `stgcn extract`.
+            A JPEG file of at least twice the network's height and width is decoded at a half of its
+            size or less, so that the same image as an array has a slightly different vector.
 
         Raises:
             UserError: There is no frame, or one cannot be read or is of another kind.
