@@ -14,7 +14,7 @@ from stgcn_pyg.errors import RunError, UserError
 from stgcn_pyg.evaluation.bootstrap import format_interval
 from stgcn_pyg.export.exported import Exported
 from stgcn_pyg.export.metadata import SUFFIXES, Format, Metadata, Precision
-from stgcn_pyg.export.network import ExportedNetwork, InputKind, OutputKind
+from stgcn_pyg.export.network import ExportedNetwork, InputKind, require_outputs
 from stgcn_pyg.export.proof import Agreement, calibration_clips, compare_batches, compare_rankings
 from stgcn_pyg.export.writing import files_of, publish, require_precision, write_network
 from stgcn_pyg.files import require_apart, require_writable, write_json
@@ -87,7 +87,7 @@ def _parser() -> Parser:
     )
     add("--input", type=InputKind, default="pictures", help=kinds)
     more = "outputs besides the embedding: features (by branch), affinity (by branch with graphs)"
-    add("--outputs", nargs="+", type=OutputKind, default=[], help=more)
+    add("--outputs", nargs="+", type=str, default=[], help=more)
     precisions = "precision of the file; int8 is calibrated on the data set's training clips"
     add("--precision", type=Precision, default="float32", help=precisions)
     largest = (
@@ -107,6 +107,7 @@ def _require_outputs(options: Namespace) -> None:
             f"--output {options.output}: a file of --format {options.format} ends with {suffix}"
         )
     require_precision(options.format, options.precision)
+    require_outputs(options.outputs)
     files = files_of(options.output, options.format)
     for file in files:
         require_writable("--output", file)

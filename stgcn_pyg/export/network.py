@@ -99,12 +99,7 @@ class ExportedNetwork(nn.Module):
     ):
         super().__init__()
         require_known(input=(input, InputKind))
-        if isinstance(outputs, str):
-            raise UserError(f"outputs={outputs!r}: pass a list: [{outputs!r}]")
-        unknown = [name for name in outputs if name not in get_args(OutputKind)]
-        if unknown:
-            known = ", ".join(get_args(OutputKind))
-            raise UserError(f"outputs: {unknown[0]!r} is unknown: use {known}")
+        require_outputs(outputs)
         self.model = deepcopy(model).cpu().float().requires_grad_(False)
         self.input: InputKind = input
         self.height, self.width = height, width
@@ -144,6 +139,16 @@ class ExportedNetwork(nn.Module):
         network = copy(self)
         network.input = "clips"
         return network
+
+
+def require_outputs(outputs: Sequence[str]) -> None:
+    """Raises a UserError if an output is unknown."""
+    if isinstance(outputs, str):
+        raise UserError(f"outputs={outputs!r}: pass a list: [{outputs!r}]")
+    unknown = [name for name in outputs if name not in get_args(OutputKind)]
+    if unknown:
+        known = ", ".join(get_args(OutputKind))
+        raise UserError(f"outputs: {unknown[0]!r} is unknown: use {known}")
 
 
 def branches_with_graphs(model: STGCN) -> dict[str, TemporalBranch | SpatialBranch]:

@@ -95,7 +95,7 @@ def test_ragged_batches_compile_once(num_frames):
 def test_complete_graphs_of_any_sizes_compile_once_without_edges(of_graphs, num_frames):
     gcn = AffinityGCN(C, 8, 2, num_frames=num_frames)
     batches = []
-    for sizes in ([2, 3, 4, 5], [4, 3, 1, 7, 2, 2], [5, 2]):
+    for sizes in ([2, 3, 4, 5], [4, 3, 1, 7, 2, 2], [5, 2, 1, 1, 1, 1, 3, 2]):
         x, _, ptr = ragged_batch(sizes)
         batch = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
         batches.append((x, {"ptr": ptr, "batch": batch}[of_graphs]))
