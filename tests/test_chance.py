@@ -115,7 +115,7 @@ def test_a_protocol_selects_before_it_expects():
     ("labels", "options", "message"),
     [
         (([9], [7, 5], [1], [2, 2]), {}, "none of the 1 queries has a match"),
-        (([7], [7, 5], [1], [2]), {}, "gallery: 2 rows, 2 identities and 1 cameras"),
+        (([7], [7, 5], [1], [2]), {}, "gallery: 2 identities and 1 cameras"),
         (([7], [7, 5], [1], [2, 2]), {"ap": "voc"}, "ap='voc' is unknown"),
     ],
 )

@@ -519,7 +519,7 @@ class Payload:
 def test_a_checkpoint_that_is_none_is_refused(tmp_path, capsys):
     path = tmp_path / "checkpoint.ckpt"
     for content, words in (
-        (None, "no such checkpoint"),
+        (None, "does not exist"),
         (b"not a checkpoint", "no readable checkpoint"),
         (b"", "no readable checkpoint"),
         (get_model("resnet18").state_dict(), "not written by `stgcn train`"),

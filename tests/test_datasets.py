@@ -61,7 +61,7 @@ def test_ward_is_split_into_halves_of_people_by_seed(ward_root):
     assert len(train) == len(test) == 35
     assert not train & test
     assert len(dataset.train) == len(dataset.query) == len(dataset.gallery) == 105
-    again, other = (load_dataset("mars", mars_tree.write(), split=split) for split in (3, 4))
+    again, other = (load_dataset("ward", ward_root, split=split) for split in (3, 4))
     assert set(again.train["pid"]) == train
     assert set(other.train["pid"]) != train
 

@@ -197,7 +197,6 @@ def test_the_affinity_is_that_of_both_branches():
         ({"branches": ["globe"]}, "branches must be one or more of"),
         ({"branches": []}, "branches must be one or more of"),
         ({"branches": "global"}, r"branches must be a list such as \['global'\]"),
-        ({"temporal_layers": 0, "temporal_propagation": "fc"}, "num_layers must be 1 or above"),
         ({"embedding": "l2"}, "embedding must be"),
         ({"spatial_weights": "own"}, "weights must be"),
         ({"temporal_propagation": "cnn"}, "propagation must be"),
@@ -208,10 +207,12 @@ def test_bad_options_are_named(options, words, shapes_unchecked):
         tiny(**options)
 
 
-@pytest.mark.parametrize("name", ["num_frames", "temporal_patches", "spatial_hidden_channels"])
+@pytest.mark.parametrize(
+    "name", ["num_frames", "temporal_layers", "temporal_patches", "spatial_hidden_channels"]
+)
 def test_a_network_of_nothing_is_refused(name):
     with pytest.raises(UserError, match=f"{name}=0: pass a whole number of at least 1"):
-        tiny(**{name: 0})
+        tiny(**{name: 0}, temporal_propagation="fc")
 
 
 def test_clips_of_another_length_are_refused():

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.symbolic_shapes import guard_or_false
 from torch_geometric.nn import MessagePassing
 
 from stgcn_pyg.layers.checks import check_weights
@@ -142,7 +141,12 @@ def starts(lengths: Tensor) -> Tensor:
 
 def check_frames(x: Tensor, num_graphs: int, num_frames: int) -> None:
     """The graphs, one a frame, divide into videos."""
-    if guard_or_false(num_graphs % num_frames != 0):  # false of numbers a compiler does not know
+    uneven = num_graphs % num_frames != 0
+    if torch.compiler.is_compiling():  # imported here, as it takes a third of a second
+        from torch.fx.experimental.symbolic_shapes import guard_or_false
+
+        uneven = guard_or_false(uneven)  # false of numbers that the compiler does not know
+    if uneven:
         raise ValueError(
             f"x {tuple(x.shape)} holds {num_graphs} graphs, one a frame, which is no multiple of "
             f"num_frames={num_frames} (of frames without any node at the end, only ptr knows)"

@@ -246,6 +246,7 @@ class STGCN(nn.Module, HubModel):
 def _check_options(branches: Sequence[str], embedding: str) -> None:
     if isinstance(branches, str):
         raise ValueError(f"branches must be a list such as [{branches!r}], got {branches!r}")
+    branches = list(branches)
     unknown = [name for name in branches if name not in BRANCHES]
     if unknown or not branches or len(set(branches)) != len(branches):
         raise ValueError(f"branches must be one or more of {BRANCHES}, got {tuple(branches)}")

@@ -196,7 +196,7 @@ def test_a_file_of_another_writer_is_refused(write, said, row, instead):
         ("1,1,10,4,4,8\n\n1,2,10,4,4,8,9\n", "row 3: has 7 columns, and the first row 6"),
         ("1,1,10,4,4,8\n1.5,2,10,4,4,8\n", "row 2: its frame is no whole number"),
         ("1,1,10,4,4,8\n1,2,inf,4,4,8\n", "row 2: its left is no number"),
-        ("1,1,10,4,4,8\n0,2,10,4,4,8\n", "row 2: its frame is before frame 1"),
+        ("1,1,10,4,4,8\n0,2,10,4,4,8\n", "row 2: is of frame 0, but this format counts from 1"),
         (
             "4,7,10,4,4,8\n5,7,10,4,4,8\n4,7,90,4,4,8\n",
             "row 3: track 7 is in frame 4 again, after row 1",
