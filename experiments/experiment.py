@@ -60,7 +60,7 @@ class Experiment:
     baseline: str
     pairs: Sequence[tuple[str, str]] = ()
     panels: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
-    report: str = "usual.write_comparison"
+    report: str = "comparison.write_comparison"
 
     def row(self, name: str) -> Row:
         """The row of that name; a UserError if there is none."""

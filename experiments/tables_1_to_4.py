@@ -24,7 +24,7 @@ TABLES_1_AND_2 = Experiment(
     title="Tables 1 and 2: comparison with published results",
     rows=[STGCN],  # beside the rows of published_results.csv
     baseline="STGCN",
-    report="usual.write_published",
+    report="comparison.write_published",
 )
 
 TABLE_3 = Experiment(

@@ -20,6 +20,7 @@ from experiments.running.scores import (
     sum_of_distances,
 )
 from experiments.tables.aggregate import made_on, pair, tabulate, tabulate_pairs, unlike_the_means
+from experiments.tables.comparison import draw_panels, note_on_means
 from experiments.tables.conditions import (
     Condition,
     restricted,
@@ -28,7 +29,6 @@ from experiments.tables.conditions import (
     trends,
 )
 from experiments.tables.curves import chance_by_size
-from experiments.tables.usual import draw_panels, note_on_means
 from experiments.tables.write_table import (
     pairs_in_words,
     rows_in_words,

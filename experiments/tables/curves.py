@@ -22,7 +22,7 @@ EDGES = (0.0, 0.2, 0.3, 0.4, 1.0)  # of the bins of the occluded share
 
 
 def write_occlusion(experiment: Experiment, jobs: Sequence[Job], context: RunContext) -> str:
-    """Writes tables and figure; see :func:`experiments.tables.usual.write_comparison`."""
+    """Writes tables and figure; see :func:`experiments.tables.comparison.write_comparison`."""
     share = occluded_shares(context.source)
     runs = read_runs(jobs, context)
     if not runs:
@@ -70,7 +70,7 @@ def occluded_shares(source: DataSource) -> np.ndarray:
 
 
 def write_look_alikes(experiment: Experiment, jobs: Sequence[Job], context: RunContext) -> str:
-    """Writes tables and figure; see :func:`experiments.tables.usual.write_comparison`."""
+    """Writes tables and figure; see :func:`experiments.tables.comparison.write_comparison`."""
     task = ranking_task(context.source.load(0))
     groups = groups_of(context.source.root, task)
     if groups is None:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from stgcn_pyg.errors import UserError, whole_number
 from stgcn_pyg.models.backbones import timm_networks, torchvision_networks
 from stgcn_pyg.models.backbones.last_stage import LastStage, change_last_stage
+from stgcn_pyg.models.backbones.map_size import map_of_black_image
 from stgcn_pyg.models.backbones.spare_column import give_spare_columns
 from stgcn_pyg.models.backbones.timm_networks import TimmNetwork
-from stgcn_pyg.models.backbones.trial import map_of_black_image
 from stgcn_pyg.models.forward_modes import recomputed
 
 RESNET = r"(timm/)?resnet\d+[a-z]?(\.|$)"  # not resnetblur50, which halves by blurring

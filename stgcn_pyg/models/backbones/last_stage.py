@@ -6,7 +6,7 @@ from typing import Any, Literal
 from torch import nn
 
 from stgcn_pyg.errors import UserError, require_known
-from stgcn_pyg.models.backbones.trial import map_of_black_image
+from stgcn_pyg.models.backbones.map_size import map_of_black_image
 
 LastStage = Literal["stride1", "dilated", "as-is"]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stgcn_pyg.errors import UserError, needs_extra, whole_number
-from stgcn_pyg.models.backbones.trial import map_of_black_image
+from stgcn_pyg.models.backbones.map_size import map_of_black_image
 from stgcn_pyg.models.backbones.weights import (
     State,
     load_fitting,

@@ -1,4 +1,4 @@
-"""The usual reports: rows against the baseline, or beside published results; and the figure."""
+"""Tables of rows against the baseline, or beside published results, and their figure."""
 
 from collections.abc import Iterable, Sequence
 
