@@ -187,7 +187,7 @@ def test_a_parameter_of_reranking_without_it_is_refused(run, parameter, capsys, 
 
 def test_resamples_too_few_for_an_interval_are_refused_before_anything_is_read(capsys):
     assert main(["evaluate", "absent", "--resamples=1"]) == 2
-    assert "resamples" in error_line(capsys)
+    assert "--resamples 1: pass a whole number of at least 2" in error_line(capsys)
 
 
 def test_the_ending_of_an_npz_may_be_in_capitals(arrays, tmp_path):

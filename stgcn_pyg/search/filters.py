@@ -52,7 +52,7 @@ def check_queries(queries: Queries, width: int, where: Filter) -> Queries:
         require_known(same_camera=(where.same_camera, SameCamera))
     labels = {}
     for name in needed[where.same_camera]:
-        values = np.asarray(getattr(queries, name))
+        values = to_numpy(getattr(queries, name))
         if values.shape != (len(embeddings),):
             raise UserError(f"same_camera={where.same_camera!r}: pass {name} of all queries")
         if values.dtype.kind not in "iuf" or (values % 1 != 0).any():  # not NaN either

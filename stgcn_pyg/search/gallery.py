@@ -38,7 +38,7 @@ from stgcn_pyg.search.gallery_file import (
     stored_form,
 )
 from stgcn_pyg.search.reduction import Reduction
-from stgcn_pyg.search.rows import KEY, checked_ids, checked_rows, twice_given
+from stgcn_pyg.search.rows import KEY, checked_ids, checked_rows, plain_sources, twice_given
 from stgcn_pyg.search.segment_search import Chosen, found_by_codes, parts_of
 from stgcn_pyg.search.segments import (
     AGAIN,
@@ -213,7 +213,7 @@ class Gallery:
             if (twice := keys.duplicated().to_numpy()).any():
                 raise UserError(f"{self.place}: {twice_given(*keys[twice].iloc[0])}")
             kept = [_without(segment, _same(segment, keys)) for segment in self.segments]
-            sources = self.facts["sources"] | dict(sources or {})
+            sources = self.facts["sources"] | plain_sources(sources)
             self._replace(kept + new, next_id=start + len(keys), sources=sources)
             self._merge_small()
         return np.arange(start, start + len(keys))

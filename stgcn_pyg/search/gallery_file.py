@@ -106,7 +106,7 @@ def commit(folder: Path, facts: Mapping[str, Any], described: list[SegmentFacts]
     content |= {"sha256": _digest(content)}
     path = folder / NAME
     with errors_of_writing(path, FULL), written_aside(path) as file:
-        file.write((json.dumps(content, default=str) + "\n").encode())
+        file.write((json.dumps(content) + "\n").encode())
 
 
 def read_gallery(folder: Path) -> tuple[dict[str, Any], list[SegmentFacts]]:
@@ -130,4 +130,4 @@ def read_gallery(folder: Path) -> tuple[dict[str, Any], list[SegmentFacts]]:
 
 
 def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

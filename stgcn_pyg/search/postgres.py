@@ -13,7 +13,7 @@ from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.exact import require_usable
 from stgcn_pyg.search.gallery_file import of_same_model, require_same_model
 from stgcn_pyg.search.reduction import Reduction
-from stgcn_pyg.search.rows import TYPES, checked_ids, checked_queries, checked_rows
+from stgcn_pyg.search.rows import TYPES, checked_ids, checked_queries, checked_rows, plain_sources
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("postgres"):
@@ -150,7 +150,7 @@ class PostgresGallery:
 
         If it is interrupted, some pieces are there; the same again adds the others.
         """
-        self.facts["sources"] |= dict(sources or {})
+        self.facts["sources"] |= plain_sources(sources)
         with in_one_line(self.place):
             self._run("UPDATE {about} SET facts = %s", [Jsonb(self.facts)])
         return np.concatenate([np.empty(0, np.int64), *(self.add(*piece) for piece in pieces)])

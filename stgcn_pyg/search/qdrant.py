@@ -12,7 +12,14 @@ from stgcn_pyg.search.answers import Candidates, nearest
 from stgcn_pyg.search.engine import ANY, Filter, Found, Queries
 from stgcn_pyg.search.exact import require_usable
 from stgcn_pyg.search.gallery_file import of_same_model, require_same_model
-from stgcn_pyg.search.rows import KEY, TYPES, checked_ids, checked_queries, checked_rows
+from stgcn_pyg.search.rows import (
+    KEY,
+    TYPES,
+    checked_ids,
+    checked_queries,
+    checked_rows,
+    plain_sources,
+)
 from stgcn_pyg.search.segments import COLUMNS, Piece
 
 with needs_extra("qdrant"):
@@ -139,7 +146,7 @@ class QdrantGallery:
         If it is interrupted, some are there; the same again adds the others.
         """
         if sources:
-            self._set_facts(sources=self.facts["sources"] | dict(sources))
+            self._set_facts(sources=self.facts["sources"] | plain_sources(sources))
         return np.concatenate([np.empty(0, np.int64), *(self.add(*piece) for piece in pieces)])
 
     def remove(self, ids: np.ndarray) -> int:

@@ -1,5 +1,9 @@
 """What is given to a gallery, checked and in the form that a database keeps it."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -46,6 +50,25 @@ def checked_rows(
     if twice.any():
         raise UserError(f"{place}: {twice_given(*rows.loc[twice.idxmax(), KEY])}")
     return embeddings, rows
+
+
+def plain_sources(sources: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
+    """Where the frames of data sets are, with paths as text and NumPy's numbers as Python's.
+
+    Example:
+        >>> plain_sources({"mars": {"root": Path("data/mars"), "split": np.int64(0)}})
+        {'mars': {'root': 'data/mars', 'split': 0}}
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        return str(value) if isinstance(value, Path) else value
+
+    return {
+        dataset: {name: plain(value) for name, value in facts.items()}
+        for dataset, facts in (sources or {}).items()
+    }
 
 
 def twice_given(dataset: str, number: int) -> str:

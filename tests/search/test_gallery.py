@@ -314,9 +314,11 @@ def test_a_column_that_stands_twice_is_refused(gallery):
 def test_numbers_of_numpy_and_paths_are_taken(tmp_path):
     facts = {"width": np.int64(2), "num_frames": np.int64(4), "checkpoint_sha256": CHECKPOINT}
     gallery = Gallery.create(tmp_path / "gallery", **facts)
-    gallery.add_pieces([(ONE, rows(1, RNG))], sources={"mars": {"root": tmp_path}})
+    gallery.add_pieces(
+        [(ONE, rows(1, RNG))], sources={"mars": {"root": tmp_path, "split": np.int64(0)}}
+    )
     again = Gallery(tmp_path / "gallery")
-    assert again.facts["sources"] == {"mars": {"root": str(tmp_path)}}
+    assert again.facts["sources"] == {"mars": {"root": str(tmp_path), "split": 0}}
     assert again.search(Queries(ONE), np.int64(1), part_rows=np.int64(1)).ids.tolist() == [[0]]
 
 
